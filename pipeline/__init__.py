@@ -1,0 +1,1 @@
+"""Apache Beam jobs that turn a corpus into a feature set."""

@@ -1,0 +1,157 @@
+"""What every corpus reader shares: the utterance, the corpus facts, the check for completeness."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ser_keras.errors import CorpusError
+
+AUDIO_SUFFIXES = (".wav", ".flac")
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording and what is known of it. Knows a file, never its features.
+
+    Args:
+        key: str. Unique over all corpora: `"<corpus>/<file stem>"`.
+        path: Path. The audio file.
+        label: str. The corpus's own emotion, in the words of `ser_keras.labels.EMOTIONS`.
+        speaker: str. Unique within the corpus.
+        corpus: str. Name of the corpus.
+        session: str. Recording session, `""` where the corpus has none.
+        sentence: str. Identifies the spoken text, `""` where unknown.
+        gender: str. `"female"`, `"male"` or `""`.
+        style: str. `"improvised"`, `"scripted"`, `"acted"` or `""`.
+        split: str. The split a user's manifest asks for: `"train"`, `"valid"`, `"test"` or `""`.
+    """
+
+    key: str
+    path: Path
+    label: str
+    speaker: str
+    corpus: str
+    session: str = ""
+    sentence: str = ""
+    gender: str = ""
+    style: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """Published facts of a corpus, against which a copy on disk is checked.
+
+    Args:
+        name: str. Name on the command line.
+        title: str. Full name.
+        utterances: int or None. Published number of utterances; None where the user decides.
+        labels: mapping of label to published count.
+        speakers: mapping of speaker to published count.
+        class_sets: tuple of str. Names in `ser_keras.labels.CLASS_SETS`, the default first.
+        licence: str. Licence or terms.
+        citation: str. Authors, year, venue.
+        home: str. Address of the corpus's home page.
+        access: str. What a person does to get it, in one sentence.
+    """
+
+    name: str
+    title: str
+    utterances: int | None
+    labels: Mapping[str, int]
+    speakers: Mapping[str, int]
+    class_sets: tuple[str, ...]
+    licence: str
+    citation: str
+    home: str
+    access: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One row of the table of corpora: its facts and its two functions."""
+
+    info: CorpusInfo
+    parse_stem: Callable[[str], Mapping[str, str]]
+    read: Callable[..., list[Utterance]] = field(repr=False)
+
+
+def require_folder(root: Path, info: CorpusInfo) -> None:
+    """Raises CorpusError where `root` is not a folder, saying how to get the corpus."""
+    if not root.is_dir():
+        raise CorpusError(
+            f"{info.title}: found no folder at {root}, expected the corpus there. {info.access}"
+        )
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Returns the audio files below `folder`, sorted, without macOS `._` companions.
+
+    A link counts as what it points to, so that a dangling one is met (and reported) by the decoder.
+    """
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("._")
+    )
+
+
+def unique_keys(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """Returns the utterances with `#2`, `#3`, ... on the keys of further copies of one stem."""
+    seen: Counter[str] = Counter()
+    result = []
+    for utterance in utterances:
+        seen[utterance.key] += 1
+        copy = seen[utterance.key]
+        result.append(replace(utterance, key=f"{utterance.key}#{copy}") if copy > 1 else utterance)
+    return result
+
+
+def check_complete(
+    utterances: Sequence[Utterance], info: CorpusInfo, root: Path, *, allow_partial: bool
+) -> None:
+    """Refuses a copy that is empty, partial or doubled.
+
+    Args:
+        utterances: what the reader found.
+        info: the published counts.
+        root: where the reader looked; named in the error.
+        allow_partial: accept any non-empty copy.
+
+    Raises:
+        CorpusError: names the total, the first few labels and speakers whose counts differ, and
+            what to do.
+    """
+    if not utterances:
+        raise CorpusError(
+            f"{info.title} at {root}: found no utterances, expected {info.utterances or 'some'}. "
+            f"{info.access}"
+        )
+    if allow_partial or info.utterances is None:
+        return
+    wrong = [
+        *_differences("label", info.labels, (u.label for u in utterances)),
+        *_differences("speaker", info.speakers, (u.speaker for u in utterances)),
+    ]
+    if len(utterances) == info.utterances and not wrong:
+        return
+    copies = len(utterances) - len({u.key.partition("#")[0] for u in utterances})
+    doubled = (
+        f" {copies} recordings are there more than once; remove the second copy." if copies else ""
+    )
+    more = f"; and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+    raise CorpusError(
+        f"{info.title} at {root}: found {len(utterances)} of {info.utterances} utterances; "
+        f"{'; '.join(wrong[:4])}{more}.{doubled} Get the whole corpus again ({info.home}), or pass "
+        "--allow-partial."
+    )
+
+
+def _differences(kind: str, expected: Mapping[str, int], found: Iterable[str]) -> list[str]:
+    counts = Counter(found)
+    return [
+        f"{kind} {name} has {counts[name]}, expected {expected.get(name, 0)}"
+        for name in sorted(set(expected) | set(counts))
+        if counts[name] != expected.get(name, 0)
+    ]

@@ -1,0 +1,1 @@
+"""Feature sets on disk: records, index, and the batches made of them."""

@@ -1,0 +1,81 @@
+"""Errors a person can act on: each says where, what was found, what was expected, what to do.
+
+Every class carries the exit code of the command that ends with it, so that a nightly job can tell
+a damaged corpus from a mistyped option without reading the text.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SerError(Exception):
+    """Base of every error this project raises on purpose. The message says who must act."""
+
+    exit_code = 1
+
+
+class ConfigError(SerError):
+    """An option, a configuration key or a name is wrong. The caller corrects the command."""
+
+    exit_code = 2
+
+
+class CorpusError(SerError):
+    """A corpus is missing, partial, doubled or damaged. The data's owner repairs it."""
+
+    exit_code = 3
+
+
+class AudioError(SerError):
+    """One recording cannot be used. The owner of the data replaces or removes that file.
+
+    Args:
+        message: str. The full sentence.
+        kind: str. A short stable word for counters and dead letters, such as `"truncated"`.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, kind: str = "unreadable"):
+        super().__init__(message)
+        self.kind = kind
+
+    def __reduce__(self):
+        return type(self), (str(self), self.kind)
+
+
+class SchemaError(SerError):
+    """Features on disk do not match what the reader needs. Whoever made them runs the job again."""
+
+    exit_code = 5
+
+
+class LeakageError(SerError):
+    """Test data would influence training. The researcher changes the protocol or the data."""
+
+    exit_code = 6
+
+
+class WeightsError(SerError):
+    """A weights file is not what the model expects. The caller gives another file."""
+
+    exit_code = 7
+
+
+class ExportError(SerError):
+    """A model must not be published as it is. The engineer retrains it or mends the export."""
+
+    exit_code = 8
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Returns the sentence for an unknown `name`, with the nearest valid names first.
+
+    Example:
+        >>> unknown_name("corpus", "emobd", ["emodb", "ravdess"])
+        "unknown corpus 'emobd'; did you mean 'emodb'? Known: emodb, ravdess."
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=2, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
+    return f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}."

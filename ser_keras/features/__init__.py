@@ -1,0 +1,1 @@
+"""Feature definitions, their extraction, and their normalisation."""

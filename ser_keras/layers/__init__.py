@@ -1,0 +1,1 @@
+"""Keras layers of the systems, one layer to a file."""
