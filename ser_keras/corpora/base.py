@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from ser_keras.errors import CorpusError
 
@@ -48,24 +49,26 @@ class CorpusInfo:
         title: str. Full name.
         utterances: int or None. Published number of utterances; None where the user decides.
         labels: mapping of label to published count.
-        speakers: mapping of speaker to published count.
+        speakers: mapping of speaker to published count; None where only the name is published.
         class_sets: tuple of str. Names in `ser_keras.labels.CLASS_SETS`, the default first.
         licence: str. Licence or terms.
         citation: str. Authors, year, venue.
         home: str. Address of the corpus's home page.
         access: str. What a person does to get it, in one sentence.
+        sessions: mapping of session to published count; empty where the corpus has no sessions.
     """
 
     name: str
     title: str
     utterances: int | None
     labels: Mapping[str, int]
-    speakers: Mapping[str, int]
+    speakers: Mapping[str, int | None]
     class_sets: tuple[str, ...]
     licence: str
     citation: str
     home: str
     access: str
+    sessions: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,8 @@ def check_complete(
         allow_partial: accept any non-empty copy.
 
     Raises:
-        CorpusError: names the total, the first few labels and speakers whose counts differ, and
-            what to do.
+        CorpusError: names the total, the first few labels, sessions and speakers whose counts
+            differ, and what to do.
     """
     if not utterances:
         raise CorpusError(
@@ -132,6 +135,8 @@ def check_complete(
         return
     wrong = [
         *_differences("label", info.labels, (u.label for u in utterances)),
+        *(_differences("session", info.sessions, (u.session for u in utterances))
+          if info.sessions else ()),
         *_differences("speaker", info.speakers, (u.speaker for u in utterances)),
     ]
     if len(utterances) == info.utterances and not wrong:
@@ -148,10 +153,28 @@ def check_complete(
     )
 
 
-def _differences(kind: str, expected: Mapping[str, int], found: Iterable[str]) -> list[str]:
+def look_up(
+    table: Mapping[str, str], code: str, *, kind: str, stem: str, info: CorpusInfo
+) -> str:
+    """Returns what one field of a file name means.
+
+    Raises:
+        CorpusError: the table has no such code; names the file, the field and the known codes.
+    """
+    if code not in table:
+        raise CorpusError(
+            f"{info.title}: file {stem!r} has {kind} {code!r}, expected one of "
+            f"{', '.join(sorted(table))}. Remove or rename the file."
+        )
+    return table[code]
+
+
+def _differences(
+    kind: str, expected: Mapping[str, int | None], found: Iterable[str]
+) -> list[str]:
     counts = Counter(found)
     return [
         f"{kind} {name} has {counts[name]}, expected {expected.get(name, 0)}"
         for name in sorted(set(expected) | set(counts))
-        if counts[name] != expected.get(name, 0)
+        if expected.get(name, 0) not in (counts[name], None)
     ]

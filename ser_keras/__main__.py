@@ -1,0 +1,5 @@
+"""`python -m ser_keras` is the command `ser`."""
+
+from ser_keras.cli import main
+
+main()

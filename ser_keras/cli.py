@@ -1,0 +1,59 @@
+"""The command `ser`. Every package contributes its verbs through an entry-point group."""
+
+import os
+import sys
+from importlib.metadata import entry_points
+
+import typer
+from rich.console import Console
+
+from ser_keras import __version__
+from ser_keras.errors import SerError
+
+VERBS = "ser_keras.commands"
+
+
+def make_app() -> typer.Typer:
+    """Returns the command-line application with the verbs of all installed packages."""
+    app = typer.Typer(
+        name="ser",
+        help="Speech emotion recognition: from a folder of speech to an honest number.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for verb in sorted(entry_points(group=VERBS), key=lambda point: point.name):
+        app.command(verb.name, context_settings=_settings(verb.name))(verb.load())
+
+    @app.callback(invoke_without_command=True)
+    def version(
+        show: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    ) -> None:
+        if show:
+            typer.echo(f"ser {__version__}")
+            raise typer.Exit
+
+    return app
+
+
+def _settings(verb: str) -> dict[str, bool]:
+    # What follows `--` on the feature job's line belongs to Beam.
+    beam = verb == "features"
+    return {"allow_extra_args": beam, "ignore_unknown_options": False}
+
+
+def main() -> None:
+    """Runs the command line; a SerError becomes one sentence and its class's exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        make_app()()
+    except SerError as error:
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print(f"[bold red]error:[/] {type(error).__name__}: ", end="")
+        console.print(str(error), markup=False)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""The verbs of the science: parse options, build a config, call one function.
+
+Heavy packages are imported inside the verbs, so that listings and help stay instant.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ser_keras.errors import ConfigError
+
+console = Console(soft_wrap=True, highlight=False)
+
+Features = Annotated[Path, typer.Option(help="Output folder of `ser features`.")]
+ProtocolName = Annotated[str, typer.Option(help="Named protocol; see `ser corpora`.")]
+ClassSetName = Annotated[
+    str | None, typer.Option("--classes", help="Class set; the protocol's own when left out.")
+]
+Recipe = Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Change one key, such as --set epochs=20.")
+]
+Output = Annotated[Path, typer.Option(help="Folder of the run. Run again to go on after a kill.")]
+Seed = Annotated[int, typer.Option(help="Seed of the folds.")]
+
+
+def corpora() -> None:
+    """List the corpora: size, classes, speakers, protocols, licence, and how to get each."""
+    from ser_keras.corpora import CORPORA
+    from ser_keras.protocols import protocol_names
+
+    table = Table("corpus", "utterances", "labels", "speakers", "protocols", "licence", "access")
+    for name, corpus in CORPORA.items():
+        info = corpus.info
+        table.add_row(
+            name,
+            str(info.utterances or "any"),
+            ", ".join(f"{label} {count}" for label, count in info.labels.items()) or "any",
+            str(len(info.speakers) or "any"),
+            "\n".join(protocol_names(name)),
+            info.licence,
+            info.access,
+        )
+    console.print(table)
+
+
+def download(
+    corpus: Annotated[str, typer.Argument(help="ravdess or emodb.")],
+    data_dir: Annotated[Path, typer.Option(help="Where the corpus's folder is made.")],
+) -> None:
+    """Download a free corpus: resumable, hash-checked, unpacked safely."""
+    from ser_keras.corpora.download import download as fetch
+
+    console.print(f"{corpus} is at {fetch(corpus, data_dir)}")
+
+
+def audit(
+    corpus: Annotated[str, typer.Option(help="Corpus to audit; see `ser corpora`.")],
+    data_dir: Annotated[Path, typer.Option(help="Folder of the corpus.")],
+    protocol: Annotated[
+        str | None, typer.Option(help="Audit this protocol's folds as well.")
+    ] = None,
+    class_set: ClassSetName = None,
+    allow_partial: Annotated[bool, typer.Option(help="Accept a partial or doubled copy.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Look for leaks: duplicate recordings, shared speakers and sentences.
+
+    Exits with 6 where a protocol breaks what its name promises.
+    """
+    from rich.progress import track
+
+    from ser_keras import audit as leakage
+    from ser_keras.corpora import get_corpus
+    from ser_keras.protocols import build_protocol
+
+    utterances = get_corpus(corpus).read(data_dir, allow_partial=allow_partial)
+    rows = [
+        leakage.row_of(utterance)
+        for utterance in track(utterances, "listening", console=console, transient=True)
+    ]
+    findings = leakage.audit_audio(rows)
+    if protocol:
+        findings += leakage.audit_protocol(
+            build_protocol(protocol, utterances, class_set=class_set, seed=seed), rows
+        )
+    print_findings(findings)
+    leakage.enforce(findings)
+
+
+def print_findings(findings: Sequence[Any]) -> None:
+    """Prints one line per finding, worst first."""
+    colours = {"fail": "bold red", "warn": "yellow", "info": "dim"}
+    for finding in sorted(findings, key=lambda f: ("fail", "warn", "info").index(f.severity)):
+        console.print(
+            f"[{colours[finding.severity]}]{finding.severity}[/] {finding.check}: ", end=""
+        )
+        console.print(finding.message, markup=False)
+    if not findings:
+        console.print("audit: no findings")
+
+
+def _open(features: Path, protocol: str, class_set: str | None, seed: int) -> tuple[Any, Any]:
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.protocols import build_protocol
+
+    feature_set = FeatureSet.open(features)
+    return feature_set, build_protocol(protocol, feature_set.rows, class_set=class_set, seed=seed)
+
+
+class EpochBars:
+    """A progress bar per fold: epochs done, loss, and validation UA where there is one."""
+
+    def __init__(self) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[logs]}"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "EpochBars":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bars.stop()
+
+    def __call__(self, fold: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+        """Shows that `epoch` of `epochs` of a fold has ended with these logs."""
+        if fold not in self.tasks:
+            self.tasks[fold] = self.bars.add_task(f"fold {fold}", total=epochs, logs="")
+        text = f"loss {logs['loss']:.3f}"
+        if "valid_ua" in logs:
+            text += f"  valid UA {100 * logs['valid_ua']:.1f}"
+        self.bars.update(self.tasks[fold], completed=epoch, logs=text)
+
+
+def crossval(
+    features: Features,
+    protocol: ProtocolName,
+    output: Output,
+    recipe: Recipe = "alexnet_fcn",
+    class_set: ClassSetName = None,
+    overrides: Overrides = None,
+    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    seed: Seed = 0,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write the result into this folder, for the report.")
+    ] = None,
+) -> None:
+    """Train and test every fold of a protocol; print the pooled scores."""
+    from ser_keras import report as reports
+    from ser_keras.plots import learning_curves
+    from ser_keras.training.checkpoint import write_json
+    from ser_keras.training.config import load_config
+    from ser_keras.training.crossval import run_crossval
+    from ser_keras.training.provenance import command
+
+    config = load_config(recipe, overrides or ())
+    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    announce_weights(config)
+    with EpochBars() as bars:
+        result = run_crossval(
+            config,
+            feature_set,
+            folds_of,
+            output,
+            folds=folds or (),
+            command=command(),
+            progress=bars,
+        )
+    if results:
+        path = reports.result_path(results, result)
+        write_json(path, result)
+        learning_curves(result, path.with_suffix(".svg"))
+    console.print(reports.describe(result), markup=False)
+    console.print(f"result: {output / 'result.json'}")
+
+
+def announce_weights(config: Any) -> None:
+    """Says which weights the model starts from."""
+    if config.model.weights is None:
+        console.print(
+            "[yellow]random weights[/]: no pretrained file is given (model.weights); "
+            "the result says so."
+        )
+
+
+def train(
+    features: Features,
+    protocol: ProtocolName,
+    fold: Annotated[str, typer.Option(help="Name of the fold.")],
+    output: Output,
+    recipe: Recipe = "alexnet_fcn",
+    class_set: ClassSetName = None,
+    overrides: Overrides = None,
+    seed: Seed = 0,
+) -> None:
+    """Train one fold of a protocol and score its test part."""
+    crossval(features, protocol, output, recipe, class_set, overrides, folds=[fold], seed=seed)
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of `ser train` or `ser crossval`.")],
+    features: Features,
+    fold: Annotated[
+        str | None, typer.Option(help="The run's fold; needed if it has several.")
+    ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option("--all", help="Score every utterance of the features, not the test part."),
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
+) -> None:
+    """Score a trained model again, on its own test part or on another feature set."""
+    from ser_keras.training.checkpoint import write_json
+    from ser_keras.training.evaluate import evaluate_run
+
+    summary = evaluate_run(run, features, fold=fold, whole=whole)
+    if output:
+        write_json(output, summary)
+    console.print_json(data=summary)
+
+
+def baseline(
+    features: Features,
+    protocol: ProtocolName,
+    class_set: ClassSetName = None,
+    seed: Seed = 0,
+    results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
+) -> None:
+    """Score the floor: an SVM on each utterance's mean and deviation of the features."""
+    from ser_keras.training.baseline import run_baseline
+    from ser_keras.training.checkpoint import write_json
+
+    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    result = run_baseline(feature_set, folds_of)
+    if results:
+        write_json(results / f"baseline-{result['dataset']}-{protocol}.json", result)
+    console.print(
+        f"SVM on {result['dataset']}, {protocol}: UA {100 * result['pooled']['ua']:.1f}, "
+        f"WA {100 * result['pooled']['wa']:.1f}"
+    )
+
+
+def report(
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    readme: Annotated[
+        Path | None, typer.Option(help="Write the table between this file's markers.")
+    ] = None,
+) -> None:
+    """Print the table of all results, or write it into a README."""
+    from ser_keras import report as reports
+
+    if readme is None:
+        console.print(
+            reports.table(reports.load_results(results), reports.load_floors(results)),
+            markup=False,
+        )
+        return
+    if not readme.is_file():
+        raise ConfigError(f"--readme {readme}: found no file there.")
+    changed = reports.write_readme(readme, results)
+    console.print(f"{readme}: {'table written' if changed else 'already up to date'}")

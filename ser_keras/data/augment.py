@@ -1,0 +1,154 @@
+"""What training utterances go through and test utterances never do.
+
+SpecAugment (Park et al. 2019) comes from tensorflow-io; this is the only module that imports it.
+Its masks write zeros, so features are centred on the training fold first and moved back after:
+a mask then shows the average spectrum, not a silence of 0 dB. Stretch, warp, gain and noise use
+stateless random numbers.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from ser_keras.errors import ConfigError
+
+Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class AugmentSettings(Protocol):
+    """The fields of `training.config.AugmentConfig` that are read here."""
+
+    freq_masks: int
+    freq_mask_bins: int
+    time_masks: int
+    time_mask_frames: int
+    noise: float
+    gain: float
+    stretch: float
+    warp: float
+
+
+def stretch_time(features: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+    """Returns the utterance at another tempo, by linear interpolation between frames.
+
+    Args:
+        features: (frames, bins).
+        factor: scalar. New length over old length.
+
+    Returns:
+        (round(frames * factor), bins), at least one frame.
+    """
+    frames = tf.cast(tf.shape(features)[0], tf.float32)
+    count = tf.maximum(1, tf.cast(tf.round(frames * factor), tf.int32))
+    return _interpolate(features, tf.linspace(0.0, frames - 1.0, count))
+
+
+def warp_frequency(features: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+    """Returns the utterance as of a vocal tract of another length: bin k shows bin k * factor."""
+    bins = tf.shape(features)[1]
+    positions = tf.cast(tf.range(bins), tf.float32) * factor
+    return tf.transpose(_interpolate(tf.transpose(features), positions))
+
+
+def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    last = tf.shape(rows)[0] - 1
+    positions = tf.clip_by_value(positions, 0.0, tf.cast(last, tf.float32))
+    below = tf.cast(tf.floor(positions), tf.int32)
+    share = (positions - tf.cast(below, tf.float32))[:, None]
+    return (
+        tf.gather(rows, below) * (1 - share) + tf.gather(rows, tf.minimum(below + 1, last)) * share
+    )
+
+
+def distort(settings: AugmentSettings, deviation: np.ndarray) -> Augment:
+    """Returns the function (features, seed) -> features for stretch, warp, gain and noise.
+
+    Args:
+        settings: how much of each.
+        deviation: (bins,). Deviation of each bin on the training fold.
+    """
+    scale = tf.constant(deviation, tf.float32)
+
+    def apply(features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        seeds = tf.random.split(seed, 4) if hasattr(tf.random, "split") else _split(seed, 4)
+        if settings.stretch:
+            change = tf.random.stateless_uniform((), seeds[0], -settings.stretch, settings.stretch)
+            features = stretch_time(features, 1.0 + change)
+        if settings.warp:
+            change = tf.random.stateless_uniform((), seeds[1], -settings.warp, settings.warp)
+            features = warp_frequency(features, 1.0 + change)
+        if settings.gain:
+            level = tf.random.stateless_normal((), seeds[2], stddev=settings.gain)
+            features += level * scale
+        if settings.noise:
+            features += scale * tf.random.stateless_normal(
+                tf.shape(features), seeds[3], stddev=settings.noise
+            )
+        return features
+
+    return apply
+
+
+def _split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
+    return tf.unstack(tf.random.experimental.stateless_split(seed, count))
+
+
+def spec_augment(settings: AugmentSettings, mean: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function features -> features that masks bands of time and frequency.
+
+    Args:
+        settings: number and largest width of the masks.
+        mean: (bins,). Mean of each bin on the training fold; what a mask shows.
+
+    Raises:
+        ConfigError: masks are asked for and tensorflow-io is not installed or does not load.
+    """
+    try:
+        import tensorflow_io as tfio
+    except (ImportError, NotImplementedError, tf.errors.OpError) as error:
+        raise ConfigError(
+            f"SpecAugment needs tensorflow-io, which does not load here ({error}). Install the "
+            "versions of constraints.txt, or set augment.freq_masks and augment.time_masks to 0."
+        ) from error
+    centre = tf.constant(mean, tf.float32)
+
+    def apply(features: tf.Tensor) -> tf.Tensor:
+        features = features - centre
+        bins = min(settings.freq_mask_bins, len(mean))
+        # A third of the frames at most: a mask must not hide a short utterance.
+        frames = tf.minimum(settings.time_mask_frames, tf.shape(features)[0] // 3 + 1)
+        for _ in range(settings.freq_masks):
+            features = tfio.audio.freq_mask(features, bins)
+        for _ in range(settings.time_masks):
+            features = tfio.audio.time_mask(features, frames)
+        return features + centre
+
+    return apply
+
+
+def mix_pairs(
+    inputs: dict[str, tf.Tensor],
+    targets: tf.Tensor,
+    weights: tf.Tensor,
+    share: tf.Tensor,
+) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+    """Returns a batch mixed with itself in reverse order (mixup, Zhang et al. 2018).
+
+    Args:
+        inputs: `features` (batch, frames, bins) and `mask` (batch, frames).
+        targets: (batch, classes), one-hot.
+        weights: (batch,).
+        share: scalar in [0, 1]. Share of the first of each pair.
+    """
+
+    def mix(values: tf.Tensor) -> tf.Tensor:
+        return share * values + (1 - share) * values[::-1]
+
+    # Where one of the pair has ended, the other goes on alone: no silence is mixed into speech.
+    mask = inputs["mask"]
+    both = (mask & mask[::-1])[..., None]
+    own = tf.where(mask[..., None], inputs["features"], inputs["features"][::-1])
+    features = tf.where(both, mix(inputs["features"]), own)
+    return {"features": features, "mask": mask | mask[::-1]}, mix(targets), mix(weights)

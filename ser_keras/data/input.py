@@ -1,0 +1,211 @@
+"""From a feature set on disk to batches: parse, select, augment, bucket by length, pad and mask.
+
+Every epoch is a pure function of (seed, epoch): a run that was killed and resumed sees exactly the
+batches that it would have seen.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from ser_keras.data.augment import Augment, AugmentSettings, distort, mix_pairs, spec_augment
+from ser_keras.data.feature_set import FeatureSet, IndexRow
+from ser_keras.data.schema import parse_example
+from ser_keras.errors import SchemaError
+
+Batch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The utterances of one part of a fold, with their classes.
+
+    Args:
+        feature_set: where the features lie.
+        class_of: mapping of utterance key to class index. Only these utterances are read.
+        cache_gb: float. Keep the part in memory up to this size.
+    """
+
+    feature_set: FeatureSet
+    class_of: Mapping[str, int]
+    cache_gb: float = 4.0
+    _utterances: list[tf.data.Dataset] = field(default_factory=list, repr=False)
+
+    def __post_init__(self):
+        missing = set(self.class_of) - {row.key for row in self.feature_set.rows}
+        if missing:
+            raise SchemaError(
+                f"{self.feature_set.path}: {len(missing)} utterances of the protocol are not in "
+                f"the feature set, such as {min(missing)}. Make the protocol from this feature "
+                "set, or the features from the whole corpus."
+            )
+
+    @property
+    def rows(self) -> list[IndexRow]:
+        """Index rows of the part, in key order."""
+        return [row for row in self.feature_set.rows if row.key in self.class_of]
+
+    @property
+    def utterances(self) -> tf.data.Dataset:
+        """Dataset of {key, features (frames, bins), class}, always in the same order."""
+        if not self._utterances:
+            self._utterances.append(self._read())
+        return self._utterances[0]
+
+    def _read(self) -> tf.data.Dataset:
+        keys, classes = list(self.class_of), list(self.class_of.values())
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(keys, tf.string), tf.constant(classes, tf.int64)
+            ),
+            default_value=-1,
+        )
+
+        def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+            example = parse_example(serialized)
+            return {
+                "key": example["key"],
+                "features": example["features"],
+                "class": table.lookup(example["key"]),
+            }
+
+        shards = sorted({row.shard for row in self.rows})
+        paths = [str(self.feature_set.path / shard) for shard in shards]
+        utterances = (
+            tf.data.TFRecordDataset(paths)
+            .map(parse, num_parallel_calls=2, deterministic=True)
+            .filter(lambda example: example["class"] >= 0)
+        )
+        size_gb = sum(row.frames for row in self.rows) * self.feature_set.schema.dim * 4 / 1e9
+        return utterances.cache() if size_gb <= self.cache_gb else utterances
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Yields the features of each utterance, (frames, bins), for statistics."""
+        for example in self.utterances.as_numpy_iterator():
+            yield example["features"]
+
+
+def mixed_seed(*parts: int | str) -> int:
+    """Returns a 31-bit seed from any parts, the same on every machine.
+
+    Example:
+        >>> mixed_seed(0, "epoch", 3) == mixed_seed(0, "epoch", 3) != mixed_seed(0, "epoch", 4)
+        True
+    """
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF
+
+
+@dataclass(frozen=True)
+class TrainingBatches:
+    """Makes the batches of each epoch of one training part.
+
+    Args:
+        part: the training utterances.
+        num_classes: int. Width of the one-hot targets.
+        batch_size: int. Utterances per batch.
+        bucket_frames: int. Width of the length buckets, in frames.
+        class_weights: (num_classes,). Weight of an utterance of each class.
+        augment: what is done to the utterances.
+        mean, deviation: (bins,). Statistics of the training part.
+        seed: int. Seed of order and augmentation.
+        fixed_shapes: bool. Pad to the bucket's end, for backends that compile once per shape.
+    """
+
+    part: Part
+    num_classes: int
+    batch_size: int
+    bucket_frames: int
+    class_weights: np.ndarray
+    augment: AugmentSettings
+    mean: np.ndarray
+    deviation: np.ndarray
+    seed: int
+    fixed_shapes: bool = False
+
+    def epoch(self, number: int) -> tf.data.Dataset:
+        """Returns the batches (inputs, one-hot targets, weights) of epoch `number`."""
+        seed = mixed_seed(self.seed, "epoch", number)
+        utterances = self.part.utterances.shuffle(
+            min(len(self.part.class_of), 8192), seed=seed, reshuffle_each_iteration=False
+        )
+        utterances = self._augmented(utterances, seed)
+        batches = _bucketed(
+            utterances, self.part, self.batch_size, self.bucket_frames, self.fixed_shapes
+        )
+        weights = tf.constant(self.class_weights, tf.float32)
+
+        def finish(example: dict[str, tf.Tensor]) -> Batch:
+            classes = example["class"]
+            return (
+                _inputs(example),
+                tf.one_hot(classes, self.num_classes),
+                tf.gather(weights, classes),
+            )
+
+        batches = batches.map(finish, num_parallel_calls=2, deterministic=True)
+        if self.augment.mixup:
+            batches = tf.data.Dataset.zip((batches, self._shares(seed))).map(
+                lambda batch, share: mix_pairs(*batch, share)
+            )
+        return batches.prefetch(2)
+
+    def _augmented(self, utterances: tf.data.Dataset, seed: int) -> tf.data.Dataset:
+        settings = self.augment
+        change: Augment = distort(settings, self.deviation)
+
+        def distorted(index: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            stateless = tf.stack([tf.constant(seed, tf.int64), index])
+            return example | {"features": change(example["features"], stateless)}
+
+        utterances = utterances.enumerate().map(distorted, num_parallel_calls=2, deterministic=True)
+        if settings.freq_masks or settings.time_masks:
+            mask = spec_augment(settings, self.mean)
+            # tensorflow-io draws from the global generator: seeded here, and mapped one by one,
+            # the draws depend on the epoch alone.
+            tf.random.set_seed(seed)
+            utterances = utterances.map(
+                lambda example: example | {"features": mask(example["features"])}
+            )
+        return utterances
+
+    def _shares(self, seed: int) -> tf.data.Dataset:
+        rng = np.random.default_rng(seed)
+        alpha = self.augment.mixup
+        shares = rng.beta(alpha, alpha, size=len(self.part.class_of) + 1).astype(np.float32)
+        return tf.data.Dataset.from_tensor_slices(shares)
+
+
+def evaluation_batches(
+    part: Part, batch_size: int, bucket_frames: int, fixed_shapes: bool = False
+) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor], np.ndarray]]:
+    """Yields (keys, inputs, classes) of every utterance of `part` once, unaugmented."""
+    for example in _bucketed(part.utterances, part, batch_size, bucket_frames, fixed_shapes):
+        keys = np.array([key.decode() for key in example["key"].numpy()])
+        yield keys, _inputs(example), example["class"].numpy()
+
+
+def _inputs(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    features = example["features"]
+    mask = tf.sequence_mask(example["length"], tf.shape(features)[1])
+    return {"features": features, "mask": mask}
+
+
+def _bucketed(
+    utterances: tf.data.Dataset, part: Part, size: int, bucket_frames: int, fixed_shapes: bool
+) -> tf.data.Dataset:
+    # Stretching moves lengths by less than 1.5: the last boundary lies beyond every utterance.
+    longest = int(1.5 * max(row.frames for row in part.rows)) + 1
+    boundaries = list(range(bucket_frames, longest + bucket_frames, bucket_frames))
+    with_length = utterances.map(
+        lambda example: example | {"length": tf.shape(example["features"])[0]}
+    )
+    return with_length.bucket_by_sequence_length(
+        lambda example: example["length"],
+        [boundary + 1 for boundary in boundaries],
+        [size] * (len(boundaries) + 1),
+        pad_to_bucket_boundary=fixed_shapes,
+    )

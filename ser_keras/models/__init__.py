@@ -1,0 +1,101 @@
+"""The models by name: one table, one way to build them, one way to count their work."""
+
+import inspect
+import math
+
+import keras
+
+from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.models.alexnet_fcn import build_alexnet_fcn
+
+MODELS = {
+    "alexnet_fcn": build_alexnet_fcn,
+}
+
+
+def model_options(name):
+    """Returns the options of the model called `name` with their defaults.
+
+    Args:
+        name: str. A key of `MODELS`.
+
+    Returns:
+        dict of option name to default value.
+
+    Raises:
+        ConfigError: no such model; the nearest names are suggested.
+
+    Example:
+        >>> model_options("alexnet_fcn")["attention_lambda"]
+        0.3
+    """
+    if name not in MODELS:
+        raise ConfigError(unknown_name("model", name, MODELS))
+    parameters = inspect.signature(MODELS[name]).parameters.values()
+    return {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "name"
+    }
+
+
+def build_model(name, *, num_classes, dim, **options):
+    """Returns the model called `name` with random weights.
+
+    Args:
+        name: str. A key of `MODELS`.
+        num_classes: int. Output units.
+        dim: int. Values per frame of the features.
+        **options: Of that model, see `model_options`.
+
+    Returns:
+        keras.Model from {"features": (batch, frames, dim), "mask": (batch, frames)} to
+        {"logits": (batch, num_classes), ...}.
+
+    Raises:
+        ConfigError: no such model or option; the nearest names are suggested.
+
+    Example:
+        >>> build_model("alexnet_fcn", num_classes=4, dim=200, width=0.1).name
+        'alexnet_fcn'
+    """
+    known = model_options(name)
+    for option in options:
+        if option not in known:
+            raise ConfigError(unknown_name(f"option of model {name}", option, known))
+    return MODELS[name](num_classes=num_classes, dim=dim, **options)
+
+
+def multiply_accumulates(model, frames):
+    """Returns the multiply-accumulate operations of one utterance through `model`.
+
+    Counted from the shapes: every value of a kernel is used once per position of the layer's
+    output. Biases, normalisation and pooling are not counted, as is the custom.
+
+    Args:
+        model: keras.Model of this package.
+        frames: int. Length of the utterance.
+
+    Returns:
+        int.
+
+    Example:
+        >>> model = build_model("alexnet_fcn", num_classes=4, dim=200)
+        >>> round(multiply_accumulates(model, frames=300) / 1e6)
+        0
+    """
+    counted = {layer.name: layer for layer in model.layers if _counts(layer)}
+    outputs = keras.Model(model.inputs, {name: layer.output for name, layer in counted.items()})
+    shapes = outputs.compute_output_shape([(1, frames, model.inputs[0].shape[-1]), (1, frames)])
+    return sum(_work(layer, shapes[name]) for name, layer in counted.items())
+
+
+def _counts(layer):
+    known = isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
+    return known or hasattr(layer, "multiply_accumulates")
+
+
+def _work(layer, output_shape):
+    if hasattr(layer, "multiply_accumulates"):
+        return layer.multiply_accumulates(output_shape)
+    return math.prod(layer.kernel.shape) * math.prod(output_shape[1:-1])

@@ -1,0 +1,153 @@
+"""Results on disk -> tables. The README's numbers are written here and nowhere else."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ser_keras.errors import ConfigError, SchemaError
+
+BEGIN = "<!-- results: written by `ser report --readme` -->"
+END = "<!-- end of results -->"
+
+
+def load_results(folder: Path) -> list[dict[str, Any]]:
+    """Returns the cross-validation results in `folder`, sorted by dataset, protocol and model.
+
+    Raises:
+        ConfigError: the folder is missing or holds no result.
+        SchemaError: a file is not JSON.
+    """
+    paths = sorted(folder.glob("crossval-*.json"))
+    if not paths:
+        raise ConfigError(
+            f"{folder}: found no crossval-*.json. Run ser crossval ... --results {folder} first."
+        )
+    results = [_read(path) for path in paths]
+    return sorted(results, key=lambda r: (r["dataset"], r["protocol"]["name"], r["model"]))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise SchemaError(
+            f"{path}: not readable as JSON ({error}). Run its command again."
+        ) from None
+
+
+def result_path(folder: Path, result: Mapping[str, Any]) -> Path:
+    """Returns where the result of one model on one dataset and protocol belongs."""
+    name = f"{result['dataset']}-{result['protocol']['name']}-{result['model']}"
+    return folder / f"crossval-{name}.json"
+
+
+def load_floors(folder: Path) -> list[dict[str, Any]]:
+    """Returns the reference floors of `floors.json`; an empty list where there is none."""
+    path = folder / "floors.json"
+    return _read(path)["floors"] if path.exists() else []
+
+
+def floor_of(floors: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the floor for a result's dataset and protocol, `{}` where none was measured."""
+    for floor in floors:
+        if (floor["dataset"], floor["protocol"]) == (
+            result["dataset"],
+            result["protocol"]["name"],
+        ):
+            return floor
+    return {}
+
+
+def table(results: Iterable[Mapping[str, Any]], floors: Iterable[Mapping[str, Any]]) -> str:
+    """Returns the Markdown table of results, each beside its floor.
+
+    WA and UA are pooled over all test utterances, in percent; the interval is the 95 % one of
+    resampling speakers.
+    """
+    floors = list(floors)
+    lines = [
+        "| data | protocol | model | UA | 95 % over speakers | WA | UA over folds "
+        "| floor UA | chance | epoch chosen by | parameters |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_row(result, floor_of(floors, result)) for result in results]
+    return "\n".join(lines)
+
+
+def _row(result: Mapping[str, Any], floor: Mapping[str, Any]) -> str:
+    pooled, protocol = result["pooled"], result["protocol"]
+    classes = len(result["class_set"]["classes"])
+    low, high = pooled["ua_interval"]
+    folds = result["over_folds"]["ua"]
+    run = protocol["folds_run"]
+    some = "" if run == protocol["folds"] else f" ({run} of {protocol['folds']} folds)"
+    shared = ", speakers shared" if protocol["shares_speakers"] else ""
+    cells = [
+        f"{result['dataset']}, {classes} classes",
+        f"`{protocol['name']}`{some}{shared}",
+        f"`{result['model']}`",
+        f"**{_percent(pooled['ua'])}**",
+        f"{_percent(low)} – {_percent(high)}",
+        _percent(pooled["wa"]),
+        f"{_percent(folds['mean'])} ± {_percent(folds['std'])}",
+        f"{floor['ua']:.1f}" if floor else "",
+        _percent(1 / classes),
+        {"validation": "validation speakers", "last": "fixed in advance"}[
+            result["epoch_chosen_by"]
+        ],
+        f"{result['cost']['parameters'] / 1e6:.2f} M",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def write_readme(readme: Path, results_folder: Path) -> bool:
+    """Puts the table between the README's two markers and returns whether it changed anything.
+
+    Raises:
+        SchemaError: the markers are missing.
+    """
+    text = readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SchemaError(f"{readme}: found no pair of markers; put {BEGIN!r} and {END!r} there.")
+    body = table(load_results(results_folder), load_floors(results_folder))
+    new = f"{before}{BEGIN}\n{body}\n{END}{after}"
+    if new == text:
+        return False
+    temporary = readme.with_name(f".{readme.name}.{os.getpid()}")
+    temporary.write_text(new, encoding="utf-8")
+    os.replace(temporary, readme)
+    return True
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """Returns one result as a few sentences for the terminal."""
+    pooled, protocol = result["pooled"], result["protocol"]
+    classes = result["class_set"]["classes"]
+    low, high = pooled["ua_interval"]
+    recalls = ", ".join(
+        f"{name} {'absent' if value is None else _percent(value)}"
+        for name, value in pooled["recalls"].items()
+    )
+    speakers = "SHARED" if protocol["shares_speakers"] else "not shared"
+    return (
+        f"{result['model']} on {result['dataset']} ({len(classes)} classes), {protocol['name']}, "
+        f"{protocol['folds_run']} of {protocol['folds']} folds; speakers {speakers} between "
+        f"training and test.\n"
+        f"UA {_percent(pooled['ua'])} (95 % over speakers {_percent(low)} to {_percent(high)}; "
+        f"chance {_percent(1 / len(classes))}), WA {_percent(pooled['wa'])}, "
+        f"macro-F1 {_percent(pooled['macro_f1'])}.\n"
+        f"Recalls: {recalls}.\n"
+        f"Parameters {result['cost']['parameters']:,}, multiply-accumulates "
+        f"{result['cost']['multiply_accumulates']:,} at {result['cost']['at_frames']} frames; "
+        f"trained in {result['cost']['train_seconds']:.0f} s from "
+        f"{result['weights']['initialisation']} weights; "
+        f"epoch chosen by {result['epoch_chosen_by']}."
+    )

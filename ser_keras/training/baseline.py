@@ -1,0 +1,73 @@
+"""The floor under every number: a support vector machine on means and deviations.
+
+A network that does not beat it has learnt nothing that needs a network.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ser_keras import audit, metrics
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.input import Part
+from ser_keras.protocols import Protocol
+from ser_keras.training import provenance
+from ser_keras.training.crossval import class_set_dict
+
+
+def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
+    """Trains an RBF SVM (C = 10) on each fold's training and validation parts and tests it.
+
+    Args:
+        feature_set: any features; an utterance is the mean and deviation of each over time.
+        protocol: the folds.
+
+    Returns:
+        scores pooled over all test utterances, with what was measured on what.
+
+    Raises:
+        LeakageError: the audit found a leak.
+    """
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    audit.enforce(audit.audit_protocol(protocol, feature_set.rows))
+    rows = {row.key: row for row in feature_set.rows}
+    used = {key for fold in protocol.folds for key in (*fold.train, *fold.valid, *fold.test)}
+    class_of = {key: protocol.class_set.index(rows[key].label) for key in sorted(used)}
+    vectors = _vectors(Part(feature_set, class_of))
+    truth, said, speakers = [], [], []
+    for fold in protocol.folds:
+        train = fold.train + fold.valid
+        svm = make_pipeline(StandardScaler(), SVC(C=10.0))
+        svm.fit([vectors[key] for key in train], [class_of[key] for key in train])
+        said += list(svm.predict([vectors[key] for key in fold.test]))
+        truth += [class_of[key] for key in fold.test]
+        speakers += [rows[key].speaker for key in fold.test]
+    one_hot = np.eye(len(protocol.class_set.classes))[said]
+    return {
+        "model": "svm",
+        "dataset": feature_set.schema.name,
+        "corpus": feature_set.schema.corpus,
+        "class_set": class_set_dict(protocol.class_set),
+        "protocol": {
+            "name": protocol.name,
+            "sha256": protocol.sha256,
+            "shares_speakers": protocol.shares_speakers,
+            "shares_sentences": protocol.shares_sentences,
+        },
+        "features": feature_set.schema.spec_name,
+        "pooled": metrics.summarize(np.array(truth), one_hot, speakers, protocol.class_set.classes),
+        "versions": provenance.versions(),
+        "command": provenance.command(),
+    }
+
+
+def _vectors(part: Part) -> dict[str, np.ndarray]:
+    return {
+        example["key"].decode(): np.concatenate(
+            [example["features"].mean(axis=0), example["features"].std(axis=0)]
+        )
+        for example in part.utterances.as_numpy_iterator()
+    }

@@ -1,0 +1,248 @@
+"""One typed description of a run: YAML in, unknown keys refused, saved with every result."""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ser_keras.errors import ConfigError, unknown_name
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which model, with which options of its function in `ser_keras.models`.
+
+    Args:
+        name: str. A name in `ser_keras.models.MODELS`.
+        options: mapping. Keyword arguments of that model.
+        weights: str or None. A file of pretrained backbone weights; None starts from random ones.
+    """
+
+    name: str = "alexnet_fcn"
+    options: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How utterances become batches.
+
+    Args:
+        size: int. Utterances per batch.
+        bucket_frames: int. Utterances whose lengths fall into one step of this many frames share
+            batches, so that little is padded.
+        class_weights: bool. Weigh each utterance by the inverse share of its class in the fold.
+        cache_gb: float. Keep the fold in memory up to this size; larger folds are read each epoch.
+    """
+
+    size: int = 16
+    bucket_frames: int = 40
+    class_weights: bool = True
+    cache_gb: float = 4.0
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What is done to training utterances alone, afresh in every epoch. Zeros switch a part off.
+
+    Args:
+        freq_masks: int. Number of frequency masks (SpecAugment).
+        freq_mask_bins: int. Largest width of one, in feature bins.
+        time_masks: int. Number of time masks (SpecAugment).
+        time_mask_frames: int. Largest width of one, in frames.
+        noise: float. Deviation of added Gaussian noise, in deviations of each bin.
+        gain: float. Deviation of a shift of the whole utterance, in deviations of each bin. On
+            logarithmic features this is another recording level.
+        stretch: float. Largest relative change of tempo, by interpolation between frames.
+        warp: float. Largest relative change of the frequency scale, as of a vocal tract's length.
+        mixup: float. Parameter of the Beta(a, a) distribution that mixes pairs within a batch.
+    """
+
+    freq_masks: int = 0
+    freq_mask_bins: int = 0
+    time_masks: int = 0
+    time_mask_frames: int = 0
+    noise: float = 0.0
+    gain: float = 0.0
+    stretch: float = 0.0
+    warp: float = 0.0
+    mixup: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW and its schedule.
+
+    Args:
+        learning_rate: float. Peak rate of the layers outside the backbone.
+        backbone_learning_rate: float. Peak rate of the convolutional backbone.
+        weight_decay: float. Decoupled weight decay; biases and normalisation are exempt.
+        schedule: str. `"cosine"` (to zero at the last epoch) or `"constant"`.
+        warmup_epochs: float. Linear warm-up before it.
+        clip_norm: float. Largest global norm of a gradient; 0 switches clipping off.
+        label_smoothing: float. Share of the target spread over all classes.
+    """
+
+    learning_rate: float = 1e-3
+    backbone_learning_rate: float = 1e-4
+    weight_decay: float = 1e-2
+    schedule: str = "cosine"
+    warmup_epochs: float = 2.0
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run.
+
+    Args:
+        spec: str. Name of the feature spec the recipe was made for.
+        epochs: int. Number of epochs, or the most there may be with early stopping.
+        select: str. `"validation"` keeps the epoch with the best validation UA; `"last"` trains on
+            the training and validation parts for exactly `epochs` epochs.
+        patience: int. Epochs without a better validation UA before training stops.
+        seed: int. Seed of everything random; each fold derives its own.
+        precision: str. `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
+        normalizer: str. `"unit"` or `"standard"`, see `FeatureStatistics.affine`.
+        model, batch, augment, optimizer: the sections.
+    """
+
+    spec: str = "spectrogram200"
+    epochs: int = 60
+    select: str = "validation"
+    patience: int = 15
+    seed: int = 0
+    precision: str = "float32"
+    normalizer: str = "standard"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self):
+        _one_of("select", self.select, ("validation", "last"))
+        _one_of("precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
+        _one_of("normalizer", self.normalizer, ("unit", "standard"))
+        _one_of("optimizer.schedule", self.optimizer.schedule, ("cosine", "constant"))
+        for name, value in (("epochs", self.epochs), ("batch.size", self.batch.size)):
+            if value < 1:
+                raise ConfigError(f"config: {name} is {value}, expected at least 1.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values, as YAML and JSON write them."""
+        return dataclasses.asdict(self)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the resolved configuration; two runs with one hash ask for the same training."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(unknown_name(f"value of {key}", str(value), known))
+
+
+def config_from_dict(values: dict[str, Any], where: str = "config") -> TrainConfig:
+    """Returns the configuration of plain values.
+
+    Raises:
+        ConfigError: an unknown key (the nearest valid one is named) or a value of a wrong type.
+
+    Example:
+        >>> config_from_dict({"epochs": 3, "batch": {"size": 8}}).batch.size
+        8
+    """
+    return _build(TrainConfig, values, where)
+
+
+def _build(cls: type, values: Any, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: found {values!r}, expected a mapping of keys to values.")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"{where}: {unknown_name('key', str(key), fields)}")
+    hints = typing.get_type_hints(cls)
+    return cls(
+        **{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
+    )
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value, where)
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+    kind = typing.get_origin(hint) or hint
+    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
+        # YAML 1.1 reads 1e-3 (no dot) as text.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}: found {value!r}, expected a value of type {kind.__name__}.")
+    return value
+
+
+def recipe_names() -> list[str]:
+    """Returns the names of the recipes that come with the project."""
+    folder = resources.files("ser_keras") / "recipes"
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
+
+
+def load_config(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> TrainConfig:
+    """Returns the configuration of a recipe, with `key.key=value` overrides applied.
+
+    Args:
+        recipe: name of a recipe of the project, or path of a YAML file.
+        overrides: assignments such as `"optimizer.learning_rate=1e-4"`; values are read as YAML.
+
+    Raises:
+        ConfigError: unknown recipe or key, or text that is not YAML.
+    """
+    text = _recipe_text(recipe)
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{recipe}: not readable as YAML: {error}") from error
+    for assignment in overrides:
+        _apply(values, assignment)
+    return config_from_dict(values, where=str(recipe))
+
+
+def _recipe_text(recipe: str | Path) -> str:
+    path = Path(recipe)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise ConfigError(f"recipe {path}: found no file there; known: {recipe_names()}.")
+        return path.read_text(encoding="utf-8")
+    if str(recipe) not in recipe_names():
+        raise ConfigError(unknown_name("recipe", str(recipe), recipe_names()))
+    return (resources.files("ser_keras") / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
+
+
+def _apply(values: dict[str, Any], assignment: str) -> None:
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {assignment}: expected KEY=VALUE, such as epochs=20.")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {assignment}: {parent} is a value, not a section.")
+    values[last] = yaml.safe_load(text)

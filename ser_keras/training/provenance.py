@@ -1,0 +1,57 @@
+"""What a number needs beside it to be repeated: versions, commit, machine, command."""
+
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGES = (
+    "ser-keras",
+    "tensorflow",
+    "tensorflow-io",
+    "keras",
+    "apache-beam",
+    "librosa",
+    "numpy",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "scikit-learn",
+)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that touch a number."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str:
+    """Returns the commit of the source tree, `+` appended where files differ, or "unknown"."""
+    folder = Path(__file__).resolve().parent
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + (
+            "+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else ""
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=10
+    )
+    return done.stdout.strip()
+
+
+def command() -> str:
+    """Returns the command line of this process, as a person would type it."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -1,0 +1,1 @@
+"""Tests, in the order of the packages they test; `tests.reference` holds slow obvious oracles."""

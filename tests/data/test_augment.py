@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ser_keras.data.augment import (
+    distort,
+    mix_pairs,
+    spec_augment,
+    stretch_time,
+    warp_frequency,
+)
+from ser_keras.training.config import AugmentConfig
+
+SPEECH = np.random.default_rng(0).normal(size=(50, 12)).astype(np.float32)
+
+
+@given(factor=st.floats(0.5, 2.0))
+@settings(max_examples=20, deadline=None)
+def test_stretching_interpolates_between_frames(factor):
+    found = stretch_time(tf.constant(SPEECH), tf.constant(factor, tf.float32)).numpy()
+    count = max(1, round(np.float32(50) * np.float32(factor)))
+    positions = np.linspace(0, 49, count)
+    expected = np.stack([np.interp(positions, np.arange(50), column) for column in SPEECH.T], 1)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@given(factor=st.floats(0.8, 1.2))
+@settings(max_examples=20, deadline=None)
+def test_warping_reads_each_bin_from_a_scaled_place(factor):
+    found = warp_frequency(tf.constant(SPEECH), tf.constant(factor, tf.float32)).numpy()
+    places = np.arange(12, dtype=np.float32) * np.float32(factor)
+    expected = np.stack([np.interp(places, np.arange(12), frame) for frame in SPEECH])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_noise_and_gain_follow_the_deviation_of_each_bin():
+    deviation = np.linspace(1, 4, 12)
+    change = distort(AugmentConfig(noise=0.5), deviation)
+    silence = tf.zeros((4000, 12))
+    found = change(silence, tf.constant([1, 2], tf.int64)).numpy().std(axis=0)
+    np.testing.assert_allclose(found, 0.5 * deviation, rtol=0.1)
+    shift = distort(AugmentConfig(gain=0.5), deviation)(silence, tf.constant([1, 2], tf.int64))
+    level = shift.numpy() / deviation
+    np.testing.assert_allclose(level, level[0, 0], rtol=1e-5)
+
+
+def test_nothing_asked_changes_nothing():
+    found = distort(AugmentConfig(), np.ones(12))(
+        tf.constant(SPEECH), tf.constant([1, 2], tf.int64)
+    )
+    np.testing.assert_array_equal(found.numpy(), SPEECH)
+
+
+def test_masks_show_the_mean_in_whole_bands():
+    pytest.importorskip("tensorflow_io", reason="SpecAugment needs tensorflow-io")
+    mean = np.linspace(-3, 3, 12).astype(np.float32)
+    widths = AugmentConfig(freq_masks=1, freq_mask_bins=6, time_masks=1, time_mask_frames=10)
+    mask = spec_augment(widths, mean)
+    tf.random.set_seed(1)
+    hidden_bins, hidden_frames = 0, 0
+    for _ in range(30):
+        found = mask(tf.constant(SPEECH)).numpy()
+        hidden = np.isclose(found, mean, atol=1e-5)
+        kept = ~hidden
+        np.testing.assert_allclose(found[kept], SPEECH[kept], atol=1e-5)
+        hidden_bins = max(hidden_bins, hidden.all(axis=0).sum())
+        hidden_frames = max(hidden_frames, hidden.all(axis=1).sum())
+        assert hidden.all(axis=0).sum() < 6
+        assert hidden.all(axis=1).sum() < 10
+    assert hidden_bins > 2
+    assert hidden_frames > 4
+
+
+def test_mixing_keeps_the_longer_speech_and_the_sum_of_targets():
+    features = tf.constant(np.stack([np.full((3, 1), 1.0), np.full((3, 1), 5.0)]), tf.float32)
+    mask = tf.constant([[True, True, False], [True, True, True]])
+    inputs, targets, weights = mix_pairs(
+        {"features": features, "mask": mask},
+        tf.eye(2),
+        tf.constant([1.0, 3.0]),
+        tf.constant(0.75),
+    )
+    np.testing.assert_allclose(inputs["features"][0, :, 0], [2.0, 2.0, 5.0])
+    np.testing.assert_allclose(inputs["features"][1, :, 0], [4.0, 4.0, 5.0])
+    assert inputs["mask"].numpy().all()
+    np.testing.assert_allclose(targets, [[0.75, 0.25], [0.25, 0.75]])
+    np.testing.assert_allclose(weights, [1.5, 2.5])

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from ser_keras.data.input import Part, TrainingBatches, evaluation_batches, mixed_seed
+from ser_keras.errors import SchemaError
+from ser_keras.training.config import AugmentConfig
+
+PLAIN = AugmentConfig()
+RANDOM = AugmentConfig(noise=0.3, gain=0.1, stretch=0.2, warp=0.1, mixup=0.4)
+
+
+@pytest.fixture
+def part(feature_set):
+    classes = {row.key: index % 4 for index, row in enumerate(feature_set.rows)}
+    return Part(feature_set, classes)
+
+
+def batches(part, augment, seed=0):
+    bins = part.feature_set.schema.dim
+    return TrainingBatches(
+        part, 4, 8, 20, np.array([1.0, 2.0, 3.0, 4.0]), augment, np.zeros(bins), np.ones(bins), seed
+    )
+
+
+def as_numpy(dataset):
+    return [
+        (inputs["features"], inputs["mask"], targets, weights)
+        for inputs, targets, weights in dataset.as_numpy_iterator()
+    ]
+
+
+def test_every_utterance_is_evaluated_once_with_its_own_frames(part):
+    frames = {row.key: row.frames for row in part.rows}
+    seen = {}
+    for keys, inputs, classes in evaluation_batches(part, 8, 20):
+        for key, mask, index in zip(keys, inputs["mask"].numpy(), classes, strict=True):
+            seen[key] = (int(mask.sum()), int(index))
+    assert seen == {key: (frames[key], part.class_of[key]) for key in part.class_of}
+
+
+def test_padding_is_zero_and_masked(part):
+    for _, inputs, _ in evaluation_batches(part, 8, 20):
+        features, mask = inputs["features"].numpy(), inputs["mask"].numpy()
+        assert not features[~mask].any()
+        assert mask.any(axis=1).all()
+
+
+def test_a_batch_holds_lengths_of_one_bucket(part):
+    for _, inputs, _ in evaluation_batches(part, 8, 20):
+        lengths = inputs["mask"].numpy().sum(axis=1)
+        assert len({(length - 1) // 20 for length in lengths}) == 1
+
+
+def test_only_the_keys_asked_for_are_read(part):
+    keys = list(part.class_of)[:5]
+    some = Part(part.feature_set, dict.fromkeys(keys, 1))
+    found = [key for names, _, _ in evaluation_batches(some, 8, 20) for key in names]
+    assert sorted(found) == sorted(keys)
+
+
+def test_a_key_that_is_not_in_the_features_is_named(part):
+    with pytest.raises(SchemaError, match=r"1 utterances .* such as synthetic/none"):
+        Part(part.feature_set, {"synthetic/none": 0})
+
+
+@pytest.mark.parametrize("augment", [PLAIN, RANDOM])
+def test_an_epoch_depends_on_its_number_and_seed_alone(part, augment):
+    first, again = (
+        as_numpy(batches(part, augment).epoch(3)),
+        as_numpy(batches(part, augment).epoch(3)),
+    )
+    for one, two in zip(first, again, strict=True):
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a, b)
+    other = as_numpy(batches(part, augment).epoch(4))
+    assert any(
+        a[0].shape != b[0].shape or (a[0] != b[0]).any() for a, b in zip(first, other, strict=False)
+    )
+
+
+def test_spec_augment_depends_on_the_epoch_alone(part):
+    pytest.importorskip("tensorflow_io", reason="SpecAugment needs tensorflow-io")
+    settings = AugmentConfig(freq_masks=2, freq_mask_bins=40, time_masks=2, time_mask_frames=30)
+    first = as_numpy(batches(part, settings).epoch(1))
+    as_numpy(batches(part, settings).epoch(2))
+    again = as_numpy(batches(part, settings).epoch(1))
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one[0], two[0])
+
+
+def test_weights_follow_classes(part):
+    for _, _, targets, weights in as_numpy(batches(part, PLAIN).epoch(0)):
+        np.testing.assert_array_equal(weights, targets.argmax(axis=1) + 1.0)
+
+
+def test_seeds_of_neighbouring_epochs_are_unrelated():
+    seeds = [mixed_seed(0, "epoch", number) for number in range(1000)]
+    assert len(set(seeds)) == 1000
+    assert max(seeds) < 2**31

@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from ser_keras import report
+from ser_keras.errors import ConfigError, SchemaError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_readme_shows_the_committed_results():
+    body = report.table(report.load_results(ROOT / "results"), report.load_floors(ROOT / "results"))
+    assert f"{report.BEGIN}\n{body}\n{report.END}" in (ROOT / "README.md").read_text()
+
+
+def test_every_committed_result_tells_where_it_comes_from():
+    for result in report.load_results(ROOT / "results"):
+        assert result["command"].startswith("ser crossval")
+        assert len(result["commit"].rstrip("+")) == 40
+        assert result["protocol"]["folds_run"] == len(result["folds"])
+        assert {"tensorflow", "keras", "librosa"} <= set(result["versions"])
+        total = sum(fold["sizes"]["test"] for fold in result["folds"])
+        assert sum(map(sum, result["pooled"]["confusion"])) == total
+
+
+def test_a_readme_is_rewritten_between_its_markers_only(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    assert report.write_readme(readme, ROOT / "results")
+    text = readme.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}\n| data |")
+    assert text.endswith(f"{report.END}\nafter\n")
+    assert "old" not in text
+    assert not report.write_readme(readme, ROOT / "results")
+
+
+def test_a_readme_without_markers_is_refused(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("nothing here")
+    with pytest.raises(SchemaError, match="found no pair of markers"):
+        report.write_readme(readme, ROOT / "results")
+
+
+def test_an_empty_folder_says_what_to_run(tmp_path):
+    with pytest.raises(ConfigError, match="Run ser crossval"):
+        report.load_results(tmp_path)
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    (tmp_path / "crossval-x.json").write_text("{")
+    with pytest.raises(SchemaError, match=r"crossval-x\.json: not readable"):
+        report.load_results(tmp_path)
+
+
+def test_a_floor_belongs_to_one_dataset_and_protocol():
+    floors = json.loads((ROOT / "results" / "floors.json").read_text())["floors"]
+    result = {"dataset": "ravdess", "protocol": {"name": "ravdess-actor5"}}
+    assert report.floor_of(floors, result)["ua"] == 45.2
+    result["protocol"]["name"] = "another"
+    assert report.floor_of(floors, result) == {}

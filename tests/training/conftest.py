@@ -1,0 +1,82 @@
+"""A small real feature set: synthetic speech through the real Beam job, once per session."""
+
+import pytest
+
+from ser_keras.training.config import config_from_dict
+
+TINY = {
+    "epochs": 3,
+    "select": "validation",
+    "model": {
+        "name": "alexnet_fcn",
+        "options": {
+            "width": 0.0625,
+            "normalization": "batch",
+            "input_channels": 1,
+            "input_scaling": "standard",
+            "attention_units": 8,
+        },
+    },
+    "batch": {"size": 8},
+    "augment": {
+        "freq_masks": 1,
+        "freq_mask_bins": 20,
+        "time_masks": 1,
+        "time_mask_frames": 20,
+        "noise": 0.2,
+        "gain": 0.1,
+        "stretch": 0.1,
+        "warp": 0.05,
+        "mixup": 0.3,
+    },
+    "optimizer": {"learning_rate": 1e-3, "backbone_learning_rate": 1e-3, "warmup_epochs": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def features(tmp_path_factory):
+    """Output folder of the feature job on a small synthetic corpus."""
+    from pipeline.feature_job import build_feature_set
+
+    from ser_keras.corpora.synthetic import write_corpus
+    from ser_keras.features.specs import get_spec
+
+    root = tmp_path_factory.mktemp("training")
+    corpus = write_corpus(root / "corpus", num_speakers=4, utterances_per_class=3, seed=0)
+    build_feature_set("synthetic", corpus, get_spec("spectrogram200"), root / "features")
+    return root / "features"
+
+
+@pytest.fixture(scope="session")
+def feature_set(features):
+    """The same, opened."""
+    from ser_keras.data.feature_set import FeatureSet
+
+    return FeatureSet.open(features)
+
+
+@pytest.fixture(scope="session")
+def protocol(feature_set):
+    """Leave one speaker out, on it."""
+    from ser_keras.protocols import build_protocol
+
+    return build_protocol("synthetic-loso", feature_set.rows)
+
+
+@pytest.fixture
+def tiny():
+    """Returns a function that makes a tiny configuration with some values changed."""
+
+    def make(**changes):
+        if not has_tensorflow_io():
+            changes.setdefault("augment", {"noise": 0.2, "stretch": 0.1})
+        return config_from_dict(TINY | changes)
+
+    return make
+
+
+def has_tensorflow_io() -> bool:
+    """Whether SpecAugment can run here."""
+    from importlib.util import find_spec
+
+    return find_spec("tensorflow_io") is not None

@@ -1,0 +1,168 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.training.crossval import run_crossval
+from ser_keras.training.evaluate import evaluate_run
+from ser_keras.training.trainer import FoldTrainer
+
+
+def train(config, feature_set, protocol, folder, fold=0, progress=None):
+    return FoldTrainer(
+        config, feature_set, protocol.class_set, protocol.folds[fold], folder, progress
+    ).run()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(feature_set, protocol, tmp_path_factory):
+    """The record of a run of TINY that nobody killed."""
+    from ser_keras.training.config import config_from_dict
+    from tests.training.conftest import TINY, has_tensorflow_io
+
+    values = TINY if has_tensorflow_io() else TINY | {"augment": {"noise": 0.2, "stretch": 0.1}}
+    return train(config_from_dict(values), feature_set, protocol, tmp_path_factory.mktemp("run"))
+
+
+class Killed(Exception):
+    """Stands for the end of the process between two epochs."""
+
+
+def test_the_same_seed_gives_equal_weights(tiny, feature_set, protocol, tmp_path, undisturbed):
+    assert (
+        train(tiny(), feature_set, protocol, tmp_path)["weights_sha256"]
+        == (undisturbed["weights_sha256"])
+    )
+
+
+def test_another_seed_gives_other_weights(tiny, feature_set, protocol, tmp_path, undisturbed):
+    other = train(tiny(seed=1, epochs=1), feature_set, protocol, tmp_path)
+    assert other["weights_sha256"] != undisturbed["weights_sha256"]
+
+
+def test_a_run_stopped_after_each_epoch_ends_with_equal_weights(
+    tiny, feature_set, protocol, tmp_path, undisturbed
+):
+    def stop(epoch, epochs, logs):
+        raise Killed
+
+    for _ in range(3):
+        with pytest.raises(Killed):
+            train(tiny(), feature_set, protocol, tmp_path, progress=stop)
+    record = train(tiny(), feature_set, protocol, tmp_path)
+    assert record["weights_sha256"] == undisturbed["weights_sha256"]
+    without_time = [{k: v for k, v in logs.items() if k != "seconds"} for logs in record["history"]]
+    expected = [
+        {k: v for k, v in logs.items() if k != "seconds"} for logs in undisturbed["history"]
+    ]
+    assert without_time == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay_s", [0.0, 0.7])
+def test_kill_9_during_training_and_a_rerun_end_with_equal_weights(
+    tiny, features, feature_set, protocol, tmp_path, undisturbed, delay_s
+):
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(yaml.safe_dump(tiny().to_dict()))
+    output = tmp_path / "run"
+    fold = protocol.folds[0].name
+    line = [sys.executable, "-m", "ser_keras", "train", "--features", features]
+    line += ["--protocol", "synthetic-loso", "--fold", fold, "--recipe", recipe, "--output", output]
+    process = subprocess.Popen(
+        list(map(str, line)), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    state = output / "folds" / fold / "checkpoint" / "state.npz"
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(delay_s)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run(list(map(str, line)), check=True, stdout=subprocess.DEVNULL)
+    record = json.loads((output / "folds" / fold / "fold.json").read_text())
+    assert record["weights_sha256"] == undisturbed["weights_sha256"]
+
+
+def test_a_finished_fold_is_not_trained_again(tiny, feature_set, protocol, tmp_path):
+    config = tiny(epochs=1)
+    first = train(config, feature_set, protocol, tmp_path)
+    seen = []
+    assert (
+        train(config, feature_set, protocol, tmp_path, progress=lambda *a: seen.append(a)) == first
+    )
+    assert seen == []
+
+
+def test_another_configuration_does_not_take_over_a_folder(tiny, feature_set, protocol, tmp_path):
+    train(tiny(epochs=1), feature_set, protocol, tmp_path)
+    with pytest.raises(SchemaError, match="made with another configuration"):
+        train(tiny(epochs=2), feature_set, protocol, tmp_path)
+
+
+def test_the_kept_epoch_is_the_best_on_validation_speakers(undisturbed):
+    values = [logs["valid_ua"] for logs in undisturbed["history"]]
+    assert undisturbed["epoch"] == 1 + values.index(max(values))
+    assert undisturbed["epoch_chosen_by"] == "validation"
+
+
+def test_fixed_epochs_train_on_the_validation_part_too(tiny, feature_set, protocol, tmp_path):
+    record = train(tiny(select="last", epochs=1), feature_set, protocol, tmp_path)
+    fold = protocol.folds[0]
+    assert record["sizes"] == {
+        "train": len(fold.train) + len(fold.valid),
+        "valid": 0,
+        "test": len(fold.test),
+    }
+
+
+def test_statistics_come_from_the_training_part_alone(tiny, feature_set, protocol, tmp_path):
+    import keras
+
+    train(tiny(epochs=1), feature_set, protocol, tmp_path)
+    model = keras.models.load_model(tmp_path / "model.keras")
+    trainer = FoldTrainer(
+        tiny(), feature_set, protocol.class_set, protocol.folds[0], tmp_path / "again"
+    )
+    frames = np.concatenate(list(trainer.part(protocol.folds[0].train).frames()))
+    offset, scale = (np.array(w) for w in model.get_layer("normalizer").weights)
+    np.testing.assert_allclose(offset, frames.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(scale, 1 / frames.std(axis=0), rtol=1e-3)
+
+
+def test_a_fold_with_a_test_utterance_in_training_is_refused(tiny, feature_set, protocol, tmp_path):
+    fold = protocol.folds[0]
+    leaky = replace(fold, train=(*fold.train, fold.test[0]))
+    with pytest.raises(LeakageError):
+        FoldTrainer(tiny(), feature_set, protocol.class_set, leaky, tmp_path).run()
+
+
+def test_crossval_pools_every_test_utterance_once(tiny, features, feature_set, protocol, tmp_path):
+    result = run_crossval(tiny(epochs=1), feature_set, protocol, tmp_path)
+    confusion = np.array(result["pooled"]["confusion"])
+    assert confusion.sum() == len(feature_set.rows)
+    assert result["protocol"]["folds_run"] == result["protocol"]["folds"] == len(protocol.folds)
+    fold = protocol.folds[1]
+    again = evaluate_run(tmp_path, features, fold=fold.name)
+    assert again["ua"] == pytest.approx(result["folds"][1]["ua"])
+    whole = evaluate_run(tmp_path, features, fold=fold.name, whole=True)
+    assert np.sum(whole["confusion"]) == len(feature_set.rows)
+    with pytest.raises(ConfigError, match="say which with --fold"):
+        evaluate_run(tmp_path, features)
+
+
+def test_features_of_another_spec_are_refused(tiny, feature_set, protocol, tmp_path):
+    with pytest.raises(ConfigError, match="the recipe expects 'logmel40'"):
+        run_crossval(tiny(spec="logmel40"), feature_set, protocol, tmp_path)
+
+
+def test_bfloat16_trains(tiny, feature_set, protocol, tmp_path):
+    record = train(tiny(precision="mixed_bfloat16", epochs=1), feature_set, protocol, tmp_path)
+    assert np.isfinite(record["history"][0]["loss"])
