@@ -10,13 +10,19 @@ BIN := $(VENV)/bin
 # Exists only after everything was installed, so that an interrupted installation is done again.
 INSTALLED := $(VENV)/.installed
 PACKAGES := $(wildcard ser_keras pipeline tuning serving)
+# The newest TensorFlow, NumPy 2 and JAX, without tensorflow-io.
+NEWEST := .venv-newest
+NEWEST_INSTALLED := $(NEWEST)/.installed
 CHECKED := $(PACKAGES) $(wildcard tests benchmarks) conftest.py
 
 # An inherited core type makes NumPy's matrix kernels those of another processor.
 unexport OPENBLAS_CORETYPE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test test-slow test-realdata lint format clean
+# Skips are listed with their reasons: a suite that skips everything must not look well.
+PYTEST := python -m pytest -rs
+
+.PHONY: help venv demo test test-slow test-realdata test-newest test-jax lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,13 +33,19 @@ demo: $(INSTALLED) ## Synthetic corpus, features, training, evaluation, report: 
 	$(BIN)/ser demo
 
 test: $(INSTALLED) ## Tests on synthetic data; minutes, no download
-	$(BIN)/python -m pytest
+	$(BIN)/$(PYTEST)
 
 test-slow: $(INSTALLED) ## Tests that take longer
-	$(BIN)/python -m pytest -m "slow and not realdata"
+	$(BIN)/$(PYTEST) -m "slow and not realdata"
 
 test-realdata: $(INSTALLED) ## Tests on the real corpora; needs SER_KERAS_DATA
-	$(BIN)/python -m pytest -m realdata
+	$(BIN)/$(PYTEST) -m realdata
+
+test-newest: $(NEWEST_INSTALLED) ## The same tests on the newest TensorFlow, without tensorflow-io
+	$(NEWEST)/bin/$(PYTEST)
+
+test-jax: $(NEWEST_INSTALLED) ## Layers and models on JAX
+	KERAS_BACKEND=jax $(NEWEST)/bin/$(PYTEST) tests/layers tests/models
 
 lint: $(INSTALLED) ## Style, formatting, types
 	$(BIN)/ruff check .
@@ -59,9 +71,9 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	  done; \
 	done; \
 	if [ -z "$${python:-}" ]; then \
-	  echo "make: no Python 3.11 or 3.12 with the venv module was found$(if $(PYTHON), at $(PYTHON))." >&2; \
-	  echo "Found: $$(python3 --version 2>&1 || echo none). Install Python 3.11 (Debian, Ubuntu: apt-get install python3.11-venv)" >&2; \
-	  echo "or 3.12, or name one that is not on the path: make venv PYTHON=/path/to/python3.11" >&2; \
+	  echo "make: found $$($(or $(PYTHON),python3) --version 2>/dev/null || echo no $(or $(PYTHON),python3)), expected Python 3.11 or 3.12 with venv." >&2; \
+	  echo "Install one (Debian 12: apt-get install python3.11-venv; Ubuntu 24.04: apt-get install python3.12-venv)," >&2; \
+	  echo "or name one that is not on the path: make venv PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
 	fi; \
 	if [ -e $(INSTALLED) ] && $(BIN)/python -c '' 2>/dev/null; then \
@@ -72,6 +84,15 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	  "$$python" -m venv $(VENV); \
 	fi; \
 	rm -f $(INSTALLED); \
-	echo "Installing the packages of constraints.txt into $(VENV): about 2 GB, a few minutes"; \
+	echo "Installing the packages of constraints.txt into $(VENV): 3 GB, a few minutes"; \
 	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint]'; \
 	touch $(INSTALLED)
+
+# The project's own requirements name TensorFlow 2.16, hence --no-deps.
+$(NEWEST_INSTALLED): setup.cfg pyproject.toml constraints-newest.txt | $(INSTALLED)
+	@if [ -e $(NEWEST_INSTALLED) ]; then echo "Updating $(NEWEST)"; else rm -rf $(NEWEST); fi
+	@rm -f $(NEWEST_INSTALLED)
+	$(BIN)/python -m venv $(NEWEST)
+	$(NEWEST)/bin/pip install --requirement constraints-newest.txt
+	$(NEWEST)/bin/pip install --no-deps --editable .
+	@touch $(NEWEST_INSTALLED)

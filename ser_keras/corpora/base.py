@@ -135,8 +135,7 @@ def check_complete(
         return
     wrong = [
         *_differences("label", info.labels, (u.label for u in utterances)),
-        *(_differences("session", info.sessions, (u.session for u in utterances))
-          if info.sessions else ()),
+        *_differences("session", info.sessions or {"": None}, (u.session for u in utterances)),
         *_differences("speaker", info.speakers, (u.speaker for u in utterances)),
     ]
     if len(utterances) == info.utterances and not wrong:
@@ -153,9 +152,7 @@ def check_complete(
     )
 
 
-def look_up(
-    table: Mapping[str, str], code: str, *, kind: str, stem: str, info: CorpusInfo
-) -> str:
+def look_up(table: Mapping[str, str], code: str, *, kind: str, stem: str, info: CorpusInfo) -> str:
     """Returns what one field of a file name means.
 
     Raises:
@@ -169,9 +166,7 @@ def look_up(
     return table[code]
 
 
-def _differences(
-    kind: str, expected: Mapping[str, int | None], found: Iterable[str]
-) -> list[str]:
+def _differences(kind: str, expected: Mapping[str, int | None], found: Iterable[str]) -> list[str]:
     counts = Counter(found)
     return [
         f"{kind} {name} has {counts[name]}, expected {expected.get(name, 0)}"

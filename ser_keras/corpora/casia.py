@@ -65,8 +65,8 @@ INFO = CorpusInfo(
     citation="Institute of Automation, Chinese Academy of Sciences (2005), CASIA Chinese emotional "
     "speech corpus",
     home="http://www.chineseldc.org/",
-    access="Ask the Chinese Linguistic Data Consortium for it (http://www.chineseldc.org/) and give "
-    "the folder that holds the four speakers.",
+    access="Ask the Chinese Linguistic Data Consortium for it (http://www.chineseldc.org/) and "
+    "give the folder that holds the four speakers.",
 )
 FULL = replace(
     INFO,

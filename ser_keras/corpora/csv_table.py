@@ -1,4 +1,4 @@
-"""Strict reading of a CSV table a user wrote: every refusal names the file, the row and the cure."""
+"""Strict reading of a CSV table a user wrote: every refusal names file, row and cure."""
 
 import csv
 import difflib

@@ -50,7 +50,7 @@ _GENDERS = {
     "15": "male",
     "16": "female",
 }
-_TEXTS = {text: text for text in "a01 a02 a04 a05 a07 b01 b02 b03 b09 b10".split()}
+_TEXTS = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
 _NAME = re.compile(
     r"(?P<speaker>\d\d)(?P<text>[a-z]\d\d)(?P<emotion>[A-Z])(?P<version>[a-z])", re.ASCII
 )
@@ -89,7 +89,9 @@ def parse_stem(stem: str) -> dict[str, str]:
     speaker, text, emotion, version = match.group("speaker", "text", "emotion", "version")
     return {
         "speaker": speaker,
-        "sentence": look_up(_TEXTS, text, kind="text", stem=stem, info=INFO),
+        "sentence": look_up(
+            dict(zip(_TEXTS, _TEXTS, strict=True)), text, kind="text", stem=stem, info=INFO
+        ),
         "label": look_up(_EMOTIONS, emotion, kind="emotion", stem=stem, info=INFO),
         "version": version,
         "gender": look_up(_GENDERS, speaker, kind="speaker", stem=stem, info=INFO),

@@ -107,8 +107,8 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     """
     root = Path(root)
     require_folder(root, INFO)
-    found = []
-    missing = []
+    found: list[Utterance] = []
+    missing: list[Utterance] = []
     for session in sorted(root.glob("Session[1-5]")):
         for turn, label in _labels(session / "dialog" / "EmoEvaluation"):
             name = parse_stem(turn)
@@ -138,8 +138,8 @@ def _turn_and_code(line: str, where: str) -> tuple[str, str]:
     if len(fields) == 4 and (fields[2] in _EMOTIONS or fields[2] in _OTHER_EMOTIONS):
         return fields[1], fields[2]
     raise CorpusError(
-        f"{where}: found {line[:80]!r}, expected '[start - end]<TAB>turn<TAB>emotion<TAB>[V, A, D]' "
-        f"with an emotion of {', '.join((*_EMOTIONS, *_OTHER_EMOTIONS))}. Get the file again."
+        f"{where}: found {line[:80]!r}, expected '[start - end]<TAB>turn<TAB>emotion<TAB>[V, A, D]'"
+        f" with an emotion of {', '.join((*_EMOTIONS, *_OTHER_EMOTIONS))}. Get the file again."
     )
 
 

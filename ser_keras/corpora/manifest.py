@@ -91,8 +91,8 @@ def read(
         path = _audio_path(written, folder, where, allow_outside)
         if path in seen:
             raise CorpusError(
-                f"{where}: found {written!r}, which is there already at {seen[path]}. Expected each "
-                "recording once; remove one of the rows."
+                f"{where}: found {written!r}, which is there already at {seen[path]}. Expected "
+                "each recording once; remove one of the rows."
             )
         seen[path] = where
         _check_words(values, where)

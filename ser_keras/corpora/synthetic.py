@@ -18,6 +18,7 @@ Voices and tones are those of `ser_keras.corpora.voice`.
 
 import json
 import os
+import re
 import shutil
 import uuid
 from pathlib import Path
@@ -39,6 +40,7 @@ from ser_keras.errors import ConfigError, CorpusError
 
 _LABELS = {label: label for label in TONES}
 _SENTENCES = ("aeoi", "ueai", "oauei", "iaoeu", "euaio")
+_NAME = re.compile(r"(?P<speaker>s(?P<person>\d+))_(?P<label>[a-z]+)_(?P<number>\d+)", re.ASCII)
 _MARKER = ".completed"
 _VERSION = 1
 
@@ -66,18 +68,18 @@ def parse_stem(stem: str) -> dict[str, str]:
         >>> parse_stem("s02_sad_07")
         {'speaker': 's02', 'label': 'sad', 'sentence': '2', 'gender': 'male'}
     """
-    fields = stem.split("_")
-    if len(fields) != 3 or not (fields[0][:1] == "s" and (fields[0][1:] + fields[2]).isdecimal()):
+    match = _NAME.fullmatch(stem)
+    if match is None:
         raise CorpusError(
             f"{INFO.title}: found the file {stem!r}, expected a name such as s01_angry_00. Remove "
             "the file, or make the corpus again."
         )
-    speaker, label, number = fields
+    speaker, label, number = match.group("speaker", "label", "number")
     return {
         "speaker": speaker,
         "label": look_up(_LABELS, label, kind="label", stem=stem, info=INFO),
         "sentence": str(int(number) % len(_SENTENCES)),
-        "gender": "female" if int(speaker[1:]) % 2 else "male",
+        "gender": "female" if int(match["person"]) % 2 else "male",
     }
 
 
@@ -95,7 +97,11 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     require_folder(root, INFO)
     found = [
         Utterance(
-            f"synthetic/{path.stem}", path, corpus="synthetic", style="acted", **parse_stem(path.stem)
+            f"synthetic/{path.stem}",
+            path,
+            corpus="synthetic",
+            style="acted",
+            **parse_stem(path.stem),
         )
         for path in audio_files(root)
     ]
@@ -105,8 +111,8 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     if len(found) != expected and not allow_partial:
         raise CorpusError(
             f"{INFO.title} at {root}: found {len(found)} recordings, expected "
-            f"{expected or f'a {_MARKER} marker that says how many'}. Delete the folder and make it "
-            "again, or pass --allow-partial."
+            f"{expected or f'a {_MARKER} marker that says how many'}. Delete the folder and make "
+            "it again, or pass --allow-partial."
         )
     return found
 
@@ -182,6 +188,7 @@ def _write_speaker(folder: Path, number: int, utterances_per_class: int, seed: i
 
 def _parameters_of(root: Path) -> dict[str, int] | None:
     try:
-        return json.loads((root / _MARKER).read_text(encoding="utf-8"))
+        made = json.loads((root / _MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return made if isinstance(made, dict) and made.get("version") == _VERSION else None

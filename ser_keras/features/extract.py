@@ -15,7 +15,7 @@ from ser_keras.features.specs import FrameSpec, LogMelSpec, MelSpec, MfccSpec, S
 
 DELTA_FRAMES = 9
 
-# 64 frames of float64 stay in the second-level cache: 1.7 times the speed of 1024.
+# 64 frames of float64 stay in the second-level cache: 1.7 times the speed of 1024 at once.
 _BLOCK_FRAMES = 64
 
 
@@ -52,8 +52,8 @@ def extract(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
         power = _power(spec, frames, spec.num_bins)
         if spec.scale == "magnitude":
             return np.sqrt(power, out=power)
-        np.maximum(power, np.float32(spec.floor), out=power)
-        return np.multiply(np.log10(power, out=power), np.float32(10.0), out=power)
+        np.log10(np.maximum(power, np.float32(spec.floor), out=power), out=power)
+        return np.maximum(10.0 * power, np.float32(10.0 * math.log10(spec.floor)))
     raise ConfigError(
         f"features: found a spec of type {type(spec).__name__}, expected a known one."
     )

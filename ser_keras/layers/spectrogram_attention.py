@@ -51,13 +51,10 @@ class SpectrogramAttention(MaskedLayer):
         self.score.build((*inputs_shape[:-1], self.units))
 
     def call(self, inputs, mask):
-        batch, height, frames, channels = ops.shape(inputs)
         scores = ops.cast(self.score(self.projection(inputs)), "float32")[..., 0]
         scores = ops.where(mask[:, None], self.attention_lambda * scores, -1e9)
-        attention = ops.softmax(ops.reshape(scores, (batch, height * frames)), axis=-1)
-        cells = ops.cast(ops.reshape(inputs, (batch, height * frames, channels)), "float32")
-        context = ops.matmul(attention[:, None], cells)[:, 0]
-        attention = ops.reshape(attention, (batch, height, frames))
+        attention = ops.softmax(scores, axis=(1, 2))
+        context = ops.sum(attention[..., None] * ops.cast(inputs, "float32"), axis=(1, 2))
         return ops.cast(context, self.compute_dtype), attention
 
     def multiply_accumulates(self, output_shape):

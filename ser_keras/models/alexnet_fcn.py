@@ -144,9 +144,9 @@ def build_alexnet_fcn(
         x, mask = _convolve(x, mask, convolution, number, style)
         if convolution.pool and (final_pool or number < len(convolutions)):
             x, mask = _pool(x, mask, number)
-    context, attention = SpectrogramAttention(
-        attention_units, attention_lambda, name="attention"
-    )(x, mask=mask)
+    context, attention = SpectrogramAttention(attention_units, attention_lambda, name="attention")(
+        x, mask=mask
+    )
     context = keras.layers.Dropout(dropout, name="dropout")(context)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(context)
     return keras.Model(

@@ -2,12 +2,11 @@
 
 | file | plan | holds |
 |---|---|---|
-| `bvlc_alexnet.npy` | bvlc | pickled dict of layer to [kernel, bias]; kernels (height, width, in, out) |
-| `alexnet-owt-*.pth` | torchvision | zip of one pickle and raw tensors; kernels (out, in, height, width) |
+| `bvlc_alexnet.npy` | bvlc | pickled dict: layer to [kernel, bias]; (height, width, in, out) |
+| `alexnet-owt-*.pth` | torchvision | zip: pickle and raw tensors; (out, in, height, width) |
 
-Both are pickles, and a pickle can run any program. They are read here by an unpickler that knows
-the few names such files need and refuses every other; torch is not needed. `convert_weights` writes
-the five convolutions to a `.weights.h5`, which is data only.
+Both are pickles, which `pickled_weights` reads without running them; torch is not needed.
+`convert_weights` writes the five convolutions to a `.weights.h5`, which is data only.
 
 Departures: Caffe's network was trained on blue-green-red images of 0 to 255 less their mean. Its
 first kernel and bias are rewritten once, here, for this project's red-green-blue images less
@@ -17,10 +16,7 @@ ImageNet's mean, in units of ImageNet's deviation: conv1's outputs are then exac
 import hashlib
 import io
 import os
-import pickle
 import tempfile
-import zipfile
-from collections import OrderedDict
 from pathlib import Path
 
 import h5py
@@ -29,6 +25,7 @@ import numpy as np
 from ser_keras.errors import WeightsError
 from ser_keras.layers.spectrogram_image import IMAGENET_MEAN, IMAGENET_STD
 from ser_keras.models.alexnet_fcn import PLANS
+from ser_keras.models.pickled_weights import read_npy_layers, read_torch_tensors
 
 MAX_FILE_BYTES = 1 << 30  # the published files have 244 MB
 CAFFE_MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
@@ -74,7 +71,7 @@ def load_backbone(model, path):
         WeightsError: the file cannot be used, or the model has another shape than it.
     """
     plan, sha256, weights = read_weights(path)
-    for name, (kernel, bias) in weights.items():
+    for name, (kernel, _) in weights.items():
         layer = model.get_layer(name)
         if tuple(layer.kernel.shape) != kernel.shape:
             raise WeightsError(
@@ -111,9 +108,9 @@ def convert_weights(source, target):
         with h5py.File(temporary, "w") as file:
             file.attrs["plan"] = plan
             file.attrs["source_sha256"] = sha256
-            for name, arrays in weights.items():
+            for number, arrays in enumerate(weights.values(), start=1):
                 for index, array in enumerate(arrays):
-                    file[f"layers/{name}/vars/{index}"] = array
+                    file[f"{_h5_group(number)}/{index}"] = array
         os.replace(temporary, target)
     finally:
         Path(temporary).unlink(missing_ok=True)
@@ -134,18 +131,65 @@ def read_weights(path):
         WeightsError: the file is missing, of another kind, hostile or of other shapes.
     """
     data = _read_bytes(Path(path))
-    if data.startswith(b"\x93NUMPY"):
-        plan, weights = "bvlc", _from_caffe(path, data)
-    elif data.startswith(b"PK\x03\x04"):
-        plan, weights = "torchvision", _from_torchvision(path, data)
-    elif data.startswith(b"\x89HDF\r\n\x1a\n"):
-        plan, weights = _from_converted(path, data)
-    else:
-        raise WeightsError(f"{path}: starts with {data[:8]!r}, which is no weights file. {REMEDY}")
-    _check_weights(path, plan, weights)
-    if plan == "bvlc" and data.startswith(b"\x93NUMPY"):
-        weights["conv1"] = _for_standardized_rgb(*weights["conv1"])
+    reader = next((READERS[magic] for magic in READERS if data.startswith(magic)), None)
+    try:
+        if reader is None:
+            raise WeightsError(f"starts with {data[:8]!r}, which is no weights file known here")
+        plan, weights = reader(data)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}. {REMEDY}") from error
     return plan, hashlib.sha256(data).hexdigest(), weights
+
+
+def _from_caffe(data):
+    weights = _checked("bvlc", read_npy_layers(data))
+    weights["conv1"] = _for_standardized_rgb(*weights["conv1"])
+    return "bvlc", weights
+
+
+def _from_torchvision(data):
+    tensors = read_torch_tensors(data)
+    weights = {}
+    for name, prefix in TORCHVISION_NAMES.items():
+        if not {f"{prefix}.weight", f"{prefix}.bias"} <= set(tensors):
+            raise WeightsError(f"has no tensors {prefix}.weight and {prefix}.bias")
+        kernel = tensors[f"{prefix}.weight"]
+        if kernel.ndim != 4:
+            raise WeightsError(f"{prefix}.weight has shape {kernel.shape}, expected four axes")
+        weights[name] = [kernel.transpose(2, 3, 1, 0), tensors[f"{prefix}.bias"]]
+    return "torchvision", _checked("torchvision", weights)
+
+
+def _from_converted(data):
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            plan = file.attrs.get("plan")
+            if plan not in PLANS:
+                raise WeightsError(f"is an HDF5 file for plan {plan!r}, not a converted encoder")
+            weights = {
+                f"conv{number}": [
+                    _h5_array(file, f"{_h5_group(number)}/{index}", shape)
+                    for index, shape in enumerate(shapes)
+                ]
+                for number, shapes in enumerate(_shapes(plan), start=1)
+            }
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise WeightsError(f"cannot be read as HDF5 ({error})") from error
+    return plan, _checked(plan, weights)
+
+
+def _h5_group(number):
+    """Returns where Keras's own `.weights.h5` keeps the model's convolution of that number."""
+    return f"layers/split_conv2d{f'_{number - 1}' if number > 1 else ''}/vars"
+
+
+def _h5_array(file, name, shape):
+    dataset = file.get(name)
+    # Checked before the values are read: a small file can promise a huge array.
+    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.shape != shape:
+        found = getattr(dataset, "shape", None)
+        raise WeightsError(f"{name} has shape {found}, expected {shape}")
+    return dataset[()]
 
 
 def _read_bytes(path):
@@ -153,30 +197,32 @@ def _read_bytes(path):
         raise WeightsError(f"{path}: no such weights file. {REMEDY}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise WeightsError(
-            f"{path}: {size} bytes, expected at most {MAX_FILE_BYTES}. {REMEDY}"
-        )
+        raise WeightsError(f"{path}: {size} bytes, expected at most {MAX_FILE_BYTES}. {REMEDY}")
     return path.read_bytes()
 
 
-def _check_weights(path, plan, weights):
-    """Compares every array with the published size of its layer."""
-    channels = len(IMAGENET_MEAN)
-    for number, size in enumerate(PLANS[plan], start=1):
+def _shapes(plan):
+    """Returns the published (kernel shape, bias shape) of each convolution."""
+    channels = [len(IMAGENET_MEAN), *(size.filters for size in PLANS[plan])]
+    return [
+        ((size.window, size.window, inputs // size.groups, size.filters), (size.filters,))
+        for inputs, size in zip(channels, PLANS[plan], strict=False)
+    ]
+
+
+def _checked(plan, weights):
+    """Returns the five convolutions as float32, after comparing every shape with the plan's."""
+    checked = {}
+    for number, expected in enumerate(_shapes(plan), start=1):
         name = f"conv{number}"
-        expected = (
-            (size.window, size.window, channels // size.groups, size.filters),
-            (size.filters,),
-        )
-        found = tuple(np.shape(array) for array in weights[name])
+        arrays = weights.get(name, [])
+        found = tuple(np.shape(array) for array in arrays)
         if found != expected:
-            raise WeightsError(
-                f"{path}: {name} has shapes {found}, expected {expected} for {plan}. {REMEDY}"
-            )
-        if not all(np.isfinite(array).all() for array in weights[name]):
-            raise WeightsError(f"{path}: {name} holds values that are not finite. {REMEDY}")
-        weights[name] = [np.ascontiguousarray(array, np.float32) for array in weights[name]]
-        channels = size.filters
+            raise WeightsError(f"{name} has shapes {found}, expected {expected} for {plan}")
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise WeightsError(f"{name} holds values that are not finite")
+        checked[name] = [np.ascontiguousarray(array, np.float32) for array in arrays]
+    return checked
 
 
 def _for_standardized_rgb(kernel, bias):
@@ -186,3 +232,10 @@ def _for_standardized_rgb(kernel, bias):
     rgb = kernel[:, :, ::-1].astype(np.float64)
     moved = bias + np.einsum("hwcf,c->f", rgb, shift)
     return [(rgb * std[:, None]).astype(np.float32), moved.astype(np.float32)]
+
+
+READERS = {
+    b"\x93NUMPY": _from_caffe,
+    b"PK\x03\x04": _from_torchvision,
+    b"\x89HDF\r\n\x1a\n": _from_converted,
+}

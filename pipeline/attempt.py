@@ -1,0 +1,144 @@
+"""All or nothing on disk: a job writes into an attempt folder, and one rename publishes it.
+
+An attempt is `<output>/.attempt-<host>-<random>`, locked by its process for as long as that lives.
+The kernel drops the lock of a killed process, so the next job knows a leftover from a job that is
+still running, without trusting process numbers, which are used again.
+"""
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ser_keras.data.feature_set import LATEST
+
+STALE_AFTER_S = 24 * 3600.0
+
+_PREFIX = ".attempt-"
+
+
+class Attempt:
+    """A context manager around one attempt's folder; whatever is not committed is removed.
+
+    Args:
+        output: Path. Where sets are published; made if it is not there.
+    """
+
+    def __init__(self, output: Path):
+        self.output = output
+        self.path = output / f"{_PREFIX}{_host()}-{uuid.uuid4().hex[:12]}"
+        self._lock = -1
+
+    def __enter__(self) -> "Attempt":
+        self.output.mkdir(parents=True, exist_ok=True)
+        with _output_locked(self.output):
+            remove_leftovers(self.output)
+            self.path.mkdir()
+            self._lock = os.open(self.path, os.O_RDONLY)
+            _try_lock(self._lock)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._lock)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def commit(self, name: str) -> Path:
+        """Publishes the folder as `<output>/<name>` and points LATEST to it.
+
+        A folder of that name is replaced: the caller has found it damaged.
+        """
+        for path in self.path.iterdir():
+            _sync(path)
+        _sync(self.path)
+        target = self.output / name
+        with _output_locked(self.output):
+            if target.exists():
+                # Renamed as an attempt, so that a kill before its removal leaves no riddle.
+                os.rename(target, self.output / f"{_PREFIX}{_host()}-{uuid.uuid4().hex[:12]}")
+            os.rename(self.path, target)
+            _sync(self.output)
+            point_latest(self.output, name)
+            remove_leftovers(self.output)
+        return target
+
+
+def point_latest(output: Path, name: str) -> None:
+    """Makes `name` the newest set of `output`, in one step."""
+    latest = output / LATEST
+    if latest.is_file() and latest.read_text() == f"{name}\n":
+        return
+    with replacing(latest) as stream:
+        stream.write(f"{name}\n".encode())
+    _sync(output)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that appears under `path`, whole and on the disk, when the block ends well."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(output: Path) -> None:
+    """Removes attempts of dead processes on this machine, and of other machines after a day."""
+    for path in output.glob(f"{_PREFIX}*"):
+        try:
+            age_s = time.time() - path.stat().st_mtime
+            lock = os.open(path, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            ours = path.name.startswith(f"{_PREFIX}{_host()}-")
+            if (ours and _try_lock(lock)) or age_s > STALE_AFTER_S:
+                shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(lock)
+    for path in output.glob("*.tmp"):
+        if time.time() - path.stat().st_mtime > STALE_AFTER_S:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _output_locked(output: Path) -> Iterator[None]:
+    """Makes jobs on one output wait for each other while they create, remove or publish."""
+    lock = os.open(output, os.O_RDONLY)
+    try:
+        _try_lock(lock, wait=True)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _try_lock(descriptor: int, *, wait: bool = False) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        # Held by another process, or a file system without locks: then age alone decides.
+        return False
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9.]", "_", platform.node()) or "unknown"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

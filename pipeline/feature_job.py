@@ -1,0 +1,298 @@
+"""The feature job: list and hash the recordings, run the Beam graph, check, publish.
+
+The driver's part is small and comes before and after the graph: it names the result by everything
+it depends on, returns at once where that result is there already, and otherwise counts what the
+workers left before one rename makes it visible.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.metrics import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.attempt import Attempt, point_latest
+from pipeline.local_runner import process_pipeline, run_watched
+from pipeline.outcome import (
+    check_losses,
+    collect,
+    losses_error,
+    write_dead_letters,
+    write_set,
+)
+from pipeline.sources import (
+    Source,
+    choose_num_shards,
+    fingerprint,
+    group_sizes,
+    library_versions,
+    list_sources,
+    source_fingerprint,
+    with_hashes,
+)
+from pipeline.transforms import NAMESPACE, REPORT_SUFFIX, DeadLetter, KeyByShard, WriteShards
+from ser_keras import __version__
+from ser_keras.audio import AudioLimits
+from ser_keras.corpora import get_corpus
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.schema import Schema
+from ser_keras.errors import ConfigError, SchemaError, SerError
+from ser_keras.features.specs import SPECS, FrameSpec
+from ser_keras.labels import class_set_from
+
+FORMAT = 1
+POLL_S = 0.2
+
+_RUNNER_ARGS = ("--runner", "--direct_running_mode")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class FeatureJob:
+    """One job, fully decided.
+
+    Args:
+        where: str. What messages call the corpus.
+        sources: recordings, sorted by key.
+        spec: what to extract.
+        schema: what `schema.json` will say.
+        num_shards: int.
+        limits: what a recording's header may promise.
+        max_bad_ratio: float. Largest bearable share of unusable recordings.
+    """
+
+    where: str
+    sources: Sequence[Source]
+    spec: FrameSpec
+    schema: Schema
+    num_shards: int
+    limits: AudioLimits
+    max_bad_ratio: float
+
+    def fingerprint(self, sources: Sequence[Source]) -> str:
+        """Returns the identity of the job's result if `sources` are what it reads."""
+        settings = {
+            "format": FORMAT,
+            "schema": asdict(self.schema),
+            "num_shards": self.num_shards,
+            "limits": asdict(self.limits),
+        }
+        return fingerprint(sources, settings)
+
+
+def build_feature_set(
+    corpus: str,
+    data_dir: str | Path,
+    spec: FrameSpec,
+    output: str | Path,
+    *,
+    name: str | None = None,
+    allow_partial: bool = False,
+    max_bad_ratio: float = 0.01,
+    num_shards: int | None = None,
+    workers: int = 1,
+    beam_args: Sequence[str] = (),
+    limits: AudioLimits | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Turns a corpus into a feature set, or finds the one made from the same input before.
+
+    Args:
+        corpus: str. Name of the corpus's reader.
+        data_dir: folder of the corpus.
+        spec: what to extract.
+        output: folder where sets are published.
+        name: str. What results call the data; the corpus's name by default.
+        allow_partial: bool. Accept a copy with other counts than the published ones.
+        max_bad_ratio: float. Largest bearable share of unusable recordings.
+        num_shards: int. By default a matter of the corpus's size; never of the machine.
+        workers: int. Processes on this machine, where `beam_args` name no other runner.
+        beam_args: options for Beam.
+        limits: what a recording's header may promise.
+        progress: called with (step, done, total); the step "features" only where some are made.
+
+    Returns:
+        The set's own folder, `<output>/<16 characters of its fingerprint>`.
+
+    Raises:
+        ConfigError: an option that cannot be.
+        CorpusError: the corpus is refused, or too many recordings are unusable.
+        SerError: the runner failed or lost something.
+    """
+    output, data_dir = Path(output), Path(data_dir)
+    report = progress or (lambda step, done, total: None)
+    _check_options(output, max_bad_ratio, num_shards, workers)
+    report("listing", 0, 0)
+    # Absolute, because a worker's current folder is its own.
+    sources = list_sources(corpus, data_dir.absolute(), allow_partial=allow_partial)
+    job = FeatureJob(
+        where=f"{get_corpus(corpus).info.title} at {data_dir}",
+        sources=sources,
+        spec=spec,
+        schema=_schema(corpus, name or corpus, spec, sources),
+        num_shards=num_shards or choose_num_shards(sources),
+        limits=limits or AudioLimits(),
+        max_bad_ratio=max_bad_ratio,
+    )
+    try:
+        return _reuse(job, output) or _build(job, output, workers, beam_args, report)
+    except OSError as error:
+        raise SerError(
+            f"feature job in {output}: stopped by {error.strerror or error} "
+            f"({error.filename or 'no file'}). Nothing was published. Make room or mend the "
+            "folder, and run the same command again."
+        ) from error
+
+
+def name_of_spec(spec: FrameSpec) -> str:
+    """Returns the name of a spec; trimming does not change it, anything else gives a hash.
+
+    Example:
+        >>> from ser_keras.features.specs import get_spec
+        >>> name_of_spec(get_spec("logmel40", trim_db=40))
+        'logmel40'
+        >>> name_of_spec(get_spec("logmel40", num_mels=41))
+        'logmel-8b5bb95f'
+    """
+    plain = replace(spec, trim_db=None)
+    names = [name for name, known in SPECS.items() if known == plain]
+    return names[0] if names else f"{spec.kind}-{plain.sha256[:8]}"
+
+
+def _check_options(
+    output: Path, max_bad_ratio: float, num_shards: int | None, workers: int
+) -> None:
+    problems = (
+        ("--max-bad-ratio", max_bad_ratio, "0 to 1", 0 <= max_bad_ratio <= 1),
+        ("--shards", num_shards, "1 to 99999", num_shards is None or 0 < num_shards < 100_000),
+        ("--workers", workers, "1 or more", workers > 0),
+        ("--output", output, "a folder", output.is_dir() or not output.exists()),
+    )
+    for option, found, expected, good in problems:
+        if not good:
+            raise ConfigError(
+                f"feature job: found {option} {found}, expected {expected}. Correct {option}."
+            )
+
+
+def _schema(corpus: str, name: str, spec: FrameSpec, sources: Sequence[Source]) -> Schema:
+    labels = class_set_from(corpus, (source.utterance.label for source in sources)).classes
+    class_sets = tuple(get_corpus(corpus).info.class_sets)
+    return Schema(spec.to_dict(), name_of_spec(spec), spec.dim, corpus, name, labels, class_sets)
+
+
+def _reuse(job: FeatureJob, output: Path) -> Path | None:
+    """Returns the finished set of the same job, if it is there and whole."""
+    finished = output / job.fingerprint(job.sources)[:16]
+    try:
+        found = FeatureSet.open(finished)
+    except SchemaError:
+        return None
+    # The share that can be borne is no part of the fingerprint.
+    _require_bearable(job, output, [DeadLetter(**letter) for letter in found.dead_letters])
+    point_latest(output, finished.name)
+    return finished
+
+
+def _build(
+    job: FeatureJob, output: Path, workers: int, beam_args: Sequence[str], report: Progress
+) -> Path:
+    with Attempt(output) as attempt:
+        with _watching(attempt.path, group_sizes(job.sources, job.num_shards), report):
+            counted = _run(job, attempt.path.absolute(), workers, beam_args)
+        outcome = collect(attempt.path, job.sources, job.num_shards)
+        if counted and counted != outcome.counters:
+            raise SerError(
+                f"{attempt.path}: Beam counted {counted}, the shards hold {outcome.counters}. "
+                "Nothing was published. Run the job again, with another runner if this persists."
+            )
+        _require_bearable(job, output, outcome.dead)
+        # A file may have changed since it was listed; the name says what was really read.
+        read = with_hashes(job.sources, outcome.sha256_of)
+        identity = job.fingerprint(read)
+        facts = {
+            "fingerprint": identity,
+            "source_fingerprint": source_fingerprint(read),
+            "name": job.schema.name,
+            "corpus": job.schema.corpus,
+            "versions": {"ser-keras": __version__, **library_versions()},
+        }
+        write_set(attempt.path, outcome, job.schema, facts)
+        return attempt.commit(identity[:16])
+
+
+def _run(job: FeatureJob, folder: Path, workers: int, beam_args: Sequence[str]) -> dict[str, int]:
+    """Runs the graph; returns the counters that the runner reports, {} where it reports none."""
+    processes = workers > 1 and not any(arg.startswith(_RUNNER_ARGS) for arg in beam_args)
+    try:
+        if processes:
+            pipeline = process_pipeline(workers, folder, beam_args)
+        else:
+            # Named, because Beam's default may download another runner.
+            pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *beam_args]))
+        (
+            pipeline
+            | "List recordings" >> beam.Create(job.sources, reshuffle=False)
+            | "Key by shard" >> KeyByShard(job.num_shards)
+            | "Write shards" >> WriteShards(str(folder), job.num_shards, job.spec, job.limits)
+        )
+        result = run_watched(pipeline, folder) if processes else pipeline.run()
+        state = result.wait_until_finish()
+    except Exception as error:
+        last = str(error).strip().splitlines() or [type(error).__name__]
+        raise SerError(
+            f"feature job in {folder.parent}: Beam stopped: {last[-1]} Nothing was published. "
+            "Mend the cause and run the same command again."
+        ) from error
+    if state not in (None, PipelineState.DONE):
+        raise SerError(
+            f"feature job in {folder.parent}: Beam ended in the state {state}, expected DONE. "
+            "Nothing was published. Look into the runner's log and run the job again."
+        )
+    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    counted = {each.key.metric.name: each.committed for each in found if each.committed is not None}
+    return {name: counted[name] for name in ("seen", "ok") if name in counted} | {
+        name: counted[name] for name in sorted(counted) if name.startswith("dead_")
+    }
+
+
+def _require_bearable(job: FeatureJob, output: Path, dead: Sequence[DeadLetter]) -> None:
+    letters = output / f"dead_letters-{job.fingerprint(job.sources)[:16]}.jsonl"
+    reason = check_losses(job.sources, dead, job.max_bad_ratio)
+    if not reason:
+        letters.unlink(missing_ok=True)
+        return
+    write_dead_letters(letters, dead)
+    raise losses_error(job.where, job.sources, dead, reason, letters)
+
+
+@contextmanager
+def _watching(folder: Path, sizes: Mapping[str, int], report: Progress) -> Iterator[None]:
+    """Reports how many recordings are done, seen by the shards that are there: any runner's."""
+    total = sum(sizes.values())
+    ended = threading.Event()
+
+    def done() -> int:
+        return sum(
+            size for name, size in sizes.items() if (folder / (name + REPORT_SUFFIX)).exists()
+        )
+
+    def watch() -> None:
+        while not ended.wait(POLL_S):
+            report("features", done(), total)
+
+    report("features", 0, total)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        report("features", done(), total)

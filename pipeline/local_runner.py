@@ -1,0 +1,110 @@
+"""Beam's local runner with several processes, which notices when one of them dies.
+
+Beam 2.77's own `--direct_running_mode=multi_processing` waits for ever once a worker process was
+killed (out of memory, say), and its workers write forty lines each to the terminal. Here the same
+runner starts the same workers by a command that notes their process number and keeps their output
+in a file; a watch over those numbers ends the job. Remove when Beam does both.
+"""
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner, fn_runner
+from apache_beam.runners.runner import PipelineResult
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+from ser_keras.errors import SerError
+
+GRACE_S = 10.0
+
+_POLL_S = 0.2
+_LOG = "workers.log"
+_MODULE = "apache_beam.runners.worker.sdk_worker_main"
+
+
+def process_pipeline(workers: int, folder: Path, beam_args: Sequence[str] = ()) -> beam.Pipeline:
+    """Returns an empty pipeline for `run_watched`.
+
+    Args:
+        workers: int. Number of processes.
+        folder: Path. Gets the workers' process numbers and their log.
+        beam_args: further options for Beam.
+    """
+    # The shell becomes the worker, so that the number is the worker's.
+    command = (
+        f"echo > {shlex.quote(str(folder))}/$$.worker; "
+        f"exec {shlex.quote(sys.executable)} -m {_MODULE} 2>> {shlex.quote(str(folder / _LOG))}"
+    )
+    # It warns of several workers without the mode that is replaced here.
+    logging.getLogger(fn_runner.__name__).setLevel(logging.ERROR)
+    return beam.Pipeline(
+        runner=FnApiRunner(SubprocessSDKEnvironment.from_command_string(command)),
+        options=PipelineOptions([f"--direct_num_workers={workers}", *beam_args]),
+    )
+
+
+def run_watched(pipeline: beam.Pipeline, folder: Path) -> PipelineResult:
+    """Runs a pipeline of `process_pipeline` to its end.
+
+    Raises:
+        SerError: a worker died before that.
+    """
+    results: list[PipelineResult | BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(pipeline.run())
+        except BaseException as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        _wait(thread, folder)
+    finally:
+        if thread.is_alive():
+            # Beam's threads wait for the workers, and the interpreter for those threads.
+            for process in _workers(folder):
+                _signal(process, signal.SIGKILL)
+    if isinstance(results[0], BaseException):
+        raise results[0]
+    return results[0]
+
+
+def _wait(thread: threading.Thread, folder: Path) -> None:
+    died_s = None
+    while thread.is_alive():
+        thread.join(_POLL_S)
+        if all(_signal(process, 0) for process in _workers(folder)):
+            continue
+        # Workers also end when all is done, just before the runner does.
+        died_s = died_s or time.monotonic()
+        if thread.is_alive() and time.monotonic() - died_s > GRACE_S:
+            log = folder / _LOG
+            said = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
+            raise SerError(
+                "a worker process died, perhaps for want of memory; its last words: "
+                f"{said[-1] if said else 'none'}. Give fewer --workers."
+            )
+
+
+def _workers(folder: Path) -> list[int]:
+    return [int(path.stem) for path in folder.glob("*.worker")]
+
+
+def _signal(process: int, number: int) -> bool:
+    """Sends a signal to one of our workers; returns whether there is such a process."""
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:
+        return False
+    return True

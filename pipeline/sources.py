@@ -1,0 +1,195 @@
+"""What a feature job reads: the recordings with their hashes, their shards, and the job's identity.
+
+A job's fingerprint is a hash of everything its result depends on, so that a finished set can be
+found again by name, and any change of a recording, a label, a spec, the code or a library leads to
+another one.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from ser_keras.corpora import get_corpus
+from ser_keras.corpora.base import Utterance
+from ser_keras.errors import CorpusError
+
+MIN_SHARDS = 8
+SOURCE_BYTES_PER_SHARD = 64 * 2**20
+
+_ROOT = Path(__file__).resolve().parent.parent
+# Every module that touches a byte of a record or of its index row.
+_CODE = (
+    "ser_keras/audio.py",
+    "ser_keras/audit.py",
+    "ser_keras/data/schema.py",
+    "ser_keras/features/extract.py",
+    "ser_keras/features/specs.py",
+    "pipeline/transforms.py",
+)
+_LIBRARIES = ("numpy", "scipy", "soundfile", "soxr")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One recording to be processed.
+
+    Args:
+        utterance: what the corpus's reader says of it.
+        path: str. Its file, relative to the corpus folder; the name under which it is reported.
+        sha256: str. Hash of the file, `""` where it cannot be read.
+        num_bytes: int. Size of the file.
+    """
+
+    utterance: Utterance
+    path: str
+    sha256: str
+    num_bytes: int
+
+    @property
+    def key(self) -> str:
+        """The utterance's key."""
+        return self.utterance.key
+
+
+def list_sources(corpus: str, data_dir: Path, *, allow_partial: bool = False) -> list[Source]:
+    """Reads a corpus's tree and hashes its recordings.
+
+    Returns:
+        Sources, sorted by key.
+
+    Raises:
+        ConfigError: no such corpus.
+        CorpusError: the reader refuses the tree, or two recordings have one key.
+    """
+    utterances = get_corpus(corpus).read(data_dir, allow_partial=allow_partial)
+    utterances = sorted(utterances, key=lambda utterance: utterance.key)
+    for one, next_one in itertools.pairwise(utterances):
+        if one.key == next_one.key:
+            raise CorpusError(
+                f"{corpus} at {data_dir}: found the key {one.key} twice ({one.path} and "
+                f"{next_one.path}), expected it once. Remove or rename one of the two."
+            )
+    root = data_dir if data_dir.is_dir() else data_dir.parent
+    # Hashing waits for the disk and releases the GIL, so more threads than cores pay.
+    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
+        return list(pool.map(lambda utterance: _source(utterance, root), utterances))
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the hash of a regular file's content, or `""` where there is none to be read."""
+    try:
+        # A named pipe would block for ever.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return ""
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return ""
+
+
+def choose_num_shards(sources: Sequence[Source]) -> int:
+    """Returns how many shards the data want: a matter of their size, never of the machine.
+
+    Example:
+        >>> choose_num_shards([])
+        8
+    """
+    total = sum(source.num_bytes for source in sources)
+    return max(MIN_SHARDS, math.ceil(total / SOURCE_BYTES_PER_SHARD))
+
+
+def shard_of(key: str, num_shards: int) -> int:
+    """Returns the shard of an utterance: the first 8 bytes of the key's sha256, modulo.
+
+    Example:
+        >>> [shard_of(f"emodb/{stem}", 8) for stem in ("03a01Fa", "03a01Nc", "16b10Wb")]
+        [6, 5, 6]
+    """
+    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") % num_shards
+
+
+def shard_name(index: int, num_shards: int) -> str:
+    """Returns a shard's file name without its ending.
+
+    Example:
+        >>> shard_name(3, 8)
+        'part-00003-of-00008'
+    """
+    return f"part-{index:05}-of-{num_shards:05}"
+
+
+def group_sizes(sources: Sequence[Source], num_shards: int) -> dict[str, int]:
+    """Returns the number of sources of each shard that has any, by the shard's name."""
+    sizes: dict[str, int] = {}
+    for source in sources:
+        name = shard_name(shard_of(source.key, num_shards), num_shards)
+        sizes[name] = sizes.get(name, 0) + 1
+    return dict(sorted(sizes.items()))
+
+
+def with_hashes(sources: Sequence[Source], sha256_of: Mapping[str, str]) -> list[Source]:
+    """Returns the sources with the hashes of what the job really read."""
+    return [
+        source
+        if source.sha256 == sha256_of[source.key]
+        else replace(source, sha256=sha256_of[source.key])
+        for source in sources
+    ]
+
+
+def source_fingerprint(sources: Sequence[Source]) -> str:
+    """Returns a hash of the recordings and all that is known of them, wherever they lie."""
+    return _digest([_identity(source) for source in sources])
+
+
+def fingerprint(sources: Sequence[Source], settings: Mapping[str, Any]) -> str:
+    """Returns the identity of a job's result.
+
+    Args:
+        sources: the recordings with their hashes.
+        settings: mapping, ready for JSON. Spec, names, limits, number of shards.
+    """
+    return _digest(
+        {
+            "sources": source_fingerprint(sources),
+            "settings": settings,
+            "versions": library_versions(),
+            "code": [hashlib.sha256((_ROOT / path).read_bytes()).hexdigest() for path in _CODE],
+        }
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Returns the versions of the libraries that a feature's value can depend on."""
+    return {
+        **{name: version(name) for name in _LIBRARIES},
+        "libsndfile": soundfile.__libsndfile_version__,
+    }
+
+
+def _source(utterance: Utterance, root: Path) -> Source:
+    path = Path(utterance.path)
+    size = path.stat().st_size if path.is_file() else 0
+    relative = Path(os.path.relpath(path, root)).as_posix()
+    return Source(utterance, relative, file_sha256(path), size)
+
+
+def _identity(source: Source) -> dict[str, Any]:
+    said = {each.name: getattr(source.utterance, each.name) for each in fields(source.utterance)}
+    return {**said, "path": source.path, "sha256": source.sha256}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

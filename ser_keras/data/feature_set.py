@@ -1,0 +1,229 @@
+"""A finished feature set on disk: the only thing training knows of how features were made.
+
+The feature job leaves this tree, of which a reader sees all or nothing::
+
+    <output>/LATEST                      name of the newest set
+    <output>/3f2a.../manifest.json       shards with sizes and hashes, counts, versions
+                     schema.json         what the features are
+                     index.jsonl         one row per record, sorted by key
+                     dead_letters.jsonl  one row per recording that could not be used
+                     part-00000-of-00008.tfrecord ...
+
+Readers go through the manifest, never by a pattern of names.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ser_keras.data.schema import Schema
+from ser_keras.errors import SchemaError
+
+LATEST = "LATEST"
+MANIFEST = "manifest.json"
+SCHEMA = "schema.json"
+INDEX = "index.jsonl"
+DEAD_LETTERS = "dead_letters.jsonl"
+
+_AGAIN = "Make the features again with `ser features`."
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """One record, without its features: what protocols and the audit work on.
+
+    Args:
+        key, label, speaker, session, sentence, gender, style, split, corpus: str. As in
+            `ser_keras.corpora.base.Utterance`.
+        duration_s: float. Length of the recording.
+        frames: int. Frames of the features.
+        shard: str. Name of the file that holds the record.
+        source_sha256: str. Hash of the recording's file.
+        audio_sha256: str. Hash of the decoded audio, whatever its container.
+        fingerprint: bytes. For finding near duplicates, see `ser_keras.audit.fingerprint`.
+    """
+
+    key: str
+    label: str
+    speaker: str
+    session: str
+    sentence: str
+    gender: str
+    style: str
+    split: str
+    corpus: str
+    duration_s: float
+    frames: int
+    shard: str
+    source_sha256: str
+    audio_sha256: str
+    fingerprint: bytes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as a row of `index.jsonl`; `from_dict` is the inverse."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "fingerprint": self.fingerprint.hex()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "IndexRow":
+        """Returns the row that `to_dict` wrote; TypeError, KeyError or ValueError where damaged."""
+        return cls(**{**values, "fingerprint": bytes.fromhex(values["fingerprint"])})
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """A finished, complete feature set. Made by `FeatureSet.open`.
+
+    Args:
+        path: Path. The set's own folder.
+        schema: Schema.
+        manifest: mapping. Content of `manifest.json`.
+        rows: tuple of IndexRow, sorted by key.
+    """
+
+    path: Path
+    schema: Schema
+    manifest: Mapping[str, Any]
+    rows: tuple[IndexRow, ...]
+
+    @classmethod
+    def open(cls, path: str | Path) -> "FeatureSet":
+        """Opens the set in `path`, or the newest set of the feature job's output folder `path`.
+
+        Raises:
+            SchemaError: nothing is there, the job has not finished, or a file is missing, has
+                another size or a damaged index. Says which, and what to do.
+        """
+        folder = _set_folder(Path(path))
+        manifest = _read_manifest(folder / MANIFEST)
+        for name, sha256 in manifest["files"].items():
+            if hashlib.sha256(_read(folder / name)).hexdigest() != sha256:
+                raise SchemaError(
+                    f"{folder / name}: found other content than {MANIFEST} was written for "
+                    f"(sha256 {sha256[:12]}...). The file was damaged or edited. {_AGAIN}"
+                )
+        for shard in manifest["shards"]:
+            _check_size(folder / shard["name"], shard["bytes"])
+        schema = Schema.from_json(_read(folder / SCHEMA).decode(), folder / SCHEMA)
+        return cls(folder, schema, manifest, _read_rows(folder / INDEX, manifest["num_records"]))
+
+    @property
+    def shard_paths(self) -> tuple[Path, ...]:
+        """The TFRecord files."""
+        return tuple(self.path / shard["name"] for shard in self.manifest["shards"])
+
+    @property
+    def dead_letters(self) -> tuple[dict[str, Any], ...]:
+        """The recordings that could not be used: key, path, sha256, stage, kind, message, bytes."""
+        text = _read(self.path / DEAD_LETTERS).decode()
+        return tuple(json.loads(line) for line in text.splitlines())
+
+    def require(self, *, spec_name: str | None = None, dim: int | None = None) -> "FeatureSet":
+        """Returns the set itself if its features are the ones asked for.
+
+        Args:
+            spec_name: str. Name of the feature spec; None accepts any.
+            dim: int. Values per frame; None accepts any.
+
+        Raises:
+            SchemaError: names the value found and the value expected.
+        """
+        for what, expected in (("spec_name", spec_name), ("dim", dim)):
+            found = getattr(self.schema, what)
+            if expected is not None and found != expected:
+                raise SchemaError(
+                    f"{self.path}: found features with {what} {found!r}, expected {expected!r}. "
+                    "Give the features made with the other --spec, or make them with "
+                    "`ser features`."
+                )
+        return self
+
+    def verify(self) -> None:
+        """Reads every shard and compares its hash with the manifest's.
+
+        Raises:
+            SchemaError: names the first shard whose content is another.
+        """
+        for path, shard in zip(self.shard_paths, self.manifest["shards"], strict=True):
+            with path.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != shard["sha256"]:
+                raise SchemaError(
+                    f"{path}: found content with sha256 {found[:12]}..., expected "
+                    f"{shard['sha256'][:12]}... The file was damaged after it was written. Remove "
+                    f"{self.path} and make the features again with `ser features`."
+                )
+
+
+def _set_folder(path: Path) -> Path:
+    if (path / MANIFEST).is_file():
+        return path
+    if (path / LATEST).is_file():
+        name = _read(path / LATEST).decode().strip()
+        if (path / name / MANIFEST).is_file():
+            return path / name
+        raise SchemaError(
+            f"{path / LATEST}: found the name {name!r}, expected that of a finished set in {path}. "
+            f"The set was removed. {_AGAIN}"
+        )
+    if path.is_dir() and any(path.glob(".attempt-*")):
+        raise SchemaError(
+            f"{path}: found a feature job that has not finished, expected a finished set. Wait for "
+            "it; if it was killed, run the same `ser features` command again."
+        )
+    found = "no feature set" if path.is_dir() else "no folder"
+    raise SchemaError(
+        f"{path}: found {found}, expected the output folder of `ser features`. Correct the path, "
+        "or make the features first."
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SchemaError(
+            f"{path}: could not be read ({error.strerror}), expected a file of a feature set. "
+            f"{_AGAIN}"
+        ) from None
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    expected = {"fingerprint", "num_records", "num_dead", "shards", "files"}
+    try:
+        manifest = json.loads(_read(path))
+        missing = expected - set(manifest)
+    except (ValueError, TypeError):
+        missing = expected
+    if missing:
+        raise SchemaError(
+            f"{path}: found no {', '.join(sorted(missing))}, expected the manifest of a feature "
+            f"set. The file was damaged, or is of another version. {_AGAIN}"
+        )
+    return manifest
+
+
+def _check_size(path: Path, expected: int) -> None:
+    found = path.stat().st_size if path.is_file() else None
+    if found != expected:
+        what = "no such shard" if found is None else f"a shard of {found} bytes"
+        raise SchemaError(f"{path}: found {what}, expected {expected} bytes. {_AGAIN}")
+
+
+def _read_rows(path: Path, expected: int) -> tuple[IndexRow, ...]:
+    names = {field.name for field in fields(IndexRow)}
+    rows = []
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        try:
+            rows.append(IndexRow.from_dict(json.loads(line)))
+        except (ValueError, TypeError, KeyError):
+            raise SchemaError(
+                f"{path}, line {number}: found no index row, expected JSON with the fields "
+                f"{', '.join(sorted(names))}. {_AGAIN}"
+            ) from None
+    if len(rows) != expected:
+        raise SchemaError(f"{path}: found {len(rows)} rows, expected {expected}. {_AGAIN}")
+    return tuple(rows)

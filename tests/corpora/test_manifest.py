@@ -1,0 +1,144 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ser_keras.corpora import csv_table, manifest
+from ser_keras.errors import CorpusError
+from tests import trees
+
+GOOD = "path,label,speaker,split,gender\na/1.wav,Happy,anna,train,female\nb/1.wav,proud,ben,test,\n"
+
+
+def refused(root: Path, text: str | bytes, recordings=("1.wav", "2.wav"), **options) -> str:
+    """Writes a table, reads it, and returns the sentence it is refused with."""
+    table = trees.manifest(root, "", recordings)
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(CorpusError) as error:
+        manifest.read(table, **options)
+    return str(error.value).replace(str(table), "manifest.csv")
+
+
+def test_rows_become_utterances(tmp_path):
+    table = trees.manifest(tmp_path, GOOD, ["a/1.wav", "b/1.wav"])
+    first, second = manifest.read(tmp_path)
+    assert manifest.read(table) == [first, second]
+    assert (first.key, first.label, first.speaker) == ("manifest/a/1", "happy", "anna")
+    assert (first.split, first.gender, first.session) == ("train", "female", "")
+    assert (second.key, second.label, second.gender) == ("manifest/b/1", "proud", "")
+    assert first.path == tmp_path.resolve() / "a" / "1.wav"
+
+
+def test_byte_order_mark_quotes_blank_lines_and_other_columns_are_accepted(tmp_path):
+    text = (
+        '\ufeffnote,path, label,speaker\r\n"a, b",1.wav, sad ,anna\r\n\r\n"c\nd",2.wav,sad,ben\r\n'
+    )
+    trees.manifest(tmp_path, text, ["1.wav", "2.wav"])
+    assert [(u.label, u.speaker) for u in manifest.read(tmp_path)] == [
+        ("sad", "anna"),
+        ("sad", "ben"),
+    ]
+
+
+def test_one_name_in_two_formats_gives_two_keys(tmp_path):
+    text = "path,label,speaker\n1.wav,sad,anna\n1.flac,sad,anna\n"
+    trees.manifest(tmp_path, text, ["1.wav", "1.flac"])
+    assert [u.key for u in manifest.read(tmp_path)] == ["manifest/1", "manifest/1#2"]
+
+
+def test_names_say_nothing():
+    assert manifest.parse_stem("03a01Fa") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "path,lable,speaker\n1.wav,sad,anna\n",
+            "manifest.csv:1: found no column 'label' among path, lable, speaker. Did you mean it "
+            "by 'lable'? Rename that.",
+        ),
+        ("path;label;speaker\n", "manifest.csv:1: found no column 'path' among path;label;speaker"),
+        ("", "manifest.csv:1: found no column 'path' among none. Add it."),
+        ("path,label,speaker,label\n", "manifest.csv:1: found the column 'label' twice."),
+        ("path,label,speaker\n", "manifest.csv: found no rows below the header"),
+        ("path,label,speaker\n1.wav,,anna\n", "manifest.csv:2: found an empty label."),
+        ("path,label,speaker\n1.wav,sad, \n", "manifest.csv:2: found an empty speaker."),
+        ("path,label,speaker\n1.wav,sad\n", "manifest.csv:2: found 2 fields, expected 3"),
+        ("path,label,speaker\n1.wav,sad,a,b\n", "manifest.csv:2: found 4 fields, expected 3"),
+        (
+            "path,label,speaker\n1.wav,sad,anna\n./1.wav,sad,anna\n",
+            "manifest.csv:3: found './1.wav', which is there already at manifest.csv:2.",
+        ),
+        (
+            "path,label,speaker,split\n1.wav,sad,anna,dev\n",
+            "manifest.csv:2: found the split 'dev', expected one of train, valid, test, or",
+        ),
+        (
+            "path,label,speaker,gender\n1.wav,sad,anna,F\n",
+            "manifest.csv:2: found the gender 'F', expected one of female, male",
+        ),
+        (
+            "path,label,speaker\n1.wav,sad,anna\n\n3.wav,sad,anna\n",
+            "manifest.csv:4: found no file '3.wav'",
+        ),
+        ("path,label,speaker\n.,sad,anna\n", "manifest.csv:2: found no file '.'"),
+        ("path,label,speaker\n1\0.wav,sad,anna\n", "manifest.csv:2: found a path with a zero byte"),
+        ('path,label,speaker\n1.wav,"sad,anna\n', "found a row that is not CSV"),
+        (
+            b"path,label,speaker\n1.wav,tr\xfcb,anna\n",
+            "manifest.csv:2: found the byte 0xfc, which is not UTF-8. Save the table as UTF-8.",
+        ),
+        (
+            "path,label,speaker\n../1.wav,sad,anna\n",
+            "found the path '../1.wav', which leads out of",
+        ),
+        ("path,label,speaker\n/etc/hostname,sad,anna\n", "found the path '/etc/hostname', which"),
+    ],
+)
+def test_refusal_names_file_row_and_cure(tmp_path, text, sentence):
+    assert sentence in refused(tmp_path, text)
+
+
+def test_link_out_of_the_folder_is_refused(tmp_path):
+    outside = trees.write_noise(tmp_path / "outside.wav")
+    root = tmp_path / "corpus"
+    root.mkdir()
+    (root / "inside.wav").symlink_to(outside)
+    message = refused(root, "path,label,speaker\ninside.wav,sad,anna\n", ())
+    assert "'inside.wav', which leads out of" in message
+
+
+def test_paths_outside_are_read_when_asked(tmp_path):
+    trees.write_noise(tmp_path / "1.wav")
+    root = tmp_path / "corpus"
+    trees.manifest(root, "path,label,speaker\n../1.wav,sad,anna\n")
+    assert manifest.read(root, allow_outside=True)[0].path == tmp_path.resolve() / "1.wav"
+
+
+def test_too_many_rows_are_refused(tmp_path):
+    text = "path,label,speaker\n1.wav,sad,anna\n2.wav,sad,anna\n"
+    assert "manifest.csv:3: found more than 1 rows." in refused(tmp_path, text, max_rows=1)
+    assert len(manifest.read(tmp_path, max_rows=2)) == 2
+
+
+def test_too_large_a_table_is_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_table, "MAX_BYTES", 20)
+    assert "manifest.csv: found 23 bytes, expected at most 20." in refused(tmp_path, "x" * 23)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["..", ".", "a", "link", "1.wav", "", "~"]), max_size=6))
+def test_no_path_leads_out(tmp_path, parts):
+    root = tmp_path / "corpus"
+    if not root.exists():
+        trees.write_noise(tmp_path / "1.wav")
+        trees.write_noise(root / "a" / "1.wav")
+        (root / "link").symlink_to(tmp_path)
+    (root / "manifest.csv").write_text(f"path,label,speaker\n{'/'.join(parts)},sad,anna\n")
+    try:
+        found = manifest.read(root)
+    except CorpusError:
+        return
+    assert [u.path for u in found] == [root.resolve() / "a" / "1.wav"]

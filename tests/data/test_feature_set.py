@@ -1,0 +1,177 @@
+import hashlib
+import json
+
+import pytest
+
+from ser_keras.data.feature_set import FeatureSet, IndexRow
+from ser_keras.data.schema import Schema
+from ser_keras.errors import SchemaError
+
+NAME = "0123456789abcdef"
+SHARDS = {"part-00000-of-00002.tfrecord": b"first", "part-00001-of-00002.tfrecord": b"second"}
+
+
+def row(number):
+    return IndexRow(
+        key=f"mine/{number}",
+        label="sad",
+        speaker="anna",
+        session="",
+        sentence="",
+        gender="female",
+        style="acted",
+        split="",
+        corpus="mine",
+        duration_s=1.5,
+        frames=148,
+        shard="part-00000-of-00002.tfrecord",
+        source_sha256="a" * 64,
+        audio_sha256="b" * 64,
+        fingerprint=bytes(range(8)),
+    )
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def output(tmp_path):
+    """A finished set of two records, written by hand."""
+    folder = tmp_path / NAME
+    folder.mkdir()
+    schema = Schema({"kind": "logmel"}, "logmel40", 40, "mine", "mine", ("sad",), ())
+    texts = {
+        "index.jsonl": "".join(json.dumps(row(number).to_dict()) + "\n" for number in range(2)),
+        "dead_letters.jsonl": '{"key": "mine/2", "kind": "empty"}\n',
+        "schema.json": schema.to_json(),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    for name, data in SHARDS.items():
+        (folder / name).write_bytes(data)
+    manifest = {
+        "fingerprint": NAME * 4,
+        "num_records": 2,
+        "num_dead": 1,
+        "shards": [
+            {"name": name, "records": 1, "bytes": len(data), "sha256": sha256(data)}
+            for name, data in SHARDS.items()
+        ],
+        "files": {name: sha256(text.encode()) for name, text in texts.items()},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "LATEST").write_text(f"{NAME}\n")
+    return tmp_path
+
+
+def rewrite_index(output, text):
+    """Changes the index together with its hash, as a faulty writer would."""
+    (output / NAME / "index.jsonl").write_text(text)
+    path = output / NAME / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["index.jsonl"] = sha256(text.encode())
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", ["", NAME])
+def test_opens_by_output_folder_and_by_its_own(output, name):
+    found = FeatureSet.open(output / name)
+    assert found.path == output / NAME
+    assert found.rows == (row(0), row(1))
+    assert found.schema.dim == 40
+    assert [path.read_bytes() for path in found.shard_paths] == list(SHARDS.values())
+    assert found.dead_letters == ({"key": "mine/2", "kind": "empty"},)
+    found.verify()
+
+
+def test_index_row_survives_json():
+    assert IndexRow.from_dict(json.loads(json.dumps(row(3).to_dict()))) == row(3)
+
+
+def test_latest_wins_over_other_sets(output):
+    (output / "fedcba").mkdir()
+    assert FeatureSet.open(output).path.name == NAME
+
+
+def test_nothing_there_says_so(tmp_path):
+    with pytest.raises(SchemaError, match="found no feature set, expected the output folder"):
+        FeatureSet.open(tmp_path)
+    with pytest.raises(SchemaError, match="found no folder"):
+        FeatureSet.open(tmp_path / "none")
+
+
+def test_an_attempt_is_not_a_set(tmp_path):
+    (tmp_path / ".attempt-host-1").mkdir()
+    with pytest.raises(SchemaError, match="has not finished"):
+        FeatureSet.open(tmp_path)
+
+
+def test_latest_that_leads_nowhere_is_named(output):
+    (output / "LATEST").write_text("gone\n")
+    with pytest.raises(SchemaError, match="found the name 'gone'"):
+        FeatureSet.open(output)
+
+
+@pytest.mark.parametrize("name", ["index.jsonl", "schema.json", "dead_letters.jsonl"])
+def test_a_changed_file_is_named(output, name):
+    with (output / NAME / name).open("a") as stream:
+        stream.write(" ")
+    with pytest.raises(SchemaError, match=rf"{name}: found other content"):
+        FeatureSet.open(output)
+
+
+@pytest.mark.parametrize("name", ["index.jsonl", "schema.json", "dead_letters.jsonl"])
+def test_a_missing_file_is_named(output, name):
+    (output / NAME / name).unlink()
+    with pytest.raises(SchemaError, match=rf"{name}: could not be read"):
+        FeatureSet.open(output)
+
+
+def test_a_missing_shard_is_named(output):
+    (output / NAME / "part-00001-of-00002.tfrecord").unlink()
+    with pytest.raises(SchemaError, match=r"part-00001-of-00002.tfrecord: found no such shard"):
+        FeatureSet.open(output)
+
+
+def test_a_cut_off_shard_is_named_when_opened(output):
+    (output / NAME / "part-00001-of-00002.tfrecord").write_bytes(b"secon")
+    with pytest.raises(SchemaError, match="found a shard of 5 bytes, expected 6"):
+        FeatureSet.open(output)
+
+
+def test_a_flipped_bit_is_found_by_verify(output):
+    (output / NAME / "part-00001-of-00002.tfrecord").write_bytes(b"secone")
+    found = FeatureSet.open(output)
+    with pytest.raises(SchemaError, match="part-00001-of-00002.tfrecord: found content with"):
+        found.verify()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"num_records": 1}'])
+def test_a_damaged_manifest_is_named(output, text):
+    (output / NAME / "manifest.json").write_text(text)
+    with pytest.raises(SchemaError, match=r"manifest.json: found no .*fingerprint"):
+        FeatureSet.open(output)
+
+
+def test_a_damaged_row_is_named_by_its_line(output):
+    good = json.dumps(row(0).to_dict())
+    rewrite_index(output, good + '\n{"key": "mine/1"}\n')
+    with pytest.raises(SchemaError, match=r"index.jsonl, line 2: found no index row"):
+        FeatureSet.open(output)
+
+
+def test_a_lost_row_is_counted(output):
+    rewrite_index(output, json.dumps(row(0).to_dict()) + "\n")
+    with pytest.raises(SchemaError, match="found 1 rows, expected 2"):
+        FeatureSet.open(output)
+
+
+def test_require_accepts_what_fits_and_names_both_values_otherwise(output):
+    found = FeatureSet.open(output)
+    assert found.require(spec_name="logmel40", dim=40) is found
+    assert found.require() is found
+    with pytest.raises(SchemaError, match="spec_name 'logmel40', expected 'mfcc40'"):
+        found.require(spec_name="mfcc40")
+    with pytest.raises(SchemaError, match="dim 40, expected 200"):
+        found.require(dim=200)

@@ -1,0 +1,136 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ser_keras.errors import ConfigError
+from ser_keras.features.specs import (
+    SPECS,
+    FrameSpec,
+    LogMelSpec,
+    MfccSpec,
+    SpectrogramSpec,
+    get_spec,
+    spec_from_dict,
+)
+from tests.reference import features as reference
+
+
+@pytest.mark.parametrize(
+    ("name", "dim", "frame_samples", "hop_samples"),
+    [
+        ("logmel23", 23, 400, 160),
+        ("logmel40", 40, 400, 160),
+        ("logmel40-deltas", 120, 400, 160),
+        ("mfcc40", 40, 1024, 320),
+        ("spectrogram200", 200, 640, 160),
+        ("spectrogram400", 400, 640, 160),
+    ],
+)
+def test_named_specs_have_the_sizes_of_the_papers(name, dim, frame_samples, hop_samples):
+    spec = get_spec(name)
+    assert (spec.dim, spec.frame_samples, spec.hop_samples) == (dim, frame_samples, hop_samples)
+
+
+def test_two_seconds_of_spectrogram_are_197_frames():
+    assert get_spec("spectrogram400").num_frames(32000) == 197
+
+
+@given(name=st.sampled_from(sorted(SPECS)), num_samples=st.integers(0, 5000))
+def test_num_frames_counts_whole_frames(name, num_samples):
+    assert SPECS[name].num_frames(num_samples) == reference.num_frames(SPECS[name], num_samples)
+
+
+_mel_fields = {
+    "num_mels": st.integers(2, 64),
+    "num_deltas": st.integers(0, 2),
+    "trim_db": st.none() | st.floats(1.0, 80.0),
+    "window": st.sampled_from(["hann", "hamming"]),
+    "mel_scale": st.sampled_from(["slaney", "htk"]),
+    "fmin_hz": st.floats(0.0, 300.0),
+    "hop_s": st.floats(0.001, 0.1),
+}
+
+
+@given(
+    spec=st.builds(LogMelSpec, **_mel_fields)
+    | st.builds(MfccSpec, num_mfcc=st.integers(1, 2), **_mel_fields)
+    | st.builds(SpectrogramSpec, num_bins=st.integers(1, 401), scale=st.sampled_from(["db"]))
+)
+def test_a_spec_survives_json_with_its_hash(spec):
+    again = spec_from_dict(json.loads(json.dumps(spec.to_dict())))
+    assert again == spec
+    assert again.sha256 == spec.sha256
+
+
+def test_hashes_tell_specs_apart_and_do_not_depend_on_how_numbers_are_written():
+    assert len({spec.sha256 for spec in SPECS.values()}) == len(SPECS)
+    assert get_spec("logmel40", trim_db=35).sha256 == get_spec("logmel40", trim_db=35.0).sha256
+    assert get_spec("logmel40", num_deltas=2) == get_spec("logmel40-deltas")
+
+
+def test_a_spec_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        get_spec("logmel40").num_mels = 80
+
+
+def test_unknown_spec_suggests_the_nearest():
+    with pytest.raises(
+        ConfigError, match="unknown feature spec 'logmel4'; did you mean 'logmel40'"
+    ):
+        get_spec("logmel4")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: get_spec("logmel40", num_mel=30),
+        lambda: spec_from_dict({**SPECS["logmel40"].to_dict(), "num_mel": 30}),
+    ],
+    ids=["override", "dict"],
+)
+def test_unknown_field_suggests_the_nearest(make):
+    with pytest.raises(
+        ConfigError, match=r"unknown field of logmel features 'num_mel'; .*num_mels"
+    ):
+        make()
+
+
+def test_unknown_kind_suggests_the_nearest():
+    with pytest.raises(
+        ConfigError, match="unknown kind of feature 'log-mel'; did you mean 'logmel"
+    ):
+        spec_from_dict({"kind": "log-mel"})
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "sentence"),
+    [
+        ("logmel40", {"hop_s": 0}, "found hop_s = 0, expected a positive number"),
+        ("logmel40", {"hop_s": float("nan")}, "found hop_s = nan, expected a number"),
+        ("logmel40", {"hop_s": float("inf")}, "found hop_s = inf, expected a number"),
+        ("logmel40", {"trim_db": "35"}, "found trim_db = '35', expected a number"),
+        ("logmel40", {"num_mels": 2.5}, "found num_mels = 2.5, expected a whole number"),
+        ("logmel40", {"num_mels": True}, "found num_mels = True, expected a whole number"),
+        ("logmel40", {"num_deltas": 3}, "found num_deltas = 3, expected one of 0, 1, 2"),
+        ("logmel40", {"window": "hanning"}, "'hanning', expected one of hann, hamming"),
+        ("logmel40", {"fmax_hz": 9000}, "expected more than fmin_hz and at most 8000"),
+        ("logmel40", {"fmin_hz": 8000}, "expected more than fmin_hz and at most 8000"),
+        ("logmel40", {"fft_points": 256}, "found fft_points = 256, expected at least 400"),
+        ("logmel40", {"frame_length_s": 1e-9}, "expected at least one sample"),
+        ("mfcc40", {"num_mels": 20}, "found num_mfcc = 40, expected at most num_mels"),
+        ("spectrogram200", {"num_bins": 402}, "found num_bins = 402, expected at most 401"),
+        ("spectrogram200", {"scale": "log"}, "found scale = 'log', expected one of db, magnitude"),
+    ],
+)
+def test_impossible_values_are_refused(name, overrides, sentence):
+    with pytest.raises(ConfigError) as caught:
+        get_spec(name, **overrides)
+    assert sentence in str(caught.value)
+
+
+def test_the_base_has_no_dimension():
+    with pytest.raises(NotImplementedError):
+        _ = FrameSpec().dim

@@ -1,0 +1,120 @@
+"""The command line as a user meets it: sentences and exit codes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ser_keras import cli
+
+VERBS = {
+    "audit",
+    "baseline",
+    "corpora",
+    "crossval",
+    "demo",
+    "download",
+    "evaluate",
+    "features",
+    "report",
+    "train",
+}
+
+
+@pytest.fixture
+def ser(monkeypatch, capsys):
+    """Returns a function that runs `ser ARGUMENTS` and gives (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ser", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, " ".join(printed.out.split()), " ".join(printed.err.split())
+
+    return run
+
+
+def test_every_verb_is_listed_with_a_sentence(ser):
+    code, out, _ = ser("--help")
+    assert code == 0
+    assert all(verb in out for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_explains_itself(ser, verb):
+    code, out, _ = ser(verb, "--help")
+    assert code == 0
+    assert f"ser {verb}" in out
+
+
+def test_corpora_names_licences_and_protocols(ser):
+    code, out, _ = ser("corpora")
+    assert code == 0
+    assert "ravdess-actor5" in out
+    assert "CC BY-NC-SA" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["audit", "--corpus", "emobd", "--data-dir", "."], 2, "did you mean 'emodb'"),
+        (["audit", "--corpus", "emodb", "--data-dir", "none"], 3, "found no folder at none"),
+        (["download", "iemocap", "--data-dir", "."], 2, "iemocap"),
+        (
+            [
+                "features",
+                "--corpus",
+                "emodb",
+                "--data-dir",
+                ".",
+                "--spec",
+                "logmel4",
+                "--output",
+                "o",
+            ],
+            2,
+            "did you mean 'logmel40'",
+        ),
+        (["report", "--results", "none"], 2, "Run ser crossval"),
+        (["report", "--readme", "none.md"], 2, "found no file there"),
+        (
+            ["crossval", "--features", "none", "--protocol", "emodb-loso", "--output", "o"],
+            5,
+            "none",
+        ),
+        (["evaluate", "none", "--features", "none"], 2, "found no trained fold"),
+    ],
+)
+def test_bad_input_ends_with_its_sentence_and_code(
+    ser, tmp_path, monkeypatch, arguments, code, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    found, _, err = ser(*arguments)
+    assert sentence in err
+    assert found == code
+
+
+def test_an_unknown_protocol_suggests_the_nearest(ser, features, tmp_path):
+    line = ["crossval", "--features", features, "--output", tmp_path, "--protocol"]
+    code, _, err = ser(*line, "synthetic-losso")
+    assert (code, "did you mean 'synthetic-loso'" in err) == (2, True)
+
+
+def test_the_audit_of_a_speaker_dependent_split_names_the_shared_speakers(ser, tmp_path):
+    from ser_keras.corpora.synthetic import write_corpus
+
+    corpus = write_corpus(tmp_path / "corpus", num_speakers=3, utterances_per_class=2, seed=1)
+    line = ["audit", "--corpus", "synthetic", "--data-dir", corpus, "--protocol"]
+    code, out, _ = ser(*line, "synthetic-speaker-dependent-2")
+    assert code == 0
+    assert "speaker" in out
+    assert "warn" in out
+    assert ser(*line, "synthetic-loso")[0] == 0
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "ser_keras", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("ser ")
