@@ -64,13 +64,21 @@ class Attempt:
                 os.rename(target, self.output / f"{_PREFIX}{_host()}-{uuid.uuid4().hex[:12]}")
             os.rename(self.path, target)
             _sync(self.output)
-            point_latest(self.output, name)
+            _point_latest(self.output, name)
             remove_leftovers(self.output)
         return target
 
 
 def point_latest(output: Path, name: str) -> None:
     """Makes `name` the newest set of `output`, in one step."""
+    with _output_locked(output):
+        _point_latest(output, name)
+
+
+def _point_latest(output: Path, name: str) -> None:
+    # Nobody else writes it while the lock is held, so these are leftovers of a kill.
+    for leftover in output.glob(f"{LATEST}.*.tmp"):
+        leftover.unlink()
     latest = output / LATEST
     if latest.is_file() and latest.read_text() == f"{name}\n":
         return

@@ -126,7 +126,7 @@ def build_feature_set(
         SerError: the runner failed or lost something.
     """
     output, data_dir = Path(output), Path(data_dir)
-    report = progress or (lambda step, done, total: None)
+    report = progress if progress is not None else lambda step, done, total: None
     _check_options(output, max_bad_ratio, num_shards, workers)
     report("listing", 0, 0)
     # Absolute, because a worker's current folder is its own.
@@ -158,7 +158,7 @@ def name_of_spec(spec: FrameSpec) -> str:
         >>> name_of_spec(get_spec("logmel40", trim_db=40))
         'logmel40'
         >>> name_of_spec(get_spec("logmel40", num_mels=41))
-        'logmel-8b5bb95f'
+        'logmel-7214ea78'
     """
     plain = replace(spec, trim_db=None)
     names = [name for name, known in SPECS.items() if known == plain]

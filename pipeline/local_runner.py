@@ -18,6 +18,7 @@ from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability import local_job_service
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner, fn_runner
 from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
@@ -44,8 +45,9 @@ def process_pipeline(workers: int, folder: Path, beam_args: Sequence[str] = ()) 
         f"echo > {shlex.quote(str(folder))}/$$.worker; "
         f"exec {shlex.quote(sys.executable)} -m {_MODULE} 2>> {shlex.quote(str(folder / _LOG))}"
     )
-    # It warns of several workers without the mode that is replaced here.
-    logging.getLogger(fn_runner.__name__).setLevel(logging.ERROR)
+    # They warn of several workers without the mode that is replaced here, and repeat the workers.
+    for module in (fn_runner, local_job_service):
+        logging.getLogger(module.__name__).setLevel(logging.ERROR)
     return beam.Pipeline(
         runner=FnApiRunner(SubprocessSDKEnvironment.from_command_string(command)),
         options=PipelineOptions([f"--direct_num_workers={workers}", *beam_args]),
@@ -89,12 +91,17 @@ def _wait(thread: threading.Thread, folder: Path) -> None:
         # Workers also end when all is done, just before the runner does.
         died_s = died_s or time.monotonic()
         if thread.is_alive() and time.monotonic() - died_s > GRACE_S:
-            log = folder / _LOG
-            said = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
             raise SerError(
                 "a worker process died, perhaps for want of memory; its last words: "
-                f"{said[-1] if said else 'none'}. Give fewer --workers."
+                f"{_last_words(folder)!r}. Give fewer --workers."
             )
+
+
+def _last_words(folder: Path) -> str:
+    log = folder / _LOG
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    said = [line for line in lines if line.strip() and not line.startswith(("INFO:", "WARNING:"))]
+    return said[-1] if said else "none"
 
 
 def _workers(folder: Path) -> list[int]:

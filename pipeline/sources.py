@@ -6,6 +6,7 @@ another one.
 """
 
 import hashlib
+import inspect
 import itertools
 import json
 import math
@@ -20,23 +21,18 @@ from typing import Any
 
 import soundfile
 
+from ser_keras import audit
+from ser_keras.audio import read_audio
 from ser_keras.corpora import get_corpus
 from ser_keras.corpora.base import Utterance
+from ser_keras.data.schema import encode_example
 from ser_keras.errors import CorpusError
+from ser_keras.features.extract import extract
+from ser_keras.features.specs import FrameSpec
 
 MIN_SHARDS = 8
 SOURCE_BYTES_PER_SHARD = 64 * 2**20
 
-_ROOT = Path(__file__).resolve().parent.parent
-# Every module that touches a byte of a record or of its index row.
-_CODE = (
-    "ser_keras/audio.py",
-    "ser_keras/audit.py",
-    "ser_keras/data/schema.py",
-    "ser_keras/features/extract.py",
-    "ser_keras/features/specs.py",
-    "pipeline/transforms.py",
-)
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr")
 
 
@@ -114,7 +110,7 @@ def shard_of(key: str, num_shards: int) -> int:
 
     Example:
         >>> [shard_of(f"emodb/{stem}", 8) for stem in ("03a01Fa", "03a01Nc", "16b10Wb")]
-        [6, 5, 6]
+        [4, 5, 0]
     """
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") % num_shards
@@ -166,9 +162,18 @@ def fingerprint(sources: Sequence[Source], settings: Mapping[str, Any]) -> str:
             "sources": source_fingerprint(sources),
             "settings": settings,
             "versions": library_versions(),
-            "code": [hashlib.sha256((_ROOT / path).read_bytes()).hexdigest() for path in _CODE],
+            "code": [file_sha256(path) for path in code_paths()],
         }
     )
+
+
+def code_paths() -> list[Path]:
+    """Returns the modules that touch a byte of a record or of its index row."""
+    used = (read_audio, audit.fingerprint, encode_example, extract, FrameSpec)
+    return [
+        *(Path(inspect.getfile(each)) for each in used),
+        Path(__file__).with_name("transforms.py"),
+    ]
 
 
 def library_versions() -> dict[str, str]:

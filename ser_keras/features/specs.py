@@ -13,7 +13,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from numbers import Real
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -51,7 +50,7 @@ class FrameSpec:
 
     kind: ClassVar[str] = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             object.__setattr__(self, field.name, self._checked(field.name, field.type, value))
@@ -101,8 +100,8 @@ class FrameSpec:
                 self._refuse(name, value, f"one of {', '.join(map(str, _CHOICES[name]))}")
             return kind(value)
         whole = kind is int
-        number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or (whole and value != int(value)):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or (whole and value != int(value)):
             self._refuse(name, value, "a whole number" if whole else "a number")
         if value < 0 or (value == 0 and name != "fmin_hz"):
             self._refuse(name, value, "a positive number")
@@ -124,6 +123,7 @@ class MelSpec(FrameSpec):
         fmin_hz: float. Lower edge of the lowest filter.
         fmax_hz: float. Upper edge of the highest filter.
         mel_scale: str. `"slaney"` (librosa's default) or `"htk"`.
+        floor: float. Smallest mel energy.
         num_deltas: int. 0, 1 (first derivative appended) or 2 (first and second), regression over
             9 frames with the edge frame repeated.
     """
@@ -132,9 +132,10 @@ class MelSpec(FrameSpec):
     fmin_hz: float = 0.0
     fmax_hz: float = 8000.0
     mel_scale: str = "slaney"
+    floor: float = 1e-6
     num_deltas: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
             expected = f"more than fmin_hz and at most {self.sample_rate_hz / 2:g}"
@@ -145,15 +146,10 @@ class MelSpec(FrameSpec):
 class LogMelSpec(MelSpec):
     """ln(max(mel energy, floor)); mel energy is the filtered power spectrum.
 
-    Args:
-        floor: float. Smallest mel energy.
-
     Example:
         >>> LogMelSpec(num_mels=23, num_deltas=2).dim
         69
     """
-
-    floor: float = 1e-6
 
     kind: ClassVar[str] = "logmel"
 
@@ -169,7 +165,6 @@ class MfccSpec(MelSpec):
 
     Args:
         num_mfcc: int. Number of coefficients, from the 0th.
-        floor: float. Smallest mel energy.
         top_db: float. Everything more than this below the utterance's maximum is raised to it.
 
     Departures: librosa's default frame is 2048 samples every 512 at 22.05 kHz (93 and 23 ms),
@@ -186,7 +181,7 @@ class MfccSpec(MelSpec):
 
     kind: ClassVar[str] = "mfcc"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_mfcc > self.num_mels:
             self._refuse("num_mfcc", self.num_mfcc, f"at most num_mels, which is {self.num_mels}")
@@ -216,7 +211,7 @@ class SpectrogramSpec(FrameSpec):
 
     kind: ClassVar[str] = "spectrogram"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_bins > self.fft_points // 2 + 1:
             self._refuse("num_bins", self.num_bins, f"at most {self.fft_points // 2 + 1}")

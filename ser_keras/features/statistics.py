@@ -54,11 +54,16 @@ class FeatureStatistics:
             ([1.0, 4.0], [1.0, 0.0])
         """
         count, mean, squares, sample = 0, np.zeros(()), np.zeros(()), _EverySoMany()
-        for block in frames:
+        for number, block in enumerate(frames):
             if not len(block):
                 continue
-            sample.add(block)
             values = np.asarray(block, np.float64)
+            if not np.isfinite(values).all():
+                raise SchemaError(
+                    f"feature statistics: found values that are not finite in utterance {number} "
+                    "of the training fold, expected numbers. Run the feature job again."
+                )
+            sample.add(block)
             total = count + len(values)
             block_mean = values.mean(axis=0)
             distance = block_mean - mean
@@ -70,11 +75,6 @@ class FeatureStatistics:
             raise SchemaError(
                 "feature statistics: found no frames, expected those of the training fold. Check "
                 "that the fold's keys are in the feature set."
-            )
-        if not np.isfinite(mean).all() or not np.isfinite(squares).all():
-            raise SchemaError(
-                "feature statistics: found values that are not finite, expected numbers. Run the "
-                "feature job again."
             )
         low, high = np.percentile(sample.rows(), PERCENTILES, axis=0)
         return cls(count, mean, np.sqrt(squares / count), low, high)

@@ -1,7 +1,6 @@
 """Local response normalisation, AlexNet's brightness control between neighbouring channels."""
 
 import keras
-import numpy as np
 from keras import ops
 
 
@@ -47,9 +46,9 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
-        channels = np.arange(inputs.shape[-1])
-        near = np.abs(channels[:, None] - channels[None]) <= self.size // 2
-        weights = ops.convert_to_tensor(near * (self.alpha / self.size), "float32")
+        channels = ops.arange(inputs.shape[-1])
+        near = ops.abs(channels[:, None] - channels[None]) <= self.size // 2
+        weights = ops.cast(near, "float32") * (self.alpha / self.size)
         energy = ops.matmul(ops.square(x), weights) + self.bias
         return ops.cast(x * self._inverse_power(energy), inputs.dtype)
 

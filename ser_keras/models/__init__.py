@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from typing import Any
 
 import keras
 
@@ -13,7 +14,7 @@ MODELS = {
 }
 
 
-def model_options(name):
+def model_options(name: str) -> dict[str, Any]:
     """Returns the options of the model called `name` with their defaults.
 
     Args:
@@ -39,7 +40,7 @@ def model_options(name):
     }
 
 
-def build_model(name, *, num_classes, dim, **options):
+def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> keras.Model:
     """Returns the model called `name` with random weights.
 
     Args:
@@ -66,7 +67,7 @@ def build_model(name, *, num_classes, dim, **options):
     return MODELS[name](num_classes=num_classes, dim=dim, **options)
 
 
-def multiply_accumulates(model, frames):
+def multiply_accumulates(model: keras.Model, frames: int) -> int:
     """Returns the multiply-accumulate operations of one utterance through `model`.
 
     Counted from the shapes: every value of a kernel is used once per position of the layer's
@@ -82,7 +83,7 @@ def multiply_accumulates(model, frames):
     Example:
         >>> model = build_model("alexnet_fcn", num_classes=4, dim=200)
         >>> round(multiply_accumulates(model, frames=300) / 1e6)
-        0
+        751
     """
     counted = {layer.name: layer for layer in model.layers if _counts(layer)}
     outputs = keras.Model(model.inputs, {name: layer.output for name, layer in counted.items()})
@@ -90,12 +91,12 @@ def multiply_accumulates(model, frames):
     return sum(_work(layer, shapes[name]) for name, layer in counted.items())
 
 
-def _counts(layer):
+def _counts(layer: keras.layers.Layer) -> bool:
     known = isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
     return known or hasattr(layer, "multiply_accumulates")
 
 
-def _work(layer, output_shape):
+def _work(layer: keras.layers.Layer, output_shape: tuple) -> int:
     if hasattr(layer, "multiply_accumulates"):
         return layer.multiply_accumulates(output_shape)
     return math.prod(layer.kernel.shape) * math.prod(output_shape[1:-1])

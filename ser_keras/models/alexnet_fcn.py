@@ -69,21 +69,21 @@ PLANS = {
 
 
 def build_alexnet_fcn(
-    num_classes,
-    dim=200,
+    num_classes: int,
+    dim: int = 200,
     *,
-    plan="bvlc",
-    normalization="lrn",
-    input_channels=3,
-    input_scaling="unit_imagenet",
-    attention_units=256,
-    attention_lambda=0.3,
-    dropout=0.5,
-    spatial_dropout=0.0,
-    width=1.0,
-    final_pool=True,
-    name="alexnet_fcn",
-):
+    plan: str = "bvlc",
+    normalization: str = "lrn",
+    input_channels: int = 3,
+    input_scaling: str = "unit_imagenet",
+    attention_units: int = 256,
+    attention_lambda: float = 0.3,
+    dropout: float = 0.5,
+    spatial_dropout: float = 0.0,
+    width: float = 1.0,
+    final_pool: bool = True,
+    name: str = "alexnet_fcn",
+) -> keras.Model:
     """Returns the functional model of Zhang et al. 2019, Sec. II, with random weights.
 
     Args:
@@ -116,7 +116,7 @@ def build_alexnet_fcn(
 
     Example:
         >>> model = build_alexnet_fcn(4, width=0.1)
-        >>> model.output_shape["logits"], model.output_shape["attention"]
+        >>> model.output["logits"].shape, model.output["attention"].shape
         ((None, 4), (None, 5, None))
 
     Departures: utterances under 0.7 s are widened to it, the paper needs no minimum but its encoder
@@ -159,7 +159,9 @@ def build_alexnet_fcn(
 # === Layers ===
 
 
-def _convolve(x, mask, plan, number, normalization):
+def _convolve(
+    x: keras.KerasTensor, mask: keras.KerasTensor, plan: ConvPlan, number: int, normalization: str
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Adds one convolution with its normalisation and ReLU; returns (map, mask of the map)."""
     name = f"conv{number}"
     same = plan.stride == 1 and 2 * plan.padding == plan.window - 1
@@ -186,13 +188,15 @@ def _convolve(x, mask, plan, number, normalization):
     return x, mask
 
 
-def _pool(x, mask, number):
+def _pool(
+    x: keras.KerasTensor, mask: keras.KerasTensor, number: int
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Adds one max-pooling; returns (map, mask of the map)."""
     x = keras.layers.MaxPooling2D(POOL_WINDOW, POOL_STRIDE, name=f"pool{number}")(x)
     return x, StridedMask(POOL_WINDOW, POOL_STRIDE, name=f"pool{number}_columns")(mask)
 
 
-def _scaled(convolutions, width):
+def _scaled(convolutions: tuple[ConvPlan, ...], width: float) -> tuple[ConvPlan, ...]:
     """Returns the convolutions with `width` times the filters, in multiples of 8."""
     return tuple(
         ConvPlan(**{**vars(plan), "filters": max(8, 8 * round(plan.filters * width / 8))})
@@ -200,7 +204,9 @@ def _scaled(convolutions, width):
     )
 
 
-def _check_options(plan, normalization, input_channels, input_scaling, dim):
+def _check_options(
+    plan: str, normalization: str, input_channels: int, input_scaling: str, dim: int
+) -> None:
     for option, value, known in (
         ("plan", plan, PLANS),
         ("normalization", normalization, NORMALIZATIONS),

@@ -18,14 +18,18 @@ import io
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import h5py
+import keras
 import numpy as np
 
 from ser_keras.errors import WeightsError
 from ser_keras.layers.spectrogram_image import IMAGENET_MEAN, IMAGENET_STD
 from ser_keras.models.alexnet_fcn import PLANS
 from ser_keras.models.pickled_weights import read_npy_layers, read_torch_tensors
+
+Weights = dict[str, list[np.ndarray]]
 
 MAX_FILE_BYTES = 1 << 30  # the published files have 244 MB
 CAFFE_MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
@@ -42,14 +46,14 @@ REMEDY = (
 )
 
 
-def inspect_weights(path):
+def inspect_weights(path: str | Path) -> str:
     """Returns the plan a weights file is for, reading and checking the whole file.
 
     Args:
         path: str or Path. A file of one of the three kinds.
 
     Returns:
-        str. "bvlc" or "torchvision": the `plan` option of `alexnet_fcn`.
+        str. "bvlc" or "torchvision": the `plan` option of `build_alexnet_fcn`.
 
     Raises:
         WeightsError: the file is missing, of another kind, hostile or of other shapes.
@@ -57,7 +61,7 @@ def inspect_weights(path):
     return read_weights(path)[0]
 
 
-def load_backbone(model, path):
+def load_backbone(model: keras.Model, path: str | Path) -> dict[str, Any]:
     """Copies the convolutions of a weights file into `model`; the other layers stay as they are.
 
     Args:
@@ -84,7 +88,7 @@ def load_backbone(model, path):
     return {"plan": plan, "sha256": sha256, "file": Path(path).name, "layers": list(weights)}
 
 
-def convert_weights(source, target):
+def convert_weights(source: str | Path, target: str | Path) -> dict[str, str]:
     """Writes the convolutions of a downloaded file as one `.weights.h5`, made visible when whole.
 
     Args:
@@ -117,7 +121,7 @@ def convert_weights(source, target):
     return {"plan": plan, "sha256": sha256, "file": str(target)}
 
 
-def read_weights(path):
+def read_weights(path: str | Path) -> tuple[str, str, Weights]:
     """Reads one weights file of any of the three kinds.
 
     Args:
@@ -141,13 +145,13 @@ def read_weights(path):
     return plan, hashlib.sha256(data).hexdigest(), weights
 
 
-def _from_caffe(data):
+def _from_caffe(data: bytes) -> tuple[str, Weights]:
     weights = _checked("bvlc", read_npy_layers(data))
     weights["conv1"] = _for_standardized_rgb(*weights["conv1"])
     return "bvlc", weights
 
 
-def _from_torchvision(data):
+def _from_torchvision(data: bytes) -> tuple[str, Weights]:
     tensors = read_torch_tensors(data)
     weights = {}
     for name, prefix in TORCHVISION_NAMES.items():
@@ -160,7 +164,7 @@ def _from_torchvision(data):
     return "torchvision", _checked("torchvision", weights)
 
 
-def _from_converted(data):
+def _from_converted(data: bytes) -> tuple[str, Weights]:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             plan = file.attrs.get("plan")
@@ -178,12 +182,12 @@ def _from_converted(data):
     return plan, _checked(plan, weights)
 
 
-def _h5_group(number):
+def _h5_group(number: int) -> str:
     """Returns where Keras's own `.weights.h5` keeps the model's convolution of that number."""
     return f"layers/split_conv2d{f'_{number - 1}' if number > 1 else ''}/vars"
 
 
-def _h5_array(file, name, shape):
+def _h5_array(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
     dataset = file.get(name)
     # Checked before the values are read: a small file can promise a huge array.
     if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.shape != shape:
@@ -192,7 +196,7 @@ def _h5_array(file, name, shape):
     return dataset[()]
 
 
-def _read_bytes(path):
+def _read_bytes(path: Path) -> bytes:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file. {REMEDY}")
     size = path.stat().st_size
@@ -201,7 +205,7 @@ def _read_bytes(path):
     return path.read_bytes()
 
 
-def _shapes(plan):
+def _shapes(plan: str) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Returns the published (kernel shape, bias shape) of each convolution."""
     channels = [len(IMAGENET_MEAN), *(size.filters for size in PLANS[plan])]
     return [
@@ -210,7 +214,7 @@ def _shapes(plan):
     ]
 
 
-def _checked(plan, weights):
+def _checked(plan: str, weights: Weights) -> Weights:
     """Returns the five convolutions as float32, after comparing every shape with the plan's."""
     checked = {}
     for number, expected in enumerate(_shapes(plan), start=1):
@@ -225,7 +229,7 @@ def _checked(plan, weights):
     return checked
 
 
-def _for_standardized_rgb(kernel, bias):
+def _for_standardized_rgb(kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
     """Rewrites Caffe's first layer, see Departures of the module."""
     std = np.array(IMAGENET_STD) * 255
     shift = np.array(IMAGENET_MEAN) * 255 - np.array(CAFFE_MEAN_BGR[::-1])

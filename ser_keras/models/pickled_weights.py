@@ -10,6 +10,8 @@ import math
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +34,7 @@ DAMAGE = (
 )
 
 
-def read_npy_layers(data):
+def read_npy_layers(data: bytes) -> dict[str, list[np.ndarray]]:
     """Returns the arrays of a `.npy` that holds one pickled dict of layer to [kernel, bias].
 
     Args:
@@ -57,7 +59,7 @@ def read_npy_layers(data):
         raise WeightsError(f"cannot be read as a pickled NumPy file ({error})") from error
 
 
-def read_torch_tensors(data):
+def read_torch_tensors(data: bytes) -> dict[str, np.ndarray]:
     """Returns the tensors of a torch state dict saved as a zip.
 
     Args:
@@ -89,12 +91,19 @@ def read_torch_tensors(data):
 class _DataUnpickler(pickle.Unpickler):
     """Reads pickles of arrays; see the module."""
 
-    def __init__(self, stream, *, archive=None, root="", **kwargs):
+    def __init__(
+        self,
+        stream: io.BytesIO,
+        *,
+        archive: zipfile.ZipFile | None = None,
+        root: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(stream, **kwargs)
         self._archive = archive
         self._root = root
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         """Returns the stand-in for a known name.
 
         Raises:
@@ -107,7 +116,7 @@ class _DataUnpickler(pickle.Unpickler):
             )
         return _StandIn(known[module, name])
 
-    def persistent_load(self, pid):
+    def persistent_load(self, pid: Any) -> np.ndarray:
         """Returns the float32 values of one stored tensor."""
         if self._archive is None:
             raise WeightsError("its pickle refers to data outside of it")
@@ -125,40 +134,40 @@ class _StandIn:
 
     __slots__ = ("_make",)
 
-    def __init__(self, make):
+    def __init__(self, make: Callable[..., Any]) -> None:
         self._make = make
 
-    def __call__(self, *args):
+    def __call__(self, *args: Any) -> Any:
         return self._make(*args)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         raise WeightsError("its pickle tries to change a function: it may be hostile")
 
 
 class _PickledDtype:
     """What a file says about the type of an array's values."""
 
-    def __init__(self, code, *_):
+    def __init__(self, code: str, *_: Any) -> None:
         self.code = _text(code)
         self.order = "<"
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         self.order = _text(state[1])
 
 
 class _PickledArray:
     """What a file says about an array: its state, not yet believed."""
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         _, self.shape, self.dtype, self.fortran, self.data = state
 
-    def item(self):
+    def item(self) -> Any:
         """Returns the only object of an object array."""
         if not self.dtype.code.startswith("O") or len(self.data) != 1:
             raise WeightsError("its pickle is no array of one object")
         return self.data[0]
 
-    def numpy(self):
+    def numpy(self) -> np.ndarray:
         """Returns the values, copied out of the file's bytes."""
         if self.dtype.code not in ("f4", "f8"):
             raise WeightsError(f"an array has values of type {self.dtype.code}, expected f4 or f8")
@@ -171,30 +180,30 @@ class _PickledArray:
 class _StateDict(dict):
     """A dict that drops the attributes which torch hangs on it."""
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         pass
 
 
-def _encode(text, encoding):
+def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
         raise WeightsError(f"its pickle encodes bytes as {encoding!r}, expected latin1")
     return text.encode("latin1")
 
 
-def _tensor(storage, offset, size, stride, *_):
+def _tensor(storage: np.ndarray, offset: int, size: tuple, stride: tuple, *_: Any) -> np.ndarray:
     contiguous = tuple(math.prod(size[axis + 1 :]) for axis in range(len(size)))
     if tuple(stride) != contiguous:
         raise WeightsError(f"a tensor {size} has strides {stride}, expected {contiguous}")
     return storage[offset : offset + math.prod(size)].reshape(size)
 
 
-def _text(name):
+def _text(name: Any) -> str:
     if not isinstance(name, str):
         raise WeightsError(f"has a name {name!r} that is no text")
     return name
 
 
-def _member(archive, name):
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     info = archive.getinfo(name)
     # torch never compresses; a member that does could unfold to any size.
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > MAX_MEMBER_BYTES:
@@ -202,14 +211,14 @@ def _member(archive, name):
     return archive.read(name)
 
 
-NUMPY_NAMES = {
+NUMPY_NAMES: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: _PickledArray(),
     ("numpy._core.multiarray", "_reconstruct"): lambda *_: _PickledArray(),
     ("numpy", "ndarray"): lambda *_: None,
     ("numpy", "dtype"): _PickledDtype,
     ("_codecs", "encode"): _encode,
 }
-TORCH_NAMES = {
+TORCH_NAMES: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): lambda *_: _StateDict(),
     ("torch", "FloatStorage"): lambda *_: np.float32,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,

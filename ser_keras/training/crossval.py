@@ -11,7 +11,7 @@ from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.labels import ClassSet
-from ser_keras.models import multiply_accumulates
+from ser_keras.models import build_model, multiply_accumulates
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_atomic, write_json
@@ -179,13 +179,7 @@ def summarize_run(
         },
         "cost": {
             "parameters": records[0]["parameters"],
-            "multiply_accumulates": multiply_accumulates(
-                config.model.name,
-                frames=int(frames),
-                dim=schema.dim,
-                num_classes=len(protocol.class_set.classes),
-                **config.model.options,
-            ),
+            "multiply_accumulates": _macs(config, protocol, schema.dim, int(frames)),
             "at_frames": int(frames),
             "train_seconds": round(sum(record["train_seconds"] for record in records), 1),
         },
@@ -205,3 +199,10 @@ def summarize_run(
         "commit": provenance.git_commit(),
         "folds": list(records),
     }
+
+
+def _macs(config: TrainConfig, protocol: Protocol, dim: int, frames: int) -> int:
+    """Returns the multiply-accumulates of one utterance of `frames` frames."""
+    classes = len(protocol.class_set.classes)
+    model = build_model(config.model.name, num_classes=classes, dim=dim, **config.model.options)
+    return multiply_accumulates(model, frames)

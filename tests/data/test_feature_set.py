@@ -143,7 +143,7 @@ def test_a_cut_off_shard_is_named_when_opened(output):
 def test_a_flipped_bit_is_found_by_verify(output):
     (output / NAME / "part-00001-of-00002.tfrecord").write_bytes(b"secone")
     found = FeatureSet.open(output)
-    with pytest.raises(SchemaError, match="part-00001-of-00002.tfrecord: found content with"):
+    with pytest.raises(SchemaError, match=r"part-00001-of-00002\.tfrecord: found content with"):
         found.verify()
 
 

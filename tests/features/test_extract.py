@@ -49,6 +49,28 @@ def test_features_equal_librosa(name):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE)
 
 
+@given(
+    tones=st.lists(st.tuples(st.floats(30, 7900), st.floats(0.01, 1)), min_size=1, max_size=5),
+    noise_db=st.floats(-130, -30),
+    seed=st.integers(0, 999),
+)
+def test_log_mel_equals_librosa_next_to_loud_tones(tones, noise_db, seed):
+    time_s = np.arange(4000) / 16000
+    wave = sum(gain * np.sin(2 * math.pi * hz * time_s) for hz, gain in tones)
+    wave += 10 ** (noise_db / 20) * np.random.default_rng(seed).normal(size=len(time_s))
+    waveform = (wave / max(1.0, np.abs(wave).max())).astype(np.float32)
+    theirs = reference.features(SPECS["logmel40"], waveform)
+    np.testing.assert_allclose(extract(SPECS["logmel40"], waveform), theirs, rtol=0, atol=TOLERANCE)
+
+
+def test_float32_alone_would_not_equal_librosa(monkeypatch):
+    monkeypatch.setattr(module, "_SINGLE_DOWN_TO_HZ", 0.0)
+    tone = np.sin(2 * math.pi * 100 * np.arange(16000) / 16000)
+    waveform = (tone + 1e-5 * np.random.default_rng(0).normal(size=16000)).astype(np.float32)
+    theirs = reference.features(SPECS["logmel40"], waveform)
+    assert np.abs(extract(SPECS["logmel40"], waveform) - theirs).max() > TOLERANCE
+
+
 @pytest.mark.realdata
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
@@ -127,6 +149,7 @@ def test_whole_signal_equals_frame_by_frame(name):
 def test_blocks_do_not_show(monkeypatch):
     waveform = speech_like(40000)
     whole = {name: extract(spec, waveform) for name, spec in VARIANTS.items()}
+    monkeypatch.setattr(module, "_BLOCK_BYTES", 1)
     monkeypatch.setattr(module, "_BLOCK_FRAMES", 7)
     for name, spec in VARIANTS.items():
         np.testing.assert_allclose(extract(spec, waveform), whole[name], rtol=1e-6, atol=1e-5)

@@ -148,3 +148,16 @@ def test_batch_norm_in_use_applies_the_moving_statistics():
     layer.set_weights([np.array([value]) for value in (2.0, 1.0, 3.0, 4.0)])
     outputs = layer(np.array([5.0, 3.0], "float32").reshape(1, 1, 2, 1), mask=np.ones((1, 2), bool))
     np.testing.assert_allclose(numpy(outputs).ravel(), [3.0, 1.0], atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's graphs")
+@pytest.mark.parametrize(
+    ("layer_class", "xla"), [(SplitConv2D, False), (keras.layers.Conv2D, True)]
+)
+def test_split_conv_needs_no_xla_where_the_grouped_one_does(layer_class, xla):
+    import tensorflow as tf
+
+    layer = layer_class(filters=4, kernel_size=3, groups=2)
+    layer.build((None, 5, 5, 4))
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec((None, 5, 5, 4))).graph
+    assert ("_XlaMustCompile" in str(graph.as_graph_def())) == xla

@@ -1,4 +1,4 @@
-"""A small real feature set: synthetic speech through the real Beam job, once per session."""
+"""A configuration of the real model that trains in seconds."""
 
 import pytest
 
@@ -31,35 +31,6 @@ TINY = {
     },
     "optimizer": {"learning_rate": 1e-3, "backbone_learning_rate": 1e-3, "warmup_epochs": 1},
 }
-
-
-@pytest.fixture(scope="session")
-def features(tmp_path_factory):
-    """Output folder of the feature job on a small synthetic corpus."""
-    from pipeline.feature_job import build_feature_set
-    from ser_keras.corpora.synthetic import write_corpus
-    from ser_keras.features.specs import get_spec
-
-    root = tmp_path_factory.mktemp("training")
-    corpus = write_corpus(root / "corpus", num_speakers=4, utterances_per_class=3, seed=0)
-    build_feature_set("synthetic", corpus, get_spec("spectrogram200"), root / "features")
-    return root / "features"
-
-
-@pytest.fixture(scope="session")
-def feature_set(features):
-    """The same, opened."""
-    from ser_keras.data.feature_set import FeatureSet
-
-    return FeatureSet.open(features)
-
-
-@pytest.fixture(scope="session")
-def protocol(feature_set):
-    """Leave one speaker out, on it."""
-    from ser_keras.protocols import build_protocol
-
-    return build_protocol("synthetic-loso", feature_set.rows)
 
 
 @pytest.fixture

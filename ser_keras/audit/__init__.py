@@ -1,0 +1,27 @@
+"""The audit: what of the test data could have influenced training, found before it does.
+
+It compares recordings (not file names), speakers and sentences between the parts of every fold, and
+checks what the normaliser saw and what chose the epoch. `enforce` stops a run that would leak.
+"""
+
+from ser_keras.audit.checks import (
+    Finding,
+    audit_audio,
+    audit_protocol,
+    audit_training,
+    enforce,
+)
+from ser_keras.audit.duplicates import AudioRow, duplicate_groups, row_of
+from ser_keras.audit.fingerprint import fingerprint
+
+__all__ = [
+    "AudioRow",
+    "Finding",
+    "audit_audio",
+    "audit_protocol",
+    "audit_training",
+    "duplicate_groups",
+    "enforce",
+    "fingerprint",
+    "row_of",
+]

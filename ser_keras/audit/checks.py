@@ -1,0 +1,279 @@
+"""What the audit looks for: speakers, sentences and recordings that training and test share.
+
+Severities: `fail` stops the run, `warn` must be reported with the number, `info` explains it.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from ser_keras.audit.duplicates import duplicate_groups
+from ser_keras.errors import ConfigError, LeakageError
+from ser_keras.protocols import PARTS, Fold, Protocol
+
+# Copies of up to this share of the tested utterances are a flaw of the corpus that a split over
+# shared speakers cannot avoid (RAVDESS has one); more are a doubled corpus.
+TOLERATED_COPIES = 0.01
+
+_CHOSEN_BY = ("validation", "fixed")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the audit found.
+
+    Args:
+        check: str. What was looked for: `duplicates`, `speakers`, `sentences`, `coverage`,
+            `promise`, `parts`, `normaliser` or `epoch`.
+        severity: str. `fail`, `warn` or `info`.
+        message: str. A sentence.
+        keys: tuple of str. Utterances concerned.
+    """
+
+    check: str
+    severity: str
+    message: str
+    keys: tuple[str, ...] = ()
+
+
+def enforce(findings: Iterable[Finding]) -> None:
+    """Raises LeakageError where a finding says `fail`; its message names all of those."""
+    failed = [finding for finding in findings if finding.severity == "fail"]
+    if failed:
+        raise LeakageError("; ".join(f"{f.check}: {f.message}" for f in failed))
+
+
+def audit_audio(rows: Sequence[Any]) -> list[Finding]:
+    """Returns a warning for each recording that is there more than once.
+
+    Args:
+        rows: objects with `key`, `audio_sha256` and `fingerprint`.
+    """
+    hash_of = {row.key: row.audio_sha256 for row in rows}
+    return [
+        Finding(
+            "duplicates",
+            "warn",
+            f"{_sameness(group, hash_of)} recording under {len(group)} names: {_some(group)}. "
+            "Remove all but one.",
+            group,
+        )
+        for group in duplicate_groups(rows)
+    ]
+
+
+def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
+    """Returns what the parts of a protocol's folds share, and whether its name promises otherwise.
+
+    The rows are believed, not the protocol: speakers are compared again.
+
+    Args:
+        protocol: the folds.
+        rows: objects with `key`, `speaker`, `sentence`, `audio_sha256` and `fingerprint`.
+    """
+    row_of = {row.key: row for row in rows}
+    used = {key for fold in protocol.folds for part in PARTS for key in getattr(fold, part)}
+    missing = tuple(sorted(used - set(row_of)))
+    if missing:
+        return [
+            Finding(
+                "coverage",
+                "fail",
+                f"{len(missing)} utterances of {protocol.name} are not in the data: "
+                f"{_some(missing)}. Build the protocol from this data again.",
+                missing,
+            )
+        ]
+    return [
+        *_promise(protocol),
+        *_speakers(protocol, row_of),
+        *_sentences(protocol, row_of),
+        *_duplicates(protocol, row_of, used),
+        *_coverage(protocol, row_of),
+    ]
+
+
+def audit_training(record: Mapping[str, Any]) -> list[Finding]:
+    """Returns what of the test part had a say in training.
+
+    Args:
+        record: `train`, `valid`, `test` and `normaliser_fitted_on`: collections of keys;
+            `epoch_chosen_by`: `"validation"` or `"fixed"` where all is well.
+
+    Raises:
+        ConfigError: the record lacks one of these.
+    """
+    needed = ("normaliser_fitted_on", "epoch_chosen_by", *PARTS)
+    lacking = [name for name in needed if name not in record]
+    if lacking:
+        raise ConfigError(
+            f"training record: found no {', '.join(lacking)}, expected {', '.join(needed)}."
+        )
+    parts = {part: set(record[part]) for part in PARTS}
+    return [
+        *_normaliser(set(record["normaliser_fitted_on"]), parts),
+        *_epoch(str(record["epoch_chosen_by"]), parts),
+        *(
+            Finding(
+                "parts",
+                "fail",
+                f"{len(shared)} utterances are in both {first} and {second}: {_some(shared)}.",
+                shared,
+            )
+            for first, second in combinations(PARTS, 2)
+            if (shared := tuple(sorted(parts[first] & parts[second])))
+        ),
+    ]
+
+
+def _normaliser(fitted_on: set[str], parts: Mapping[str, set[str]]) -> Iterator[Finding]:
+    outside = tuple(sorted(fitted_on - parts["train"]))
+    if outside:
+        named = [part for part in ("valid", "test") if parts[part] & fitted_on]
+        yield Finding(
+            "normaliser",
+            "fail",
+            f"its statistics saw {len(outside)} utterances outside the training part "
+            f"({' and '.join(named) or 'of no part'}): {_some(outside)}. Fit it on training only.",
+            outside,
+        )
+
+
+def _epoch(chosen_by: str, parts: Mapping[str, set[str]]) -> Iterator[Finding]:
+    if chosen_by not in _CHOSEN_BY:
+        yield Finding(
+            "epoch",
+            "fail",
+            f"the epoch was chosen by {chosen_by!r}; only {' or '.join(_CHOSEN_BY)} may choose it.",
+        )
+    elif chosen_by == "validation" and not parts["valid"]:
+        yield Finding("epoch", "fail", "the epoch was chosen by a validation part that is empty.")
+
+
+def _promise(protocol: Protocol) -> Iterator[Finding]:
+    if protocol.shares_speakers and not _says_dependent(protocol):
+        yield Finding(
+            "promise",
+            "fail",
+            f"{protocol.name} shares speakers, but its name does not say speaker-dependent.",
+        )
+
+
+def _speakers(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding]:
+    shared = {
+        row_of[key].speaker
+        for fold in protocol.folds
+        for key in _met_again(fold, {key: row_of[key].speaker for key in _keys(fold)})
+    }
+    if shared and _says_dependent(protocol):
+        yield Finding(
+            "speakers",
+            "warn",
+            f"SPEAKERS ARE SHARED between training and test, as the name says: {len(shared)} "
+            f"({_some(sorted(shared))}). The score says nothing about new speakers.",
+        )
+    elif shared:
+        yield Finding(
+            "speakers",
+            "fail",
+            f"{len(shared)} speakers are in more than one part of a fold: {_some(sorted(shared))}. "
+            "Build the protocol from this data again.",
+        )
+
+
+def _sentences(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding]:
+    shared: set[str] = set()
+    for fold in protocol.folds:
+        known = {row_of[key].sentence for key in (*fold.train, *fold.valid)} - {""}
+        shared |= known & {row_of[key].sentence for key in fold.test}
+    if not shared:
+        return
+    promised = "sentence" in protocol.name.split("-")
+    severity = "fail" if promised else "warn" if _says_dependent(protocol) else "info"
+    broken = f", though {protocol.name} promises new sentences" if promised else ""
+    yield Finding(
+        "sentences",
+        severity,
+        f"{len(shared)} sentences are in both training and test{broken}: "
+        f"{_some(sorted(shared))}. The score says nothing about new texts.",
+    )
+
+
+def _duplicates(
+    protocol: Protocol, row_of: Mapping[str, Any], used: Collection[str]
+) -> Iterator[Finding]:
+    groups = duplicate_groups([row_of[key] for key in sorted(used)])
+    group_of = {key: group for group in groups for key in group}
+    across: set[str] = set()
+    copied = 0
+    for fold in protocol.folds:
+        again = _met_again(fold, {key: group_of[key] for key in _keys(fold) if key in group_of})
+        copied += len(again.intersection(fold.test))
+        across |= again
+    inside = tuple(sorted(set(group_of) - across))
+    if inside:
+        yield Finding(
+            "duplicates",
+            "warn",
+            f"{len(inside)} utterances are copies of others, always in the same part: "
+            f"{_some(inside)}. They count more than once.",
+            inside,
+        )
+    if not across:
+        return
+    tested = sum(len(fold.test) for fold in protocol.folds)
+    few = _says_dependent(protocol) and copied <= TOLERATED_COPIES * tested
+    keys = tuple(sorted(across))
+    yield Finding(
+        "duplicates",
+        "warn" if few else "fail",
+        f"{len(keys)} utterances are copies of one in another part of a fold; {copied} of {tested} "
+        f"tests are of a recording met before: {_some(keys)}. Remove the copies.",
+        keys,
+    )
+
+
+def _coverage(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding]:
+    tested = [key for fold in protocol.folds for key in fold.test]
+    untested = tuple(sorted(set(row_of) - set(tested)))
+    if untested:
+        yield Finding(
+            "coverage",
+            "info",
+            f"{protocol.name} tests {len(set(tested))} of {len(row_of)} utterances of the data.",
+            untested,
+        )
+    if len(set(tested)) < len(tested):
+        often = tuple(sorted(key for key, count in Counter(tested).items() if count > 1))
+        yield Finding(
+            "coverage",
+            "warn",
+            f"{len(often)} utterances are tested in more than one fold: {_some(often)}. Pooled "
+            "scores count them more than once.",
+            often,
+        )
+
+
+def _met_again(fold: Fold, value_of: Mapping[str, Any]) -> set[str]:
+    """Returns the keys whose value is found in another part of the fold as well."""
+    values = [{value_of[k] for k in getattr(fold, part) if k in value_of} for part in PARTS]
+    twice = {value for one, other in combinations(values, 2) for value in one & other}
+    return {key for key, value in value_of.items() if value in twice}
+
+
+def _keys(fold: Fold) -> tuple[str, ...]:
+    return fold.train + fold.valid + fold.test
+
+
+def _says_dependent(protocol: Protocol) -> bool:
+    return "speaker-dependent" in protocol.name
+
+
+def _sameness(group: Iterable[str], hash_of: Mapping[str, str]) -> str:
+    return "the same" if len({hash_of[key] for key in group}) == 1 else "nearly the same"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,150 @@
+"""Finds recordings that are the same: exactly, by the hash of their audio, or nearly, by ear."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ser_keras.audio import content_hash, read_audio
+from ser_keras.audit.fingerprint import (
+    BANDS,
+    FINGERPRINT_BYTES,
+    NEAR_DB,
+    SEGMENTS,
+    STEPS_PER_DB,
+    fingerprint,
+)
+from ser_keras.corpora.base import Utterance
+from ser_keras.errors import SchemaError
+
+_BLOCK_ROWS = 1024
+_EDGE = 2
+_LAGS = (0.0, -0.25, 0.25, -0.5, 0.5, -0.75, 0.75, -1.0, 1.0)
+_ACTIVE_DB = 3.0
+
+
+@dataclass(frozen=True)
+class AudioRow:
+    """What the audit needs to know of a recording; rows of a feature set have it as well.
+
+    Args:
+        key, label, speaker, sentence: str. As in `ser_keras.corpora.base.Utterance`.
+        audio_sha256: str. Hash of the decoded audio.
+        fingerprint: bytes. See `ser_keras.audit.fingerprint`.
+    """
+
+    key: str
+    label: str
+    speaker: str
+    sentence: str
+    audio_sha256: str
+    fingerprint: bytes
+
+
+def row_of(utterance: Utterance) -> AudioRow:
+    """Listens to an utterance's recording and returns its row.
+
+    Raises:
+        AudioError: the recording cannot be used.
+    """
+    waveform = read_audio(utterance.path)
+    return AudioRow(
+        utterance.key,
+        utterance.label,
+        utterance.speaker,
+        utterance.sentence,
+        content_hash(waveform),
+        fingerprint(waveform),
+    )
+
+
+def duplicate_groups(rows: Iterable[Any], near: bool = True) -> list[tuple[str, ...]]:
+    """Returns groups of keys that hold the same recording, each sorted, sorted by first key.
+
+    A copy of a copy belongs to the group.
+
+    Args:
+        rows: objects with `key`, `audio_sha256` and `fingerprint`.
+        near: compare fingerprints too, not only the hashes of the decoded audio.
+
+    Raises:
+        SchemaError: a fingerprint of another length.
+    """
+    of_hash: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        of_hash[row.audio_sha256 or f"unknown {row.key}"].append(row)
+    groups = list(of_hash.values())
+    parent = list(range(len(groups)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    if near:
+        for first, second in _near_pairs([group[0] for group in groups]):
+            parent[root(second)] = root(first)
+    joined: dict[int, list[str]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        joined[root(index)] += [row.key for row in group]
+    return sorted(tuple(sorted(keys)) for keys in joined.values() if len(keys) > 1)
+
+
+def _near_pairs(rows: Sequence[Any]) -> Iterator[tuple[int, int]]:
+    wrong = [row for row in rows if len(row.fingerprint) != FINGERPRINT_BYTES]
+    if wrong:
+        raise SchemaError(
+            f"{wrong[0].key}: found a fingerprint of {len(wrong[0].fingerprint)} bytes, expected "
+            f"{FINGERPRINT_BYTES}. Make the features again with `ser features`."
+        )
+    levels = levels_of([row.fingerprint for row in rows])
+    for start in range(0, len(levels), _BLOCK_ROWS):
+        distances = near_distances(levels[start : start + _BLOCK_ROWS], levels[start:])
+        for first, second in np.argwhere(distances < NEAR_DB):
+            if first < second:
+                yield start + int(first), start + int(second)
+
+
+def levels_of(fingerprints: Sequence[bytes]) -> np.ndarray:
+    """Returns the levels that fingerprints hold, float32 (n, 32, 4), in dB."""
+    values = np.frombuffer(b"".join(fingerprints), np.uint8)
+    return values.reshape(-1, SEGMENTS, BANDS).astype(np.float32) / STEPS_PER_DB
+
+
+def near_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Returns the distance of each of some fingerprints to each of the others in dB.
+
+    The root mean square difference over the cells that are not silent, at the best of nine shifts
+    of up to one window, which make up for a centre that coding has moved.
+
+    Args:
+        some: float (n, 32, 4). Levels in dB.
+        others: float (m, 32, 4). Levels in dB.
+
+    Returns:
+        float (n, m).
+    """
+    fixed = _moved(others, 0.0).reshape(len(others), -1)
+    norms = (fixed**2).sum(axis=1)
+    best = np.full((len(some), len(others)), np.inf, np.float32)
+    for lag in _LAGS:
+        moved = _moved(some, lag).reshape(len(some), -1)
+        squares = (moved**2).sum(axis=1)[:, None] + norms - 2 * moved @ fixed.T
+        np.minimum(best, squares, out=best)
+    cells = np.maximum(_active(some)[:, None], _active(others))
+    return np.sqrt(np.maximum(best, 0) / cells)
+
+
+def _moved(levels: np.ndarray, lag: float) -> np.ndarray:
+    whole = int(np.floor(lag))
+    part = lag - whole
+    first, last = _EDGE + whole, SEGMENTS - _EDGE + whole
+    return (1 - part) * levels[:, first:last] + part * levels[:, first + 1 : last + 1]
+
+
+def _active(levels: np.ndarray) -> np.ndarray:
+    inner = levels[:, _EDGE : SEGMENTS - _EDGE]
+    return np.maximum(1, (inner > _ACTIVE_DB).sum(axis=(1, 2)))

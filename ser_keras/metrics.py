@@ -1,0 +1,331 @@
+"""Scores of a classifier: every function gets the classes, none guesses them from the labels.
+
+All scores are functions of the confusion matrix `c`, where `c[t, p]` counts utterances of class `t`
+said to be `p`, `N` is their number and `K` the number of classes. Classes that do not occur in
+`y_true` are absent: averages over classes skip them, and `summarize` names them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ser_keras.errors import ConfigError, unknown_name
+
+
+def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> np.ndarray:
+    """Returns the counts `c[t, p]`, int64 `(num_classes, num_classes)`.
+
+    Args:
+        y_true: int (N,). True classes.
+        y_pred: int (N,). Classes said.
+        num_classes: int. Number of classes, absent ones included.
+
+    Raises:
+        ConfigError: nothing to score, different lengths, or a class out of range.
+
+    Example:
+        >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
+        [[1, 1], [0, 1]]
+    """
+    true, said = _class_pairs(y_true, y_pred, num_classes)
+    counts = np.bincount(true * num_classes + said, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def recall_per_class(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> np.ndarray:
+    """Returns `c[k, k] / sum_p c[k, p]`, float (num_classes,), nan where a class is absent.
+
+    Example:
+        >>> recall_per_class([0, 0, 1], [0, 1, 1], 3)
+        array([0.5, 1. , nan])
+    """
+    return _recalls(confusion_matrix(y_true, y_pred, num_classes))
+
+
+def weighted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Returns WA, the share of right answers: `sum_k c[k, k] / N`.
+
+    Example:
+        >>> weighted_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
+        0.75
+    """
+    true, said = _class_pairs(y_true, y_pred, None)
+    return float(np.mean(true == said))
+
+
+def unweighted_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
+    """Returns UA, the mean of the recalls of the classes that occur.
+
+    Example:
+        >>> unweighted_accuracy([0, 0, 0, 1], [0, 0, 0, 0], 3)
+        0.5
+    """
+    return float(_unweighted_accuracy(confusion_matrix(y_true, y_pred, num_classes)))
+
+
+def macro_f1(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
+    """Returns the mean of `2 c[k, k] / (sum_p c[k, p] + sum_t c[t, k])` of the classes that occur.
+
+    Example:
+        >>> round(macro_f1([0, 0, 0, 1], [0, 0, 0, 0], 2), 3)
+        0.429
+    """
+    return float(_macro_f1(confusion_matrix(y_true, y_pred, num_classes)))
+
+
+def mean_binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
+    """Returns the accuracy of "class k or not", averaged over all K classes.
+
+    It equals `1 - 2 (1 - WA) / K` and is therefore far above WA: 61.0 becomes 80.5 for K = 4. The
+    paper on mixtures of multi-view attention (its Eq. 10) reports this number as its WA; never put
+    it beside an ordinary accuracy without its name.
+
+    Example:
+        >>> round(mean_binary_accuracy([0, 1, 2, 3], [0, 1, 0, 0], 4), 3)
+        0.75
+    """
+    return float(_mean_binary_accuracy(confusion_matrix(y_true, y_pred, num_classes)))
+
+
+def mean_binary_balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
+    """Returns the mean of recall and specificity of "class k or not", averaged over the classes.
+
+    Absent classes are skipped; where only one class occurs, its specificity does not exist and its
+    recall stands alone.
+
+    Example:
+        >>> mean_binary_balanced_accuracy([0, 0, 1, 1], [0, 1, 1, 1], 2)
+        0.75
+    """
+    return float(_mean_binary_balanced_accuracy(confusion_matrix(y_true, y_pred, num_classes)))
+
+
+def expected_calibration_error(
+    y_true: ArrayLike, probabilities: ArrayLike, bins: int = 15
+) -> float:
+    """Returns `sum_b n_b / N |accuracy_b - confidence_b|` over equally wide bins of confidence.
+
+    The confidence is the largest probability; bin b holds those in `(b / bins, (b + 1) / bins]`.
+    Guo et al. 2017, "On Calibration of Modern Neural Networks", Eq. 3.
+
+    Args:
+        y_true: int (N,). True classes.
+        probabilities: float (N, K). Rows sum to one.
+        bins: int. Number of bins.
+
+    Raises:
+        ConfigError: the shapes do not fit, or the rows are no probabilities.
+
+    Example:
+        >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.9, 0.1]]), 3)
+        0.4
+    """
+    shares = _probabilities(probabilities)
+    true, said = _class_pairs(y_true, shares.argmax(axis=1), shares.shape[1])
+    if bins < 1:
+        raise ConfigError(f"calibration error: found {bins} bins, expected at least 1.")
+    confidence = shares.max(axis=1)
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    surplus = np.bincount(index, weights=(true == said) - confidence, minlength=bins)
+    return float(np.abs(surplus).sum() / len(true))
+
+
+def speaker_interval(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    speakers: Sequence[str],
+    num_classes: int,
+    metric: str = "unweighted_accuracy",
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Returns the percentile bootstrap interval of a score, resampling whole speakers.
+
+    Utterances of one speaker are alike, so an interval from resampled utterances would be too
+    narrow (Cameron, Gelbach and Miller 2008). Each resample draws as many speakers as there are,
+    with replacement, and adds up their confusion matrices. One speaker says nothing about others:
+    then the interval is (0, 1).
+
+    Args:
+        y_true: int (N,). True classes.
+        y_pred: int (N,). Classes said.
+        speakers: (N,). Who spoke each utterance.
+        num_classes: int. Number of classes.
+        metric: str. A name in `METRICS`.
+        resamples: int. Number of resamples.
+        level: float. Coverage, between 0 and 1.
+        seed: int. Seed of the resamples.
+
+    Raises:
+        ConfigError: unknown metric, impossible level or number, or data as in `confusion_matrix`.
+
+    Example:
+        >>> speaker_interval([0, 1, 0, 1], [0, 1, 1, 0], ["a", "a", "b", "b"], 2)
+        (0.0, 1.0)
+    """
+    score = _metric(metric)
+    true, said = _class_pairs(y_true, y_pred, num_classes)
+    if len(speakers) != len(true):
+        raise ConfigError(f"interval: found {len(speakers)} speakers for {len(true)} utterances.")
+    if not 0 < level < 1 or resamples < 1:
+        raise ConfigError(
+            f"interval: found level {level} and {resamples} resamples, expected a level between "
+            "0 and 1 and at least one resample."
+        )
+    names, index = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
+    if len(names) < 2:
+        return 0.0, 1.0
+    cells = (index * num_classes + true) * num_classes + said
+    each = np.bincount(cells, minlength=len(names) * num_classes**2).reshape(len(names), -1)
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    scores = score((draws @ each).reshape(resamples, num_classes, num_classes))
+    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def summarize(
+    y_true: ArrayLike,
+    probabilities: ArrayLike,
+    speakers: Sequence[str],
+    classes: tuple[str, ...],
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Returns every score as values that JSON can hold.
+
+    Args:
+        y_true: int (N,). True classes.
+        probabilities: float (N, K). Rows sum to one.
+        speakers: (N,). Who spoke each utterance.
+        classes: (K,). Names of the classes, in the order of the columns.
+        seed: int. Seed of the resamples.
+
+    Returns:
+        `wa`, `ua`, `macro_f1`, their intervals over speakers (`wa_interval`, `ua_interval`),
+        `recalls` by class (None where absent), `absent` classes, `confusion`, the binary pair,
+        `expected_calibration_error`, and the numbers of `utterances` and `speakers`.
+
+    Raises:
+        ConfigError: shapes that do not fit, or data as in `confusion_matrix`.
+    """
+    shares = _probabilities(probabilities)
+    if shares.shape[1] != len(classes):
+        raise ConfigError(
+            f"scores: found {shares.shape[1]} columns of probabilities, expected one for each of "
+            f"{', '.join(classes)}."
+        )
+    said = shares.argmax(axis=1)
+    counts = confusion_matrix(y_true, said, len(classes))
+    recalls = _recalls(counts).tolist()
+    present = counts.sum(axis=1) > 0
+
+    def interval(metric: str) -> list[float]:
+        return list(speaker_interval(y_true, said, speakers, len(classes), metric, seed=seed))
+
+    return {
+        "wa": float(_weighted_accuracy(counts)),
+        "wa_interval": interval("weighted_accuracy"),
+        "ua": float(_unweighted_accuracy(counts)),
+        "ua_interval": interval("unweighted_accuracy"),
+        "macro_f1": float(_macro_f1(counts)),
+        "recalls": {
+            name: value if there else None
+            for name, value, there in zip(classes, recalls, present, strict=True)
+        },
+        "absent": [name for name, there in zip(classes, present, strict=True) if not there],
+        "confusion": counts.tolist(),
+        "mean_binary_accuracy": float(_mean_binary_accuracy(counts)),
+        "mean_binary_balanced_accuracy": float(_mean_binary_balanced_accuracy(counts)),
+        "expected_calibration_error": expected_calibration_error(y_true, shares),
+        "utterances": int(counts.sum()),
+        "speakers": len(set(speakers)),
+    }
+
+
+def _class_pairs(
+    y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    true, said = np.asarray(y_true), np.asarray(y_pred)
+    if true.ndim != 1 or true.shape != said.shape or not true.size:
+        raise ConfigError(
+            f"scores: found true classes of shape {true.shape} and answers of shape {said.shape}, "
+            "expected two lists of the same length with at least one utterance."
+        )
+    for name, values in (("true classes", true), ("answers", said)):
+        if not np.issubdtype(values.dtype, np.integer):
+            raise ConfigError(f"scores: found {name} of type {values.dtype}, expected integers.")
+        if values.min() < 0 or (num_classes is not None and values.max() >= num_classes):
+            raise ConfigError(
+                f"scores: found {name} from {values.min()} to {values.max()}, expected 0 to "
+                f"{'K' if num_classes is None else num_classes} - 1."
+            )
+    return true.astype(np.int64), said.astype(np.int64)
+
+
+def _probabilities(probabilities: ArrayLike) -> np.ndarray:
+    shares = np.asarray(probabilities, np.float64)
+    if shares.ndim != 2 or not shares.size:
+        raise ConfigError(f"scores: found probabilities of shape {shares.shape}, expected (N, K).")
+    # Also false where something is not a number.
+    if not (np.all(shares >= 0) and np.allclose(shares.sum(axis=1), 1, atol=1e-3)):
+        raise ConfigError("scores: expected rows of probabilities that sum to one; found others.")
+    return shares
+
+
+# Everything below works on counts of shape (..., K, K), so that resamples are scored at once.
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def _hits(counts: np.ndarray) -> np.ndarray:
+    return np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
+
+
+def _recalls(counts: np.ndarray) -> np.ndarray:
+    return _ratio(_hits(counts), counts.sum(axis=-1))
+
+
+def _weighted_accuracy(counts: np.ndarray) -> np.ndarray:
+    return _hits(counts).sum(axis=-1) / counts.sum(axis=(-2, -1))
+
+
+def _unweighted_accuracy(counts: np.ndarray) -> np.ndarray:
+    return np.nanmean(_recalls(counts), axis=-1)
+
+
+def _macro_f1(counts: np.ndarray) -> np.ndarray:
+    true, said = counts.sum(axis=-1), counts.sum(axis=-2)
+    return np.nanmean(np.where(true > 0, _ratio(2 * _hits(counts), true + said), np.nan), axis=-1)
+
+
+def _mean_binary_accuracy(counts: np.ndarray) -> np.ndarray:
+    return 1 - 2 * (1 - _weighted_accuracy(counts)) / counts.shape[-1]
+
+
+def _mean_binary_balanced_accuracy(counts: np.ndarray) -> np.ndarray:
+    true, said = counts.sum(axis=-1), counts.sum(axis=-2)
+    others = counts.sum(axis=(-2, -1))[..., np.newaxis] - true
+    false_alarms = _ratio(said - _hits(counts), others)
+    recalls = _recalls(counts)
+    balanced = np.where(np.isnan(false_alarms), recalls, (recalls + 1 - false_alarms) / 2)
+    return np.nanmean(balanced, axis=-1)
+
+
+METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "weighted_accuracy": _weighted_accuracy,
+    "unweighted_accuracy": _unweighted_accuracy,
+    "macro_f1": _macro_f1,
+    "mean_binary_accuracy": _mean_binary_accuracy,
+    "mean_binary_balanced_accuracy": _mean_binary_balanced_accuracy,
+}
+
+
+def _metric(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    if name not in METRICS:
+        raise ConfigError(unknown_name("metric", name, METRICS))
+    return METRICS[name]

@@ -1,0 +1,133 @@
+"""From the name of a protocol to its folds: find the recipe, select the rows, check the classes."""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from ser_keras.corpora import CORPORA
+from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.labels import CLASS_SETS, ClassSet, class_set_from
+from ser_keras.labels import class_set as get_class_set
+from ser_keras.protocols.builders import PROTOCOLS, Recipe, speaker_dependent
+from ser_keras.protocols.folds import Fold, Protocol, Row
+
+SPEAKER_DEPENDENT = "speaker-dependent"
+
+_DEPENDENT_NAME = re.compile(rf"(?P<corpus>[a-z0-9]+)-{SPEAKER_DEPENDENT}-(?P<number>[0-9]{{1,3}})")
+
+
+def protocol_names(corpus: str) -> list[str]:
+    """Returns the protocols of a corpus; `5` stands for any number of parts from 2 on.
+
+    Example:
+        >>> protocol_names("emodb")
+        ['emodb-loso', 'emodb-speaker-dependent-5']
+    """
+    names = [name for name, recipe in PROTOCOLS.items() if recipe.corpus == corpus]
+    return [*names, f"{corpus}-{SPEAKER_DEPENDENT}-5"]
+
+
+def build_protocol(
+    name: str,
+    utterances: Iterable[Row],
+    *,
+    class_set: str | ClassSet | None = None,
+    seed: int = 0,
+) -> Protocol:
+    """Returns the protocol called `name` over these utterances.
+
+    Utterances of other corpora, and of labels outside the class set, are left out: adding a corpus
+    to the data moves no utterance of another one.
+
+    Args:
+        name: a name in `PROTOCOLS`, or `<corpus>-speaker-dependent-<k>` with k of at least 2.
+        utterances: rows of a reader or of a feature set.
+        class_set: which classes; the protocol's own, or the corpus's first, where it is None.
+        seed: decides validation speakers and random parts.
+
+    Raises:
+        ConfigError: unknown names, no utterances of the corpus or of a class, or too few speakers.
+        LeakageError: a fold would share speakers.
+    """
+    recipe = _recipe(name)
+    rows = sorted((row for row in utterances if row.corpus == recipe.corpus), key=lambda r: r.key)
+    if not rows:
+        raise ConfigError(
+            f"{name}: found no utterances of the corpus {recipe.corpus}, expected some. Take a "
+            "protocol of the corpus at hand; `ser corpora` lists them."
+        )
+    _refuse_equal_keys(name, rows)
+    rows = [row for row in rows if not recipe.style or row.style == recipe.style]
+    classes = _class_set(recipe, rows, class_set)
+    used = [row for row in rows if classes.class_of(row.label)]
+    _refuse_empty_classes(name, recipe.corpus, rows, classes)
+    folds = tuple(recipe.build(used, classes, seed))
+    return Protocol(
+        name=name,
+        corpus=recipe.corpus,
+        class_set=classes,
+        seed=seed,
+        shares_speakers=SPEAKER_DEPENDENT in name,
+        shares_sentences=_shares_sentences(folds, used),
+        folds=folds,
+    )
+
+
+def _recipe(name: str) -> Recipe:
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    match = _DEPENDENT_NAME.fullmatch(name)
+    if match and match["corpus"] in CORPORA and int(match["number"]) >= 2:
+        return Recipe(match["corpus"], speaker_dependent(int(match["number"])))
+    known = {known for corpus in CORPORA for known in protocol_names(corpus)}
+    raise ConfigError(unknown_name("protocol", name, known))
+
+
+def _class_set(recipe: Recipe, rows: Sequence[Row], asked: str | ClassSet | None) -> ClassSet:
+    if isinstance(asked, ClassSet):
+        return asked
+    default = [recipe.class_set, *CORPORA[recipe.corpus].info.class_sets]
+    name = asked or next((name for name in default if name), None)
+    if name is None:
+        return class_set_from(recipe.corpus, (row.label for row in rows))
+    return get_class_set(name)
+
+
+def _refuse_equal_keys(name: str, rows: Sequence[Row]) -> None:
+    twice = [row.key for row, after in pairwise(rows) if row.key == after.key]
+    if twice:
+        raise ConfigError(
+            f"{name}: found {len(twice)} keys more than once ({twice[0]} is the first), expected "
+            "each utterance once. Read the corpus again."
+        )
+
+
+def _refuse_empty_classes(name: str, corpus: str, rows: Sequence[Row], classes: ClassSet) -> None:
+    labels = {row.label for row in rows}
+    found = {classes.class_of(label) for label in labels}
+    empty = [wanted for wanted in classes.classes if wanted not in found]
+    if not empty:
+        return
+    candidates = CORPORA[corpus].info.class_sets or CLASS_SETS
+    fitting = [
+        other
+        for other in candidates
+        if all(
+            any(CLASS_SETS[other].class_of(label) == wanted for label in labels)
+            for wanted in CLASS_SETS[other].classes
+        )
+    ]
+    advice = f"Take the class set {' or '.join(fitting)}" if fitting else "Use the whole corpus"
+    raise ConfigError(
+        f"{name}: found no utterances of {', '.join(empty)}, expected some of each class of "
+        f"{classes.name}. {advice}."
+    )
+
+
+def _shares_sentences(folds: Iterable[Fold], rows: Sequence[Row]) -> bool:
+    sentence_of = {row.key: row.sentence for row in rows}
+    return any(
+        {sentence_of[key] for key in (*fold.train, *fold.valid)}
+        & ({sentence_of[key] for key in fold.test} - {""})
+        for fold in folds
+    )

@@ -1,0 +1,93 @@
+"""`kill -9` at any time, then the same command again: nothing lost, nothing doubled."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.feature_job import build_feature_set
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import SchemaError
+from tests.pipeline.conftest import SPEC, snapshot, write_corpus
+from tests.pipeline.killed_job import NUM_SHARDS
+
+ROOT = Path(__file__).parents[2]
+# Shards of 2 files each, 4 files of the set, the set itself, LATEST.
+RENAMES = NUM_SHARDS * 2 + 4 + 2
+
+
+def run(corpus, output, when, workers=1):
+    command = [sys.executable, "-m", "tests.pipeline.killed_job"]
+    return subprocess.run(
+        [*command, str(corpus), str(output), str(workers), when],
+        cwd=ROOT,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def check_killed_then_whole(corpus, output, build, whole, when, workers=1):
+    killed = run(corpus, output, when, workers)
+    # A fast machine may be done before the clock.
+    allowed = (-signal.SIGKILL, 0) if when.startswith("after") else (-signal.SIGKILL,)
+    assert killed.returncode in allowed, killed.stderr
+    try:
+        seen = snapshot(FeatureSet.open(output).path)
+    except SchemaError:
+        seen = whole
+    assert seen == whole
+    again = build(output=output, workers=workers, num_shards=NUM_SHARDS)
+    assert snapshot(again) == whole
+    found = FeatureSet.open(output)
+    assert len({row.key for row in found.rows}) == len(found.rows) == found.manifest["num_records"]
+    assert sorted(each.name for each in output.iterdir()) == sorted(["LATEST", found.path.name])
+
+
+@pytest.fixture
+def whole(build):
+    """The files of an undisturbed run."""
+    return snapshot(build(num_shards=NUM_SHARDS))
+
+
+def test_the_job_publishes_by_as_many_renames_as_are_tested(corpus, tmp_path, build, whole):
+    done = run(corpus, tmp_path / "killed", f"rename:{RENAMES + 1}")
+    assert done.returncode == 0, done.stderr
+    assert snapshot(FeatureSet.open(tmp_path / "killed").path) == whole
+
+
+@pytest.mark.parametrize("number", [5, RENAMES])
+def test_a_job_killed_between_renames(corpus, tmp_path, build, whole, number):
+    check_killed_then_whole(corpus, tmp_path / "killed", build, whole, f"rename:{number}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(1, RENAMES))
+def test_a_job_killed_at_every_rename(corpus, tmp_path, build, whole, number):
+    check_killed_then_whole(corpus, tmp_path / "killed", build, whole, f"rename:{number}")
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A corpus long enough for the clock to fall into the middle, and its undisturbed set."""
+    root = tmp_path_factory.mktemp("long")
+    write_corpus(root / "corpus", copies=100)
+
+    def rebuild(**options):
+        return build_feature_set("manifest", root / "corpus", SPEC, **options)
+
+    return root / "corpus", rebuild, snapshot(rebuild(output=root / "out", num_shards=NUM_SHARDS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("share", np.random.default_rng(0).uniform(0.0, 1.0, 10).round(3))
+def test_a_job_killed_at_any_time(long, tmp_path, workers, share):
+    corpus, rebuild, whole = long
+    # Two processes take their time to start.
+    when_s = share * 0.5 if workers == 1 else 1.0 + share * 2.0
+    check_killed_then_whole(corpus, tmp_path / "killed", rebuild, whole, f"after:{when_s}", workers)

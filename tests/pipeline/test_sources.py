@@ -1,0 +1,103 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import sources
+from ser_keras.corpora import CORPORA, Corpus
+from ser_keras.corpora.base import Utterance
+from ser_keras.errors import ConfigError, CorpusError
+
+SETTINGS = {"num_shards": 8}
+
+
+@given(key=st.text(), num_shards=st.integers(1, 1000))
+def test_a_shard_is_always_one_of_those_there_are(key, num_shards):
+    assert 0 <= sources.shard_of(key, num_shards) < num_shards
+
+
+def test_shards_are_of_similar_size():
+    sizes = [0] * 8
+    for number in range(8000):
+        sizes[sources.shard_of(f"ravdess/{number}", 8)] += 1
+    assert min(sizes) > 900
+
+
+def test_sources_are_sorted_hashed_and_relative(corpus):
+    found = sources.list_sources("manifest", corpus)
+    assert [source.key for source in found] == sorted(source.key for source in found)
+    assert found[0].path == "anna/angry0.wav"
+    assert found[0].num_bytes == (corpus / "anna/angry0.wav").stat().st_size
+    assert len({source.sha256 for source in found}) == 24
+
+
+def test_the_identity_does_not_depend_on_the_place(corpus, tmp_path):
+    copy = shutil.copytree(corpus, tmp_path / "elsewhere")
+    first, second = (sources.list_sources("manifest", root) for root in (corpus, copy))
+    assert sources.fingerprint(first, SETTINGS) == sources.fingerprint(second, SETTINGS)
+
+
+def change_a_byte(corpus):
+    with (corpus / "anna/angry0.wav").open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        stream.write(b"\x55")
+
+
+def change_a_label(corpus):
+    table = corpus / "manifest.csv"
+    table.write_text(table.read_text().replace("angry3.wav,angry,cleo", "angry3.wav,sad,cleo"))
+
+
+def remove_a_row(corpus):
+    table = corpus / "manifest.csv"
+    table.write_text(table.read_text().replace("anna/angry0.wav,angry,anna\n", ""))
+
+
+@pytest.mark.parametrize("change", [change_a_byte, change_a_label, remove_a_row])
+def test_any_change_of_the_data_is_another_identity(corpus, change):
+    before = sources.fingerprint(sources.list_sources("manifest", corpus), SETTINGS)
+    change(corpus)
+    assert sources.fingerprint(sources.list_sources("manifest", corpus), SETTINGS) != before
+
+
+def test_other_settings_and_other_code_are_another_identity(corpus, monkeypatch, tmp_path):
+    found = sources.list_sources("manifest", corpus)
+    before = sources.fingerprint(found, SETTINGS)
+    assert sources.fingerprint(found, {"num_shards": 9}) != before
+    copies = [Path(shutil.copy(path, tmp_path)) for path in sources.code_paths()]
+    monkeypatch.setattr(sources, "code_paths", lambda: copies)
+    assert sources.fingerprint(found, SETTINGS) == before
+    with (tmp_path / "extract.py").open("a") as stream:
+        stream.write("# changed\n")
+    assert sources.fingerprint(found, SETTINGS) != before
+
+
+def test_what_cannot_be_read_has_no_hash_and_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for name in ("pipe", "dangling", "none", "."):
+        assert sources.file_sha256(tmp_path / name) == ""
+
+
+def test_the_number_of_shards_follows_the_size_of_the_data(corpus):
+    found = sources.list_sources("manifest", corpus)
+    assert sources.choose_num_shards(found) == 8
+    large = [sources.Source(each.utterance, each.path, "", 2**30) for each in found]
+    assert sources.choose_num_shards(large) == 24 * 2**30 // (64 * 2**20)
+
+
+def test_a_key_that_is_there_twice_is_refused(corpus, monkeypatch):
+    utterance = Utterance("manifest/a", corpus / "anna/angry0.wav", "sad", "anna", "manifest")
+    manifest = CORPORA["manifest"]
+    twice = Corpus(manifest.info, manifest.parse_stem, lambda root, **_: [utterance, utterance])
+    monkeypatch.setitem(CORPORA, "manifest", twice)
+    with pytest.raises(CorpusError, match="found the key manifest/a twice"):
+        sources.list_sources("manifest", corpus)
+
+
+def test_an_unknown_corpus_is_answered_with_the_nearest(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'emodb'"):
+        sources.list_sources("emobd", tmp_path)
