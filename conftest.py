@@ -7,6 +7,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+pytest_plugins = ["tests.small_features"]
+
 
 def pytest_report_header() -> list[str]:
     """Says which environment this is, for the reader of a log with several of them."""

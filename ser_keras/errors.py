@@ -40,7 +40,7 @@ class AudioError(SerError):
         super().__init__(message)
         self.kind = kind
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (str(self), self.kind)
 
 

@@ -18,16 +18,26 @@ Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class AugmentSettings(Protocol):
-    """The fields of `training.config.AugmentConfig` that are read here."""
+    """What is read here of `training.config.AugmentConfig`, which explains each."""
 
-    freq_masks: int
-    freq_mask_bins: int
-    time_masks: int
-    time_mask_frames: int
-    noise: float
-    gain: float
-    stretch: float
-    warp: float
+    @property
+    def freq_masks(self) -> int: ...  # noqa: D102
+    @property
+    def freq_mask_bins(self) -> int: ...  # noqa: D102
+    @property
+    def time_masks(self) -> int: ...  # noqa: D102
+    @property
+    def time_mask_frames(self) -> int: ...  # noqa: D102
+    @property
+    def noise(self) -> float: ...  # noqa: D102
+    @property
+    def gain(self) -> float: ...  # noqa: D102
+    @property
+    def stretch(self) -> float: ...  # noqa: D102
+    @property
+    def warp(self) -> float: ...  # noqa: D102
+    @property
+    def mixup(self) -> float: ...  # noqa: D102
 
 
 def stretch_time(features: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
@@ -72,7 +82,7 @@ def distort(settings: AugmentSettings, deviation: np.ndarray) -> Augment:
     scale = tf.constant(deviation, tf.float32)
 
     def apply(features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        seeds = tf.random.split(seed, 4) if hasattr(tf.random, "split") else _split(seed, 4)
+        seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
         if settings.stretch:
             change = tf.random.stateless_uniform((), seeds[0], -settings.stretch, settings.stretch)
             features = stretch_time(features, 1.0 + change)
@@ -89,10 +99,6 @@ def distort(settings: AugmentSettings, deviation: np.ndarray) -> Augment:
         return features
 
     return apply
-
-
-def _split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
-    return tf.unstack(tf.random.experimental.stateless_split(seed, count))
 
 
 def spec_augment(settings: AugmentSettings, mean: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -34,7 +34,7 @@ class Part:
     cache_gb: float = 4.0
     _utterances: list[tf.data.Dataset] = field(default_factory=list, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         missing = set(self.class_of) - {row.key for row in self.feature_set.rows}
         if missing:
             raise SchemaError(
@@ -149,7 +149,7 @@ class TrainingBatches:
         batches = batches.map(finish, num_parallel_calls=2, deterministic=True)
         if self.augment.mixup:
             batches = tf.data.Dataset.zip((batches, self._shares(seed))).map(
-                lambda batch, share: mix_pairs(*batch, share)
+                lambda batch, share: mix_pairs(batch[0], batch[1], batch[2], share)
             )
         return batches.prefetch(2)
 

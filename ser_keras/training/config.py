@@ -88,6 +88,8 @@ class OptimizerConfig:
         warmup_epochs: float. Linear warm-up before it.
         clip_norm: float. Largest global norm of a gradient; 0 switches clipping off.
         label_smoothing: float. Share of the target spread over all classes.
+        ema: float. Momentum of a moving average of the weights, over steps; validation and test
+            use the average. 0 switches it off.
     """
 
     learning_rate: float = 1e-3
@@ -97,6 +99,7 @@ class OptimizerConfig:
     warmup_epochs: float = 2.0
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
+    ema: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _one_of("select", self.select, ("validation", "last"))
         _one_of("precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
         _one_of("normalizer", self.normalizer, ("unit", "standard"))

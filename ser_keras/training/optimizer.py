@@ -56,6 +56,8 @@ def make_optimizer(
         learning_rate=_schedule(config, steps_per_epoch, epochs),
         weight_decay=config.weight_decay,
         global_clipnorm=config.clip_norm or None,
+        use_ema=config.ema > 0,
+        ema_momentum=config.ema,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -215,9 +216,11 @@ class FoldTrainer:
                 if self._patience_is_over(history):
                     break
                 logs = self._epoch(epoch)
-                history.append(logs)
-                if self.config.select == "validation" and _best_epoch(history) == epoch:
-                    best = arrays_of(self.model.weights)
+                with self._averaged():
+                    logs |= self._validate()
+                    history.append(logs)
+                    if self._is_kept(history):
+                        best = arrays_of(self.model.weights)
                 self.checkpoint.save(
                     self._variables(),
                     best,
@@ -225,15 +228,33 @@ class FoldTrainer:
                 )
                 _summarize(writer, epoch, logs)
                 self.progress(epoch + 1, self.config.epochs, logs)
-        if not best:
-            return history, len(history) - 1
         assign(self.model.weights, best, self.folder)
-        return history, _best_epoch(history)
+        return history, _kept_epoch(history)
 
     def _patience_is_over(self, history: list[dict[str, float]]) -> bool:
         if self.config.select != "validation" or not history:
             return False
-        return len(history) - 1 - _best_epoch(history) >= self.config.patience
+        return len(history) - 1 - _kept_epoch(history) >= self.config.patience
+
+    def _is_kept(self, history: list[dict[str, float]]) -> bool:
+        """Whether the newest epoch is the one to keep, as far as is known."""
+        if self.config.select == "last":
+            return len(history) == self.config.epochs
+        return _kept_epoch(history) == len(history) - 1
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Gives the model its weights' moving average for a while, where one is kept."""
+        if not self.config.optimizer.ema:
+            yield
+            return
+        variables = self.model.trainable_variables
+        latest = arrays_of(variables)
+        self.model.optimizer.finalize_variable_values(variables)
+        try:
+            yield
+        finally:
+            assign(variables, latest, self.folder)
 
     def _epoch(self, number: int) -> dict[str, float]:
         self.model.reset_metrics()
@@ -242,14 +263,21 @@ class FoldTrainer:
             logs = self.model.train_on_batch(
                 inputs, {"logits": targets}, sample_weight={"logits": weights}, return_dict=True
             )
-        logs = {"loss": float(logs["loss"])}
-        if self.config.select == "validation":
-            scores = self.predict(self.fold.valid)
-            classes, said = scores.classes, scores.probabilities.argmax(axis=1)
-            count = len(self.class_set.classes)
-            logs["valid_ua"] = metrics.unweighted_accuracy(classes, said, count)
-            logs["valid_wa"] = metrics.weighted_accuracy(classes, said)
-        return logs | {"seconds": round(time.perf_counter() - started, 3)}
+        return {
+            "loss": float(logs["loss"]),
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+
+    def _validate(self) -> dict[str, float]:
+        if self.config.select != "validation":
+            return {}
+        scores = self.predict(self.fold.valid)
+        said = scores.probabilities.argmax(axis=1)
+        classes = len(self.class_set.classes)
+        return {
+            "valid_ua": metrics.unweighted_accuracy(scores.classes, said, classes),
+            "valid_wa": metrics.weighted_accuracy(scores.classes, said),
+        }
 
     def predict(self, keys: Sequence[str]) -> Scores:
         """Returns the scores of the utterances `keys`, in key order."""
@@ -307,9 +335,10 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _best_epoch(history: Sequence[Mapping[str, float]]) -> int:
-    """Returns the first epoch with the best validation UA."""
-    return int(np.argmax([logs["valid_ua"] for logs in history]))
+def _kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """Returns the first epoch with the best validation UA; the last where nothing validates."""
+    values = [logs.get("valid_ua", epoch) for epoch, logs in enumerate(history)]
+    return int(np.argmax(values))
 
 
 def _summary_writer(folder: Path) -> Any:
