@@ -118,10 +118,10 @@ def write_shard(
                 report.dead.append(result)
                 continue
             row, features, decode_ms = result
-            record = frame_record(encode_example(row, features))
-            stream.write(record)
-            digest.update(record)
-            report.bytes += len(record)
+            for part in frame_record(encode_example(row, features)):
+                stream.write(part)
+                digest.update(part)
+                report.bytes += len(part)
             report.rows.append(row)
             report.decode_ms.append(decode_ms)
     report.sha256 = digest.hexdigest()

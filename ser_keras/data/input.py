@@ -129,6 +129,8 @@ class TrainingBatches:
     def epoch(self, number: int) -> tf.data.Dataset:
         """Returns the batches (inputs, one-hot targets, weights) of epoch `number`."""
         seed = mixed_seed(self.seed, "epoch", number)
+        # The order, and tensorflow-io's masks, are drawn from the global seed as well.
+        tf.random.set_seed(seed)
         utterances = self.part.utterances.shuffle(
             min(len(self.part.class_of), 8192), seed=seed, reshuffle_each_iteration=False
         )
@@ -164,9 +166,7 @@ class TrainingBatches:
         utterances = utterances.enumerate().map(distorted, num_parallel_calls=2, deterministic=True)
         if settings.freq_masks or settings.time_masks:
             mask = spec_augment(settings, self.mean)
-            # tensorflow-io draws from the global generator: seeded here, and mapped one by one,
-            # the draws depend on the epoch alone.
-            tf.random.set_seed(seed)
+            # Mapped one by one, or the draws would depend on which thread comes first.
             utterances = utterances.map(
                 lambda example: example | {"features": mask(example["features"])}
             )

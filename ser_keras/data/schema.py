@@ -110,18 +110,18 @@ def encode_example(row: "IndexRow", features: np.ndarray) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def frame_record(record: bytes) -> bytes:
-    """Returns `record` as a TFRecord file holds it.
+def frame_record(record: bytes) -> tuple[bytes, bytes, bytes]:
+    """Returns what a TFRecord file holds for `record`: head, the record itself (uncopied), tail.
 
     Length, masked CRC-32C of the length, record, masked CRC-32C of the record; see
     https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details.
 
     Example:
-        >>> len(frame_record(b"abc"))
-        19
+        >>> [len(part) for part in frame_record(b"abc")]
+        [12, 3, 4]
     """
     length = struct.pack("<Q", len(record))
-    return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
+    return length + _masked_crc(length), record, _masked_crc(record)
 
 
 def parse_example(serialized: "tf.Tensor") -> dict[str, "tf.Tensor"]:

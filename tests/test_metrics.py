@@ -1,0 +1,177 @@
+import json
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as oracle
+
+from ser_keras import metrics
+from ser_keras.errors import ConfigError
+from tests.reference import metrics as reference
+
+
+@st.composite
+def answers(draw):
+    classes = draw(st.integers(2, 5))
+    number = draw(st.integers(1, 30))
+    labels = st.lists(st.integers(0, classes - 1), min_size=number, max_size=number)
+    return draw(labels), draw(labels), classes
+
+
+@given(answers())
+def test_scores_equal_scikit_learn(case):
+    true, said, classes = case
+    present = sorted(set(true))
+    expected = oracle.confusion_matrix(true, said, labels=range(classes))
+    assert np.array_equal(metrics.confusion_matrix(true, said, classes), expected)
+    assert metrics.weighted_accuracy(true, said) == pytest.approx(oracle.accuracy_score(true, said))
+    recall, f1 = (
+        score(true, said, labels=present, average="macro", zero_division=0)
+        for score in (oracle.recall_score, oracle.f1_score)
+    )
+    assert metrics.unweighted_accuracy(true, said, classes) == pytest.approx(recall)
+    assert metrics.macro_f1(true, said, classes) == pytest.approx(f1)
+
+
+@given(answers())
+def test_scores_equal_counting(case):
+    true, said, classes = case
+    expected = [np.nan if r is None else r for r in reference.recalls(*case)]
+    np.testing.assert_allclose(metrics.recall_per_class(*case), expected)
+    for ours, naive in (
+        (metrics.unweighted_accuracy, reference.unweighted_accuracy),
+        (metrics.mean_binary_accuracy, reference.binary_accuracy),
+        (metrics.mean_binary_balanced_accuracy, reference.binary_balanced_accuracy),
+    ):
+        assert ours(true, said, classes) == pytest.approx(naive(true, said, classes))
+
+
+@given(st.integers(1, 40), st.integers(2, 5), st.integers(1, 20), st.integers(0, 999))
+def test_calibration_error_equals_counting(number, classes, bins, seed):
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.full(classes, 0.3), size=number)
+    true = rng.integers(classes, size=number)
+    ours = metrics.expected_calibration_error(true, shares, bins)
+    assert ours == pytest.approx(reference.calibration_error(true, shares.tolist(), bins))
+
+
+def test_certain_answers_fall_in_the_last_bin():
+    assert metrics.expected_calibration_error([0, 1], np.eye(2)) == 0
+    assert metrics.expected_calibration_error([1, 0], np.eye(2)) == 1
+
+
+def test_the_papers_binary_accuracy_is_61_in_ordinary_accuracy():
+    true = [0, 1, 2, 3] * 25
+    said = true[:61] + [(t + 1) % 4 for t in true[61:]]
+    assert metrics.weighted_accuracy(true, said) == pytest.approx(0.61)
+    assert metrics.mean_binary_accuracy(true, said, 4) == pytest.approx(0.805)
+
+
+def test_absent_classes_are_skipped_and_never_warned_about():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert metrics.unweighted_accuracy([0, 0], [0, 2], 4) == 0.5
+        assert metrics.mean_binary_balanced_accuracy([0, 0], [0, 2], 4) == 0.5
+        assert np.isnan(metrics.recall_per_class([0, 0], [0, 2], 4)[1:]).all()
+
+
+def _some_answers(seed=0, number=200, speakers=8, classes=4):
+    rng = np.random.default_rng(seed)
+    true = rng.integers(classes, size=number)
+    said = np.where(rng.random(number) < 0.6, true, rng.integers(classes, size=number))
+    return true, said, [f"s{i}" for i in rng.integers(speakers, size=number)], classes
+
+
+def test_interval_equals_repeating_utterances_one_by_one():
+    true, said, speakers, classes = _some_answers()
+    names = sorted(set(speakers))
+    rng = np.random.default_rng(3)
+    draws = rng.multinomial(len(names), [1 / len(names)] * len(names), size=50)
+    scores = reference.speaker_interval(true, said, speakers, classes, draws)
+    ours = metrics.speaker_interval(true, said, speakers, classes, resamples=50, level=0.8, seed=3)
+    assert ours == pytest.approx(tuple(np.quantile(scores, [0.1, 0.9])))
+
+
+@pytest.mark.parametrize("metric", metrics.METRICS)
+def test_interval_holds_the_score_and_repeats(metric):
+    true, said, speakers, classes = _some_answers()
+    low, high = metrics.speaker_interval(true, said, speakers, classes, metric)
+    score = float(metrics.METRICS[metric](metrics.confusion_matrix(true, said, classes)))
+    assert low < score < high
+    assert (low, high) == metrics.speaker_interval(true, said, speakers, classes, metric)
+    assert (low, high) != metrics.speaker_interval(true, said, speakers, classes, metric, seed=1)
+
+
+def test_interval_over_speakers_is_wider_when_speakers_differ():
+    true = np.zeros(80, int)
+    said = np.repeat([0, 0, 1, 1], 20)
+    low, high = metrics.speaker_interval(true, said, ["a", "b", "c", "d"] * 20, 2)
+    clustered = metrics.speaker_interval(true, said, np.repeat(list("abcd"), 20), 2)
+    assert (low, high) == (0.5, 0.5)
+    assert clustered == (0.0, 1.0)
+
+
+def test_one_speaker_says_nothing_about_others():
+    assert metrics.speaker_interval([0, 1], [0, 1], ["a", "a"], 2) == (0.0, 1.0)
+
+
+def test_summary_survives_json_and_names_absent_classes():
+    true, _, speakers, _ = _some_answers(classes=2)
+    shares = np.random.default_rng(1).dirichlet(np.ones(3), size=len(true))
+    summary = metrics.summarize(true, shares, speakers, ("sad", "angry", "proud"))
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert summary["absent"] == ["proud"]
+    assert summary["recalls"]["proud"] is None
+    assert list(summary["recalls"]) == ["sad", "angry", "proud"]
+    assert np.sum(summary["confusion"]) == summary["utterances"] == 200
+    assert summary["speakers"] == 8
+    said = shares.argmax(axis=1)
+    assert summary["wa"] == metrics.weighted_accuracy(true, said)
+    assert summary["ua"] == metrics.unweighted_accuracy(true, said, 3)
+    assert summary["ua_interval"][0] < summary["ua"] < summary["ua_interval"][1]
+    assert summary["wa_interval"][0] < summary["wa"] < summary["wa_interval"][1]
+
+
+@pytest.mark.parametrize(
+    ("true", "said", "found"),
+    [
+        ([], [], "at least one utterance"),
+        ([0, 1], [0], r"shape \(2,\) and answers of shape \(1,\)"),
+        ([[0]], [[0]], "expected two lists"),
+        ([0, 4], [0, 0], "true classes from 0 to 4"),
+        ([0, 1], [0, -1], "answers from -1 to 0"),
+        ([0.0, 1.0], [0, 1], "true classes of type float64"),
+    ],
+)
+def test_impossible_classes_are_refused(true, said, found):
+    with pytest.raises(ConfigError, match=found):
+        metrics.confusion_matrix(true, said, 4)
+
+
+@pytest.mark.parametrize(
+    ("shares", "found"),
+    [
+        ([[0.5, 0.6]], "sum to one"),
+        ([[np.nan, 1.0]], "sum to one"),
+        ([[-0.5, 1.5]], "sum to one"),
+        ([0.5, 0.5], r"shape \(2,\)"),
+        (np.zeros((0, 2)), r"shape \(0, 2\)"),
+        ([[0.2, 0.3, 0.5]], "3 columns"),
+    ],
+)
+def test_impossible_probabilities_are_refused(shares, found):
+    with pytest.raises(ConfigError, match=found):
+        metrics.summarize([0], shares, ["a"], ("sad", "angry"))
+
+
+def test_impossible_intervals_are_refused():
+    with pytest.raises(ConfigError, match="did you mean 'macro_f1'"):
+        metrics.speaker_interval([0], [0], ["a"], 2, "macro_f2")
+    with pytest.raises(ConfigError, match="1 speakers for 2 utterances"):
+        metrics.speaker_interval([0, 1], [0, 1], ["a"], 2)
+    with pytest.raises(ConfigError, match="level 95"):
+        metrics.speaker_interval([0, 1], [0, 1], ["a", "b"], 2, level=95)
+    with pytest.raises(ConfigError, match="0 bins"):
+        metrics.expected_calibration_error([0], [[1.0]], bins=0)
