@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from ser_keras.errors import ConfigError
 
@@ -33,19 +32,25 @@ def corpora() -> None:
     from ser_keras.corpora import CORPORA
     from ser_keras.protocols import protocol_names
 
-    table = Table("corpus", "utterances", "labels", "speakers", "protocols", "licence", "access")
     for name, corpus in CORPORA.items():
         info = corpus.info
-        table.add_row(
-            name,
-            str(info.utterances or "any"),
-            ", ".join(f"{label} {count}" for label, count in info.labels.items()) or "any",
-            str(len(info.speakers) or "any"),
-            "\n".join(protocol_names(name)),
-            info.licence,
-            info.access,
-        )
-    console.print(table)
+        console.print(f"[bold]{name}[/]: {info.title}")
+        facts = {
+            "size": _size(info),
+            "labels": ", ".join(f"{label} {count}" for label, count in info.labels.items()),
+            "protocols": ", ".join(protocol_names(name)),
+            "classes": ", ".join(info.class_sets) or "from the labels",
+            "licence": info.licence,
+            "access": info.access,
+        }
+        for what, text in facts.items():
+            console.print(f"  {what:9} {text or 'from the data'}", markup=False)
+
+
+def _size(info: Any) -> str:
+    if info.utterances is None:
+        return "from the data"
+    return f"{info.utterances} utterances of {len(info.speakers)} speakers"
 
 
 def download(

@@ -129,8 +129,6 @@ class TrainingBatches:
     def epoch(self, number: int) -> tf.data.Dataset:
         """Returns the batches (inputs, one-hot targets, weights) of epoch `number`."""
         seed = mixed_seed(self.seed, "epoch", number)
-        # The order, and tensorflow-io's masks, are drawn from the global seed as well.
-        tf.random.set_seed(seed)
         utterances = self.part.utterances.shuffle(
             min(len(self.part.class_of), 8192), seed=seed, reshuffle_each_iteration=False
         )
@@ -166,10 +164,15 @@ class TrainingBatches:
         utterances = utterances.enumerate().map(distorted, num_parallel_calls=2, deterministic=True)
         if settings.freq_masks or settings.time_masks:
             mask = spec_augment(settings, self.mean)
-            # Mapped one by one, or the draws would depend on which thread comes first.
-            utterances = utterances.map(
-                lambda example: example | {"features": mask(example["features"])}
-            )
+
+            def masked(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+                # tensorflow-io takes no seed; this one is of this function's graph alone. Seeding
+                # globally instead would throw away the compiled training step, 2 s an epoch.
+                tf.compat.v1.set_random_seed(seed)
+                return example | {"features": mask(example["features"])}
+
+            # One by one, or the draws would depend on which thread comes first.
+            utterances = utterances.map(masked)
         return utterances
 
     def _shares(self, seed: int) -> tf.data.Dataset:
