@@ -26,6 +26,9 @@ def features(
         float | None, typer.Option(help="Drop silent ends: this many dB below the loudest frame.")
     ] = None,
     allow_partial: Annotated[bool, typer.Option(help="Accept a partial or doubled copy.")] = False,
+    allow_outside: Annotated[
+        bool, typer.Option(help="Accept rows of a manifest that lead out of its folder.")
+    ] = False,
     max_bad_ratio: Annotated[
         float, typer.Option(help="Largest bearable share of unusable recordings.")
     ] = 0.01,
@@ -47,7 +50,7 @@ def features(
             "command as --name value, and those of Beam after `--`."
         )
     started = time.perf_counter()
-    _quiet_beam()
+    quiet_beam()
     with FeatureBar() as bar:
         from pipeline.feature_job import build_feature_set
         from ser_keras.features.specs import get_spec
@@ -59,6 +62,7 @@ def features(
             output,
             name=name,
             allow_partial=allow_partial,
+            allow_outside=allow_outside,
             max_bad_ratio=max_bad_ratio,
             num_shards=shards,
             workers=workers,
@@ -129,7 +133,7 @@ def _summarize(path: Path, wall_s: float, computed_s: float) -> None:
         console.print(f"left out: {listed}; see {path / DEAD_LETTERS}", markup=False)
 
 
-def _quiet_beam() -> None:
+def quiet_beam() -> None:
     """Drops Beam 2.77's warning about Google Cloud clients, which nothing here uses.
 
     It is logged on import wherever the extra `gcp` is half installed; remove when it is gone.

@@ -14,8 +14,12 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the corpus and the training.")] = 0,
 ) -> None:
     """Synthesise a corpus, extract features with Beam, train, test on unseen speakers, report."""
+    from pipeline.commands import FeatureBar, quiet_beam
+
+    quiet_beam()
     from pipeline.feature_job import build_feature_set
     from ser_keras import report
+    from ser_keras.audit import audit_audio
     from ser_keras.commands import EpochBars, print_findings
     from ser_keras.corpora.synthetic import write_corpus
     from ser_keras.data.feature_set import FeatureSet
@@ -30,9 +34,12 @@ def demo(
     console = Console(soft_wrap=True, highlight=False)
     config = load_config("demo", [f"seed={seed}"])
     console.rule("1. speech: the built-in synthetic corpus")
-    corpus = write_corpus(output / "corpus", seed=seed)
+    corpus = write_corpus(output / "corpus", seed=seed, progress=True)
     console.rule("2. features: an Apache Beam job")
-    features = build_feature_set("synthetic", corpus, get_spec(config.spec), output / "features")
+    with FeatureBar() as bar:
+        features = build_feature_set(
+            "synthetic", corpus, get_spec(config.spec), output / "features", progress=bar
+        )
     console.rule("3. training and test: no speaker is in both")
     feature_set = FeatureSet.open(features)
     protocol = build_protocol("synthetic-loso", feature_set.rows, seed=seed)
@@ -52,7 +59,5 @@ def demo(
     console.print(report.table([result], []), markup=False)
     console.print(report.describe(result), markup=False)
     console.rule("5. audit of the recordings")
-    from ser_keras.audit import audit_audio
-
     print_findings(audit_audio(feature_set.rows))
     console.print(f"Everything is under {output}/; the learning curves are in {output}/results.")

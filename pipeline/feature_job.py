@@ -94,6 +94,7 @@ def build_feature_set(
     *,
     name: str | None = None,
     allow_partial: bool = False,
+    allow_outside: bool = False,
     max_bad_ratio: float = 0.01,
     num_shards: int | None = None,
     workers: int = 1,
@@ -110,6 +111,7 @@ def build_feature_set(
         output: folder where sets are published.
         name: str. What results call the data; the corpus's name by default.
         allow_partial: bool. Accept a copy with other counts than the published ones.
+        allow_outside: bool. Accept rows of a manifest that lead out of its folder.
         max_bad_ratio: float. Largest bearable share of unusable recordings.
         num_shards: int. By default a matter of the corpus's size; never of the machine.
         workers: int. Processes on this machine, where `beam_args` name no other runner.
@@ -130,7 +132,9 @@ def build_feature_set(
     _check_options(output, max_bad_ratio, num_shards, workers)
     report("listing", 0, 0)
     # Absolute, because a worker's current folder is its own.
-    sources = list_sources(corpus, data_dir.absolute(), allow_partial=allow_partial)
+    sources = list_sources(
+        corpus, data_dir.absolute(), allow_partial=allow_partial, allow_outside=allow_outside
+    )
     job = FeatureJob(
         where=f"{get_corpus(corpus).info.title} at {data_dir}",
         sources=sources,

@@ -23,7 +23,7 @@ import soundfile
 
 from ser_keras import audit
 from ser_keras.audio import read_audio
-from ser_keras.corpora import get_corpus
+from ser_keras.corpora import read_corpus
 from ser_keras.corpora.base import Utterance
 from ser_keras.data.schema import encode_example
 from ser_keras.errors import CorpusError
@@ -58,7 +58,9 @@ class Source:
         return self.utterance.key
 
 
-def list_sources(corpus: str, data_dir: Path, *, allow_partial: bool = False) -> list[Source]:
+def list_sources(
+    corpus: str, data_dir: Path, *, allow_partial: bool = False, allow_outside: bool = False
+) -> list[Source]:
     """Reads a corpus's tree and hashes its recordings.
 
     Returns:
@@ -68,7 +70,9 @@ def list_sources(corpus: str, data_dir: Path, *, allow_partial: bool = False) ->
         ConfigError: no such corpus.
         CorpusError: the reader refuses the tree, or two recordings have one key.
     """
-    utterances = get_corpus(corpus).read(data_dir, allow_partial=allow_partial)
+    utterances = read_corpus(
+        corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside
+    )
     utterances = sorted(utterances, key=lambda utterance: utterance.key)
     for one, next_one in itertools.pairwise(utterances):
         if one.key == next_one.key:

@@ -71,6 +71,9 @@ def audit(
     ] = None,
     class_set: ClassSetName = None,
     allow_partial: Annotated[bool, typer.Option(help="Accept a partial or doubled copy.")] = False,
+    allow_outside: Annotated[
+        bool, typer.Option(help="Accept rows of a manifest that lead out of its folder.")
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """Look for leaks: duplicate recordings, shared speakers and sentences.
@@ -80,10 +83,12 @@ def audit(
     from rich.progress import track
 
     from ser_keras import audit as leakage
-    from ser_keras.corpora import get_corpus
+    from ser_keras.corpora import read_corpus
     from ser_keras.protocols import build_protocol
 
-    utterances = get_corpus(corpus).read(data_dir, allow_partial=allow_partial)
+    utterances = read_corpus(
+        corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside
+    )
     rows = [
         leakage.row_of(utterance)
         for utterance in track(utterances, "listening", console=console, transient=True)

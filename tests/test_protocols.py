@@ -383,3 +383,15 @@ def test_what_is_no_protocol_is_refused(tmp_path, text):
         Protocol.load(path)
     with pytest.raises(SchemaError, match="no protocol that can be read"):
         Protocol.load(tmp_path / "none.json")
+
+
+def test_a_label_outside_the_asked_class_set_is_refused_where_a_person_wrote_it():
+    rows = [
+        Utterance(f"manifest/{label}{n}", Path(f"{n}.wav"), label, f"s{n}", "manifest")
+        for n in range(4)
+        for label in ("angry", "happy", "neutral", "sad")
+    ]
+    rows.append(Utterance("manifest/odd", Path("odd.wav"), "hapy", "s0", "manifest"))
+    with pytest.raises(ConfigError, match="unknown label 'hapy'; did you mean 'happy'"):
+        build_protocol("manifest-loso", rows, class_set="emodb4")
+    assert "hapy" in build_protocol("manifest-loso", rows).class_set.classes

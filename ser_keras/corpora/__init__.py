@@ -1,5 +1,7 @@
 """The corpora: one module each, with `INFO`, `parse_stem` and `read`; this is their table."""
 
+from pathlib import Path
+
 from ser_keras.corpora import casia, emodb, iemocap, manifest, ravdess, synthetic
 from ser_keras.corpora.base import Corpus, CorpusInfo, Utterance
 from ser_keras.errors import ConfigError, unknown_name
@@ -13,7 +15,7 @@ CORPORA = {
     "synthetic": Corpus(synthetic.INFO, synthetic.parse_stem, synthetic.read),
 }
 
-__all__ = ["CORPORA", "Corpus", "CorpusInfo", "Utterance", "get_corpus"]
+__all__ = ["CORPORA", "Corpus", "CorpusInfo", "Utterance", "get_corpus", "read_corpus"]
 
 
 def get_corpus(name: str) -> Corpus:
@@ -25,3 +27,26 @@ def get_corpus(name: str) -> Corpus:
     if name not in CORPORA:
         raise ConfigError(unknown_name("corpus", name, CORPORA))
     return CORPORA[name]
+
+
+def read_corpus(
+    name: str, root: str | Path, *, allow_partial: bool = False, allow_outside: bool = False
+) -> list[Utterance]:
+    """Returns the utterances of a corpus on disk.
+
+    Args:
+        name: name of the corpus.
+        root: its folder, or the table of a manifest.
+        allow_partial: accept a copy with other counts than the published ones.
+        allow_outside: accept rows of a manifest that lead out of its folder.
+
+    Raises:
+        ConfigError: no such corpus, or `allow_outside` for one without a table.
+        CorpusError: the reader refuses what it finds.
+    """
+    corpus = get_corpus(name)
+    if not allow_outside:
+        return corpus.read(root, allow_partial=allow_partial)
+    if name != "manifest":
+        raise ConfigError(f"--allow-outside is for the tables of --corpus manifest, not of {name}.")
+    return corpus.read(root, allow_partial=allow_partial, allow_outside=True)

@@ -16,6 +16,9 @@ from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.data.schema import parse_example
 from ser_keras.errors import SchemaError
 
+# Batches sorted by length together; 16 of 16 utterances of 3 s and 200 bins are 60 MB.
+POOL_BATCHES = 16
+
 Batch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]
 
 
@@ -107,12 +110,12 @@ class TrainingBatches:
         part: the training utterances.
         num_classes: int. Width of the one-hot targets.
         batch_size: int. Utterances per batch.
-        bucket_frames: int. Width of the length buckets, in frames.
+        bucket_frames: int. Batches are padded to a multiple of it where `fixed_shapes`.
         class_weights: (num_classes,). Weight of an utterance of each class.
         augment: what is done to the utterances.
         mean, deviation: (bins,). Statistics of the training part.
         seed: int. Seed of order and augmentation.
-        fixed_shapes: bool. Pad to the bucket's end, for backends that compile once per shape.
+        fixed_shapes: bool. For backends that compile once per shape.
     """
 
     part: Part
@@ -133,15 +136,17 @@ class TrainingBatches:
             min(len(self.part.class_of), 8192), seed=seed, reshuffle_each_iteration=False
         )
         utterances = self._augmented(utterances, seed)
-        batches = _bucketed(
-            utterances, self.part, self.batch_size, self.bucket_frames, self.fixed_shapes
+        batches = _similar_lengths(utterances, self.batch_size).shuffle(
+            POOL_BATCHES, seed=seed, reshuffle_each_iteration=False
         )
         weights = tf.constant(self.class_weights, tf.float32)
+
+        multiple = self.bucket_frames if self.fixed_shapes else 1
 
         def finish(example: dict[str, tf.Tensor]) -> Batch:
             classes = example["class"]
             return (
-                _inputs(example),
+                _inputs(example, multiple),
                 tf.one_hot(classes, self.num_classes),
                 tf.gather(weights, classes),
             )
@@ -186,29 +191,40 @@ def evaluation_batches(
     part: Part, batch_size: int, bucket_frames: int, fixed_shapes: bool = False
 ) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor], np.ndarray]]:
     """Yields (keys, inputs, classes) of every utterance of `part` once, unaugmented."""
-    for example in _bucketed(part.utterances, part, batch_size, bucket_frames, fixed_shapes):
+    multiple = bucket_frames if fixed_shapes else 1
+    for example in _similar_lengths(part.utterances, batch_size):
         keys = np.array([key.decode() for key in example["key"].numpy()])
-        yield keys, _inputs(example), example["class"].numpy()
+        yield keys, _inputs(example, multiple), example["class"].numpy()
 
 
-def _inputs(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def _inputs(example: dict[str, tf.Tensor], multiple: int) -> dict[str, tf.Tensor]:
+    """Returns features and mask, padded to a multiple of so many frames."""
     features = example["features"]
+    more = -tf.shape(features)[1] % multiple
+    features = tf.pad(features, [[0, 0], [0, more], [0, 0]])
     mask = tf.sequence_mask(example["length"], tf.shape(features)[1])
     return {"features": features, "mask": mask}
 
 
-def _bucketed(
-    utterances: tf.data.Dataset, part: Part, size: int, bucket_frames: int, fixed_shapes: bool
-) -> tf.data.Dataset:
-    # Stretching moves lengths by less than 1.5: the last boundary lies beyond every utterance.
-    longest = int(1.5 * max(row.frames for row in part.rows)) + 1
-    boundaries = list(range(bucket_frames, longest + bucket_frames, bucket_frames))
+def _similar_lengths(utterances: tf.data.Dataset, size: int) -> tf.data.Dataset:
+    """Returns padded batches of similar lengths: pools of utterances, sorted by length and cut.
+
+    Buckets of fixed boundaries would leave a small batch of odd lengths each, all at the end of an
+    epoch, and batch normalisation would end on the statistics of those.
+    """
+
+    def cut(pool: dict[str, tf.Tensor]) -> tf.data.Dataset:
+        order = tf.argsort(pool["length"], stable=True)
+
+        def batch(first: tf.Tensor) -> dict[str, tf.Tensor]:
+            chosen = order[first : first + size]
+            rows = {name: tf.gather(values, chosen) for name, values in pool.items()}
+            return rows | {"features": rows["features"][:, : tf.reduce_max(rows["length"])]}
+
+        starts = tf.range(0, tf.shape(order)[0], size)
+        return tf.data.Dataset.from_tensor_slices(starts).map(batch)
+
     with_length = utterances.map(
         lambda example: example | {"length": tf.shape(example["features"])[0]}
     )
-    return with_length.bucket_by_sequence_length(
-        lambda example: example["length"],
-        [boundary + 1 for boundary in boundaries],
-        [size] * (len(boundaries) + 1),
-        pad_to_bucket_boundary=fixed_shapes,
-    )
+    return with_length.padded_batch(size * POOL_BATCHES).flat_map(cut)

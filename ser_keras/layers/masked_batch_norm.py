@@ -36,7 +36,7 @@ class MaskedBatchNormalization(MaskedLayer):
     Departures: none; the moving variance is the biased one, as in Keras.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-3, **kwargs):
+    def __init__(self, momentum=0.97, epsilon=1e-3, **kwargs):
         super().__init__(**kwargs)
         self.momentum = momentum
         self.epsilon = epsilon

@@ -59,6 +59,7 @@ def build_protocol(
     _refuse_equal_keys(name, rows)
     rows = [row for row in rows if not recipe.style or row.style == recipe.style]
     classes = _class_set(recipe, rows, class_set)
+    _refuse_unknown_labels(name, recipe.corpus, rows, classes)
     used = [row for row in rows if classes.class_of(row.label)]
     _refuse_empty_classes(name, recipe.corpus, rows, classes)
     folds = tuple(recipe.build(used, classes, seed))
@@ -100,6 +101,22 @@ def _refuse_equal_keys(name: str, rows: Sequence[Row]) -> None:
             f"{name}: found {len(twice)} keys more than once ({twice[0]} is the first), expected "
             "each utterance once. Read the corpus again."
         )
+
+
+def _refuse_unknown_labels(name: str, corpus: str, rows: Sequence[Row], classes: ClassSet) -> None:
+    """Refuses labels outside the class set where a person wrote them: they may be misspelt.
+
+    In a published corpus the other labels are known, and leaving them out is what was asked.
+    """
+    if CORPORA[corpus].info.class_sets:
+        return
+    for row in rows:
+        if classes.class_of(row.label) is None:
+            known = [*classes.classes, *classes.merge]
+            raise ConfigError(
+                f"{name}: {row.key} has the {unknown_name('label', row.label, known)} Correct the "
+                f"table, or leave out --classes to take its labels as they are."
+            )
 
 
 def _refuse_empty_classes(name: str, corpus: str, rows: Sequence[Row], classes: ClassSet) -> None:

@@ -36,8 +36,8 @@ class BatchConfig:
 
     Args:
         size: int. Utterances per batch.
-        bucket_frames: int. Utterances whose lengths fall into one step of this many frames share
-            batches, so that little is padded.
+        bucket_frames: int. Batches hold utterances of similar lengths; on backends that compile
+            once per shape they are padded to a multiple of this many frames.
         class_weights: bool. Weigh each utterance by the inverse share of its class in the fold.
         cache_gb: float. Keep the fold in memory up to this size; larger folds are read each epoch.
     """

@@ -16,7 +16,7 @@ from ser_keras.protocols import Fold, Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_atomic, write_json
 from ser_keras.training.config import TrainConfig
-from ser_keras.training.trainer import FoldTrainer
+from ser_keras.training.trainer import FoldTrainer, resolved_options
 
 FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
 
@@ -204,5 +204,7 @@ def summarize_run(
 def _macs(config: TrainConfig, protocol: Protocol, dim: int, frames: int) -> int:
     """Returns the multiply-accumulates of one utterance of `frames` frames."""
     classes = len(protocol.class_set.classes)
-    model = build_model(config.model.name, num_classes=classes, dim=dim, **config.model.options)
+    model = build_model(
+        config.model.name, num_classes=classes, dim=dim, **resolved_options(config.model)
+    )
     return multiply_accumulates(model, frames)

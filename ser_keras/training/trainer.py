@@ -19,6 +19,7 @@ from ser_keras.errors import SchemaError
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
 from ser_keras.models import build_model
+from ser_keras.models.alexnet_weights import inspect_weights, load_backbone
 from ser_keras.protocols import Fold
 from ser_keras.training.checkpoint import (
     Checkpoint,
@@ -28,7 +29,7 @@ from ser_keras.training.checkpoint import (
     write_atomic,
     write_json,
 )
-from ser_keras.training.config import TrainConfig
+from ser_keras.training.config import ModelConfig, TrainConfig
 from ser_keras.training.optimizer import make_optimizer
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
@@ -109,6 +110,10 @@ class FoldTrainer:
             return record
         findings = audit.audit_training(self._audit_record())
         audit.enforce(findings)
+        with _precision(self.config.precision):
+            return self._run(done)
+
+    def _run(self, done: Path) -> dict[str, Any]:
         self._prepare()
         started = time.perf_counter()
         history, epoch = self._train()
@@ -139,14 +144,13 @@ class FoldTrainer:
         keras.backend.clear_session()
         keras.utils.set_random_seed(self.seed)
         tf.config.experimental.enable_op_determinism()
-        keras.mixed_precision.set_global_policy(config.precision)
         self.training_part = self.part(self.train_keys)
         self.statistics = FeatureStatistics.fit(self.training_part.frames())
         self.model = build_model(
             config.model.name,
             num_classes=len(self.class_set.classes),
             dim=self.feature_set.schema.dim,
-            **config.model.options,
+            **resolved_options(config.model),
         )
         self.model.get_layer("normalizer").set_affine(*self.statistics.affine(config.normalizer))
         self.weights = self._load_weights()
@@ -169,8 +173,6 @@ class FoldTrainer:
     def _load_weights(self) -> dict[str, Any]:
         if self.config.model.weights is None:
             return {"initialisation": "random"}
-        from ser_keras.models.alexnet_weights import load_backbone
-
         return {"initialisation": "file"} | load_backbone(self.model, self.config.model.weights)
 
     def _training_batches(self) -> TrainingBatches:
@@ -257,14 +259,16 @@ class FoldTrainer:
             assign(variables, latest, self.folder)
 
     def _epoch(self, number: int) -> dict[str, float]:
-        self.model.reset_metrics()
-        started, logs = time.perf_counter(), {}
+        started, total, count = time.perf_counter(), 0.0, 0
         for inputs, targets, weights in self.batches.epoch(number):
             logs = self.model.train_on_batch(
                 inputs, {"logits": targets}, sample_weight={"logits": weights}, return_dict=True
             )
+            # Keras 3.15 gives the loss of this batch alone.
+            total += float(logs["loss"]) * len(targets)
+            count += len(targets)
         return {
-            "loss": float(logs["loss"]),
+            "loss": total / count,
             "seconds": round(time.perf_counter() - started, 3),
         }
 
@@ -309,6 +313,24 @@ class FoldTrainer:
             "parameters": self.model.count_params(),
             "train_seconds": round(seconds, 1),
         }
+
+
+def resolved_options(config: ModelConfig) -> dict[str, Any]:
+    """Returns the model's options; a weights file decides which plan of AlexNet is built."""
+    if config.weights is None:
+        return config.options
+    return config.options | {"plan": inspect_weights(config.weights)}
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Builds and trains under a precision policy, and leaves the process's own as it was."""
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 def predict(model: keras.Model, part: Part, config: TrainConfig) -> Scores:

@@ -45,10 +45,24 @@ def test_padding_is_zero_and_masked(part):
         assert mask.any(axis=1).all()
 
 
-def test_a_batch_holds_lengths_of_one_bucket(part):
-    for _, inputs, _ in evaluation_batches(part, 8, 20):
-        lengths = inputs["mask"].numpy().sum(axis=1)
-        assert len({(length - 1) // 20 for length in lengths}) == 1
+def test_batches_are_full_but_one_and_hold_similar_lengths(part):
+    lengths = [
+        inputs["mask"].numpy().sum(axis=1) for _, inputs, _ in evaluation_batches(part, 8, 20)
+    ]
+    assert sorted(map(len, lengths))[1:] == [8] * (len(lengths) - 1)
+    spread = np.ptp(sorted(row.frames for row in part.rows))
+    assert np.mean([np.ptp(batch) for batch in lengths]) < spread / 2
+
+
+def test_fixed_shapes_are_few_and_change_no_frame(part):
+    plain = {}
+    for keys, inputs, _ in evaluation_batches(part, 8, 40):
+        for key, frames, mask in zip(keys, inputs["features"], inputs["mask"], strict=True):
+            plain[key] = frames.numpy()[mask.numpy()]
+    for keys, inputs, _ in evaluation_batches(part, 8, 40, fixed_shapes=True):
+        assert inputs["features"].shape[1] % 40 == 0
+        for key, frames, mask in zip(keys, inputs["features"], inputs["mask"], strict=True):
+            np.testing.assert_array_equal(frames.numpy()[mask.numpy()], plain[key])
 
 
 def test_only_the_keys_asked_for_are_read(part):
