@@ -56,7 +56,7 @@ def demo(
     console.rule("4. report")
     write_json(report.result_path(output / "results", result), result)
     learning_curves(result, output / "results" / "learning_curves.svg")
-    console.print(report.table([result], []), markup=False)
+    console.print(report.table([result]), markup=False)
     console.print(report.describe(result), markup=False)
     console.rule("5. audit of the recordings")
     print_findings(audit_audio(feature_set.rows))

@@ -279,10 +279,7 @@ def report(
     from ser_keras import report as reports
 
     if readme is None:
-        console.print(
-            reports.table(reports.load_results(results), reports.load_floors(results)),
-            markup=False,
-        )
+        console.print(reports.table_of(results), markup=False)
         return
     if not readme.is_file():
         raise ConfigError(f"--readme {readme}: found no file there.")

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ser_keras.errors import ConfigError
+
 
 def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     """Draws training loss and, where there is one, validation UA of every fold over the epochs.
@@ -11,8 +13,16 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     Args:
         result: a cross-validation result, see `training.crossval.summarize_run`.
         path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
     """
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{path}: pictures need matplotlib. Install it with: pip install 'ser-keras[plot]'"
+        ) from error
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)

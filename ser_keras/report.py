@@ -49,34 +49,65 @@ def load_floors(folder: Path) -> list[dict[str, Any]]:
     return _read(path)["floors"] if path.exists() else []
 
 
-def floor_of(floors: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the floor for a result's dataset and protocol, `{}` where none was measured."""
-    for floor in floors:
-        if (floor["dataset"], floor["protocol"]) == (
-            result["dataset"],
-            result["protocol"]["name"],
-        ):
-            return floor
-    return {}
+def load_baselines(folder: Path) -> list[dict[str, Any]]:
+    """Returns what `ser baseline --results` has left in `folder`."""
+    return [_read(path) for path in sorted(folder.glob("baseline-*.json"))]
 
 
-def table(results: Iterable[Mapping[str, Any]], floors: Iterable[Mapping[str, Any]]) -> str:
+def floor_of(floors: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> str:
+    """Returns the reference floor's UA for a result's dataset and protocol, "" if there is none."""
+    wanted = (result["dataset"], result["protocol"]["name"])
+    return next(
+        (
+            f"{floor['ua']:.1f}"
+            for floor in floors
+            if wanted == (floor["dataset"], floor["protocol"])
+        ),
+        "",
+    )
+
+
+def baseline_of(baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> str:
+    """Returns the SVM's UA on the very folds of a result, "" where it was not measured."""
+    wanted = (result["dataset"], result["protocol"]["sha256"])
+    return next(
+        (
+            _percent(baseline["pooled"]["ua"])
+            for baseline in baselines
+            if wanted == (baseline["dataset"], baseline["protocol"]["sha256"])
+        ),
+        "",
+    )
+
+
+def table(
+    results: Iterable[Mapping[str, Any]],
+    floors: Iterable[Mapping[str, Any]] = (),
+    baselines: Iterable[Mapping[str, Any]] = (),
+) -> str:
     """Returns the Markdown table of results, each beside its floor.
 
     WA and UA are pooled over all test utterances, in percent; the interval is the 95 % one of
     resampling speakers.
     """
-    floors = list(floors)
+    floors, baselines = list(floors), list(baselines)
     lines = [
         "| data | protocol | model | UA | 95 % over speakers | WA | UA over folds "
-        "| floor UA | chance | epoch chosen by | parameters |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| floor UA | SVM UA | chance | epoch chosen by | parameters |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    lines += [_row(result, floor_of(floors, result)) for result in results]
+    lines += [
+        _row(result, floor_of(floors, result), baseline_of(baselines, result)) for result in results
+    ]
     return "\n".join(lines)
 
 
-def _row(result: Mapping[str, Any], floor: Mapping[str, Any]) -> str:
+def table_of(folder: Path) -> str:
+    """Returns the table of everything in a folder of results."""
+    return table(load_results(folder), load_floors(folder), load_baselines(folder))
+
+
+def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
     pooled, protocol = result["pooled"], result["protocol"]
     classes = len(result["class_set"]["classes"])
     low, high = pooled["ua_interval"]
@@ -92,7 +123,8 @@ def _row(result: Mapping[str, Any], floor: Mapping[str, Any]) -> str:
         f"{_percent(low)} – {_percent(high)}",
         _percent(pooled["wa"]),
         f"{_percent(folds['mean'])} ± {_percent(folds['std'])}",
-        f"{floor['ua']:.1f}" if floor else "",
+        floor,
+        baseline,
         _percent(1 / classes),
         {"validation": "validation speakers", "last": "fixed in advance"}[
             result["epoch_chosen_by"]
@@ -117,8 +149,7 @@ def write_readme(readme: Path, results_folder: Path) -> bool:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SchemaError(f"{readme}: found no pair of markers; put {BEGIN!r} and {END!r} there.")
-    body = table(load_results(results_folder), load_floors(results_folder))
-    new = f"{before}{BEGIN}\n{body}\n{END}{after}"
+    new = f"{before}{BEGIN}\n{table_of(results_folder)}\n{END}{after}"
     if new == text:
         return False
     temporary = readme.with_name(f".{readme.name}.{os.getpid()}")

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_readme_shows_the_committed_results():
-    body = report.table(report.load_results(ROOT / "results"), report.load_floors(ROOT / "results"))
+    body = report.table_of(ROOT / "results")
     assert f"{report.BEGIN}\n{body}\n{report.END}" in (ROOT / "README.md").read_text()
 
 
@@ -54,8 +53,14 @@ def test_a_damaged_result_is_named(tmp_path):
 
 
 def test_a_floor_belongs_to_one_dataset_and_protocol():
-    floors = json.loads((ROOT / "results" / "floors.json").read_text())["floors"]
+    floors = report.load_floors(ROOT / "results")
     result = {"dataset": "ravdess", "protocol": {"name": "ravdess-actor5"}}
-    assert report.floor_of(floors, result)["ua"] == 45.2
+    assert report.floor_of(floors, result) == "45.2"
     result["protocol"]["name"] = "another"
-    assert report.floor_of(floors, result) == {}
+    assert report.floor_of(floors, result) == ""
+
+
+def test_every_result_stands_beside_an_svm_on_the_same_folds():
+    baselines = report.load_baselines(ROOT / "results")
+    for result in report.load_results(ROOT / "results"):
+        assert report.baseline_of(baselines, result)

@@ -66,6 +66,26 @@ def test_a_run_stopped_after_each_epoch_ends_with_equal_weights(
     assert without_time == expected
 
 
+def test_the_average_of_the_weights_is_what_is_kept_and_survives_a_stop(
+    tiny, feature_set, protocol, tmp_path
+):
+    optimizer = {"learning_rate": 1e-3, "backbone_learning_rate": 1e-3, "ema": 0.9}
+    config = tiny(optimizer=optimizer, epochs=2, select="last")
+    whole = train(config, feature_set, protocol, tmp_path / "whole")
+
+    def stop(epoch, epochs, logs):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(config, feature_set, protocol, tmp_path / "stopped", progress=stop)
+    resumed = train(config, feature_set, protocol, tmp_path / "stopped")
+    assert resumed["weights_sha256"] == whole["weights_sha256"]
+    plain = tiny(optimizer=optimizer | {"ema": 0.0}, epochs=2, select="last")
+    latest = train(plain, feature_set, protocol, tmp_path / "plain")
+    assert latest["weights_sha256"] != whole["weights_sha256"]
+    assert latest["history"][0]["loss"] == whole["history"][0]["loss"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.0, 0.7])
 def test_kill_9_during_training_and_a_rerun_end_with_equal_weights(
