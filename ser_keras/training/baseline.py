@@ -12,7 +12,7 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.input import Part
 from ser_keras.protocols import Protocol
 from ser_keras.training import provenance
-from ser_keras.training.crossval import class_set_dict
+from ser_keras.training.crossval import class_set_dict, protocol_facts
 
 
 def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
@@ -51,12 +51,7 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
         "dataset": feature_set.schema.name,
         "corpus": feature_set.schema.corpus,
         "class_set": class_set_dict(protocol.class_set),
-        "protocol": {
-            "name": protocol.name,
-            "sha256": protocol.sha256,
-            "shares_speakers": protocol.shares_speakers,
-            "shares_sentences": protocol.shares_sentences,
-        },
+        "protocol": protocol_facts(protocol),
         "features": feature_set.schema.spec_name,
         "pooled": metrics.summarize(np.array(truth), one_hot, speakers, protocol.class_set.classes),
         "versions": provenance.versions(),

@@ -189,15 +189,19 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return None
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     kind = typing.get_origin(hint) or hint
-    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
-        # YAML 1.1 reads 1e-3 (no dot) as text.
-        try:
-            return float(value)
-        except ValueError:
-            pass
+    if kind is float and not isinstance(value, bool):
+        value = _as_float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: found {value!r}, expected a value of type {kind.__name__}.")
     return value
+
+
+def _as_float(value: Any) -> Any:
+    """Returns a whole number or a numeral as float: YAML 1.1 reads 1e-3 (no dot) as text."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def recipe_names() -> list[str]:

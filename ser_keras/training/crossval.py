@@ -150,47 +150,21 @@ def summarize_run(
     scores = pooled_scores(output, records)
     speaker_of = {row.key: row.speaker for row in feature_set.rows}
     speakers = [speaker_of[key] for key in scores["keys"]]
-    frames = float(np.median([row.frames for row in feature_set.rows]))
-    schema = feature_set.schema
+    classes = protocol.class_set.classes
     return {
         "model": config.model.name,
-        "dataset": schema.name,
-        "corpus": schema.corpus,
+        "dataset": feature_set.schema.name,
+        "corpus": feature_set.schema.corpus,
         "class_set": class_set_dict(protocol.class_set),
-        "protocol": {
-            "name": protocol.name,
-            "sha256": protocol.sha256,
-            "seed": protocol.seed,
-            "shares_speakers": protocol.shares_speakers,
-            "shares_sentences": protocol.shares_sentences,
-            "folds": len(protocol.folds),
-            "folds_run": len(records),
-        },
+        "protocol": protocol_facts(protocol) | {"folds_run": len(records)},
         "epoch_chosen_by": config.select,
-        "pooled": metrics.summarize(
-            scores["classes"], scores["probabilities"], speakers, protocol.class_set.classes
-        ),
+        "pooled": metrics.summarize(scores["classes"], scores["probabilities"], speakers, classes),
         "over_folds": {
-            name: {
-                "mean": float(np.mean([record[name] for record in records])),
-                "std": float(np.std([record[name] for record in records])),
-            }
-            for name in ("wa", "ua")
+            name: _spread([record[name] for record in records]) for name in ("wa", "ua")
         },
-        "cost": {
-            "parameters": records[0]["parameters"],
-            "multiply_accumulates": _macs(config, protocol, schema.dim, int(frames)),
-            "at_frames": int(frames),
-            "train_seconds": round(sum(record["train_seconds"] for record in records), 1),
-        },
+        "cost": _cost(config, feature_set, protocol, records),
         "weights": records[0]["weights"],
-        "features": {
-            "spec_name": schema.spec_name,
-            "spec": schema.spec,
-            "fingerprint": feature_set.manifest["fingerprint"],
-            "records": feature_set.manifest["num_records"],
-            "dead": feature_set.manifest["num_dead"],
-        },
+        "features": _feature_facts(feature_set),
         "audit": [vars(finding) | {"keys": list(finding.keys)[:10]} for finding in findings],
         "config": config.to_dict(),
         "config_sha256": config.sha256,
@@ -201,10 +175,49 @@ def summarize_run(
     }
 
 
-def _macs(config: TrainConfig, protocol: Protocol, dim: int, frames: int) -> int:
-    """Returns the multiply-accumulates of one utterance of `frames` frames."""
-    classes = len(protocol.class_set.classes)
+def protocol_facts(protocol: Protocol) -> dict[str, Any]:
+    """Returns what a reader must know of the protocol, and the hash that names its folds."""
+    return {
+        "name": protocol.name,
+        "sha256": protocol.sha256,
+        "seed": protocol.seed,
+        "shares_speakers": protocol.shares_speakers,
+        "shares_sentences": protocol.shares_sentences,
+        "folds": len(protocol.folds),
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"mean": float(np.mean(values)), "std": float(np.std(values))}
+
+
+def _feature_facts(feature_set: FeatureSet) -> dict[str, Any]:
+    return {
+        "spec_name": feature_set.schema.spec_name,
+        "spec": feature_set.schema.spec,
+        "fingerprint": feature_set.manifest["fingerprint"],
+        "records": feature_set.manifest["num_records"],
+        "dead": feature_set.manifest["num_dead"],
+    }
+
+
+def _cost(
+    config: TrainConfig,
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    records: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Returns parameters, training time, and the multiply-accumulates of a median utterance."""
+    frames = int(np.median([row.frames for row in feature_set.rows]))
     model = build_model(
-        config.model.name, num_classes=classes, dim=dim, **resolved_options(config.model)
+        config.model.name,
+        num_classes=len(protocol.class_set.classes),
+        dim=feature_set.schema.dim,
+        **resolved_options(config.model),
     )
-    return multiply_accumulates(model, frames)
+    return {
+        "parameters": records[0]["parameters"],
+        "multiply_accumulates": multiply_accumulates(model, frames),
+        "at_frames": frames,
+        "train_seconds": round(sum(record["train_seconds"] for record in records), 1),
+    }
