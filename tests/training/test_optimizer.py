@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from ser_keras.training.checkpoint import arrays_of
 from ser_keras.training.config import OptimizerConfig
 from ser_keras.training.optimizer import GroupedAdamW, make_optimizer
 
@@ -20,12 +21,10 @@ def test_the_backbone_moves_at_its_own_rate():
     network = model()
     optimizer = GroupedAdamW(multipliers={"conv": 0.1}, learning_rate=0.01, weight_decay=0.0)
     optimizer.build(network.trainable_variables)
-    before = [np.array(v) for v in network.trainable_variables]
+    before = arrays_of(network.trainable_variables)
     optimizer.apply([keras.ops.ones(v.shape) for v in network.trainable_variables])
-    moved = [
-        np.abs(np.array(v) - b).max()
-        for v, b in zip(network.trainable_variables, before, strict=True)
-    ]
+    after = arrays_of(network.trainable_variables)
+    moved = [np.abs(one - other).max() for one, other in zip(after, before, strict=True)]
     # Adam's first step is the learning rate itself, whatever the gradient.
     np.testing.assert_allclose(moved, [0.001, 0.001, 0.01, 0.01], rtol=1e-3)
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.training.checkpoint import arrays_of
 from ser_keras.training.crossval import run_crossval
 from ser_keras.training.evaluate import evaluate_run
 from ser_keras.training.trainer import FoldTrainer
@@ -152,7 +153,7 @@ def test_statistics_come_from_the_training_part_alone(tiny, feature_set, protoco
         tiny(), feature_set, protocol.class_set, protocol.folds[0], tmp_path / "again"
     )
     frames = np.concatenate(list(trainer.part(protocol.folds[0].train).frames()))
-    offset, scale = (np.array(w) for w in model.get_layer("normalizer").weights)
+    offset, scale = arrays_of(model.get_layer("normalizer").weights)
     np.testing.assert_allclose(offset, frames.mean(axis=0), rtol=1e-4)
     np.testing.assert_allclose(scale, 1 / frames.std(axis=0), rtol=1e-3)
 
