@@ -275,8 +275,9 @@ def report(
         Path | None, typer.Option(help="Write the table between this file's markers.")
     ] = None,
 ) -> None:
-    """Print the table of all results, or write it into a README."""
+    """Print the table of all results, or write it into a README and draw the learning curves."""
     from ser_keras import report as reports
+    from ser_keras.plots import learning_curves
 
     if readme is None:
         console.print(reports.table_of(results), markup=False)
@@ -284,4 +285,6 @@ def report(
     if not readme.is_file():
         raise ConfigError(f"--readme {readme}: found no file there.")
     changed = reports.write_readme(readme, results)
+    for result in reports.load_results(results):
+        learning_curves(result, reports.result_path(results, result).with_suffix(".svg"))
     console.print(f"{readme}: {'table written' if changed else 'already up to date'}")

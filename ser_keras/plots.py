@@ -1,6 +1,6 @@
 """Pictures of results. The only module that imports matplotlib."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,10 @@ from ser_keras.errors import ConfigError
 
 
 def learning_curves(result: Mapping[str, Any], path: Path) -> None:
-    """Draws training loss and, where there is one, validation UA of every fold over the epochs.
+    """Draws the training loss of every fold over the epochs, and how well it then did.
+
+    Where validation speakers chose the epoch that is their UA over the epochs, otherwise the UA of
+    the test part after the last epoch.
 
     Args:
         result: a cross-validation result, see `training.crossval.summarize_run`.
@@ -18,6 +21,7 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
         ConfigError: matplotlib is not installed.
     """
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ConfigError(
@@ -29,18 +33,31 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     for fold in result["folds"]:
         epochs = range(1, len(fold["history"]) + 1)
         left.plot(epochs, [logs["loss"] for logs in fold["history"]], label=fold["fold"])
-        if "valid_ua" in fold["history"][0]:
-            right.plot(epochs, [100 * logs["valid_ua"] for logs in fold["history"]])
-            right.plot(
-                fold["epoch"], 100 * fold["history"][fold["epoch"] - 1]["valid_ua"], "k.", zorder=3
-            )
-        else:
-            right.plot([fold["epoch"]], [100 * fold["ua"]], "o")
     left.set(xlabel="epoch", ylabel="training loss (nats)", yscale="log")
-    chosen = "validation UA (%), dot: epoch kept"
-    fixed = "test UA after the fixed last epoch (%)"
-    right.set(xlabel="epoch", ylabel=chosen if result["epoch_chosen_by"] == "validation" else fixed)
     left.legend(title="fold", fontsize="x-small", ncols=2)
+    if result["epoch_chosen_by"] == "validation":
+        _validation(right, result["folds"])
+    else:
+        _test(right, result)
     figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
     # Neither date nor random ids: one result gives one file, byte for byte.
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    with rc_context({"svg.hashsalt": result["config_sha256"]}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _validation(axes: Any, folds: Sequence[Mapping[str, Any]]) -> None:
+    """Draws validation UA over the epochs, with a dot at the epoch that was kept."""
+    for fold in folds:
+        values = [100 * logs["valid_ua"] for logs in fold["history"]]
+        axes.plot(range(1, len(values) + 1), values)
+        axes.plot(fold["epoch"], values[fold["epoch"] - 1], "k.", zorder=3)
+    axes.set(xlabel="epoch", ylabel="validation UA (%), dot: epoch kept")
+
+
+def _test(axes: Any, result: Mapping[str, Any]) -> None:
+    """Draws the test UA of every fold after its fixed last epoch, beside chance."""
+    folds = result["folds"]
+    axes.bar([fold["fold"] for fold in folds], [100 * fold["ua"] for fold in folds])
+    axes.axhline(100 / len(result["class_set"]["classes"]), color="black", linestyle="--")
+    axes.tick_params(axis="x", rotation=45)
+    axes.set(ylabel="test UA (%), dashed: chance", title=f"after epoch {folds[0]['epoch']}")

@@ -50,6 +50,7 @@ def run_crossval(
         SchemaError: `output` holds another configuration's or protocol's folds.
     """
     check_spec(config, feature_set)
+    provenance.git_commit()
     findings = [
         *audit.audit_audio(feature_set.rows),
         *audit.audit_protocol(protocol, feature_set.rows),

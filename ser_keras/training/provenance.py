@@ -1,5 +1,6 @@
 """What a number needs beside it to be repeated: versions, commit, machine, command."""
 
+import functools
 import importlib.metadata
 import platform
 import shlex
@@ -33,8 +34,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def git_commit() -> str:
-    """Returns the commit of the source tree, `+` appended where files differ, or "unknown"."""
+    """Returns the commit of the source tree, `+` appended where files differ, or "unknown".
+
+    Asked once, when a run starts: what is committed meanwhile is not what runs.
+    """
     folder = Path(__file__).resolve().parent
     try:
         commit = _git(folder, "rev-parse", "HEAD")
