@@ -25,12 +25,12 @@ def test_every_committed_result_tells_where_it_comes_from():
 
 def test_a_readme_is_rewritten_between_its_markers_only(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    readme.write_text(f"before\n{report.BEGIN}\nstale text\n{report.END}\nafter\n")
     assert report.write_readme(readme, ROOT / "results")
     text = readme.read_text()
     assert text.startswith(f"before\n{report.BEGIN}\n| data |")
     assert text.endswith(f"{report.END}\nafter\n")
-    assert "old" not in text
+    assert "stale text" not in text
     assert not report.write_readme(readme, ROOT / "results")
 
 
