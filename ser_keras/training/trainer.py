@@ -145,6 +145,8 @@ class FoldTrainer:
         keras.utils.set_random_seed(self.seed)
         tf.config.experimental.enable_op_determinism()
         self.training_part = self.part(self.train_keys)
+        # Kept, so that its features are read once and not in every epoch.
+        self.validation_part = self.part(sorted(self.fold.valid))
         self.statistics = FeatureStatistics.fit(self.training_part.frames())
         self.model = build_model(
             config.model.name,
@@ -275,7 +277,7 @@ class FoldTrainer:
     def _validate(self) -> dict[str, float]:
         if self.config.select != "validation":
             return {}
-        scores = self.predict(self.fold.valid)
+        scores = predict(self.model, self.validation_part, self.config)
         said = scores.probabilities.argmax(axis=1)
         classes = len(self.class_set.classes)
         return {
