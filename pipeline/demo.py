@@ -45,7 +45,7 @@ def demo(
     protocol = build_protocol("synthetic-loso", feature_set.rows, seed=seed)
     with EpochBars() as bars:
         result = run_crossval(
-            config,
+            {"demo": config},
             feature_set,
             protocol,
             output / "run",

@@ -47,6 +47,9 @@ def main() -> None:
     """Runs the command line; a SerError becomes one sentence and its class's exit code."""
     # At 2, TensorFlow 2.16 logs three errors of no consequence about CUDA at every start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow switches oneDNN on by itself on some processors only; on the others (AVX2 without
+    # AVX-512) it makes a training step of the convolutional models 1.5 times quicker.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         make_app()()
     except SerError as error:

@@ -20,6 +20,19 @@ ClassSetName = Annotated[
     str | None, typer.Option("--classes", help="Class set; the protocol's own when left out.")
 ]
 Recipe = Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")]
+Recipes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recipe",
+        help="Name of a recipe, or a YAML file; several to let each fold's validation speakers "
+        "choose.",
+    ),
+]
+Unlabelled = Annotated[
+    list[Path] | None,
+    typer.Option(help="Features of another corpus, trained on without labels."),
+]
+DEFAULT_RECIPE = "alexnet_fcn"
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Change one key, such as --set epochs=20.")
 ]
@@ -165,10 +178,15 @@ def crossval(
     features: Features,
     protocol: ProtocolName,
     output: Output,
-    recipe: Recipe = "alexnet_fcn",
+    recipe: Recipes = None,
     class_set: ClassSetName = None,
     overrides: Overrides = None,
     folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    label_fraction: Annotated[
+        float | None,
+        typer.Option(help="Share of the training utterances of each class that keep their labels."),
+    ] = None,
+    unlabelled: Unlabelled = None,
     seed: Seed = 0,
     results: Annotated[
         Path | None, typer.Option(help="Also write the result into this folder, for the report.")
@@ -176,22 +194,28 @@ def crossval(
 ) -> None:
     """Train and test every fold of a protocol; print the pooled scores."""
     from ser_keras import report as reports
+    from ser_keras.data.feature_set import FeatureSet
     from ser_keras.plots import learning_curves
     from ser_keras.training.checkpoint import write_json
     from ser_keras.training.config import load_config
     from ser_keras.training.crossval import run_crossval
     from ser_keras.training.provenance import command
 
-    config = load_config(recipe, overrides or ())
+    overrides = list(overrides or ())
+    if label_fraction is not None:
+        overrides.append(f"unlabelled.label_fraction={label_fraction}")
+    recipes = {Path(name).stem: load_config(name, overrides) for name in recipe or [DEFAULT_RECIPE]}
     feature_set, folds_of = _open(features, protocol, class_set, seed)
-    announce_weights(config)
+    for config in recipes.values():
+        announce_weights(config)
     with EpochBars() as bars:
         result = run_crossval(
-            config,
+            recipes,
             feature_set,
             folds_of,
             output,
             folds=folds or (),
+            unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
             command=command(),
             progress=bars,
         )
@@ -217,13 +241,13 @@ def train(
     protocol: ProtocolName,
     fold: Annotated[str, typer.Option(help="Name of the fold.")],
     output: Output,
-    recipe: Recipe = "alexnet_fcn",
+    recipe: Recipe = DEFAULT_RECIPE,
     class_set: ClassSetName = None,
     overrides: Overrides = None,
     seed: Seed = 0,
 ) -> None:
     """Train one fold of a protocol and score its test part."""
-    crossval(features, protocol, output, recipe, class_set, overrides, folds=[fold], seed=seed)
+    crossval(features, protocol, output, [recipe], class_set, overrides, folds=[fold], seed=seed)
 
 
 def evaluate(

@@ -41,7 +41,7 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
         _test(right, result)
     figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
     # Neither date nor random ids: one result gives one file, byte for byte.
-    with rc_context({"svg.hashsalt": result["config_sha256"]}):
+    with rc_context({"svg.hashsalt": result["protocol"]["sha256"]}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 

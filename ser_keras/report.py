@@ -9,6 +9,7 @@ from typing import Any
 from ser_keras.errors import ConfigError, SchemaError
 
 BEGIN = "<!-- results: written by `ser report --readme` -->"
+SETTINGS = {"paper": "the paper's", "ours": "ours"}
 END = "<!-- end of results -->"
 
 
@@ -25,7 +26,9 @@ def load_results(folder: Path) -> list[dict[str, Any]]:
             f"{folder}: found no crossval-*.json. Run ser crossval ... --results {folder} first."
         )
     results = [_read(path) for path in paths]
-    return sorted(results, key=lambda r: (r["dataset"], r["protocol"]["name"], r["model"]))
+    return sorted(
+        results, key=lambda r: (r["dataset"], r["protocol"]["name"], r["model"], r["settings"])
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -40,6 +43,8 @@ def _read(path: Path) -> dict[str, Any]:
 def result_path(folder: Path, result: Mapping[str, Any]) -> Path:
     """Returns where the result of one model on one dataset and protocol belongs."""
     name = f"{result['dataset']}-{result['protocol']['name']}-{result['model']}"
+    if result["settings"] == "paper":
+        name += "-paper"
     return folder / f"crossval-{name}.json"
 
 
@@ -92,9 +97,9 @@ def table(
     """
     floors, baselines = list(floors), list(baselines)
     lines = [
-        "| data | protocol | model | UA | 95 % over speakers | WA | UA over folds "
+        "| data | protocol | model | settings | UA | 95 % over speakers | WA | UA over folds "
         "| floor UA | SVM UA | chance | epoch chosen by | parameters |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         _row(result, floor_of(floors, result), baseline_of(baselines, result)) for result in results
@@ -119,6 +124,7 @@ def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
         f"{result['dataset']}, {classes} classes",
         f"`{protocol['name']}`{some}{shared}",
         f"`{result['model']}`",
+        SETTINGS[result["settings"]] + (", chosen per fold" if result["chosen"] else ""),
         f"**{_percent(pooled['ua'])}**",
         f"{_percent(low)} – {_percent(high)}",
         _percent(pooled["wa"]),

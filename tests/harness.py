@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 PADDING_TOLERANCE = 1e-5
+# JAX without it traces a recurrence again at every step; TensorFlow with it compiles for minutes.
+JIT = keras.backend.backend() == "jax"
 
 
 def check_layer(layer_class, arguments, inputs, output_shapes, tmp_path, mask=None):
@@ -76,7 +78,7 @@ def _check_training_step(layer, inputs, mask):
     outputs = _call(layer, front(source), masks[0] if masks else None)
     heads = [tensor for tensor in keras.tree.flatten(outputs) if tensor.dtype != "bool"]
     model = keras.Model([source, *masks], heads)
-    model.compile(keras.optimizers.SGD(0.1), loss=["mse"] * len(heads), jit_compile=False)
+    model.compile(keras.optimizers.SGD(0.1), loss=["mse"] * len(heads), jit_compile=JIT)
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     targets = [np.ones((len(inputs), *head.shape[1:]), "float32") for head in heads]
     data = [inputs] if mask is None else [inputs, mask]
@@ -133,7 +135,7 @@ def check_overfit(model, dim, num_classes, lengths, steps, rng):
     model.compile(
         keras.optimizers.Adam(2e-3),
         loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
-        jit_compile=False,
+        jit_compile=JIT,
     )
     for step in range(1, steps + 1):
         loss = model.train_on_batch(batch, {"logits": labels})

@@ -14,10 +14,13 @@ import tensorflow as tf
 from ser_keras.data.augment import Augment, AugmentSettings, distort, mix_pairs, spec_augment
 from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.data.schema import parse_example
+from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.errors import SchemaError
 
 # Batches sorted by length together; 16 of 16 utterances of 3 s and 200 bins are 60 MB.
 POOL_BATCHES = 16
+UNLABELLED = -1
+ELSEWHERE = -2
 
 Batch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]
 
@@ -28,7 +31,8 @@ class Part:
 
     Args:
         feature_set: where the features lie.
-        class_of: mapping of utterance key to class index. Only these utterances are read.
+        class_of: mapping of utterance key to class index, `UNLABELLED` where there is none. Only
+            these utterances are read.
         cache_gb: float. Keep the part in memory up to this size.
     """
 
@@ -64,7 +68,7 @@ class Part:
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(keys, tf.string), tf.constant(classes, tf.int64)
             ),
-            default_value=-1,
+            default_value=ELSEWHERE,
         )
 
         def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -80,7 +84,7 @@ class Part:
         utterances = (
             tf.data.TFRecordDataset(paths)
             .map(parse, num_parallel_calls=2, deterministic=True)
-            .filter(lambda example: example["class"] >= 0)
+            .filter(lambda example: example["class"] > ELSEWHERE)
         )
         size_gb = sum(row.frames for row in self.rows) * self.feature_set.schema.dim * 4 / 1e9
         return utterances.cache() if size_gb <= self.cache_gb else utterances
@@ -109,13 +113,16 @@ class TrainingBatches:
     Args:
         part: the training utterances.
         num_classes: int. Width of the one-hot targets.
-        batch_size: int. Utterances per batch.
+        batch_size: int. Utterances (or segments) per batch.
         bucket_frames: int. Batches are padded to a multiple of it where `fixed_shapes`.
         class_weights: (num_classes,). Weight of an utterance of each class.
         augment: what is done to the utterances.
         mean, deviation: (bins,). Statistics of the training part.
         seed: int. Seed of order and augmentation.
+        segments: how utterances are cut.
         fixed_shapes: bool. For backends that compile once per shape.
+        steps: int. Batches per epoch; the part is passed through as often as that takes. 0 is one
+            pass.
     """
 
     part: Part
@@ -127,20 +134,39 @@ class TrainingBatches:
     mean: np.ndarray
     deviation: np.ndarray
     seed: int
+    segments: Segments = WHOLE
     fixed_shapes: bool = False
+    steps: int = 0
+
+    @property
+    def one_pass(self) -> int:
+        """Number of batches of one pass through the part."""
+        examples = sum(self.segments.count(row.frames) for row in self.part.rows)
+        return -(-examples // self.batch_size)
 
     def epoch(self, number: int) -> tf.data.Dataset:
-        """Returns the batches (inputs, one-hot targets, weights) of epoch `number`."""
+        """Returns the batches (inputs, one-hot targets, weights) of epoch `number`.
+
+        Targets of a class below 0, which is that of an unlabelled utterance, are all zeros.
+        """
+        passes = -(-self.steps // self.one_pass) if self.steps else 1
+        batches = self._pass(number * passes)
+        for more in range(1, passes):
+            batches = batches.concatenate(self._pass(number * passes + more))
+        if self.steps:
+            batches = batches.take(self.steps)
+        return batches.prefetch(2).with_options(_without_autotune())
+
+    def _pass(self, number: int) -> tf.data.Dataset:
         seed = mixed_seed(self.seed, "epoch", number)
-        utterances = self.part.utterances.shuffle(
-            min(len(self.part.class_of), 8192), seed=seed, reshuffle_each_iteration=False
+        utterances = self.segments.cut(self.part.utterances).shuffle(
+            min(self.one_pass * self.batch_size, 8192), seed=seed, reshuffle_each_iteration=False
         )
         utterances = self._augmented(utterances, seed)
         batches = _similar_lengths(utterances, self.batch_size).shuffle(
             POOL_BATCHES, seed=seed, reshuffle_each_iteration=False
         )
         weights = tf.constant(self.class_weights, tf.float32)
-
         multiple = self.bucket_frames if self.fixed_shapes else 1
 
         def finish(example: dict[str, tf.Tensor]) -> Batch:
@@ -148,7 +174,7 @@ class TrainingBatches:
             return (
                 _inputs(example, multiple),
                 tf.one_hot(classes, self.num_classes),
-                tf.gather(weights, classes),
+                tf.where(classes < 0, 1.0, tf.gather(weights, tf.maximum(classes, 0))),
             )
 
         batches = batches.map(finish, num_parallel_calls=2, deterministic=True)
@@ -156,7 +182,7 @@ class TrainingBatches:
             batches = tf.data.Dataset.zip((batches, self._shares(seed))).map(
                 lambda batch, share: mix_pairs(batch[0], batch[1], batch[2], share)
             )
-        return batches.prefetch(2)
+        return batches
 
     def _augmented(self, utterances: tf.data.Dataset, seed: int) -> tf.data.Dataset:
         settings = self.augment
@@ -183,18 +209,67 @@ class TrainingBatches:
     def _shares(self, seed: int) -> tf.data.Dataset:
         rng = np.random.default_rng(seed)
         alpha = self.augment.mixup
-        shares = rng.beta(alpha, alpha, size=len(self.part.class_of) + 1).astype(np.float32)
+        shares = rng.beta(alpha, alpha, size=self.one_pass + POOL_BATCHES).astype(np.float32)
         return tf.data.Dataset.from_tensor_slices(shares)
 
 
+@dataclass(frozen=True)
+class JointBatches:
+    """Batches whose utterances come from several streams, each drawn from at every step.
+
+    Args:
+        streams: the labelled one first; all of the same number of batches.
+    """
+
+    streams: tuple[TrainingBatches, ...]
+
+    def epoch(self, number: int) -> tf.data.Dataset:
+        """Returns the joint batches of epoch `number`, utterances in the order of the streams."""
+        first, *others = (stream.epoch(number) for stream in self.streams)
+        for other in others:
+            first = tf.data.Dataset.zip((first, other)).map(_joined)
+        return first.with_options(_without_autotune())
+
+
+def _joined(one: Batch, other: Batch) -> Batch:
+    frames = tf.maximum(tf.shape(one[0]["mask"])[1], tf.shape(other[0]["mask"])[1])
+
+    def padded(values: tf.Tensor) -> tf.Tensor:
+        more = [[0, 0], [0, frames - tf.shape(values)[1]]] + [[0, 0]] * (len(values.shape) - 2)
+        return tf.pad(values, more)
+
+    inputs = {
+        name: tf.concat([padded(one[0][name]), padded(other[0][name])], axis=0)
+        for name in ("features", "mask")
+    }
+    return inputs, tf.concat([one[1], other[1]], 0), tf.concat([one[2], other[2]], 0)
+
+
 def evaluation_batches(
-    part: Part, batch_size: int, bucket_frames: int, fixed_shapes: bool = False
+    part: Part,
+    batch_size: int,
+    bucket_frames: int,
+    fixed_shapes: bool = False,
+    segments: Segments = WHOLE,
 ) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor], np.ndarray]]:
-    """Yields (keys, inputs, classes) of every utterance of `part` once, unaugmented."""
+    """Yields (keys, inputs, classes) of every utterance (or segment) of `part`, unaugmented."""
     multiple = bucket_frames if fixed_shapes else 1
-    for example in _similar_lengths(part.utterances, batch_size):
+    batches = _similar_lengths(segments.cut(part.utterances), batch_size)
+    for example in batches.with_options(_without_autotune()):
         keys = np.array([key.decode() for key in example["key"].numpy()])
         yield keys, _inputs(example, multiple), example["class"].numpy()
+
+
+def _without_autotune() -> tf.data.Options:
+    """Returns options without tf.data's autotuner.
+
+    Its thread sleeps 10 ms, 20 ms, 40 ms, ... and TensorFlow 2.16 waits for it when an iterator
+    goes: an epoch of 6 s took until 10.23 s = 10 + 20 + ... + 5120 ms were over. All parallelism
+    is stated here anyway.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def _inputs(example: dict[str, tf.Tensor], multiple: int) -> dict[str, tf.Tensor]:

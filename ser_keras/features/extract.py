@@ -13,7 +13,14 @@ import numpy as np
 import scipy.fft
 
 from ser_keras.errors import ConfigError
-from ser_keras.features.specs import FrameSpec, LogMelSpec, MelSpec, MfccSpec, SpectrogramSpec
+from ser_keras.features.specs import (
+    FrameSpec,
+    LogMelSpec,
+    MelSpec,
+    MfccSpec,
+    MfccWindowsSpec,
+    SpectrogramSpec,
+)
 
 DELTA_FRAMES = 9
 
@@ -48,6 +55,8 @@ def extract(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
     waveform = np.asarray(waveform, np.float32)
     if isinstance(spec, LogMelSpec):
         return _with_deltas(spec, _log_mel(spec, _frames(spec, waveform)))
+    if isinstance(spec, MfccWindowsSpec):
+        return _mfcc_windows(spec, _trimmed(spec, waveform.astype(np.float64)))
     if isinstance(spec, MfccSpec):
         return _with_deltas(spec, _mfcc(spec, _frames(spec, waveform.astype(np.float64))))
     if isinstance(spec, SpectrogramSpec):
@@ -132,17 +141,26 @@ _SCALES = {"slaney": (_slaney_mel, _slaney_hz), "htk": (_htk_mel, _htk_hz)}
 
 def _frames(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
     """Returns a view (frames, frame_samples) of the waveform, silent ends left out if asked."""
-    length = spec.frame_samples
+    return _pieces(_trimmed(spec, waveform), spec.frame_samples, spec.hop_samples)
+
+
+def _pieces(waveform: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """Returns a view (pieces, length) of the waveform, one every `hop` samples, at least one."""
     if len(waveform) < length:
         waveform = np.pad(waveform, (0, length - len(waveform)))
-    frames = np.lib.stride_tricks.sliding_window_view(waveform, length)[:: spec.hop_samples]
-    if spec.trim_db is None:
-        return frames
+    return np.lib.stride_tricks.sliding_window_view(waveform, length)[::hop]
+
+
+def _trimmed(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
+    """Returns the samples from the first loud frame to the last, all where no trimming is asked."""
+    length, hop = spec.frame_samples, spec.hop_samples
+    if spec.trim_db is None or len(waveform) < length:
+        return waveform
     sums = np.concatenate(([0.0], np.cumsum(np.square(waveform, dtype=np.float64))))
-    starts = np.arange(len(frames)) * spec.hop_samples
+    starts = np.arange(0, len(waveform) - length + 1, hop)
     energy = sums[starts + length] - sums[starts]
     loud = np.flatnonzero(energy >= energy.max() * 10.0 ** (-spec.trim_db / 10.0))
-    return frames[loud[0] : loud[-1] + 1]
+    return waveform[starts[loud[0]] : starts[loud[-1]] + length]
 
 
 def _power(
@@ -203,6 +221,22 @@ def _mfcc(spec: MfccSpec, frames: np.ndarray) -> np.ndarray:
     return np.maximum(decibels, decibels.max() - spec.top_db) @ dct_matrix(spec)
 
 
+def _mfcc_windows(spec: MfccWindowsSpec, waveform: np.ndarray) -> np.ndarray:
+    """Returns the vectors of the windows, float32 (windows, dim), of a float64 waveform."""
+    windows = _pieces(waveform, spec.window_samples, spec.window_hop_samples)
+    result = np.empty((len(windows), spec.dim), np.float32)
+    for row, window_samples in zip(result, windows, strict=True):
+        frames = _pieces(window_samples, spec.frame_samples, spec.hop_samples)
+        values = _with_deltas(spec, _mfcc(spec, frames)).astype(np.float64)
+        if spec.statistics == "frames":
+            row[:] = values.ravel()
+        elif spec.statistics == "mean":
+            row[:] = values.mean(axis=0)
+        else:
+            row[:] = np.concatenate([values.mean(axis=0), values.std(axis=0)])
+    return result
+
+
 @lru_cache
 def _with_total(spec: MelSpec) -> np.ndarray:
     """Returns the mel filters and, as last column, one that passes everything."""
@@ -217,7 +251,7 @@ def _with_deltas(spec: MelSpec, static: np.ndarray) -> np.ndarray:
     reach = DELTA_FRAMES // 2
     count, dim = static.shape
     padded = np.pad(static, ((reach, reach), (0, 0)), mode="edge").astype(np.float64)
-    result = np.empty((count, spec.dim), np.float32)
+    result = np.empty((count, dim * (1 + spec.num_deltas)), np.float32)
     result[:, :dim] = static
     for order in range(1, spec.num_deltas + 1):
         shifted = zip(delta_kernel(order), range(DELTA_FRAMES), strict=True)

@@ -23,6 +23,7 @@ _CHOICES = {
     "mel_scale": ("slaney", "htk"),
     "scale": ("db", "magnitude"),
     "num_deltas": (0, 1, 2),
+    "statistics": ("mean", "mean_std", "frames"),
 }
 
 
@@ -193,6 +194,61 @@ class MfccSpec(MelSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MfccWindowsSpec(MfccSpec):
+    """One vector per window of speech, made of the MFCC of that window alone.
+
+    The frame formula holds for windows too: one starts every hop, and an utterance shorter than one
+    is zero padded to one. `num_frames` counts windows; the other fields are of the MFCC inside.
+
+    Args:
+        window_s: float. Length of a window.
+        window_hop_s: float. Distance between the starts of two windows.
+        statistics: str. `"mean"` over the window's frames, `"mean_std"` (means, then deviations of
+            the population) or `"frames"` (all of them, one after the other).
+
+    Departures: `top_db` counts from the maximum of the window, not of the utterance, which a stream
+        does not know before its end. librosa does the same when it is given a window at a time.
+    """
+
+    window_s: float = 2.0
+    window_hop_s: float = 1.0
+    statistics: str = "mean"
+
+    kind: ClassVar[str] = "mfcc_windows"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window_samples < self.frame_samples:
+            expected = f"at least a frame, which is {self.frame_length_s:g}"
+            self._refuse("window_s", self.window_s, expected)
+
+    @property
+    def window_samples(self) -> int:
+        """Length of a window in samples."""
+        return round(self.window_s * self.sample_rate_hz)
+
+    @property
+    def window_hop_samples(self) -> int:
+        """Distance between two windows in samples."""
+        return max(1, round(self.window_hop_s * self.sample_rate_hz))
+
+    @property
+    def dim(self) -> int:
+        """Number of values per window."""
+        vectors = {"mean": 1, "mean_std": 2, "frames": super().num_frames(self.window_samples)}
+        return super().dim * vectors[self.statistics]
+
+    def num_frames(self, num_samples: int) -> int:
+        """Returns the number of windows of a signal, before any trimming.
+
+        Example:
+            >>> [SPECS["mfcc40-windows"].num_frames(n) for n in (0, 32000, 47999, 48000)]
+            [1, 1, 1, 2]
+        """
+        return 1 + max(0, num_samples - self.window_samples) // self.window_hop_samples
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpectrogramSpec(FrameSpec):
     """The lowest bins of the spectrum, |X| or 10 log10(max(|X|^2, floor)).
 
@@ -222,7 +278,9 @@ class SpectrogramSpec(FrameSpec):
         return self.num_bins
 
 
-KINDS = MappingProxyType({kind.kind: kind for kind in (LogMelSpec, MfccSpec, SpectrogramSpec)})
+KINDS = MappingProxyType(
+    {kind.kind: kind for kind in (LogMelSpec, MfccSpec, MfccWindowsSpec, SpectrogramSpec)}
+)
 
 SPECS = MappingProxyType(
     {
@@ -230,6 +288,19 @@ SPECS = MappingProxyType(
         "logmel40": LogMelSpec(),
         "logmel40-deltas": LogMelSpec(num_deltas=2),
         "mfcc40": MfccSpec(),
+        "mfcc40-delta": MfccSpec(num_deltas=1),
+        "mfcc40-windows": MfccWindowsSpec(),
+        "mfcc40-windows-std": MfccWindowsSpec(statistics="mean_std"),
+        "mfcc40-windows-frames": MfccWindowsSpec(statistics="frames"),
+        "mfcc40-windows-short": MfccWindowsSpec(window_s=0.5, window_hop_s=0.25),
+        # librosa's default rate, frame and hop.
+        "mfcc40-windows-22k": MfccWindowsSpec(
+            sample_rate_hz=22050,
+            frame_length_s=2048 / 22050,
+            hop_s=512 / 22050,
+            fft_points=2048,
+            fmax_hz=11025.0,
+        ),
         "spectrogram200": SpectrogramSpec(),
         "spectrogram400": SpectrogramSpec(fft_points=1600, num_bins=400, scale="magnitude"),
     }

@@ -13,7 +13,7 @@ PERCENTILES = (0.1, 99.9)
 _MOST_FRAMES = 400_000
 _MOST_VALUES = 2**25
 _FIELDS = ("mean", "std", "low", "high")
-_KINDS = ("standard", "unit")
+_KINDS = ("standard", "unit", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,8 @@ class FeatureStatistics:
 
         Args:
             kind: `"standard"` gives zero mean and unit deviation, `"unit"` takes low..high to 0..1
-                (what lies beyond stays beyond). A bin that never changes becomes 0.
+                (what lies beyond stays beyond), `"none"` changes nothing. A bin that never changes
+                becomes 0 with the first two.
 
         Returns:
             (offset, scale), float32 (dim,) each.
@@ -94,6 +95,8 @@ class FeatureStatistics:
         """
         if kind not in _KINDS:
             raise ConfigError(unknown_name("normalisation", kind, _KINDS))
+        if kind == "none":
+            return np.zeros(self.mean.shape, np.float32), np.ones(self.mean.shape, np.float32)
         offset = self.mean if kind == "standard" else self.low
         spread = self.std if kind == "standard" else self.high - self.low
         changes = spread > 1e-6 * np.abs(offset) + 1e-12

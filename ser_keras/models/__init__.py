@@ -2,15 +2,38 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.models.alexnet_fcn import build_alexnet_fcn
+from ser_keras.models.attention_cnn import build_attention_cnn
+from ser_keras.models.baselines import build_alexnet_fixed, build_vgg16_fixed
+from ser_keras.models.filter_study import build_filter_study
+from ser_keras.models.moma import build_moma
+from ser_keras.models.objectives import cross_entropy_objective
+from ser_keras.models.predictive_vrnn import build_predictive_vrnn, predictive_vrnn_objective
+from ser_keras.models.sparse_autoencoder import (
+    build_sparse_autoencoder,
+    sparse_autoencoder_objective,
+)
 
-MODELS = {
+MODELS: dict[str, Callable[..., keras.Model]] = {
     "alexnet_fcn": build_alexnet_fcn,
+    "alexnet_fixed": build_alexnet_fixed,
+    "attention_cnn": build_attention_cnn,
+    "filter_study": build_filter_study,
+    "moma": build_moma,
+    "predictive_vrnn": build_predictive_vrnn,
+    "sparse_autoencoder": build_sparse_autoencoder,
+    "vgg16_fixed": build_vgg16_fixed,
+}
+# Models that are trained for more than cross-entropy.
+OBJECTIVES: dict[str, Callable[..., dict[str, Any]]] = {
+    "predictive_vrnn": predictive_vrnn_objective,
+    "sparse_autoencoder": sparse_autoencoder_objective,
 }
 
 
@@ -67,6 +90,11 @@ def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> ker
     return MODELS[name](num_classes=num_classes, dim=dim, **options)
 
 
+def objective_of(name: str) -> Callable[..., dict[str, Any]]:
+    """Returns what the model called `name` is trained for, see `ser_keras.models.objectives`."""
+    return OBJECTIVES.get(name, cross_entropy_objective)
+
+
 def multiply_accumulates(model: keras.Model, frames: int) -> int:
     """Returns the multiply-accumulate operations of one utterance through `model`.
 
@@ -92,7 +120,7 @@ def multiply_accumulates(model: keras.Model, frames: int) -> int:
 
 
 def _counts(layer: keras.layers.Layer) -> bool:
-    known = isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
+    known = isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Dense)
     return known or hasattr(layer, "multiply_accumulates")
 
 

@@ -124,7 +124,7 @@ def build_alexnet_fcn(
         convolution pads the utterance, not the batch, so that batching changes no result.
     """
     _check_options(plan, normalization, input_channels, input_scaling, dim)
-    convolutions = _scaled(PLANS[plan], width)
+    convolutions = scaled(PLANS[plan], width)
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
@@ -141,9 +141,9 @@ def build_alexnet_fcn(
             x = keras.layers.SpatialDropout2D(spatial_dropout, name=f"spatial_dropout{number}")(x)
         lrn = normalization == "lrn" and plan == "bvlc" and number <= 2
         style = "lrn" if lrn else "batch" if normalization == "batch" else "none"
-        x, mask = _convolve(x, mask, convolution, number, style)
+        x, mask = convolve(x, mask, convolution, number, style)
         if convolution.pool and (final_pool or number < len(convolutions)):
-            x, mask = _pool(x, mask, number)
+            x, mask = pool(x, mask, number)
     context, attention = SpectrogramAttention(attention_units, attention_lambda, name="attention")(
         x, mask=mask
     )
@@ -159,7 +159,7 @@ def build_alexnet_fcn(
 # === Layers ===
 
 
-def _convolve(
+def convolve(
     x: keras.KerasTensor, mask: keras.KerasTensor, plan: ConvPlan, number: int, normalization: str
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Adds one convolution with its normalisation and ReLU; returns (map, mask of the map)."""
@@ -188,7 +188,7 @@ def _convolve(
     return x, mask
 
 
-def _pool(
+def pool(
     x: keras.KerasTensor, mask: keras.KerasTensor, number: int
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Adds one max-pooling; returns (map, mask of the map)."""
@@ -196,7 +196,7 @@ def _pool(
     return x, StridedMask(POOL_WINDOW, POOL_STRIDE, name=f"pool{number}_columns")(mask)
 
 
-def _scaled(convolutions: tuple[ConvPlan, ...], width: float) -> tuple[ConvPlan, ...]:
+def scaled(convolutions: tuple[ConvPlan, ...], width: float) -> tuple[ConvPlan, ...]:
     """Returns the convolutions with `width` times the filters, in multiples of 8."""
     return tuple(
         ConvPlan(**{**vars(plan), "filters": max(8, 8 * round(plan.filters * width / 8))})

@@ -14,6 +14,9 @@ import yaml
 
 from ser_keras.errors import ConfigError, unknown_name
 
+OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd")
+SCHEDULES = ("cosine", "constant", "steps", "plateau")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -40,12 +43,38 @@ class BatchConfig:
             once per shape they are padded to a multiple of this many frames.
         class_weights: bool. Weigh each utterance by the inverse share of its class in the fold.
         cache_gb: float. Keep the fold in memory up to this size; larger folds are read each epoch.
+        segment_frames: int. Cut utterances into segments of so many frames; an utterance's
+            probabilities are then the mean over its segments. 0 keeps utterances whole.
+        segment_hop: int. Frames between the starts of two training segments.
+        test_hop: int. The same in validation and test.
+        drop_shorter_s: float. Leave out recordings shorter than this, in training and test; the
+            result says how many. 0 keeps all.
     """
 
     size: int = 16
     bucket_frames: int = 40
     class_weights: bool = True
     cache_gb: float = 4.0
+    segment_frames: int = 0
+    segment_hop: int = 0
+    test_hop: int = 0
+    drop_shorter_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class UnlabelledConfig:
+    """Which training utterances keep their labels, and what becomes of the others.
+
+    Args:
+        label_fraction: float. Share of the training utterances of each class that keep their
+            labels, drawn with the run's seed.
+        use: bool. Train on the others as unlabelled utterances; else they are left out.
+        size: int. Unlabelled utterances per batch, beside the labelled ones; 0 is as many.
+    """
+
+    label_fraction: float = 1.0
+    use: bool = True
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,24 +107,38 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW and its schedule.
+    """The optimizer and its schedule.
 
     Args:
+        name: str. `"adamw"`, `"adam"`, `"rmsprop"` or `"sgd"` (Nesterov).
         learning_rate: float. Peak rate of the layers outside the backbone.
-        backbone_learning_rate: float. Peak rate of the convolutional backbone.
+        backbone_learning_rate: float or None. Peak rate of the convolutional backbone, where that
+            is another; for `"adamw"` alone.
         weight_decay: float. Decoupled weight decay; biases and normalisation are exempt.
-        schedule: str. `"cosine"` (to zero at the last epoch) or `"constant"`.
-        warmup_epochs: float. Linear warm-up before it.
+        momentum: float. Of `"sgd"`.
+        schedule: str. `"cosine"` (to zero at the last epoch), `"constant"`, `"steps"` (times
+            `decay` at each of `milestones`) or `"plateau"` (times `decay` where the loss on the
+            validation part, or the training loss without one, has not fallen for
+            `plateau_patience` epochs).
+        milestones: list of int. Epochs, from 1, that begin with a smaller rate.
+        decay: float. Factor on the rate.
+        plateau_patience: int. Epochs.
+        warmup_epochs: float. Linear warm-up before the cosine.
         clip_norm: float. Largest global norm of a gradient; 0 switches clipping off.
         label_smoothing: float. Share of the target spread over all classes.
         ema: float. Momentum of a moving average of the weights, over steps; validation and test
             use the average. 0 switches it off.
     """
 
+    name: str = "adamw"
     learning_rate: float = 1e-3
-    backbone_learning_rate: float = 1e-4
+    backbone_learning_rate: float | None = None
     weight_decay: float = 1e-2
+    momentum: float = 0.9
     schedule: str = "cosine"
+    milestones: list[int] = field(default_factory=list)
+    decay: float = 0.1
+    plateau_patience: int = 4
     warmup_epochs: float = 2.0
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
@@ -108,36 +151,57 @@ class TrainConfig:
 
     Args:
         spec: str. Name of the feature spec the recipe was made for.
+        settings: str. `"paper"` where model and training are the paper's own, `"ours"` where they
+            were changed for small corpora; results say which.
         epochs: int. Number of epochs, or the most there may be with early stopping.
         select: str. `"validation"` keeps the epoch with the best validation UA; `"last"` trains on
             the training and validation parts for exactly `epochs` epochs.
         patience: int. Epochs without a better validation UA before training stops.
         seed: int. Seed of everything random; each fold derives its own.
         precision: str. `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
-        normalizer: str. `"unit"` or `"standard"`, see `FeatureStatistics.affine`.
-        model, batch, augment, optimizer: the sections.
+        normalizer: str. `"unit"`, `"standard"` or `"none"`, see `FeatureStatistics.affine`.
+        objective: mapping. Weights of the terms that the model is trained for, see
+            `ser_keras.models.objective_options`.
+        jit_compile: bool. Compile the training step with XLA: quicker for recurrent models, slower
+            for convolutions on CPUs.
+        model, batch, unlabelled, augment, optimizer: the sections.
     """
 
     spec: str = "spectrogram200"
+    settings: str = "ours"
     epochs: int = 60
     select: str = "validation"
     patience: int = 15
     seed: int = 0
     precision: str = "float32"
     normalizer: str = "standard"
+    jit_compile: bool = False
+    objective: dict[str, Any] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
+    unlabelled: UnlabelledConfig = field(default_factory=UnlabelledConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def __post_init__(self) -> None:
+        _one_of("settings", self.settings, ("paper", "ours"))
         _one_of("select", self.select, ("validation", "last"))
         _one_of("precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
-        _one_of("normalizer", self.normalizer, ("unit", "standard"))
-        _one_of("optimizer.schedule", self.optimizer.schedule, ("cosine", "constant"))
-        for name, value in (("epochs", self.epochs), ("batch.size", self.batch.size)):
+        _one_of("normalizer", self.normalizer, ("unit", "standard", "none"))
+        _one_of("optimizer.name", self.optimizer.name, OPTIMIZERS)
+        _one_of("optimizer.schedule", self.optimizer.schedule, SCHEDULES)
+        least = {"epochs": self.epochs, "batch.size": self.batch.size}
+        if self.batch.segment_frames:
+            least |= {"batch.segment_hop": self.batch.segment_hop}
+            least |= {"batch.test_hop": self.batch.test_hop}
+        for name, value in least.items():
             if value < 1:
                 raise ConfigError(f"config: {name} is {value}, expected at least 1.")
+        if not 0 < self.unlabelled.label_fraction <= 1:
+            raise ConfigError(
+                f"config: unlabelled.label_fraction is {self.unlabelled.label_fraction}, expected "
+                "more than 0 and at most 1."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, as YAML and JSON write them."""
@@ -146,7 +210,8 @@ class TrainConfig:
     @property
     def sha256(self) -> str:
         """Hash of the resolved configuration; two runs with one hash ask for the same training."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        asked = {key: value for key, value in self.to_dict().items() if key != "settings"}
+        text = json.dumps(asked, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

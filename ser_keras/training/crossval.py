@@ -1,6 +1,7 @@
 """All folds of a protocol, one after the other, into one result that says what it is."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,55 +23,93 @@ FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
 
 
 def run_crossval(
-    config: TrainConfig,
+    recipes: Mapping[str, TrainConfig],
     feature_set: FeatureSet,
     protocol: Protocol,
     output: Path,
     *,
     folds: Sequence[str] = (),
+    unlabelled_sets: Sequence[FeatureSet] = (),
     command: str = "",
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
     """Trains and tests the folds of a protocol and returns the result, also in `result.json`.
 
+    With several recipes the cross-validation is nested: each fold trains all of them without its
+    validation part, takes the one with the best UA there, and trains that one on training and
+    validation part before its test part is scored once.
+
     Finished folds in `output` are taken as they are, an interrupted one goes on where it stopped.
 
     Args:
-        config: the run.
+        recipes: mapping of name to configuration; one, or several to choose from.
         feature_set: features of the corpus.
         protocol: the folds.
         output: Path. The run's folder.
         folds: names of the folds to run; all when empty.
+        unlabelled_sets: features of other corpora, trained on without labels.
         command: what the user typed, for the record.
         progress: called as (fold name, epoch, epochs, logs).
 
     Raises:
         LeakageError: the audit of protocol and data found a leak.
-        ConfigError: unknown fold, or a spec the recipe was not made for.
+        ConfigError: unknown fold, a spec a recipe was not made for, or several recipes of which one
+            chooses its epoch on the validation part that chooses the recipe.
         SchemaError: `output` holds another configuration's or protocol's folds.
     """
-    check_spec(config, feature_set)
+    for config in recipes.values():
+        check_spec(config, feature_set)
     provenance.git_commit()
     findings = [
         *audit.audit_audio(feature_set.rows),
         *audit.audit_protocol(protocol, feature_set.rows),
     ]
     audit.enforce(findings)
-    prepare_output(config, protocol, output)
+    prepare_output(recipes, protocol, output)
     records = []
     for fold in choose_folds(protocol, folds):
-        trainer = FoldTrainer(
-            config,
-            feature_set,
-            protocol.class_set,
-            fold,
-            output / "folds" / fold.name,
-            _named(progress, fold.name),
-        )
-        records.append(trainer.run())
-    result = summarize_run(config, feature_set, protocol, output, records, findings, command)
+        folder = output / "folds" / fold.name
+
+        def trainer(
+            config: TrainConfig, part: Fold, folder: Path, name: str = fold.name
+        ) -> FoldTrainer:
+            return FoldTrainer(
+                config,
+                feature_set,
+                protocol.class_set,
+                part,
+                folder,
+                _named(progress, name),
+                unlabelled_sets=unlabelled_sets,
+            )
+
+        chosen = next(iter(recipes))
+        choice: dict[str, Any] = {}
+        if len(recipes) > 1:
+            chosen, choice = choose_recipe(recipes, fold, folder / "choice", trainer)
+        record = trainer(recipes[chosen], fold, folder).run()
+        records.append(record | {"recipe": chosen, **choice})
+    result = summarize_run(recipes, feature_set, protocol, output, records, findings, command)
     write_json(output / "result.json", result)
     return result
+
+
+def choose_recipe(
+    recipes: Mapping[str, TrainConfig],
+    fold: Fold,
+    folder: Path,
+    trainer: Callable[[TrainConfig, Fold, Path, str], FoldTrainer],
+) -> tuple[str, dict[str, Any]]:
+    """Returns (name of the recipe with the best UA on the fold's validation part, all the UAs).
+
+    The fold's test part takes no part in it: the inner folds do not contain it.
+    """
+    inner = replace(fold, train=fold.train, valid=(), test=fold.valid)
+    found = {
+        name: trainer(config, inner, folder / name, f"{fold.name}, choosing: {name}").run()["ua"]
+        for name, config in recipes.items()
+    }
+    return max(found, key=lambda name: found[name]), {"validation_ua": found}
 
 
 def check_spec(config: TrainConfig, feature_set: FeatureSet) -> None:
@@ -92,8 +131,19 @@ def choose_folds(protocol: Protocol, names: Sequence[str]) -> list[Fold]:
     return [fold for fold in protocol.folds if not names or fold.name in names]
 
 
-def prepare_output(config: TrainConfig, protocol: Protocol, output: Path) -> None:
-    """Writes the resolved configuration and the folds, and refuses a folder of another run."""
+def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, output: Path) -> None:
+    """Writes the resolved recipes and the folds, and refuses a folder of another run.
+
+    Raises:
+        ConfigError: several recipes, one of which needs the validation part for its epoch.
+        SchemaError: another protocol's run is there.
+    """
+    greedy = [name for name, config in recipes.items() if config.select != "last"]
+    if len(recipes) > 1 and greedy:
+        raise ConfigError(
+            f"recipe {greedy[0]}: chooses its epoch on the validation part, which here chooses the "
+            "recipe. Give recipes with fixed epochs: --set select=last."
+        )
     stored = output / "protocol.json"
     if stored.exists():
         before = Protocol.load(stored)
@@ -104,8 +154,9 @@ def prepare_output(config: TrainConfig, protocol: Protocol, output: Path) -> Non
             )
     output.mkdir(parents=True, exist_ok=True)
     protocol.save(stored)
-    text = yaml.safe_dump(config.to_dict(), sort_keys=False)
-    write_atomic(output / "config.yaml", lambda file: file.write(text.encode()))
+    for name, config in recipes.items():
+        text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
+        write_atomic(output / "recipes" / f"{name}.yaml", lambda file, text=text: file.write(text))
 
 
 def _named(progress: FoldProgress | None, fold: str) -> Any:
@@ -135,7 +186,7 @@ def class_set_dict(class_set: ClassSet) -> dict[str, Any]:
 
 
 def summarize_run(
-    config: TrainConfig,
+    recipes: Mapping[str, TrainConfig],
     feature_set: FeatureSet,
     protocol: Protocol,
     output: Path,
@@ -152,8 +203,11 @@ def summarize_run(
     speaker_of = {row.key: row.speaker for row in feature_set.rows}
     speakers = [speaker_of[key] for key in scores["keys"]]
     classes = protocol.class_set.classes
+    config = recipes[records[0]["recipe"]]
     return {
         "model": config.model.name,
+        "settings": config.settings,
+        "chosen": len(recipes) > 1,
         "dataset": feature_set.schema.name,
         "corpus": feature_set.schema.corpus,
         "class_set": class_set_dict(protocol.class_set),
@@ -167,12 +221,11 @@ def summarize_run(
         "weights": records[0]["weights"],
         "features": _feature_facts(feature_set),
         "audit": [vars(finding) | {"keys": list(finding.keys)[:10]} for finding in findings],
-        "config": config.to_dict(),
-        "config_sha256": config.sha256,
+        "recipes": {name: each.to_dict() for name, each in recipes.items()},
         "command": command,
         "versions": provenance.versions(),
         "commit": provenance.git_commit(),
-        "folds": list(records),
+        "folds": [{k: v for k, v in record.items() if k != "config"} for record in records],
     }
 
 

@@ -1,5 +1,6 @@
 """Scores a trained model again: on its own test part, or on other features."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.input import Part
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.protocols import Protocol
-from ser_keras.training.config import load_config
+from ser_keras.training.config import config_from_dict
 from ser_keras.training.crossval import check_spec, choose_folds
-from ser_keras.training.trainer import predict
+from ser_keras.training.predict import predict
 
 
 def trained_folds(run: Path) -> list[str]:
@@ -51,7 +52,8 @@ def evaluate_run(
     fold = fold or names[0]
     if fold not in names:
         raise ConfigError(unknown_name("trained fold", fold, names))
-    config = load_config(run / "config.yaml")
+    record = json.loads((run / "folds" / fold / "fold.json").read_text(encoding="utf-8"))
+    config = config_from_dict(record["config"], where=f"fold.json of {fold}")
     protocol = Protocol.load(run / "protocol.json")
     feature_set = FeatureSet.open(features)
     check_spec(config, feature_set)
@@ -60,7 +62,7 @@ def evaluate_run(
     class_of = {key: protocol.class_set.index(rows[key].label) for key in keys if key in rows}
     part = Part(feature_set, class_of if whole else dict.fromkeys(keys, -1) | class_of)
     model = keras.models.load_model(run / "folds" / fold / "model.keras")
-    scores = predict(model, part, config)
+    scores = predict(model, part, config.batch)
     speakers = [rows[key].speaker for key in scores.keys]
     return {
         "fold": fold,

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ import tensorflow as tf
 
 from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part, TrainingBatches, evaluation_batches, mixed_seed
+from ser_keras.data.input import Part, mixed_seed
 from ser_keras.errors import SchemaError
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
-from ser_keras.models import build_model
+from ser_keras.models import build_model, objective_of
 from ser_keras.models.alexnet_weights import inspect_weights, load_backbone
 from ser_keras.protocols import Fold
 from ser_keras.training.checkpoint import (
@@ -30,24 +29,17 @@ from ser_keras.training.checkpoint import (
     write_json,
 )
 from ser_keras.training.config import ModelConfig, TrainConfig
-from ser_keras.training.optimizer import make_optimizer
+from ser_keras.training.optimizer import make_optimizer, plateau_rate
+from ser_keras.training.parts import (
+    epoch_steps,
+    hide_labels,
+    training_batches,
+    without_short,
+)
+from ser_keras.training.predict import Scores, predict
+from ser_keras.training.step import TrainingModel
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What a model said of a set of utterances.
-
-    Args:
-        keys: (n,) str.
-        classes: (n,) int. True classes.
-        probabilities: (n, num_classes) float32.
-    """
-
-    keys: np.ndarray
-    classes: np.ndarray
-    probabilities: np.ndarray
 
 
 class FoldTrainer:
@@ -59,6 +51,7 @@ class FoldTrainer:
         class_set: the classes and their order.
         fold: the keys of the three parts.
         folder: Path. Everything of this fold is written here.
+        unlabelled_sets: feature sets of other corpora, all of whose utterances are unlabelled.
         progress: called as (epoch, epochs, logs) after every epoch.
     """
 
@@ -70,27 +63,35 @@ class FoldTrainer:
         fold: Fold,
         folder: Path,
         progress: Progress | None = None,
+        *,
+        unlabelled_sets: Sequence[FeatureSet] = (),
     ):
         self.config = config
         self.feature_set = feature_set
         self.class_set = class_set
-        self.fold = fold
+        self.fold, self.dropped = without_short(fold, feature_set, config.batch.drop_shorter_s)
         self.folder = folder
+        self.unlabelled_sets = tuple(unlabelled_sets)
         self.progress = progress or (lambda epoch, epochs, logs: None)
         self.seed = mixed_seed(config.seed, fold.name)
         labels = {row.key: row.label for row in feature_set.rows}
         self.class_of = {
             key: class_set.index(labels[key])
-            for part in (fold.train, fold.valid, fold.test)
+            for part in (self.fold.train, self.fold.valid, self.fold.test)
             for key in part
             if key in labels
         }
+        own = self.fold.train + (self.fold.valid if config.select == "last" else ())
+        fraction = config.unlabelled.label_fraction
+        self.unlabelled = hide_labels(own, self.class_of, fraction, self.seed)
 
     @property
     def train_keys(self) -> tuple[str, ...]:
-        """Keys that weights, statistics and class weights are fitted on."""
+        """Keys that weights, statistics and class weights are fitted on, labelled or not."""
         last = self.config.select == "last"
-        return self.fold.train + self.fold.valid if last else self.fold.train
+        keys = self.fold.train + self.fold.valid if last else self.fold.train
+        used = self.config.unlabelled.use
+        return keys if used else tuple(key for key in keys if key not in self.unlabelled)
 
     def run(self) -> dict[str, Any]:
         """Trains (or goes on), evaluates the test part, and returns the fold's record.
@@ -156,20 +157,30 @@ class FoldTrainer:
         )
         self.model.get_layer("normalizer").set_affine(*self.statistics.affine(config.normalizer))
         self.weights = self._load_weights()
-        self.batches = self._training_batches()
-        optimizer = make_optimizer(
-            config.optimizer, steps_per_epoch=self._steps(), epochs=config.epochs
+        keys = {*self.train_keys, *self.unlabelled}
+        steps = epoch_steps(config.batch, self.feature_set, keys)
+        self.batches = training_batches(
+            config,
+            self.feature_set,
+            {key: self.class_of[key] for key in self.train_keys},
+            self.unlabelled,
+            self.unlabelled_sets,
+            self.statistics,
+            len(self.class_set.classes),
+            steps=steps,
+            seed=self.seed,
         )
-        self.model.compile(
-            optimizer=optimizer,
-            loss={
-                "logits": keras.losses.CategoricalCrossentropy(
-                    from_logits=True, label_smoothing=config.optimizer.label_smoothing
-                )
-            },
-            jit_compile=False,  # XLA makes these convolutions three times slower on CPUs.
+        self.optimizer = make_optimizer(
+            config.optimizer, steps_per_epoch=steps, epochs=config.epochs
         )
-        optimizer.build(self.model.trainable_variables)
+        self.training_model = TrainingModel(
+            self.model,
+            objective_of(config.model.name),
+            label_smoothing=config.optimizer.label_smoothing,
+            **config.objective,
+        )
+        self.training_model.compile(self.optimizer, jit_compile=config.jit_compile)
+        self.optimizer.build(self.model.trainable_variables)
         self.checkpoint = Checkpoint(self.folder / "checkpoint")
 
     def _load_weights(self) -> dict[str, Any]:
@@ -177,30 +188,8 @@ class FoldTrainer:
             return {"initialisation": "random"}
         return {"initialisation": "file"} | load_backbone(self.model, self.config.model.weights)
 
-    def _training_batches(self) -> TrainingBatches:
-        config, classes = self.config, len(self.class_set.classes)
-        counts = np.bincount(list(self.training_part.class_of.values()), minlength=classes)
-        weights = np.ones(classes)
-        if config.batch.class_weights:
-            weights = counts.sum() / np.maximum(counts, 1) / np.count_nonzero(counts)
-        return TrainingBatches(
-            self.training_part,
-            classes,
-            config.batch.size,
-            config.batch.bucket_frames,
-            weights,
-            config.augment,
-            self.statistics.mean,
-            self.statistics.std,
-            self.seed,
-            fixed_shapes=keras.backend.backend() != "tensorflow",
-        )
-
-    def _steps(self) -> int:
-        return -(-len(self.training_part.class_of) // self.config.batch.size)
-
     def _variables(self) -> list[keras.Variable]:
-        return [*self.model.variables, *self.model.optimizer.variables]
+        return [*self.model.variables, *self.optimizer.variables]
 
     def _train(self) -> tuple[list[dict[str, float]], int]:
         """Returns (history, number of the epoch whose weights the model now has)."""
@@ -219,6 +208,7 @@ class FoldTrainer:
             for epoch in range(len(history), self.config.epochs):
                 if self._patience_is_over(history):
                     break
+                self._set_rate(history)
                 logs = self._epoch(epoch)
                 with self._averaged():
                     logs |= self._validate()
@@ -254,40 +244,46 @@ class FoldTrainer:
             return
         variables = self.model.trainable_variables
         latest = arrays_of(variables)
-        self.model.optimizer.finalize_variable_values(variables)
+        self.optimizer.finalize_variable_values(variables)
         try:
             yield
         finally:
             assign(variables, latest, self.folder)
 
+    def _set_rate(self, history: list[dict[str, float]]) -> None:
+        if self.config.optimizer.schedule == "plateau":
+            losses = [logs.get("valid_loss", logs["loss"]) for logs in history]
+            self.optimizer.learning_rate = plateau_rate(self.config.optimizer, losses)
+
     def _epoch(self, number: int) -> dict[str, float]:
-        started, total, count = time.perf_counter(), 0.0, 0
+        started, count = time.perf_counter(), 0
+        totals: dict[str, float] = {}
         for inputs, targets, weights in self.batches.epoch(number):
-            logs = self.model.train_on_batch(
-                inputs, {"logits": targets}, sample_weight={"logits": weights}, return_dict=True
+            # Keras 3.15 gives the logs of this batch alone.
+            logs = self.training_model.train_on_batch(
+                inputs, targets, sample_weight=weights, return_dict=True
             )
-            # Keras 3.15 gives the loss of this batch alone.
-            total += float(logs["loss"]) * len(targets)
             count += len(targets)
-        return {
-            "loss": total / count,
-            "seconds": round(time.perf_counter() - started, 3),
-        }
+            for name, value in logs.items():
+                totals[name] = totals.get(name, 0.0) + float(value) * len(targets)
+        means = {name: total / count for name, total in totals.items()}
+        return means | {"seconds": round(time.perf_counter() - started, 3)}
 
     def _validate(self) -> dict[str, float]:
         if self.config.select != "validation":
             return {}
-        scores = predict(self.model, self.validation_part, self.config)
+        scores = predict(self.model, self.validation_part, self.config.batch)
         said = scores.probabilities.argmax(axis=1)
         classes = len(self.class_set.classes)
         return {
             "valid_ua": metrics.unweighted_accuracy(scores.classes, said, classes),
             "valid_wa": metrics.weighted_accuracy(scores.classes, said),
+            "valid_loss": scores.loss,
         }
 
     def predict(self, keys: Sequence[str]) -> Scores:
         """Returns the scores of the utterances `keys`, in key order."""
-        return predict(self.model, self.part(sorted(keys)), self.config)
+        return predict(self.model, self.part(sorted(keys)), self.config.batch)
 
     def _record(
         self, history: list[dict[str, float]], epoch: int, scores: Scores, seconds: float
@@ -297,12 +293,15 @@ class FoldTrainer:
         classes = len(self.class_set.classes)
         return {
             "fold": self.fold.name,
+            "config": self.config.to_dict(),
             "config_sha256": self.config.sha256,
             "seed": self.seed,
             "sizes": {
                 "train": len(self.train_keys),
+                "unlabelled": sum(key in self.unlabelled for key in self.train_keys),
                 "valid": 0 if self.config.select == "last" else len(self.fold.valid),
                 "test": len(self.fold.test),
+                "dropped": self.dropped,
             },
             "test_speakers": sorted({speaker_of[key] for key in self.fold.test}),
             "wa": metrics.weighted_accuracy(scores.classes, said),
@@ -333,30 +332,6 @@ def _precision(policy: str) -> Iterator[None]:
         yield
     finally:
         keras.mixed_precision.set_global_policy(before)
-
-
-def predict(model: keras.Model, part: Part, config: TrainConfig) -> Scores:
-    """Returns the model's scores of every utterance of `part`, in key order."""
-    fixed = keras.backend.backend() != "tensorflow"
-    keys, classes, probabilities = [], [], []
-    for names, inputs, truth in evaluation_batches(
-        part, config.batch.size, config.batch.bucket_frames, fixed
-    ):
-        logits = model.predict_on_batch(inputs)["logits"]
-        keys.append(names)
-        classes.append(truth)
-        probabilities.append(_softmax(np.asarray(logits, np.float64)).astype(np.float32))
-    order = np.argsort(np.concatenate(keys))
-    return Scores(
-        np.concatenate(keys)[order],
-        np.concatenate(classes)[order],
-        np.concatenate(probabilities)[order],
-    )
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _kept_epoch(history: Sequence[Mapping[str, float]]) -> int:

@@ -10,7 +10,7 @@ from ser_keras.audio import read_audio
 from ser_keras.errors import ConfigError
 from ser_keras.features import extract as module
 from ser_keras.features.extract import delta_kernel, extract, mel_matrix
-from ser_keras.features.specs import SPECS, FrameSpec, get_spec
+from ser_keras.features.specs import SPECS, FrameSpec, MfccWindowsSpec, get_spec
 from tests.reference import features as reference
 
 TOLERANCE = 1e-4
@@ -23,6 +23,9 @@ VARIANTS = {
     "mfcc40-trimmed": get_spec("mfcc40", trim_db=35, num_deltas=2),
     "mfcc13-odd": get_spec("mfcc40", num_mfcc=13, fft_points=1155, frame_length_s=0.05),
     "mfcc40-22050": get_spec("mfcc40", sample_rate_hz=22050, fft_points=2048),
+    "mfcc40-windows-trimmed": get_spec(
+        "mfcc40-windows-short", trim_db=35, num_deltas=1, statistics="mean_std"
+    ),
     "spectrogram200-magnitude": get_spec("spectrogram200", scale="magnitude"),
 }
 
@@ -90,15 +93,20 @@ def test_features_equal_librosa_on_real_speech(name, real_data):
 
 
 def edge_lengths(spec: FrameSpec) -> list[int]:
-    frame, hop = spec.frame_samples, spec.hop_samples
-    return [0, 1, frame - 1, frame, frame + hop - 1, frame + hop, frame + 64 * hop]
+    if isinstance(spec, MfccWindowsSpec):
+        frame, hop, most = spec.window_samples, spec.window_hop_samples, 3
+    else:
+        frame, hop, most = spec.frame_samples, spec.hop_samples, 64
+    return [0, 1, frame - 1, frame, frame + hop - 1, frame + hop, frame + most * hop]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_awkward_lengths_give_the_promised_frames_and_librosas_values(name):
     spec = dataclasses.replace(VARIANTS[name], trim_db=None)
+    speech = speech_like(12 * 16000)[70000:]
     for num_samples in edge_lengths(spec):
-        waveform = speech_like(9 * 16000)[70000 : 70000 + num_samples]
+        waveform = speech[:num_samples]
+        assert len(waveform) == num_samples
         result = extract(spec, waveform)
         assert result.shape == (spec.num_frames(num_samples), spec.dim)
         np.testing.assert_allclose(
@@ -155,6 +163,38 @@ def test_blocks_do_not_show(monkeypatch):
         np.testing.assert_allclose(extract(spec, waveform), whole[name], rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", [name for name in SPECS if "windows" in name])
+def test_a_window_knows_nothing_of_the_others(name):
+    spec = get_spec(name)
+    waveform = speech_like(5 * spec.sample_rate_hz)
+    whole = extract(spec, waveform)
+    assert len(whole) > 2
+    for index, row in enumerate(whole):
+        start = index * spec.window_hop_samples
+        alone = extract(spec, waveform[start : start + spec.window_samples])
+        np.testing.assert_array_equal(alone, row[None])
+
+
+def test_the_vector_of_a_window_is_made_of_its_mfcc():
+    waveform = speech_like(32000)
+    frames = extract(get_spec("mfcc40"), waveform)
+    assert len(frames) == 97
+    one_after_the_other = extract(get_spec("mfcc40-windows-frames"), waveform)
+    np.testing.assert_array_equal(one_after_the_other, frames.reshape(1, -1))
+    expected = np.concatenate([frames.mean(axis=0), frames.std(axis=0)])[None]
+    both = extract(get_spec("mfcc40-windows-std"), waveform)
+    np.testing.assert_allclose(both, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(extract(get_spec("mfcc40-windows"), waveform), both[:, :40])
+
+
+def test_silence_around_a_short_utterance_fills_its_window():
+    waveform = speech_like(9000)
+    padded = np.pad(waveform, (0, 32000 - 9000))
+    for name in ("mfcc40-windows", "mfcc40-windows-std", "mfcc40-windows-frames"):
+        spec = get_spec(name)
+        np.testing.assert_array_equal(extract(spec, waveform), extract(spec, padded))
+
+
 def test_trim_drops_the_quiet_ends_and_keeps_the_pause():
     rng = np.random.default_rng(0)
     loud = rng.normal(0, 0.1, 4000)
@@ -166,7 +206,7 @@ def test_trim_drops_the_quiet_ends_and_keeps_the_pause():
     last = (24000 - 1) // 160
     assert abs(len(rows) - (last - first + 1)) <= 2
     everything = extract(spec, waveform)
-    offset = next(i for i in range(len(everything)) if np.array_equal(everything[i], rows[0]))
+    offset = next(i for i in range(len(everything)) if np.allclose(everything[i], rows[0]))
     np.testing.assert_allclose(rows, everything[offset : offset + len(rows)], rtol=1e-6)
 
 

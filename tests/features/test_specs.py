@@ -11,6 +11,7 @@ from ser_keras.features.specs import (
     FrameSpec,
     LogMelSpec,
     MfccSpec,
+    MfccWindowsSpec,
     SpectrogramSpec,
     get_spec,
     spec_from_dict,
@@ -25,6 +26,11 @@ from tests.reference import features as reference
         ("logmel40", 40, 400, 160),
         ("logmel40-deltas", 120, 400, 160),
         ("mfcc40", 40, 1024, 320),
+        ("mfcc40-windows", 40, 1024, 320),
+        ("mfcc40-windows-std", 80, 1024, 320),
+        ("mfcc40-windows-frames", 40 * 97, 1024, 320),
+        ("mfcc40-windows-short", 40, 1024, 320),
+        ("mfcc40-windows-22k", 40, 2048, 512),
         ("spectrogram200", 200, 640, 160),
         ("spectrogram400", 400, 640, 160),
     ],
@@ -32,6 +38,25 @@ from tests.reference import features as reference
 def test_named_specs_have_the_sizes_of_the_papers(name, dim, frame_samples, hop_samples):
     spec = get_spec(name)
     assert (spec.dim, spec.frame_samples, spec.hop_samples) == (dim, frame_samples, hop_samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "window_samples", "window_hop_samples"),
+    [
+        ("mfcc40-windows", 32000, 16000),
+        ("mfcc40-windows-short", 8000, 4000),
+        ("mfcc40-windows-22k", 44100, 22050),
+    ],
+)
+def test_windows_are_as_long_as_their_seconds_say(name, window_samples, window_hop_samples):
+    spec = get_spec(name)
+    assert (spec.window_samples, spec.window_hop_samples) == (window_samples, window_hop_samples)
+    assert spec.num_frames(window_samples + 3 * window_hop_samples - 1) == 3
+
+
+def test_a_window_can_hold_derivatives():
+    options = {"num_mfcc": 13, "num_deltas": 2, "statistics": "mean_std"}
+    assert get_spec("mfcc40-windows", **options).dim == 2 * 3 * 13
 
 
 def test_two_seconds_of_spectrogram_are_197_frames():
@@ -57,6 +82,14 @@ _mel_fields = {
 @given(
     spec=st.builds(LogMelSpec, **_mel_fields)
     | st.builds(MfccSpec, num_mfcc=st.integers(1, 2), **_mel_fields)
+    | st.builds(
+        MfccWindowsSpec,
+        num_mfcc=st.integers(1, 2),
+        window_s=st.floats(0.1, 3.0),
+        window_hop_s=st.floats(0.1, 3.0),
+        statistics=st.sampled_from(["mean", "mean_std", "frames"]),
+        **_mel_fields,
+    )
     | st.builds(SpectrogramSpec, num_bins=st.integers(1, 401), scale=st.sampled_from(["db"]))
 )
 def test_a_spec_survives_json_with_its_hash(spec):
@@ -69,6 +102,22 @@ def test_hashes_tell_specs_apart_and_do_not_depend_on_how_numbers_are_written():
     assert len({spec.sha256 for spec in SPECS.values()}) == len(SPECS)
     assert get_spec("logmel40", trim_db=35).sha256 == get_spec("logmel40", trim_db=35.0).sha256
     assert get_spec("logmel40", num_deltas=2) == get_spec("logmel40-deltas")
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256"),
+    [
+        ("logmel23", "7ff80414f7e7cc15"),
+        ("logmel40", "d2139079bc7631dc"),
+        ("logmel40-deltas", "06dc965843d83b99"),
+        ("mfcc40", "d219c6e0aa7fde70"),
+        ("mfcc40-windows", "76addb777c4808f2"),
+        ("spectrogram200", "3e568590d6ed6a25"),
+        ("spectrogram400", "4090fb80fa6641e7"),
+    ],
+)
+def test_hashes_on_disk_stay_valid(name, sha256):
+    assert get_spec(name).sha256.startswith(sha256)
 
 
 def test_a_spec_cannot_be_changed_in_place():
@@ -121,6 +170,9 @@ def test_unknown_kind_suggests_the_nearest():
         ("logmel40", {"fft_points": 256}, "found fft_points = 256, expected at least 400"),
         ("logmel40", {"frame_length_s": 1e-9}, "expected at least one sample"),
         ("mfcc40", {"num_mels": 20}, "found num_mfcc = 40, expected at most num_mels"),
+        ("mfcc40-windows", {"window_s": 0.05}, "window_s = 0.05, expected at least a frame"),
+        ("mfcc40-windows", {"window_hop_s": 0}, "found window_hop_s = 0, expected a positive"),
+        ("mfcc40-windows", {"statistics": "std"}, "expected one of mean, mean_std, frames"),
         ("spectrogram200", {"num_bins": 402}, "found num_bins = 402, expected at most 401"),
         ("spectrogram200", {"scale": "log"}, "found scale = 'log', expected one of db, magnitude"),
     ],

@@ -13,8 +13,41 @@ FRAMES = RNG.uniform(size=(2, 9, 6)).astype("float32")
 FRAME_MASK = np.arange(9)[None] < np.array([[5], [9]])
 
 CASES = {
+    "AttentionMixture": (
+        {"units": 3, "blocks": 2},
+        FRAMES,
+        [(2, 9), (2, 2, 9), (2, 2)],
+        FRAME_MASK,
+    ),
+    "AttentionPooling": ({"deviation": True}, FRAMES, [(2, 12), (2, 9)], FRAME_MASK),
+    "BidirectionalLSTM": ({"units": 4}, FRAMES, (2, 9, 8), FRAME_MASK),
+    "BilinearPooling": ({}, MAP, [(2, 16), (2, 5, 7)], COLUMNS),
+    "BottomUpAttention": (
+        {"num_classes": 3},
+        MAP,
+        [(2, 3), (2, 5, 7), (2, 5, 7, 3)],
+        COLUMNS,
+    ),
+    "FitFrames": ({"minimum": 12, "maximum": 14}, FRAMES, [(2, 12, 6), (2, 12)], FRAME_MASK),
     "LocalResponseNormalization": ({"size": 3, "alpha": 0.1}, MAP, (2, 5, 7, 4), None),
+    "MaskedAveragePooling2D": ({}, MAP, [(2, 4), (2, 5, 7)], COLUMNS),
     "MaskedBatchNormalization": ({"momentum": 0.8}, MAP, (2, 5, 7, 4), COLUMNS),
+    "MuLaw": ({"mu": 10.0, "lowest": -0.5}, FRAMES, (2, 9, 6), FRAME_MASK),
+    "PredictiveVRNN": (
+        {"recognition_units": 5, "generation_units": 4, "classification_units": 3, "latent_dim": 2},
+        FRAMES,
+        [(2, 9, 6), (2, 9, 6), (2, 9, 6), (2, 9, 2), (2, 9, 2), (2, 9, 3)],
+        FRAME_MASK,
+    ),
+    "ProductAttention": ({"units": 3}, FRAMES, (2, 9), FRAME_MASK),
+    "ProjectedLSTM": ({"units": 4, "reverse": True}, FRAMES, (2, 9, 4), FRAME_MASK),
+    "ResidualAttention": (
+        {"units": 3, "scale_by_length": True},
+        FRAMES,
+        [(2, 9, 6), (2, 9)],
+        FRAME_MASK,
+    ),
+    "SparseDense": ({"units": 8, "noise": 0.5}, FRAMES, (2, 9, 8), FRAME_MASK),
     "SpectrogramAttention": (
         {"units": 6, "attention_lambda": 0.5},
         MAP,
@@ -30,6 +63,7 @@ CASES = {
     "SplitConv2D": ({"filters": 6, "kernel_size": (3, 3), "groups": 2}, MAP, (2, 3, 5, 6), None),
     "StridedMask": ({"window": 3, "stride": 2, "padding": 1}, FRAME_MASK, (2, 5), None),
     "TimeMask": ({}, MAP, (2, 5, 7, 4), COLUMNS),
+    "WeightedPooling": ({"deviation": True}, FRAMES, [(2, 12), (2, 9)], FRAME_MASK),
 }
 
 

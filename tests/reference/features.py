@@ -14,6 +14,29 @@ from ser_keras.features.specs import FrameSpec
 def features(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
     """Returns (frames, dim) float64 of `spec` computed by librosa."""
     wave = trimmed(spec, waveform.astype(np.float64))
+    if spec.kind == "mfcc_windows":
+        return windows(spec, wave)
+    return frames(spec, wave)
+
+
+def windows(spec: FrameSpec, wave: np.ndarray) -> np.ndarray:
+    """Returns (windows, dim): librosa's MFCC of one window after the other, then its statistics."""
+    rows = []
+    for index in range(num_frames(spec, len(wave))):
+        window = wave[index * spec.window_hop_samples :][: spec.window_samples]
+        window = np.pad(window, (0, spec.window_samples - len(window)))
+        values = frames(spec, window)
+        if spec.statistics == "frames":
+            rows.append([number for frame in values for number in frame])
+        else:
+            mean = sum(values) / len(values)
+            deviation = np.sqrt(sum((values - mean) ** 2) / len(values))
+            rows.append([*mean, *deviation] if spec.statistics == "mean_std" else mean)
+    return np.array(rows)
+
+
+def frames(spec: FrameSpec, wave: np.ndarray) -> np.ndarray:
+    """Returns (frames, dim) of the whole signal."""
     wave = np.pad(wave, (0, max(0, spec.frame_samples - len(wave))))
     short = spec.fft_points - spec.frame_samples
     wave = np.pad(wave, (short // 2, short - short // 2))
@@ -51,11 +74,19 @@ def features(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
 
 
 def num_frames(spec: FrameSpec, num_samples: int) -> int:
-    """Counts the frames one by one."""
-    count = 0
-    while count * spec.hop_samples + spec.frame_samples <= num_samples:
-        count += 1
-    return max(count, 1)
+    """Counts the frames, or windows, one by one."""
+    length, hop = spec.frame_samples, spec.hop_samples
+    if spec.kind == "mfcc_windows":
+        length, hop = spec.window_samples, spec.window_hop_samples
+    return count(length, hop, num_samples)
+
+
+def count(length: int, hop: int, num_samples: int) -> int:
+    """Counts pieces of `length`, one every `hop`, that fit; at least one."""
+    pieces = 0
+    while pieces * hop + length <= num_samples:
+        pieces += 1
+    return max(pieces, 1)
 
 
 def trimmed(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
@@ -63,7 +94,7 @@ def trimmed(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
     if spec.trim_db is None or len(waveform) <= spec.frame_samples:
         return waveform
     energies = []
-    for index in range(num_frames(spec, len(waveform))):
+    for index in range(count(spec.frame_samples, spec.hop_samples, len(waveform))):
         start = index * spec.hop_samples
         frame = waveform[start : start + spec.frame_samples]
         energies.append(sum(float(sample) ** 2 for sample in frame) / len(frame))

@@ -166,7 +166,7 @@ def test_a_fold_with_a_test_utterance_in_training_is_refused(tiny, feature_set, 
 
 
 def test_crossval_pools_every_test_utterance_once(tiny, features, feature_set, protocol, tmp_path):
-    result = run_crossval(tiny(epochs=1), feature_set, protocol, tmp_path)
+    result = run_crossval({"tiny": tiny(epochs=1)}, feature_set, protocol, tmp_path)
     confusion = np.array(result["pooled"]["confusion"])
     assert confusion.sum() == len(feature_set.rows)
     assert result["protocol"]["folds_run"] == result["protocol"]["folds"] == len(protocol.folds)
@@ -179,9 +179,49 @@ def test_crossval_pools_every_test_utterance_once(tiny, features, feature_set, p
         evaluate_run(tmp_path, features)
 
 
+def test_validation_speakers_choose_between_recipes(tiny, feature_set, protocol, tmp_path):
+    recipes = {
+        "idle": tiny(select="last", epochs=1, optimizer={"learning_rate": 1e-12}),
+        "learns": tiny(select="last", epochs=3),
+    }
+    fold = protocol.folds[0]
+    result = run_crossval(recipes, feature_set, protocol, tmp_path, folds=[fold.name])
+    (record,) = result["folds"]
+    found = record["validation_ua"]
+    assert found.keys() == recipes.keys()
+    assert found[record["recipe"]] == max(found.values())
+    assert record["sizes"]["train"] == len(fold.train) + len(fold.valid)
+    for name in recipes:
+        folder = tmp_path / "folds" / fold.name / "choice" / name
+        inner = json.loads((folder / "fold.json").read_text())
+        assert inner["sizes"]["train"] == len(fold.train)
+        with np.load(folder / "scores.npz") as scores:
+            assert set(scores["keys"]) == set(fold.valid)
+    greedy = {"a": tiny(), "b": tiny(select="last")}
+    with pytest.raises(ConfigError, match="which here chooses the recipe"):
+        run_crossval(greedy, feature_set, protocol, tmp_path / "greedy")
+
+
+def test_hidden_labels_are_unlabelled_utterances_or_left_out(tiny, feature_set, protocol, tmp_path):
+    fold = protocol.folds[0]
+
+    def trainer(**unlabelled):
+        config = tiny(unlabelled={"label_fraction": 0.5} | unlabelled)
+        return FoldTrainer(config, feature_set, protocol.class_set, fold, tmp_path)
+
+    with_them, without = trainer(), trainer(use=False)
+    assert with_them.unlabelled == without.unlabelled
+    assert set(with_them.train_keys) == set(fold.train)
+    assert set(without.train_keys) == set(fold.train) - without.unlabelled
+    labels = [with_them.class_of[key] for key in fold.train]
+    kept = [with_them.class_of[key] for key in without.train_keys]
+    for index in set(labels):
+        assert kept.count(index) == round(labels.count(index) / 2)
+
+
 def test_features_of_another_spec_are_refused(tiny, feature_set, protocol, tmp_path):
     with pytest.raises(ConfigError, match="the recipe expects 'logmel40'"):
-        run_crossval(tiny(spec="logmel40"), feature_set, protocol, tmp_path)
+        run_crossval({"tiny": tiny(spec="logmel40")}, feature_set, protocol, tmp_path)
 
 
 def test_bfloat16_trains(tiny, feature_set, protocol, tmp_path):

@@ -1,0 +1,108 @@
+"""The training step: every term of the objective, and the gradient's norm, logged on its own."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class TrainingModel(keras.Model):
+    """Trains a model of `ser_keras.models` for its objective.
+
+    Works under `fit` with callbacks and the tuner as well as batch by batch, from
+    (inputs, targets, weights) as `ser_keras.data.input.TrainingBatches` makes them. What is saved
+    and exported is `inner`.
+
+    Args:
+        inner: keras.Model with named outputs.
+        objective: function of (inputs, targets, weights, outputs) to the terms, see
+            `ser_keras.models.objectives`.
+        **options: of the objective, such as `label_smoothing`.
+
+    Call arguments:
+        inputs: of `inner`.
+
+    Returns:
+        Outputs of `inner`.
+
+    Example:
+        >>> from ser_keras.models import build_model, objective_of
+        >>> model = build_model("alexnet_fcn", num_classes=4, dim=200, width=0.1)
+        >>> training = TrainingModel(model, objective_of("alexnet_fcn"), label_smoothing=0.1)
+        >>> [metric.name for metric in training.metrics]
+        ['loss', 'gradient_norm', 'cross_entropy']
+
+    Departures: the gradient's norm is logged on TensorFlow alone; Keras hands no gradients out of
+        its step on JAX. It is taken before clipping.
+    """
+
+    def __init__(
+        self, inner: keras.Model, objective: Callable[..., Mapping[str, Any]], **options: Any
+    ):
+        super().__init__(name=f"{inner.name}_training")
+        self.inner = inner
+        self.objective = objective
+        self.options = options
+        self.loss_metric = keras.metrics.Mean(name="loss")
+        self.norm_metric = keras.metrics.Mean(name="gradient_norm")
+        targets = keras.KerasTensor((None, inner.output["logits"].shape[-1]))
+        # Symbolically, for the names alone: metrics must exist before the first step is traced.
+        terms = objective(inner.input, targets, keras.KerasTensor((None,)), inner.output, **options)
+        self.term_metrics = {name: keras.metrics.Mean(name=name) for name in terms}
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns the outputs of `inner`."""
+        return self.inner(inputs, training=training)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The loss, the gradient's norm and every term, as means since the last reset."""
+        return [self.loss_metric, self.norm_metric, *self.term_metrics.values()]
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Returns the sum of the objective's terms."""
+        terms = self.objective(x, y, sample_weight, y_pred, **self.options)
+        for name, value in terms.items():
+            self.term_metrics[name].update_state(value)
+        loss = sum(terms.values())
+        self.loss_metric.update_state(loss)
+        return loss
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Returns the logs of the step."""
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def train_step(self, *arguments: Any) -> Any:
+        """Does one step; on TensorFlow with a tape of its own, for the gradient's norm."""
+        if keras.backend.backend() != "tensorflow":
+            return super().train_step(*arguments)
+        import tensorflow as tf  # Not installed everywhere that models train on JAX.
+
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(arguments[0])
+        with tf.GradientTape() as tape:
+            outputs = self(x, training=True)
+            loss = self.compute_loss(x, y, outputs, weights)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        scale = self.optimizer.scale_loss(ops.ones(()))
+        self.norm_metric.update_state(tf.linalg.global_norm(gradients) / scale)
+        self.optimizer.apply(
+            [
+                tf.zeros_like(variable.value) if gradient is None else gradient
+                for gradient, variable in zip(gradients, variables, strict=True)
+            ],
+            variables,
+        )
+        return self.compute_metrics(x, y, outputs, weights)

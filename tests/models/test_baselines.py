@@ -1,0 +1,168 @@
+"""The fixed-length baselines: their convolutions, what a segment is, and what they refuse."""
+
+import keras
+import numpy as np
+import pytest
+
+from ser_keras.errors import ConfigError
+from ser_keras.models import build_model, multiply_accumulates
+from ser_keras.models.alexnet_weights import load_backbone
+from tests.harness import batch_of, check_model, check_padding, check_saving
+from tests.models.weights_files import caffe_layers, write_npy
+from tests.reference import alexnet_fcn as reference
+
+DIM = 72
+
+
+def alexnet(**options):
+    settings = {"frames": 90, "width": 0.1, "dense_units": 24, "dropout": 0.0, **options}
+    return build_model("alexnet_fixed", num_classes=4, dim=DIM, **settings)
+
+
+def vgg16(**options):
+    settings = {"frames": 40, "dense_units": 16, "dropout": 0.0, **options}
+    return build_model("vgg16_fixed", num_classes=4, dim=32, **settings)
+
+
+def seeded(model, names, seed=11):
+    """Gives every kernel and bias values of a NumPy seed; returns them for the oracle."""
+    rng = np.random.default_rng(seed)
+    values = {}
+    for name in names:
+        shapes = [weight.shape for weight in model.get_layer(name).weights]
+        values[name] = [
+            rng.normal(size=shape) * np.sqrt(2 / max(np.prod(shape[:-1]), 16)) for shape in shapes
+        ]
+        model.get_layer(name).set_weights(values[name])
+    return values
+
+
+@pytest.mark.parametrize("plan", ["bvlc", "torchvision"])
+@pytest.mark.parametrize("length", [30, 90, 97])
+def test_alexnet_equals_the_reference_on_black_padded_segments(plan, length):
+    model = alexnet(plan=plan)
+    dense = ("fc6", "fc7", "classifier")
+    weights = seeded(model, (*(f"conv{number}" for number in range(1, 6)), *dense))
+    features = np.random.default_rng(length).uniform(size=(length, DIM)).astype("float32")
+    image = reference.image_of(features[:90])
+    image = np.pad(image, [(0, 0), (0, 90 - image.shape[1]), (0, 0)])
+    x = reference.encode(image, weights, plan).ravel()
+    for name in dense:
+        kernel, bias = weights[name]
+        x = x @ kernel + bias
+        x = x if name == "classifier" else np.maximum(x, 0)
+    np.testing.assert_allclose(model(batch_of([features]))["logits"][0], x, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"plan": "torchvision", "normalization": "batch", "input_scaling": "standard"}],
+    ids=["bvlc", "torchvision"],
+)
+def test_alexnet_keeps_the_contract(options, tmp_path):
+    check_model(
+        lambda: alexnet(**options), dim=DIM, num_classes=4, tmp_path=tmp_path, lengths=(50, 90)
+    )
+
+
+@pytest.mark.parametrize("scaling", ["unit_imagenet", "standard"])
+def test_vgg16_is_the_published_network_on_black_padded_segments(scaling):
+    model = vgg16(input_scaling=scaling)
+    published = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 40, 3))
+    for layer in published.layers[1:]:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    features = np.random.default_rng(1).uniform(size=(33, 32)).astype("float32")
+    image = reference.image_of(features, imagenet=scaling == "unit_imagenet")[:, :33]
+    image = np.pad(image, [(0, 0), (0, 7), (0, 0)]).astype("float32")
+    maps = keras.Model(model.inputs, model.get_layer("flatten").input)(batch_of([features]))
+    np.testing.assert_allclose(maps, published(image[None]), atol=1e-5)
+
+
+def test_vgg16_keeps_the_contract(tmp_path):
+    model = vgg16()
+    rng = np.random.default_rng(8)
+    utterances = [rng.uniform(size=(length, 32)).astype("float32") for length in (20, 40)]
+    check_padding(model, utterances, rng)
+    check_saving(model, batch_of(utterances), tmp_path)
+
+
+@pytest.mark.slow
+def test_vgg16_learns_by_heart():
+    keras.utils.set_random_seed(3)
+    model = vgg16(input_scaling="standard", frames=32, dense_units=64)
+    rng = np.random.default_rng(9)
+    batch = batch_of([rng.normal(size=(32, 32)).astype("float32") for _ in range(8)])
+    labels = np.arange(8) % 3
+    model.compile(
+        keras.optimizers.Adam(1e-4),
+        loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
+        jit_compile=False,
+    )
+    for _ in range(40):
+        model.train_on_batch(batch, {"logits": labels})
+        logits = keras.ops.convert_to_numpy(model(batch)["logits"])
+        if (logits.argmax(axis=-1) == labels).all():
+            return
+    pytest.fail(f"classes {logits.argmax(axis=-1)} instead of {labels}")
+
+
+def test_longer_segments_lose_their_end():
+    model = alexnet()
+    features = np.random.default_rng(5).uniform(size=(120, DIM)).astype("float32")
+    whole, start = model(batch_of([features])), model(batch_of([features[:90]]))
+    np.testing.assert_array_equal(whole["logits"], start["logits"])
+
+
+def test_imagenet_weights_of_the_fully_convolutional_network_fit(tmp_path):
+    path = tmp_path / "bvlc_alexnet.npy"
+    write_npy(path, caffe_layers())
+    fixed = alexnet(width=1.0, frames=70)
+    fcn = build_model("alexnet_fcn", num_classes=4, dim=DIM)
+    for model in (fixed, fcn):
+        assert load_backbone(model, path)["plan"] == "bvlc"
+    features = np.random.default_rng(4).uniform(size=(70, DIM)).astype("float32")
+    maps = [
+        keras.Model(model.inputs, model.get_layer("pool5").output)(batch_of([features]))
+        for model in (fixed, fcn)
+    ]
+    np.testing.assert_array_equal(*maps)
+
+
+def test_work_and_parameters_of_both_are_counted_layer_by_layer():
+    model = vgg16(dense_units=8, frames=64)
+    # 32 x 64 cells, halved before each block; two, two, three, three, three convolutions.
+    expected, channels, cells, parameters = 0, 3, 32 * 64, 0
+    for count, filters in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+        for _ in range(count):
+            expected += cells * 9 * channels * filters
+            parameters += 9 * channels * filters + filters
+            channels = filters
+        cells //= 4
+    assert parameters == 14714688
+    expected += 1024 * 8 + 8 * 8 + 8 * 4
+    assert multiply_accumulates(model, frames=17) == expected
+    fcn = build_model("alexnet_fcn", num_classes=4, dim=DIM, width=0.1, attention_units=8)
+    convolutions = sum(fcn.get_layer(f"conv{number}").count_params() for number in range(1, 6))
+    flat = alexnet().get_layer("flatten").output.shape[-1]
+    dense = flat * 24 + 24 + 24 * 24 + 24 + 24 * 4 + 4
+    trainable = sum(int(np.prod(weight.shape)) for weight in alexnet().trainable_weights)
+    assert trainable == convolutions + dense
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("alexnet_fixed", {"plan": "torchvison"}, "did you mean 'torchvision'"),
+        ("alexnet_fixed", {"normalization": "layer"}, "Known: batch, lrn, none"),
+        ("alexnet_fixed", {"input_scaling": "imagenet"}, "did you mean 'unit_imagenet'"),
+        ("alexnet_fixed", {"frames": 69}, "frames=69; the convolutions need at least 70"),
+        ("alexnet_fixed", {"dim": 40}, "spectrogram200"),
+        ("vgg16_fixed", {"frames": 31}, "at least 32"),
+        ("vgg16_fixed", {"frames": 300.0}, "frames=300.0"),
+        ("vgg16_fixed", {"input_scaling": "caffe"}, "Known: standard, unit_imagenet"),
+        ("vgg16_fixed", {"width": 0.5}, "unknown option of model vgg16_fixed"),
+    ],
+)
+def test_options_without_meaning_are_refused(name, options, message):
+    with pytest.raises(ConfigError, match=message):
+        build_model(name, **{"num_classes": 4, "dim": DIM, **options})

@@ -1,0 +1,385 @@
+"""The predictive VRNN, its objective and its stream against their NumPy reference."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.models import build_model, multiply_accumulates, objective_of
+from ser_keras.models.emergent_attention import pattern_similarity, sampled_share
+from ser_keras.models.predictive_vrnn import predictive_vrnn_objective
+from ser_keras.models.predictive_vrnn_stream import streaming_predictive_vrnn, zero_state
+from tests.harness import batch_of, check_model
+from tests.reference import predictive_vrnn as reference
+
+DIM, CLASSES = 6, 3
+LENGTHS = (5, 3, 1)
+SIZES = {
+    "recognition_units": 8,
+    "generation_units": 5,
+    "classification_units": 7,
+    "latent_dim": 4,
+}
+NO_DROPOUT = {
+    "recognition_dropout": 0.0,
+    "generation_dropout": 0.0,
+    "classification_dropout": 0.0,
+}
+TARGETS = np.eye(CLASSES, dtype="float32")[[1, 0, 1]]
+WEIGHTS = np.array([1.0, 0.5, 2.0], "float32")
+
+
+def small(**options):
+    settings = {**SIZES, **NO_DROPOUT, **options}
+    return build_model("predictive_vrnn", num_classes=CLASSES, dim=DIM, **settings)
+
+
+def parts_of(model):
+    """Returns the layers that hold weights, by the names of the reference."""
+    cell = model.get_layer("predictive").cell
+    names = ("recognition", "latent", "generation", "next_input", "classification")
+    return {
+        "normalizer": model.get_layer("normalizer"),
+        **{name: getattr(cell, name) for name in names},
+        "classifier": model.get_layer("classifier"),
+    }
+
+
+def seeded(model, seed=11):
+    """Gives every part values of a NumPy seed; returns them for the oracle."""
+    rng = np.random.default_rng(seed)
+    values = {}
+    for name, part in parts_of(model).items():
+        values[name] = [rng.normal(scale=0.6, size=weight.shape) for weight in part.weights]
+        if name == "normalizer":
+            values[name][1] = np.abs(values[name][1]) + 0.5
+        part.set_weights(values[name])
+    return values
+
+
+def utterances(lengths=LENGTHS, seed=3):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(length, DIM)).astype("float32") for length in lengths]
+
+
+def numpy(tensors):
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, tensors)
+
+
+def mean_terms(features, weights, forward_options=None, **options):
+    """Returns the terms of the reference, averaged over the batch."""
+    terms = [
+        reference.terms(
+            reference.forward(each, weights, **(forward_options or {})), target, weight, **options
+        )
+        for each, target, weight in zip(features, TARGETS, WEIGHTS, strict=True)
+    ]
+    return {name: np.mean([term[name] for term in terms]) for name in terms[0]}
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_every_output_equals_the_reference_and_is_zero_in_the_padding(attention):
+    model = small(attention=attention)
+    weights = seeded(model)
+    features = utterances()
+    outputs = numpy(model(batch_of(features, extra=2)))
+    for row, each in enumerate(features):
+        expected = reference.forward(each, weights, attention=attention)
+        np.testing.assert_allclose(outputs["logits"][row], expected.pop("logits"), atol=1e-5)
+        assert outputs.keys() == {"logits", *expected}
+        for name, values in expected.items():
+            found = outputs[name][row]
+            np.testing.assert_allclose(found[: len(each)], values, atol=1e-5, err_msg=name)
+            assert not found[len(each) :].any(), name
+    assert {str(array.dtype) for array in outputs.values()} == {"float32"}
+
+
+def test_attention_is_one_at_first_then_some_and_never_none():
+    model = small()
+    seeded(model)
+    attention = numpy(model(batch_of(utterances((7, 7)))))["attention"]
+    assert np.unique(attention).tolist() == [0.0, 1.0]
+    assert (attention[:, 0] == 1.0).all()
+    shares = attention[:, 1:].mean(axis=2)
+    assert shares.min() > 0.0
+    assert shares.max() < 1.0
+    assert (numpy(small(attention=False)(batch_of(utterances((7,)))))["attention"] == 1.0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "scales", "smoothing"),
+    [
+        ({}, (1.0, 50.0, 1.0), 0.0),
+        ({"label_smoothing": 0.2}, (1.0, 50.0, 1.0), 0.2),
+        (
+            {"generation_weight": 0.3, "classification_weight": 2.0, "kl_weight": 0.1},
+            (0.3, 2.0, 0.1),
+            0.0,
+        ),
+    ],
+    ids=["paper", "smoothing", "weights"],
+)
+def test_objective_equals_the_reference(options, scales, smoothing):
+    model = small()
+    weights = seeded(model)
+    features = utterances()
+    batch = batch_of(features, extra=1)
+    assert objective_of("predictive_vrnn") is predictive_vrnn_objective
+    found = predictive_vrnn_objective(batch, TARGETS, WEIGHTS, model(batch), **options)
+    expected = mean_terms(features, weights, smoothing=smoothing, scales=scales)
+    assert found.keys() == expected.keys() == {"generation", "classification", "kl"}
+    for name, value in expected.items():
+        assert float(found[name]) == pytest.approx(value, rel=1e-5), name
+
+
+def test_one_window_alone_predicts_nothing():
+    model = small()
+    for extra in (0, 2):
+        batch = batch_of(utterances((1, 1)), extra)
+        terms = predictive_vrnn_objective(batch, TARGETS[:2], WEIGHTS[:2], model(batch))
+        assert float(terms["generation"]) == 0.0
+        assert float(terms["classification"]) > 0.0
+
+
+def test_utterance_weights_change_the_classification_alone():
+    model = small()
+    batch = batch_of(utterances())
+    plain, doubled = (
+        predictive_vrnn_objective(batch, TARGETS, weights, model(batch))
+        for weights in (WEIGHTS, 2 * WEIGHTS)
+    )
+    assert float(doubled["classification"]) == pytest.approx(2 * float(plain["classification"]))
+    for name in ("generation", "kl"):
+        assert float(doubled[name]) == float(plain[name])
+
+
+class Trained(keras.Model):
+    """Minimises the whole objective."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return sum(predictive_vrnn_objective(x, y, WEIGHTS, y_pred).values())
+
+
+def test_one_training_step_follows_the_slope_of_the_reference(monkeypatch):
+    # Drawn once for all steps: the oracle is given the same noise.
+    noise = np.random.default_rng(9).normal(size=(3, 5, 4)).astype("float32")
+    monkeypatch.setattr(keras.random, "normal", lambda shape, seed: keras.ops.array(noise))
+    model = small()
+    weights = seeded(model)
+    features = utterances()
+    training = Trained(model.input, model.output)
+    jit = keras.backend.backend() == "jax"  # which takes seconds a step without
+    training.compile(keras.optimizers.SGD(1e-3), jit_compile=jit)
+    training.train_on_batch(batch_of(features), TARGETS)
+
+    def loss():
+        rows = zip(features, TARGETS, WEIGHTS, noise, strict=True)
+        return np.mean(
+            [
+                sum(
+                    reference.terms(
+                        reference.forward(each, weights, noise=drawn), target, weight
+                    ).values()
+                )
+                for each, target, weight, drawn in rows
+            ]
+        )
+
+    for name, index, place in (
+        ("recognition", 0, (2, 3)),
+        ("recognition", 1, (1, 9)),
+        ("latent", 0, (0, 1)),
+        ("latent", 0, (2, 6)),
+        ("generation", 1, (2, 7)),
+        ("next_input", 0, (3, 2)),
+        ("next_input", 1, (8,)),
+        ("classification", 0, (1, 20)),
+        ("classifier", 0, (2, 1)),
+    ):
+        moved = keras.ops.convert_to_numpy(parts_of(model)[name].weights[index])[place]
+        array = weights[name][index]
+        start = array[place]
+        losses = []
+        for step in (1e-6, -1e-6):
+            array[place] = start + step
+            losses.append(loss())
+        array[place] = start
+        slope = (losses[0] - losses[1]) / 2e-6
+        assert slope != 0
+        assert (start - moved) / 1e-3 == pytest.approx(slope, rel=5e-3, abs=2e-3), (name, place)
+
+
+def test_model_keeps_the_contract(tmp_path):
+    sizes = {
+        "recognition_units": 64,
+        "generation_units": 32,
+        "classification_units": 64,
+        "latent_dim": 16,
+    }
+    check_model(
+        lambda: small(**sizes),
+        dim=DIM,
+        num_classes=CLASSES,
+        tmp_path=tmp_path,
+        lengths=(3, 5),
+        steps=400,
+    )
+
+
+def test_sizes_of_the_paper_make_other_parameters_than_it_states():
+    def count(num_classes, **options):
+        model = build_model("predictive_vrnn", num_classes=num_classes, dim=40, **options)
+        return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+    def lstm(inputs, units):
+        return 4 * units * (inputs + units + 1)
+
+    ravdess = lstm(40, 512) + lstm(20, 256) + lstm(20, 512)
+    ravdess += 513 * 2 * 20 + 257 * 2 * 40 + 513 * 8
+    assert count(8) == ravdess == 2552960
+    iemocap = {f"{name}_units": 64 for name in ("recognition", "generation", "classification")}
+    assert count(4, **iemocap, latent_dim=10) == 72040
+
+
+def test_multiply_accumulates_grow_with_the_windows():
+    model = small()
+    kernels = [weight for weight in model.trainable_weights if len(weight.shape) == 2]
+    window = sum(int(np.prod(kernel.shape)) for kernel in kernels)
+    assert multiply_accumulates(model, frames=4) == 4 * window
+
+
+def test_mixed_precision_changes_no_attention():
+    batch = batch_of(utterances((9, 9)))
+    plain = small()
+    weights = seeded(plain)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        mixed = small()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    for name, part in parts_of(mixed).items():
+        part.set_weights(weights[name])
+    expected = numpy(plain(batch))
+    for name, tensor in mixed(batch).items():
+        assert keras.backend.standardize_dtype(tensor.dtype) == "float32", name
+        tolerance = {"logits": 0.05, "step_logits": 0.05}.get(name, 1e-6)
+        np.testing.assert_allclose(numpy(tensor), expected[name], atol=tolerance, err_msg=name)
+    assert {weight.dtype for weight in mixed.weights} == {"float32"}
+
+
+def test_empty_utterance_is_finite():
+    model = small()
+    batch = {"features": np.ones((1, 5, DIM), "float32"), "mask": np.zeros((1, 5), bool)}
+    outputs = model(batch)
+    assert all(np.isfinite(array).all() for array in numpy(outputs).values())
+    terms = predictive_vrnn_objective(batch, TARGETS[:1], WEIGHTS[:1], outputs)
+    assert [float(term) for term in terms.values()] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"latent_dim": 0}, "latent_dim=0; expected 1 or more"),
+        ({"generation_units": 2.5}, "generation_units=2.5; expected 1 or more, whole"),
+        ({"recognition_dropout": 1.0}, "recognition_dropout=1.0; expected a share"),
+        ({"classification_dropout": -0.1}, "classification_dropout=-0.1; expected a share"),
+        ({"latent_dims": 3}, "did you mean 'latent_dim'"),
+    ],
+)
+def test_options_without_meaning_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        small(**options)
+
+
+# === Stream ===
+
+
+def stream(step, features):
+    """Runs one utterance window by window; returns what was said, (frames, ...) each."""
+    state = zero_state(step)
+    said = []
+    for vector in features:
+        outputs = step({"features": keras.ops.array(vector[None]), **state})
+        state = {name: outputs[name] for name in state}
+        said.append(numpy({name: outputs[name] for name in outputs if name not in state}))
+    return {name: np.concatenate([each[name] for each in said]) for name in said[0]}
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_window_by_window_equals_the_whole_utterance(attention):
+    model = small(attention=attention)
+    seeded(model)
+    step = streaming_predictive_vrnn(model)
+    (features,) = utterances((12,))
+    whole = numpy(model(batch_of([features])))
+    said = stream(step, features)
+    np.testing.assert_allclose(said["logits"], whole["step_logits"][0], atol=1e-5)
+    for name in ("attention", "prediction_mean", "prediction_log_variance", "normalized"):
+        np.testing.assert_allclose(said[name], whole[name][0], atol=1e-5, err_msg=name)
+
+
+def test_a_stream_survives_its_file_and_follows_its_model(tmp_path):
+    model = small()
+    step = streaming_predictive_vrnn(model)
+    seeded(model)  # afterwards: the weights are shared
+    (features,) = utterances((4,))
+    expected = numpy(model(batch_of([features])))["logits"][0]
+    np.testing.assert_allclose(stream(step, features)["logits"][-1], expected, atol=1e-5)
+    step.save(tmp_path / "step.keras")
+    loaded = keras.saving.load_model(tmp_path / "step.keras")
+    np.testing.assert_allclose(stream(loaded, features)["logits"][-1], expected, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    again = streaming_predictive_vrnn(keras.saving.load_model(tmp_path / "model.keras"))
+    np.testing.assert_allclose(stream(again, features)["logits"][-1], expected, atol=1e-5)
+
+
+# === What was looked at ===
+
+
+@st.composite
+def sampled_batches(draw):
+    lengths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    rows = [rng.integers(0, 2, size=(length, 5)) for length in lengths]
+    for row in rows:
+        row[:, 0] = 1  # one at least is salient
+    return rows, rng.integers(0, 3, size=len(rows))
+
+
+@given(batch=sampled_batches(), first=st.booleans())
+def test_sampled_share_and_similarity_equal_the_definitions(batch, first):
+    rows, classes = batch
+    padded = batch_of([row.astype("float32") for row in rows], extra=1)
+    arguments = (padded["features"], padded["mask"], classes, CLASSES)
+    shares = sampled_share(*arguments, count_first=first)
+    expected = [reference.sampled_share(rows, classes, each, first) for each in range(CLASSES)]
+    np.testing.assert_allclose(shares, expected, rtol=1e-6)
+
+    similarity = pattern_similarity(*arguments)
+    for one in range(CLASSES):
+        for other in range(CLASSES):
+            if not {one, other} <= set(classes.tolist()):
+                assert np.isnan(similarity[one, other])
+                continue
+            a, b = (reference.mean_pattern(rows, classes, each) for each in (one, other))
+            cosine = abs(a @ b) / (np.sqrt(a @ a) * np.sqrt(b @ b))
+            assert similarity[one, other] == pytest.approx(cosine)
+
+
+def test_the_first_window_makes_emotions_more_alike():
+    attention = np.array([[[1, 1], [1, 0]], [[1, 1], [0, 1]]])
+    mask = np.ones((2, 2), bool)
+    arguments = (attention, mask, np.array([0, 1]), 2)
+    assert pattern_similarity(*arguments)[0, 1] == pytest.approx(0.8)
+    assert pattern_similarity(*arguments, count_first=False)[0, 1] == 0.0
+
+
+@pytest.mark.parametrize("function", [sampled_share, pattern_similarity])
+def test_arrays_that_do_not_belong_together_are_refused(function):
+    attention, mask = np.ones((2, 3, 4)), np.ones((2, 3), bool)
+    with pytest.raises(SchemaError, match=r"expected \(utterances, frames, dim\)"):
+        function(attention, mask, np.array([0]), 2)
+    with pytest.raises(SchemaError, match="expected 0 to 1"):
+        function(attention, mask, np.array([0, 2]), 2)
