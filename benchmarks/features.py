@@ -104,7 +104,9 @@ def run(paths, rounds):
     waveforms = [read_audio(path) for path in track(paths, "decoding")]
     seconds = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
     rows = {"decode": compare(read_audio, librosa_audio, paths, rounds, seconds)}
-    for name, spec in track(SPECS.items(), "comparing"):
+    # Windows are MFCC of slices of speech: nothing of their own to time.
+    framed = {name: spec for name, spec in SPECS.items() if spec.kind != "mfcc_windows"}
+    for name, spec in track(framed.items(), "comparing"):
         difference = max(
             np.abs(extract(spec, w) - librosa_features(spec, w.astype(np.float64)).T).max()
             for w in waveforms

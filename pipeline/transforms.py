@@ -148,7 +148,13 @@ def process(
         waveform = read_audio(data, limits=limits, name=source.path)
         decode_ms = round(1000 * (time.perf_counter() - started))
         stage = "features"
-        features = extract(spec, waveform)
+        heard = waveform
+        if spec.sample_rate_hz != SAMPLE_RATE_HZ:
+            # Hash, fingerprint and duration stay those of the common rate, so that the audit can
+            # compare across feature sets.
+            rate = spec.sample_rate_hz
+            heard = read_audio(data, limits=limits, name=source.path, sample_rate_hz=rate)
+        features = extract(spec, heard)
         if not np.isfinite(features).all():
             raise AudioError(
                 f"{source.path}: its features are not finite, expected numbers. Its samples are "

@@ -71,6 +71,7 @@ def read_audio(
     *,
     limits: AudioLimits = _DEFAULT_LIMITS,
     name: str | None = None,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
 ) -> np.ndarray:
     """Decodes one recording to the form everything downstream works on.
 
@@ -78,10 +79,11 @@ def read_audio(
         source: path of the file, or the bytes of one.
         limits: what its header may promise.
         name: what errors call it; the path by default.
+        sample_rate_hz: int. Rate to resample to.
 
     Returns:
-        float32 (samples,), mono, 16 kHz, finite, not all zero; mean of the channels, resampled by
-        soxr at its HQ quality.
+        float32 (samples,), mono, finite, not all zero; mean of the channels, resampled by soxr at
+        its HQ quality.
 
     Raises:
         AudioError: the recording cannot be used; says where, what was found and what to do.
@@ -101,8 +103,8 @@ def read_audio(
     try:
         mono, rate = _decode(io.BytesIO(data), limits, where)
         _check_samples(mono, where)
-        if rate != SAMPLE_RATE_HZ:
-            mono = soxr.resample(mono, rate, SAMPLE_RATE_HZ, quality="HQ")
+        if rate != sample_rate_hz:
+            mono = soxr.resample(mono, rate, sample_rate_hz, quality="HQ")
     except MemoryError:
         raise AudioError(
             f"{where}: decoding asked for more memory than there is, expected a recording that "

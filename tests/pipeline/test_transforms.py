@@ -12,6 +12,7 @@ from pipeline.sources import group_sizes, list_sources, shard_name, shard_of
 from pipeline.transforms import DeadLetter, KeyByShard, ShardReport, WriteShards, write_shard
 from ser_keras.audio import AudioLimits, content_hash, read_audio
 from ser_keras.features.extract import extract
+from ser_keras.features.specs import SPECS
 from tests.pipeline.conftest import SPEC, snapshot
 
 LIMITS = AudioLimits()
@@ -47,6 +48,17 @@ def test_a_row_says_what_is_in_the_record(sources, tmp_path):
             "part.tfrecord",
         )
     assert (tmp_path / report.name).stat().st_size == report.bytes
+
+
+def test_features_are_of_the_rate_of_their_spec_and_hashes_of_the_common_one(sources):
+    spec = SPECS["mfcc40-windows-22k"]
+    row, features, _ = transforms.process(sources[0], "part", spec, LIMITS)
+    path = sources[0].utterance.path
+    heard = read_audio(path, sample_rate_hz=22050)
+    assert len(heard) == pytest.approx(len(read_audio(path)) * 22050 / 16000, abs=2)
+    np.testing.assert_array_equal(features, extract(spec, heard))
+    assert row.audio_sha256 == content_hash(read_audio(path))
+    assert row.duration_s == len(read_audio(path)) / 16000
 
 
 def test_a_report_survives_its_file(sources, tmp_path):
