@@ -176,7 +176,7 @@ class TrainConfig:
     precision: str = "float32"
     normalizer: str = "standard"
     jit_compile: bool = False
-    objective: dict[str, Any] = field(default_factory=dict)
+    objective: dict[str, float] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     unlabelled: UnlabelledConfig = field(default_factory=UnlabelledConfig)
@@ -258,6 +258,13 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         value = _as_float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: found {value!r}, expected a value of type {kind.__name__}.")
+    if kind is dict:
+        _, values = typing.get_args(hint)
+        return (
+            value
+            if values is Any
+            else {k: _convert(values, v, f"{where}.{k}") for k, v in value.items()}
+        )
     return value
 
 

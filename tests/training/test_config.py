@@ -28,6 +28,7 @@ def test_every_recipe_loads_and_survives_yaml(name):
         ({"epochs": "many"}, "config.epochs: found 'many', expected a value of type int"),
         ({"epochs": True}, "config.epochs: found True"),
         ({"epochs": 0}, "epochs is 0, expected at least 1"),
+        ({"objective": {"kl_weight": "much"}}, "config.objective.kl_weight: found 'much'"),
         ({"batch": 3}, "config.batch: found 3, expected a mapping"),
         ({"select": "test"}, "unknown value of select 'test'"),
         ({"optimizer": {"schedule": "cosin"}}, "did you mean 'cosine'"),
