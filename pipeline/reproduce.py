@@ -33,6 +33,8 @@ def reproduce(
     """Run a paper's experiment and print its table beside ours, in ordinary WA and UA."""
     from rich.console import Console
 
+    from ser_keras.training.checkpoint import write_atomic
+
     console = Console(soft_wrap=True, highlight=False)
     experiment = find_experiment(system, corpus)
     chosen = choose_variants(experiment, variants or ())
@@ -51,7 +53,7 @@ def reproduce(
         )
         table = comparison(experiment, results)
         path = output / f"{experiment.system}-{experiment.corpus}" / "table.md"
-        path.write_text(table + "\n", encoding="utf-8")
+        write_atomic(path, lambda file, text=table: file.write(f"{text}\n".encode()))
     console.print(table, markup=False)
     console.print(f"table: {path}")
 
