@@ -39,7 +39,7 @@ def hide_labels(
 
     Example:
         >>> sorted(hide_labels(["a", "b", "c"], {"a": 0, "b": 0, "c": 1}, 0.5, seed=0))
-        ['b']
+        ['a']
     """
     rng = np.random.default_rng(mixed_seed(seed, "labels"))
     groups: dict[int, list[str]] = {}

@@ -54,6 +54,7 @@ def test_alexnet_equals_the_reference_on_black_padded_segments(plan, length):
     np.testing.assert_allclose(model(batch_of([features]))["logits"][0], x, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"plan": "torchvision", "normalization": "batch", "input_scaling": "standard"}],

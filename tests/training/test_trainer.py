@@ -67,6 +67,7 @@ def test_a_run_stopped_after_each_epoch_ends_with_equal_weights(
     assert without_time == expected
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_is_what_is_kept_and_survives_a_stop(
     tiny, feature_set, protocol, tmp_path
 ):
@@ -139,8 +140,10 @@ def test_fixed_epochs_train_on_the_validation_part_too(tiny, feature_set, protoc
     fold = protocol.folds[0]
     assert record["sizes"] == {
         "train": len(fold.train) + len(fold.valid),
+        "unlabelled": 0,
         "valid": 0,
         "test": len(fold.test),
+        "dropped": 0,
     }
 
 
@@ -165,6 +168,7 @@ def test_a_fold_with_a_test_utterance_in_training_is_refused(tiny, feature_set, 
         FoldTrainer(tiny(), feature_set, protocol.class_set, leaky, tmp_path).run()
 
 
+@pytest.mark.slow
 def test_crossval_pools_every_test_utterance_once(tiny, features, feature_set, protocol, tmp_path):
     result = run_crossval({"tiny": tiny(epochs=1)}, feature_set, protocol, tmp_path)
     confusion = np.array(result["pooled"]["confusion"])
