@@ -6,6 +6,8 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "agg")
+# As the command `ser` has it: other kernels round otherwise, and hashes of weights would differ.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 pytest_plugins = ["tests.small_features"]
 
