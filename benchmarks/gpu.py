@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from ser_keras.models import MODELS, build_model, objective_of
+from ser_keras.models import build_model, objective_of
 from ser_keras.training.step import TrainingModel
 
 # (batch, frames, values per frame) of each paper.
@@ -140,7 +140,6 @@ def main():
     if args.pack:
         pack(args.pack, args.output)
         return
-    assert set(SHAPES) <= set(MODELS)
     rows = []
     for system in args.system or SHAPES:
         row = measure(

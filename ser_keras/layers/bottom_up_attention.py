@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ser_keras.layers.masked_layer import MaskedLayer
+from ser_keras.layers.masked_layer import MaskedLayer, masked_softmax
 
 
 @keras.saving.register_keras_serializable("ser_keras")
@@ -54,11 +54,7 @@ class BottomUpAttention(MaskedLayer):
         real = mask[:, None, :, None]
         inputs = ops.where(real, inputs, ops.zeros((), inputs.dtype))
         top_down = ops.where(real, ops.cast(self.top_down(inputs), "float32"), 0.0)
-        saliency = ops.cast(self.bottom_up(inputs), "float32")[..., 0]
-        saliency = ops.where(mask[:, None], saliency, -1e9)
-        # Keras 3.15's softmax over two axes needs fully known shapes on TensorFlow.
-        powers = ops.exp(saliency - ops.max(saliency, axis=(1, 2), keepdims=True))
-        bottom_up = powers / ops.sum(powers, axis=(1, 2), keepdims=True)
+        bottom_up = masked_softmax(self.bottom_up(inputs)[..., 0], mask[:, None], axis=(1, 2))
         return ops.sum(bottom_up[..., None] * top_down, axis=(1, 2)), bottom_up, top_down
 
     def multiply_accumulates(self, output_shape):

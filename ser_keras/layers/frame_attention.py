@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ser_keras.layers.masked_layer import MaskedLayer
+from ser_keras.layers.masked_layer import MaskedLayer, masked_softmax
 
 LEAST_VARIANCE = 1e-6  # the square root has no slope at 0, where one frame has all the attention
 
@@ -48,11 +48,7 @@ class AttentionPooling(MaskedLayer):
 
     def call(self, inputs, mask):
         inputs = ops.where(mask[..., None], inputs, ops.zeros((), inputs.dtype))
-        scores = ops.cast(self.score(inputs), "float32")[..., 0]
-        scores = ops.where(mask, scores, -1e9)
-        # Keras's softmax warns of utterances of one frame.
-        powers = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True))
-        attention = powers / ops.sum(powers, axis=-1, keepdims=True)
+        attention = masked_softmax(self.score(inputs)[..., 0], mask)
         frames = ops.cast(inputs, "float32")
         mean = ops.matmul(attention[:, None], frames)
         context = mean[:, 0]

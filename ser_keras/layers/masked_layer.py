@@ -1,6 +1,7 @@
 """Base of layers that are given their mask by name."""
 
 import keras
+from keras import ops
 
 
 class MaskedLayer(keras.layers.Layer):
@@ -18,3 +19,18 @@ class MaskedLayer(keras.layers.Layer):
     def compute_mask(self, inputs, previous_mask=None):
         """Returns None: what follows is told its own mask."""
         return None
+
+
+def masked_softmax(scores, mask, axis=-1):
+    """Returns the softmax of the real positions, float32, 0 in the padding.
+
+    Args:
+        scores: (batch, ...). Cast to float32 whatever the precision policy.
+        mask: bool, broadcast to `scores`, False = padding. Every utterance needs one True.
+        axis: int or tuple of int. What sums to 1.
+    """
+    scores = ops.where(mask, ops.cast(scores, "float32"), -1e9)
+    # Keras 3.15's own needs fully known shapes for two axes on TensorFlow, and warns of utterances
+    # of one frame.
+    powers = ops.exp(scores - ops.max(scores, axis=axis, keepdims=True))
+    return powers / ops.sum(powers, axis=axis, keepdims=True)

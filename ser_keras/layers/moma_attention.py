@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ser_keras.layers.masked_layer import MaskedLayer
+from ser_keras.layers.masked_layer import MaskedLayer, masked_softmax
 from ser_keras.layers.weighted_pooling import uniform_weights
 
 
@@ -51,10 +51,7 @@ class ProductAttention(MaskedLayer):
         inputs = ops.where(mask[..., None], inputs, 0)
         mean = ops.matmul(uniform_weights(mask)[:, None], ops.cast(inputs, "float32"))[:, 0]
         context = self.frame(inputs) * self.mean(ops.cast(mean, self.compute_dtype))[:, None]
-        scores = ops.where(mask, ops.cast(self.score(context), "float32")[..., 0], -1e9)
-        # Keras's softmax warns of utterances of one frame.
-        powers = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True))
-        return powers / ops.sum(powers, axis=-1, keepdims=True)
+        return masked_softmax(self.score(context)[..., 0], mask)
 
     def multiply_accumulates(self, output_shape):
         """Returns the multiplications of one utterance, from the shape of the output."""

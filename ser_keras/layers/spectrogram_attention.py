@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ser_keras.layers.masked_layer import MaskedLayer
+from ser_keras.layers.masked_layer import MaskedLayer, masked_softmax
 
 
 @keras.saving.register_keras_serializable("ser_keras")
@@ -52,10 +52,7 @@ class SpectrogramAttention(MaskedLayer):
 
     def call(self, inputs, mask):
         scores = ops.cast(self.score(self.projection(inputs)), "float32")[..., 0]
-        scores = ops.where(mask[:, None], self.attention_lambda * scores, -1e9)
-        # Keras 3.15's softmax over two axes needs fully known shapes on TensorFlow.
-        powers = ops.exp(scores - ops.max(scores, axis=(1, 2), keepdims=True))
-        attention = powers / ops.sum(powers, axis=(1, 2), keepdims=True)
+        attention = masked_softmax(self.attention_lambda * scores, mask[:, None], axis=(1, 2))
         context = ops.sum(attention[..., None] * ops.cast(inputs, "float32"), axis=(1, 2))
         return ops.cast(context, self.compute_dtype), attention
 

@@ -64,8 +64,7 @@ def epoch_steps(config: BatchConfig, feature_set: FeatureSet, keys: Collection[s
 
 def training_batches(
     config: TrainConfig,
-    feature_set: FeatureSet,
-    class_of: Mapping[str, int],
+    part: Part,
     hidden: Collection[str],
     others: Sequence[FeatureSet],
     statistics: FeatureStatistics,
@@ -78,8 +77,7 @@ def training_batches(
 
     Args:
         config: the run.
-        feature_set: features of the corpus.
-        class_of: class of every training utterance.
+        part: all training utterances, with their classes.
         hidden: those of them that are used without their labels.
         others: features of other corpora, all of them unlabelled.
         statistics: of the training part.
@@ -88,20 +86,24 @@ def training_batches(
         seed: int. Of the fold.
     """
     batch, more = config.batch, config.unlabelled.size or config.batch.size
-    labelled = {key: index for key, index in class_of.items() if key not in hidden}
-    sources = [("labelled", feature_set, labelled, batch.size)]
-    if own := dict.fromkeys((key for key in class_of if key in hidden), UNLABELLED):
-        sources.append(("unlabelled", feature_set, own, more))
+    sources = [("labelled", part, batch.size)]
+    if own := [key for key in part.class_of if key in hidden]:
+        labelled = {key: index for key, index in part.class_of.items() if key not in hidden}
+        without = dict.fromkeys(own, UNLABELLED)
+        sources = [
+            ("labelled", Part(part.feature_set, labelled, batch.cache_gb), batch.size),
+            ("unlabelled", Part(part.feature_set, without, batch.cache_gb), more),
+        ]
     for other in others:
         rows = dict.fromkeys((row.key for row in other.rows), UNLABELLED)
-        sources.append((f"unlabelled/{other.schema.name}", other, rows, more))
+        sources.append((f"unlabelled/{other.schema.name}", Part(other, rows, batch.cache_gb), more))
     streams = [
         TrainingBatches(
-            Part(source, classes, batch.cache_gb),
+            source,
             num_classes,
             size,
             batch.bucket_frames,
-            _class_weights(classes, num_classes, batch.class_weights),
+            _class_weights(source.class_of, num_classes, batch.class_weights),
             config.augment,
             statistics.mean,
             statistics.std,
@@ -110,7 +112,7 @@ def training_batches(
             fixed_shapes=config.jit_compile or keras.backend.backend() != "tensorflow",
             steps=steps,
         )
-        for name, source, classes, size in sources
+        for name, source, size in sources
     ]
     return JointBatches(tuple(streams))
 

@@ -81,17 +81,18 @@ class FoldTrainer:
             for key in part
             if key in labels
         }
-        own = self.fold.train + (self.fold.valid if config.select == "last" else ())
+        last = config.select == "last"
+        self.own_keys = self.fold.train + self.fold.valid if last else self.fold.train
+        # A key without features is reported with its name when the part is made.
+        found = [key for key in self.own_keys if key in self.class_of]
         fraction = config.unlabelled.label_fraction
-        self.unlabelled = hide_labels(own, self.class_of, fraction, self.seed)
+        self.unlabelled = hide_labels(found, self.class_of, fraction, self.seed)
 
     @property
     def train_keys(self) -> tuple[str, ...]:
         """Keys that weights, statistics and class weights are fitted on, labelled or not."""
-        last = self.config.select == "last"
-        keys = self.fold.train + self.fold.valid if last else self.fold.train
         used = self.config.unlabelled.use
-        return keys if used else tuple(key for key in keys if key not in self.unlabelled)
+        return tuple(key for key in self.own_keys if used or key not in self.unlabelled)
 
     def run(self) -> dict[str, Any]:
         """Trains (or goes on), evaluates the test part, and returns the fold's record.
@@ -157,12 +158,10 @@ class FoldTrainer:
         )
         self.model.get_layer("normalizer").set_affine(*self.statistics.affine(config.normalizer))
         self.weights = self._load_weights()
-        keys = {*self.train_keys, *self.unlabelled}
-        steps = epoch_steps(config.batch, self.feature_set, keys)
+        steps = epoch_steps(config.batch, self.feature_set, set(self.own_keys))
         self.batches = training_batches(
             config,
-            self.feature_set,
-            {key: self.class_of[key] for key in self.train_keys},
+            self.training_part,
             self.unlabelled,
             self.unlabelled_sets,
             self.statistics,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_keras.data.input import Part
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.training.config import BatchConfig, TrainConfig, UnlabelledConfig
 from ser_keras.training.parts import epoch_steps, hide_labels, training_batches, without_short
@@ -46,7 +47,7 @@ def joint(config, feature_set, hidden, others=(), steps=None):
     statistics = FeatureStatistics.fit([np.random.default_rng(0).normal(size=(9, bins))])
     steps = steps or epoch_steps(config.batch, feature_set, class_of)
     return training_batches(
-        config, feature_set, class_of, hidden, others, statistics, 4, steps=steps, seed=0
+        config, Part(feature_set, class_of), hidden, others, statistics, 4, steps=steps, seed=0
     )
 
 
