@@ -9,10 +9,19 @@ stateless random numbers.
 from collections.abc import Callable
 from typing import Protocol
 
+import librosa
 import numpy as np
 import tensorflow as tf
 
 from ser_keras.errors import ConfigError
+from ser_keras.features.extract import dct_matrix
+from ser_keras.features.specs import (
+    FrameSpec,
+    MelSpec,
+    MfccSpec,
+    MfccWindowsSpec,
+    SpectrogramSpec,
+)
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -55,11 +64,49 @@ def stretch_time(features: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     return _interpolate(features, tf.linspace(0.0, frames - 1.0, count))
 
 
-def warp_frequency(features: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Returns the utterance as of a vocal tract of another length: bin k shows bin k * factor."""
-    bins = tf.shape(features)[1]
-    positions = tf.cast(tf.range(bins), tf.float32) * factor
-    return tf.transpose(_interpolate(tf.transpose(features), positions))
+def frequency_warp(spec: FrameSpec) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function from a factor to the (values, values) matrix that warps frequency.
+
+    A frame times the matrix is the frame of a vocal tract of another length: at each frequency it
+    shows what stood at `factor` times that frequency. On cepstra, too, this is linear (Pitz and Ney
+    2005): they are taken back to the bins of the spectrum, moved there, and transformed again.
+
+    Args:
+        spec: what a frame is. Derivatives are warped like what they are derived from.
+
+    Raises:
+        ConfigError: windows of several frames, which have no frequencies of their own.
+    """
+    hertz, basis = _spectrum(spec)
+
+    def matrix(factor: tf.Tensor) -> tf.Tensor:
+        bins = tf.constant(basis, tf.float32)
+        rows = _interpolate(bins, _places(tf.constant(hertz, tf.float32), factor))
+        return tf.matmul(rows, bins, transpose_a=True)
+
+    return matrix
+
+
+def _spectrum(spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the frequencies (bins,) and what each value adds to them, (bins, values)."""
+    if isinstance(spec, SpectrogramSpec):
+        return np.arange(spec.num_bins, dtype=float), np.eye(spec.num_bins)
+    if isinstance(spec, MelSpec) and not isinstance(spec, MfccWindowsSpec):
+        edges = {"fmin": spec.fmin_hz, "fmax": spec.fmax_hz, "htk": spec.mel_scale == "htk"}
+        hertz = librosa.mel_frequencies(spec.num_mels + 2, **edges)[1:-1]
+        return hertz, dct_matrix(spec) if isinstance(spec, MfccSpec) else np.eye(spec.num_mels)
+    raise ConfigError(
+        f"config: augment.warp with features of kind {spec.kind!r}, expected frames of a spectrum, "
+        "log-mel energies or MFCC. Set augment.warp to 0."
+    )
+
+
+def _places(hertz: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+    """Returns where among the frequencies `factor` times each of them stands, counted in bins."""
+    moved = hertz * factor
+    above = tf.clip_by_value(tf.searchsorted(hertz, moved), 1, len(hertz) - 1)
+    low, high = tf.gather(hertz, above - 1), tf.gather(hertz, above)
+    return tf.cast(above, tf.float32) - (high - moved) / (high - low)  # clipped by whoever reads
 
 
 def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
@@ -72,23 +119,30 @@ def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     )
 
 
-def distort(settings: AugmentSettings, deviation: np.ndarray) -> Augment:
+def distort(settings: AugmentSettings, deviation: np.ndarray, spec: FrameSpec) -> Augment:
     """Returns the function (features, seed) -> features for stretch, warp, gain and noise.
 
     Args:
         settings: how much of each.
         deviation: (bins,). Deviation of each bin on the training fold.
+        spec: what the features are.
+
+    Raises:
+        ConfigError: the features have no frequencies to warp.
     """
     scale = tf.constant(deviation, tf.float32)
+    warp = frequency_warp(spec) if settings.warp else None
 
     def apply(features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
         if settings.stretch:
             change = tf.random.stateless_uniform((), seeds[0], -settings.stretch, settings.stretch)
             features = stretch_time(features, 1.0 + change)
-        if settings.warp:
+        if warp is not None:
             change = tf.random.stateless_uniform((), seeds[1], -settings.warp, settings.warp)
-            features = warp_frequency(features, 1.0 + change)
+            matrix = warp(1.0 + change)
+            derivatives = tf.reshape(features, (-1, matrix.shape[0]))
+            features = tf.reshape(derivatives @ matrix, tf.shape(features))
         if settings.gain:
             level = tf.random.stateless_normal((), seeds[2], stddev=settings.gain)
             features += level * scale

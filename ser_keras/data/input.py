@@ -16,6 +16,7 @@ from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.data.schema import parse_example
 from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.errors import SchemaError
+from ser_keras.features.specs import spec_from_dict
 
 # Batches sorted by length together; 16 of 16 utterances of 3 s and 200 bins are 60 MB.
 POOL_BATCHES = 16
@@ -186,7 +187,8 @@ class TrainingBatches:
 
     def _augmented(self, utterances: tf.data.Dataset, seed: int) -> tf.data.Dataset:
         settings = self.augment
-        change: Augment = distort(settings, self.deviation)
+        spec = spec_from_dict(self.part.feature_set.schema.spec)
+        change: Augment = distort(settings, self.deviation, spec)
 
         def distorted(index: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             stateless = tf.stack([tf.constant(seed, tf.int64), index])

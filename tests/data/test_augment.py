@@ -1,3 +1,4 @@
+import librosa
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,12 +7,16 @@ from hypothesis import strategies as st
 
 from ser_keras.data.augment import (
     distort,
+    frequency_warp,
     mix_pairs,
     spec_augment,
     stretch_time,
-    warp_frequency,
 )
+from ser_keras.errors import ConfigError
+from ser_keras.features.specs import SPECS, LogMelSpec, MfccSpec, SpectrogramSpec
 from ser_keras.training.config import AugmentConfig
+
+SPEC = SpectrogramSpec(num_bins=12)
 
 SPEECH = np.random.default_rng(0).normal(size=(50, 12)).astype(np.float32)
 
@@ -28,26 +33,55 @@ def test_stretching_interpolates_between_frames(factor):
 
 @given(factor=st.floats(0.8, 1.2))
 @settings(max_examples=20, deadline=None)
-def test_warping_reads_each_bin_from_a_scaled_place(factor):
-    found = warp_frequency(tf.constant(SPEECH), tf.constant(factor, tf.float32)).numpy()
-    places = np.arange(12, dtype=np.float32) * np.float32(factor)
-    expected = np.stack([np.interp(places, np.arange(12), frame) for frame in SPEECH])
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+def test_warping_shows_at_each_frequency_what_stood_at_a_multiple(factor):
+    linear = np.arange(12.0)
+    mel = librosa.mel_frequencies(14, fmin=0.0, fmax=8000.0)[1:-1]
+    cepstra = librosa.feature.mfcc(S=SPEECH.T, n_mfcc=12).T
+    for spec, hertz, frames in (
+        (SpectrogramSpec(num_bins=12), linear, SPEECH),
+        (LogMelSpec(num_mels=12), mel, SPEECH),
+        (MfccSpec(num_mels=12, num_mfcc=12), mel, cepstra),
+    ):
+        found = frames @ frequency_warp(spec)(tf.constant(factor, tf.float32)).numpy()
+        moved = [np.interp(hertz * factor, hertz, energies) for energies in SPEECH]
+        expected = np.stack(moved)
+        if spec.kind == "mfcc":
+            expected = librosa.feature.mfcc(S=expected.T, n_mfcc=12).T
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_derivatives_are_warped_like_what_they_are_derived_from():
+    settings = AugmentConfig(warp=0.2)
+    seed = tf.constant([1, 2], tf.int64)
+    change = distort(settings, np.ones(24), LogMelSpec(num_mels=12, num_deltas=1))
+    alone = distort(settings, np.ones(12), LogMelSpec(num_mels=12))
+    both = change(tf.concat([SPEECH, 2 * SPEECH], axis=1), seed).numpy()
+    np.testing.assert_allclose(both[:, :12], alone(tf.constant(SPEECH), seed), atol=1e-5)
+    np.testing.assert_allclose(both[:, 12:], 2 * both[:, :12], atol=1e-5)
+    assert np.abs(both[:, :12] - SPEECH).max() > 0.1
+
+
+def test_windows_of_frames_have_no_frequencies_to_warp():
+    with pytest.raises(ConfigError, match=r"warp with features of kind 'mfcc_windows'.*Set"):
+        distort(AugmentConfig(warp=0.1), np.ones(40), SPECS["mfcc40-windows"])
+    distort(AugmentConfig(noise=0.1), np.ones(40), SPECS["mfcc40-windows"])
 
 
 def test_noise_and_gain_follow_the_deviation_of_each_bin():
     deviation = np.linspace(1, 4, 12)
-    change = distort(AugmentConfig(noise=0.5), deviation)
+    change = distort(AugmentConfig(noise=0.5), deviation, SPEC)
     silence = tf.zeros((4000, 12))
     found = change(silence, tf.constant([1, 2], tf.int64)).numpy().std(axis=0)
     np.testing.assert_allclose(found, 0.5 * deviation, rtol=0.1)
-    shift = distort(AugmentConfig(gain=0.5), deviation)(silence, tf.constant([1, 2], tf.int64))
+    shift = distort(AugmentConfig(gain=0.5), deviation, SPEC)(
+        silence, tf.constant([1, 2], tf.int64)
+    )
     level = shift.numpy() / deviation
     np.testing.assert_allclose(level, level[0, 0], rtol=1e-5)
 
 
 def test_nothing_asked_changes_nothing():
-    found = distort(AugmentConfig(), np.ones(12))(
+    found = distort(AugmentConfig(), np.ones(12), SPEC)(
         tf.constant(SPEECH), tf.constant([1, 2], tf.int64)
     )
     np.testing.assert_array_equal(found.numpy(), SPEECH)
