@@ -272,6 +272,25 @@ def evaluate(
     console.print_json(data=summary)
 
 
+def sampled(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of predictive_vrnn.")],
+    features: Features,
+    results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
+) -> None:
+    """Show which share of its input a predictive VRNN sampled, by emotion, on its test parts."""
+    from ser_keras.plots import similarity
+    from ser_keras.report import describe_sampled
+    from ser_keras.training.checkpoint import write_json
+    from ser_keras.training.sampled import sampled_by_emotion
+
+    result = sampled_by_emotion(run, features)
+    if results:
+        path = results / f"sampled-{result['dataset']}-{result['spec']}.json"
+        write_json(path, result)
+        similarity(result, path.with_suffix(".svg"))
+    console.print(describe_sampled(result), markup=False)
+
+
 def baseline(
     features: Features,
     protocol: ProtocolName,

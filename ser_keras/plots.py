@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ser_keras.errors import ConfigError
 
 
@@ -20,15 +22,7 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{path}: pictures need matplotlib. Install it with: pip install 'ser-keras[plot]'"
-        ) from error
-
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    figure = _figure(path, (9, 3.5))
     left, right = figure.subplots(1, 2)
     for fold in result["folds"]:
         epochs = range(1, len(fold["history"]) + 1)
@@ -40,8 +34,49 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     else:
         _test(right, result)
     figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
-    # Neither date nor random ids: one result gives one file, byte for byte.
-    with rc_context({"svg.hashsalt": result["protocol"]["sha256"]}):
+    _save(figure, path)
+
+
+def similarity(result: Mapping[str, Any], path: Path) -> None:
+    """Draws how alike emotions are in what a predictive VRNN sampled of them (its Fig. 2).
+
+    Args:
+        result: see `training.sampled.sampled_by_emotion`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    figure = _figure(path, (10, 4.5))
+    names = result["classes"]
+    tables = {"first window counted": "with_first_window", "not counted": "without_first_window"}
+    for axes, (title, key) in zip(figure.subplots(1, 2), tables.items(), strict=True):
+        values = np.array(result[key]["similarity"], dtype=float)
+        image = axes.imshow(values, cmap="cividis", vmax=1.0)
+        axes.set(title=title, xticks=range(len(names)), yticks=range(len(names)))
+        axes.set_xticklabels(names, rotation=45, ha="right")
+        axes.set_yticklabels(names)
+        figure.colorbar(image, ax=axes, label="cosine of mean W", shrink=0.8)
+    figure.suptitle(f"What {result['model']} sampled of {result['dataset']}, {result['spec']}")
+    _save(figure, path)
+
+
+def _figure(path: Path, size: tuple[float, float]) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{path}: pictures need matplotlib. Install it with: pip install 'ser-keras[plot]'"
+        ) from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Writes the picture without date or random ids: one result gives one file, byte for byte."""
+    from matplotlib import rc_context
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rc_context({"svg.hashsalt": path.stem}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 

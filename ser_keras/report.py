@@ -188,3 +188,15 @@ def describe(result: Mapping[str, Any]) -> str:
         f"{result['weights']['initialisation']} weights; "
         f"epoch chosen by {result['epoch_chosen_by']}."
     )
+
+
+def describe_sampled(result: Mapping[str, Any]) -> str:
+    """Returns the Markdown table of what a predictive VRNN sampled, in percent by emotion."""
+    counted = (result["with_first_window"], result["without_first_window"])
+    rows = {name: [table["share"][name] for table in counted] for name in result["classes"]}
+    rows["mean"] = [table["mean_share"] for table in counted]
+    lines = ["| emotion | first window counted | not counted |", "|---|---|---|"]
+    for name, shares in rows.items():
+        cells = [name, *("" if share is None else _percent(share) for share in shares)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

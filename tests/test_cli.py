@@ -17,6 +17,7 @@ VERBS = {
     "evaluate",
     "features",
     "report",
+    "sampled",
     "train",
 }
 

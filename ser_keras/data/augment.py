@@ -23,6 +23,9 @@ from ser_keras.features.specs import (
     SpectrogramSpec,
 )
 
+# Vocal tracts to choose from: to move the bins of each utterance anew would take 5 ms.
+WARPS = 21
+
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -64,8 +67,8 @@ def stretch_time(features: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     return _interpolate(features, tf.linspace(0.0, frames - 1.0, count))
 
 
-def frequency_warp(spec: FrameSpec) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function from a factor to the (values, values) matrix that warps frequency.
+def warp_matrices(spec: FrameSpec, factors: np.ndarray) -> np.ndarray:
+    """Returns the matrices that warp the frequencies of a frame, float32 (factors, values, values).
 
     A frame times the matrix is the frame of a vocal tract of another length: at each frequency it
     shows what stood at `factor` times that frequency. On cepstra, too, this is linear (Pitz and Ney
@@ -73,18 +76,14 @@ def frequency_warp(spec: FrameSpec) -> Callable[[tf.Tensor], tf.Tensor]:
 
     Args:
         spec: what a frame is. Derivatives are warped like what they are derived from.
+        factors: (factors,).
 
     Raises:
         ConfigError: windows of several frames, which have no frequencies of their own.
     """
     hertz, basis = _spectrum(spec)
-
-    def matrix(factor: tf.Tensor) -> tf.Tensor:
-        bins = tf.constant(basis, tf.float32)
-        rows = _interpolate(bins, _places(tf.constant(hertz, tf.float32), factor))
-        return tf.matmul(rows, bins, transpose_a=True)
-
-    return matrix
+    moved = np.stack([[np.interp(hertz * f, hertz, column) for column in basis.T] for f in factors])
+    return (moved @ basis).astype(np.float32)
 
 
 def _spectrum(spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
@@ -99,14 +98,6 @@ def _spectrum(spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
         f"config: augment.warp with features of kind {spec.kind!r}, expected frames of a spectrum, "
         "log-mel energies or MFCC. Set augment.warp to 0."
     )
-
-
-def _places(hertz: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Returns where among the frequencies `factor` times each of them stands, counted in bins."""
-    moved = hertz * factor
-    above = tf.clip_by_value(tf.searchsorted(hertz, moved), 1, len(hertz) - 1)
-    low, high = tf.gather(hertz, above - 1), tf.gather(hertz, above)
-    return tf.cast(above, tf.float32) - (high - moved) / (high - low)  # clipped by whoever reads
 
 
 def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
@@ -131,16 +122,18 @@ def distort(settings: AugmentSettings, deviation: np.ndarray, spec: FrameSpec) -
         ConfigError: the features have no frequencies to warp.
     """
     scale = tf.constant(deviation, tf.float32)
-    warp = frequency_warp(spec) if settings.warp else None
+    if settings.warp:
+        factors = np.linspace(1 - settings.warp, 1 + settings.warp, WARPS)
+        warps = tf.constant(warp_matrices(spec, factors))
 
     def apply(features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
         if settings.stretch:
             change = tf.random.stateless_uniform((), seeds[0], -settings.stretch, settings.stretch)
             features = stretch_time(features, 1.0 + change)
-        if warp is not None:
-            change = tf.random.stateless_uniform((), seeds[1], -settings.warp, settings.warp)
-            matrix = warp(1.0 + change)
+        if settings.warp:
+            number = tf.random.stateless_uniform((), seeds[1], 0, WARPS, tf.int32)
+            matrix = tf.gather(warps, number)
             derivatives = tf.reshape(features, (-1, matrix.shape[0]))
             features = tf.reshape(derivatives @ matrix, tf.shape(features))
         if settings.gain:

@@ -1,6 +1,7 @@
 """Scores a trained model again: on its own test part, or on other features."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from ser_keras import metrics
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.input import Part
 from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.labels import ClassSet
 from ser_keras.protocols import Protocol
-from ser_keras.training.config import config_from_dict
+from ser_keras.training.config import TrainConfig, config_from_dict
 from ser_keras.training.crossval import check_spec, choose_folds
 from ser_keras.training.predict import predict
 
@@ -29,6 +31,56 @@ def trained_folds(run: Path) -> list[str]:
             "folder of ser train or ser crossval."
         )
     return names
+
+
+@dataclass(frozen=True)
+class TrainedFold:
+    """A trained model and what it is scored on. Made by `open_fold`.
+
+    Args:
+        name: str. Name of the fold.
+        config: what it was trained with.
+        class_set: the classes and their order.
+        feature_set: where the features lie.
+        part: the utterances to score.
+        model: keras.Model.
+    """
+
+    name: str
+    config: TrainConfig
+    class_set: ClassSet
+    feature_set: FeatureSet
+    part: Part
+    model: keras.Model
+
+
+def open_fold(run: Path, features: Path, fold: str, *, whole: bool = False) -> TrainedFold:
+    """Returns a fold's model with its own test part, or with every utterance of the features.
+
+    Args:
+        run: folder of `ser train` or `ser crossval`.
+        features: output folder of `ser features`.
+        fold: name of a trained fold.
+        whole: every utterance of the class set, not the fold's test part.
+
+    Raises:
+        ConfigError: unknown fold.
+        SchemaError: features of another spec.
+    """
+    names = trained_folds(run)
+    if fold not in names:
+        raise ConfigError(unknown_name("trained fold", fold, names))
+    record = json.loads((run / "folds" / fold / "fold.json").read_text(encoding="utf-8"))
+    config = config_from_dict(record["config"], where=f"fold.json of {fold}")
+    protocol = Protocol.load(run / "protocol.json")
+    feature_set = FeatureSet.open(features)
+    check_spec(config, feature_set)
+    rows = {row.key: row for row in feature_set.rows}
+    keys = _usable(feature_set, protocol) if whole else choose_folds(protocol, [fold])[0].test
+    class_of = {key: protocol.class_set.index(rows[key].label) for key in keys if key in rows}
+    part = Part(feature_set, class_of if whole else dict.fromkeys(keys, -1) | class_of)
+    model = keras.models.load_model(run / "folds" / fold / "model.keras")
+    return TrainedFold(fold, config, protocol.class_set, feature_set, part, model)
 
 
 def evaluate_run(
@@ -49,27 +101,18 @@ def evaluate_run(
     names = trained_folds(run)
     if fold is None and len(names) > 1:
         raise ConfigError(f"{run}: has folds {', '.join(names)}; say which with --fold.")
-    fold = fold or names[0]
-    if fold not in names:
-        raise ConfigError(unknown_name("trained fold", fold, names))
-    record = json.loads((run / "folds" / fold / "fold.json").read_text(encoding="utf-8"))
-    config = config_from_dict(record["config"], where=f"fold.json of {fold}")
-    protocol = Protocol.load(run / "protocol.json")
-    feature_set = FeatureSet.open(features)
-    check_spec(config, feature_set)
-    rows = {row.key: row for row in feature_set.rows}
-    keys = _usable(feature_set, protocol) if whole else choose_folds(protocol, [fold])[0].test
-    class_of = {key: protocol.class_set.index(rows[key].label) for key in keys if key in rows}
-    part = Part(feature_set, class_of if whole else dict.fromkeys(keys, -1) | class_of)
-    model = keras.models.load_model(run / "folds" / fold / "model.keras")
-    scores = predict(model, part, config.batch)
-    speakers = [rows[key].speaker for key in scores.keys]
+    trained = open_fold(run, features, fold or names[0], whole=whole)
+    scores = predict(trained.model, trained.part, trained.config.batch)
+    speaker_of = {row.key: row.speaker for row in trained.feature_set.rows}
     return {
-        "fold": fold,
+        "fold": trained.name,
         "scored": "every utterance of the features" if whole else "the fold's test part",
-        "dataset": feature_set.schema.name,
+        "dataset": trained.feature_set.schema.name,
     } | metrics.summarize(
-        scores.classes, scores.probabilities, speakers, protocol.class_set.classes
+        scores.classes,
+        scores.probabilities,
+        [speaker_of[key] for key in scores.keys],
+        trained.class_set.classes,
     )
 
 

@@ -1,0 +1,89 @@
+"""What the predictive VRNNs of a run looked at in their test parts, by emotion."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from ser_keras.data.input import evaluation_batches
+from ser_keras.errors import ConfigError
+from ser_keras.models.emergent_attention import pattern_similarity, sampled_share
+from ser_keras.training.evaluate import TrainedFold, open_fold, trained_folds
+
+SYSTEM = "predictive_vrnn"
+
+
+def sampled_by_emotion(run: Path, features: Path) -> dict[str, Any]:
+    """Returns sampled shares (Table 2) and similarities (Fig. 2), over all trained folds of a run.
+
+    Every utterance is seen by the model that it was no part of the training of.
+
+    Args:
+        run: folder of `ser train` or `ser crossval` with predictive VRNNs.
+        features: output folder of `ser features`.
+
+    Raises:
+        ConfigError: the run is of another system, whose attention does not sample.
+        SchemaError: features of another spec.
+    """
+    folds = [open_fold(run, features, name) for name in trained_folds(run)]
+    for fold in folds:
+        if fold.config.model.name != SYSTEM:
+            raise ConfigError(
+                f"{run}: found a run of {fold.config.model.name}, expected one of {SYSTEM}; no "
+                "other system samples its input."
+            )
+    attention, mask, classes = _together([_attention(fold) for fold in folds])
+    names = folds[0].class_set.classes
+    tables: dict[str, Any] = {}
+    for key, count_first in (("with_first_window", True), ("without_first_window", False)):
+        about = (attention, mask, classes, len(names))
+        shares = sampled_share(*about, count_first=count_first)
+        alike = pattern_similarity(*about, count_first=count_first)
+        tables[key] = {
+            "share": dict(zip(names, map(_number, shares), strict=True)),
+            "mean_share": _number(np.nanmean(shares)),
+            "similarity": [[_number(value) for value in row] for row in alike],
+        }
+    return {
+        "model": SYSTEM,
+        "dataset": folds[0].feature_set.schema.name,
+        "spec": folds[0].config.spec,
+        "folds": [fold.name for fold in folds],
+        "classes": list(names),
+        "utterances": len(classes),
+        "windows": int(mask.sum()),
+        **tables,
+    }
+
+
+def _attention(fold: TrainedFold) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Returns (W, mask, classes) of every batch of the fold's part."""
+    maps = keras.Model(fold.model.input, fold.model.output["attention"])
+    maps.jit_compile = False  # see `predict`
+    batch = fold.config.batch
+    return [
+        (maps.predict_on_batch(inputs), inputs["mask"].numpy(), classes)
+        for _, inputs, classes in evaluation_batches(fold.part, batch.size, batch.bucket_frames)
+    ]
+
+
+def _together(parts: list[list[tuple[np.ndarray, ...]]]) -> tuple[np.ndarray, ...]:
+    """Returns all batches as one, padded to the longest utterance."""
+    batches = [batch for part in parts for batch in part]
+    frames = max(mask.shape[1] for _, mask, _ in batches)
+
+    def padded(array: np.ndarray) -> np.ndarray:
+        return np.pad(array, [(0, 0), (0, frames - array.shape[1])] + [(0, 0)] * (array.ndim - 2))
+
+    return (
+        np.concatenate([padded(attention) for attention, _, _ in batches]),
+        np.concatenate([padded(mask) for _, mask, _ in batches]),
+        np.concatenate([classes for _, _, classes in batches]),
+    )
+
+
+def _number(value: float) -> float | None:
+    """Returns the value, None for what could not be said: JSON has no nan."""
+    return None if np.isnan(value) else round(float(value), 4)
