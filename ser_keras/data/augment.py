@@ -91,8 +91,9 @@ def _spectrum(spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(spec, SpectrogramSpec):
         return np.arange(spec.num_bins, dtype=float), np.eye(spec.num_bins)
     if isinstance(spec, MelSpec) and not isinstance(spec, MfccWindowsSpec):
-        edges = {"fmin": spec.fmin_hz, "fmax": spec.fmax_hz, "htk": spec.mel_scale == "htk"}
-        hertz = librosa.mel_frequencies(spec.num_mels + 2, **edges)[1:-1]
+        hertz = librosa.mel_frequencies(
+            spec.num_mels + 2, fmin=spec.fmin_hz, fmax=spec.fmax_hz, htk=spec.mel_scale == "htk"
+        )[1:-1]
         return hertz, dct_matrix(spec) if isinstance(spec, MfccSpec) else np.eye(spec.num_mels)
     raise ConfigError(
         f"config: augment.warp with features of kind {spec.kind!r}, expected frames of a spectrum, "

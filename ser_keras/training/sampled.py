@@ -58,7 +58,7 @@ def sampled_by_emotion(run: Path, features: Path) -> dict[str, Any]:
     }
 
 
-def _attention(fold: TrainedFold) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _attention(fold: TrainedFold) -> list[tuple[np.ndarray, ...]]:
     """Returns (W, mask, classes) of every batch of the fold's part."""
     maps = keras.Model(fold.model.input, fold.model.output["attention"])
     maps.jit_compile = False  # see `predict`

@@ -1,0 +1,85 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ser_keras.features.extract import extract
+from ser_keras.features.frontend import FrontEnd
+from ser_keras.features.specs import SPECS, get_spec
+
+TOLERANCE = 1e-3
+
+
+def speech(rng, samples):
+    """Returns tones that come and go over noise, with silent ends."""
+    time = np.arange(samples) / 16000
+    tones = sum(np.sin(2 * np.pi * f * time + f) for f in rng.uniform(80, 6000, 5))
+    loudness = np.sin(np.pi * np.linspace(0, 1, samples)) ** 4
+    return (0.1 * tones * loudness + 1e-4 * rng.normal(size=samples)).astype(np.float32)
+
+
+def batch(waveforms, fill=0.0):
+    most = max(map(len, waveforms))
+    rows = [np.pad(w, (0, most - len(w)), constant_values=fill) for w in waveforms]
+    return np.stack(rows), np.array([len(w) for w in waveforms], np.int32)
+
+
+def check(spec, waveforms, fill=0.0):
+    features, mask = map(keras.ops.convert_to_numpy, FrontEnd(spec)(*batch(waveforms, fill)))
+    for waveform, found, real in zip(waveforms, features, mask, strict=True):
+        expected = extract(spec, waveform)
+        assert real.sum() == len(expected)
+        assert real[: len(expected)].all()
+        np.testing.assert_allclose(found[real], expected, atol=TOLERANCE)
+        assert not found[~real].any()
+
+
+@pytest.mark.parametrize("trim_db", [None, 30])
+@pytest.mark.parametrize("name", SPECS)
+def test_every_spec_equals_the_feature_job_in_a_batch(name, trim_db):
+    spec = get_spec(name, trim_db=trim_db)
+    rng = np.random.default_rng(3)
+    check(spec, [speech(rng, samples) for samples in (50000, 21234, 6000, 300, 1)], fill=0.7)
+
+
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_any_lengths_and_trims(data):
+    spec = get_spec("logmel23", trim_db=data.draw(st.sampled_from([None, 10.0, 60.0])))
+    lengths = data.draw(st.lists(st.integers(1, 4000), min_size=1, max_size=4))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    check(spec, [speech(rng, samples) for samples in lengths])
+
+
+def test_silence_and_nothing_give_a_frame_like_the_job():
+    spec = get_spec("logmel40", trim_db=35)
+    check(spec, [np.zeros(16000, np.float32), np.zeros(16000, np.float32)])
+    features, mask = FrontEnd(spec)(np.zeros((1, 0), np.float32), np.array([0]))
+    assert tuple(features.shape) == (1, 1, 40)
+    assert keras.ops.convert_to_numpy(mask).tolist() == [[True]]
+
+
+def test_it_is_saved_with_its_spec_and_runs_in_a_graph(tmp_path):
+    waveform = keras.Input((None,), name="waveform")
+    length = keras.Input((), dtype="int32", name="length")
+    model = keras.Model([waveform, length], FrontEnd(get_spec("mfcc40-delta"))(waveform, length))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.layers[-1].spec == SPECS["mfcc40-delta"]
+    values = batch([speech(np.random.default_rng(0), 8000)])
+    for one, other in zip(
+        model.predict_on_batch(values), again.predict_on_batch(values), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", SPECS)
+def test_every_spec_equals_the_feature_job_on_real_speech(name, real_data):
+    from ser_keras.audio import read_audio
+
+    spec = get_spec(name, trim_db=35)
+    paths = sorted((real_data / "ravdess").rglob("*.flac"))[::180]
+    rate = spec.sample_rate_hz
+    check(spec, [read_audio(path, sample_rate_hz=rate) for path in paths])
