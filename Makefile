@@ -85,7 +85,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	fi; \
 	rm -f $(INSTALLED); \
 	echo "Installing the packages of constraints.txt into $(VENV): 3 GB, a few minutes"; \
-	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint]'; \
+	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint,serve]'; \
 	touch $(INSTALLED)
 
 # The project's own requirements name TensorFlow 2.16, hence --no-deps.

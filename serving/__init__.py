@@ -1,0 +1,1 @@
+"""One SavedModel that takes raw speech: export, a development server, a client."""

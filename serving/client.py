@@ -1,0 +1,316 @@
+"""A client of TensorFlow Serving for speech: predict a file, an array, or hours of audio.
+
+Needs grpcio, protobuf, numpy, soundfile and soxr; neither TensorFlow nor Keras nor the rest of this
+project, so that it starts in a moment and can be copied into a service.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import soundfile
+import soxr
+
+from serving import messages
+
+SAMPLE_RATE_HZ = 16000
+MAX_MESSAGE_BYTES = 64 * 2**20
+BLOCK_S = 10.0
+# Asking twice changes nothing on the server, so what was not answered may be asked again.
+_RETRY = {
+    "methodConfig": [
+        {
+            "name": [
+                {"service": "tensorflow.serving.PredictionService"},
+                {"service": "tensorflow.serving.ModelService"},
+            ],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+
+class ServerError(Exception):
+    """The server refused or could not be asked. `code` is gRPC's, such as `"NOT_FOUND"`."""
+
+    def __init__(self, message: str, code: str):
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one stretch of speech.
+
+    Args:
+        label: str. The likeliest class.
+        probabilities: mapping of class to probability, in the model's order.
+        maps: mapping of name to array: attention, without the batch axis.
+        version: int. The version that answered.
+        start_s, end_s: float. Which part of the audio, in seconds.
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+    maps: Mapping[str, np.ndarray] = field(repr=False)
+    version: int
+    start_s: float
+    end_s: float
+
+
+class SerClient:
+    """Asks one model of a server.
+
+    Args:
+        endpoint: str. `host:port` of the server's gRPC.
+        model: str. Name of the model on the server.
+        version: int or None. None asks the newest.
+        timeout_s: float. Deadline of each call, retries included.
+        sample_rate_hz: int. Rate of the model's waveforms; audio is resampled to it.
+        root_certificate: path of a PEM file, for TLS; None speaks in the clear.
+        certificate, key: paths of PEM files that show who the client is, for mutual TLS.
+
+    Example:
+        >>> SerClient("localhost:8500", "moma").model
+        'moma'
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        model: str,
+        *,
+        version: int | None = None,
+        timeout_s: float = 30.0,
+        sample_rate_hz: int = SAMPLE_RATE_HZ,
+        root_certificate: str | Path | None = None,
+        certificate: str | Path | None = None,
+        key: str | Path | None = None,
+    ):
+        self.endpoint, self.model, self.version = endpoint, model, version
+        self.timeout_s, self.sample_rate_hz = timeout_s, sample_rate_hz
+        options = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.service_config", json.dumps(_RETRY)),
+        ]
+        if root_certificate is None:
+            self.channel = grpc.insecure_channel(endpoint, options)
+        else:
+            parts = [Path(p).read_bytes() if p else None for p in (key, certificate)]
+            trust = grpc.ssl_channel_credentials(Path(root_certificate).read_bytes(), *parts)
+            self.channel = grpc.secure_channel(endpoint, trust, options)
+        self._predict = self._method(messages.PREDICT, messages.PredictResponse)
+        self._status = self._method(messages.GET_MODEL_STATUS, messages.GetModelStatusResponse)
+
+    def __enter__(self) -> "SerClient":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.channel.close()
+
+    def predict(
+        self, source: str | Path | np.ndarray, sample_rate_hz: int | None = None
+    ) -> Prediction:
+        """Returns what the model says of a whole recording.
+
+        Args:
+            source: path of an audio file, or samples (n,) or (n, channels), -1 to 1.
+            sample_rate_hz: int. Rate of the samples; the model's when left out.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        waveform = np.concatenate([*self._blocks(source, sample_rate_hz)])
+        (prediction,) = self.predict_batch([waveform])
+        return prediction
+
+    def predict_batch(self, waveforms: Iterable[np.ndarray]) -> list[Prediction]:
+        """Returns the predictions of waveforms (n,) at the model's rate, asked in one call."""
+        waveforms = list(waveforms)
+        most = max(map(len, waveforms))
+        batch = np.zeros((len(waveforms), most), np.float32)
+        for row, waveform in zip(batch, waveforms, strict=True):
+            row[: len(waveform)] = waveform
+        length = np.array([len(waveform) for waveform in waveforms], np.int32)
+        outputs, version = self.ask({"waveform": batch, "length": length})
+        ends = length / self.sample_rate_hz
+        return [_prediction(outputs, row, version, 0.0, float(end)) for row, end in enumerate(ends)]
+
+    def timeline(
+        self,
+        source: str | Path | np.ndarray,
+        sample_rate_hz: int | None = None,
+        *,
+        window_s: float = 4.0,
+        hop_s: float = 2.0,
+        batch_size: int = 8,
+    ) -> Iterator[Prediction]:
+        """Yields a prediction of every window of a recording of any length.
+
+        A window starts every `hop_s`; the last one ends with the recording. Files are read block by
+        block, so that hours need no more memory than minutes.
+
+        Args:
+            source: as in `predict`.
+            sample_rate_hz: as in `predict`.
+            window_s: float. Length of a window.
+            hop_s: float. Distance between the starts of two windows.
+            batch_size: int. Windows per call.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        waiting: list[tuple[int, np.ndarray]] = []
+        rate = self.sample_rate_hz
+        windows = _windows(
+            self._blocks(source, sample_rate_hz), round(window_s * rate), round(hop_s * rate)
+        )
+        for window in windows:
+            waiting.append(window)
+            if len(waiting) == batch_size:
+                yield from self._placed(waiting)
+                waiting = []
+        if waiting:
+            yield from self._placed(waiting)
+
+    def ask(
+        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+    ) -> tuple[dict[str, np.ndarray], int]:
+        """Returns (outputs of a signature by name, the version that answered).
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        request = messages.PredictRequest()
+        self._name(request.model_spec)
+        request.model_spec.signature_name = signature
+        for name, values in inputs.items():
+            request.inputs[name].CopyFrom(messages.tensor_of(values))
+        response = self._call(self._predict, request)
+        outputs = {name: messages.array_of(value) for name, value in response.outputs.items()}
+        return outputs, response.model_spec.version.value
+
+    def wait_until_available(self, timeout_s: float = 60.0) -> int:
+        """Waits for the model to be served; returns its newest available version.
+
+        Raises:
+            ServerError: it is not served in time.
+        """
+        ends = time.monotonic() + timeout_s
+        while True:
+            try:
+                request = messages.GetModelStatusRequest()
+                self._name(request.model_spec)
+                found = self._call(self._status, request).model_version_status
+                if ready := [v.version for v in found if v.state == messages.AVAILABLE]:
+                    return max(ready)
+                error = ServerError(f"{self.endpoint}: {self.model} has no version ready.", "NONE")
+            except ServerError as refused:
+                error = refused
+            if time.monotonic() > ends:
+                raise error
+            time.sleep(0.2)
+
+    def _placed(self, windows: list[tuple[int, np.ndarray]]) -> Iterator[Prediction]:
+        rate = self.sample_rate_hz
+        predictions = self.predict_batch(waveform for _, waveform in windows)
+        for (start, waveform), said in zip(windows, predictions, strict=True):
+            ends = (start + len(waveform)) / rate
+            yield Prediction(
+                said.label, said.probabilities, said.maps, said.version, start / rate, ends
+            )
+
+    def _blocks(
+        self, source: str | Path | np.ndarray, sample_rate_hz: int | None
+    ) -> Iterator[np.ndarray]:
+        """Yields the source as mono blocks at the model's rate."""
+        if isinstance(source, np.ndarray):
+            yield _resampled(source, sample_rate_hz or self.sample_rate_hz, self.sample_rate_hz)
+            return
+        with soundfile.SoundFile(source) as file:
+            resampler = soxr.ResampleStream(file.samplerate, self.sample_rate_hz, 1, np.float32)
+            for block in file.blocks(round(BLOCK_S * file.samplerate), dtype=np.float32):
+                last = file.tell() >= file.frames
+                yield resampler.resample_chunk(_mono(block), last=last)
+
+    def _name(self, spec: Any) -> None:
+        spec.name = self.model
+        if self.version is not None:
+            spec.version.value = self.version
+
+    def _method(self, path: str, response: Any) -> Any:
+        return self.channel.unary_unary(
+            path,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=response.FromString,
+        )
+
+    def _call(self, method: Any, request: Any) -> Any:
+        try:
+            return method(request, timeout=self.timeout_s)
+        except grpc.RpcError as error:
+            raise ServerError(
+                f"{self.endpoint}, model {self.model}: {error.code().name}: {error.details()}",
+                error.code().name,
+            ) from None
+
+
+def _prediction(
+    outputs: Mapping[str, np.ndarray], row: int, version: int, start_s: float, end_s: float
+) -> Prediction:
+    names = [name.decode() for name in outputs["classes"][row]]
+    values = map(float, outputs["probabilities"][row])
+    known = ("classes", "probabilities", "label")
+    maps = {name: value[row] for name, value in outputs.items() if name not in known}
+    label = outputs["label"][row].decode()
+    return Prediction(label, dict(zip(names, values, strict=True)), maps, version, start_s, end_s)
+
+
+def _windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields (first sample, window); the last window ends where the audio does."""
+    kept, start = np.zeros(0, np.float32), 0
+    said_to = -1
+    for block in blocks:
+        kept = np.concatenate([kept, block])
+        while len(kept) >= size + hop:
+            yield start, kept[:size]
+            said_to = start + size
+            kept, start = kept[hop:], start + hop
+    total = start + len(kept)
+    if len(kept) >= size:
+        yield start, kept[:size]
+        said_to = start + size
+    if said_to < total:
+        tail = max(0, len(kept) - size)
+        yield start + tail, kept[tail:]
+
+
+def _mono(samples: np.ndarray) -> np.ndarray:
+    return samples if samples.ndim == 1 else samples.mean(axis=1)
+
+
+def _resampled(samples: np.ndarray, found_hz: int, wanted_hz: int) -> np.ndarray:
+    mono = _mono(np.asarray(samples, np.float32))
+    if found_hz == wanted_hz:
+        return mono
+    return soxr.resample(mono, found_hz, wanted_hz)
+
+
+def windows_of(samples: int, size: int, hop: int) -> int:
+    """Returns how many windows `SerClient.timeline` cuts so many samples into."""
+    if samples <= size:
+        return 1 if samples else 0
+    return 1 + math.ceil((samples - size) / hop)

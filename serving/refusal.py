@@ -1,0 +1,55 @@
+"""A request that is refused: gRPC's code and the sentence, the same for gRPC and REST."""
+
+import grpc
+
+_HTTP = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class Refusal(Exception):
+    """Why a request gets no answer.
+
+    Args:
+        code: grpc.StatusCode, or its number.
+        message: str. For the client.
+    """
+
+    def __init__(self, code: grpc.StatusCode | int, message: str):
+        super().__init__(message)
+        self.code = _CODES[code] if isinstance(code, int) else code
+        self.message = message
+
+    @property
+    def http_status(self) -> int:
+        """The status of REST for it."""
+        return _HTTP.get(self.code, 500)
+
+    @classmethod
+    def invalid(cls, message: str) -> "Refusal":
+        """The request can never be answered."""
+        return cls(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+    @classmethod
+    def failed_precondition(cls, message: str) -> "Refusal":
+        """The request does not fit the model that is served."""
+        return cls(grpc.StatusCode.FAILED_PRECONDITION, message)
+
+    @classmethod
+    def not_found(cls, message: str) -> "Refusal":
+        """There is no such model or version."""
+        return cls(grpc.StatusCode.NOT_FOUND, message)
+
+    @classmethod
+    def unavailable(cls, message: str) -> "Refusal":
+        """Not now; the same request may be answered later."""
+        return cls(grpc.StatusCode.UNAVAILABLE, message)

@@ -1,0 +1,166 @@
+"""A SavedModel as TensorFlow Serving runs it: its session, its signatures, its refusals.
+
+The graph runs in TensorFlow's own session, fed and fetched by the names of the SignatureDef, so
+that wrong types and shapes are refused by the same code, with the same words, as by a server.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
+
+from serving.refusal import Refusal
+from serving.warmup import FILE
+
+SERVE = "serve"
+# Sessions take their time limit when a callable is made; limits are rounded up to a power of two.
+_LIMITS_MS = tuple(2**n for n in range(5, 18))
+
+
+class LoadedModel:
+    """One version in memory.
+
+    Args:
+        folder: Path of the version.
+
+    Raises:
+        tensorflow.errors.OpError, OSError: the folder holds no SavedModel that can be served.
+        Refusal: a warm-up request fails, or its answer is not finite.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.session = tf.compat.v1.Session(graph=tf.Graph())
+        try:
+            with self.session.graph.as_default():
+                meta = tf.compat.v1.saved_model.load(self.session, [SERVE], str(folder))
+            self.signatures = {
+                name: signature
+                for name, signature in meta.signature_def.items()
+                if not name.startswith("__")
+            }
+            self._callables: dict[tuple[Any, ...], Any] = {}
+            self._lock = threading.Lock()
+            self._warm_up()
+        except BaseException:
+            self.session.close()
+            raise
+
+    def close(self) -> None:
+        """Frees the memory. Nothing may be running."""
+        self.session.close()
+
+    def run(
+        self,
+        signature_name: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str] = (),
+        timeout_s: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature.
+
+        Args:
+            signature_name: str.
+            inputs: mapping of the signature's input names to arrays.
+            outputs: which outputs; all when empty.
+            timeout_s: float. After it the graph is told to stop.
+
+        Raises:
+            Refusal: the request does not fit the signature, or the graph refuses it.
+        """
+        signature = self.signature(signature_name)
+        _check_inputs(signature, inputs)
+        names = _checked_outputs(signature, outputs)
+        feeds = sorted(signature.inputs)
+        call = self._callable(signature_name, tuple(names), timeout_s)
+        try:
+            values = call(*(inputs[name] for name in feeds))
+        except tf.errors.OpError as error:
+            raise Refusal(error.error_code, error.message.split("\n")[0]) from None
+        except (TypeError, ValueError) as error:
+            raise Refusal.invalid(str(error)) from None
+        return dict(zip(names, values, strict=True))
+
+    def signature(self, name: str) -> Any:
+        """Returns the SignatureDef called `name`, `serving_default` for an empty name."""
+        name = name or tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+        if name not in self.signatures:
+            raise Refusal.failed_precondition(f'Serving signature key "{name}" not found.')
+        return self.signatures[name]
+
+    def _callable(self, signature: str, outputs: tuple[str, ...], timeout_s: float | None) -> Any:
+        limit = 0
+        if timeout_s is not None:
+            limit = next((ms for ms in _LIMITS_MS if ms >= 1000 * timeout_s), 0)
+        key = (signature, outputs, limit)
+        with self._lock:
+            if key not in self._callables:
+                definition = self.signature(signature)
+                options = config_pb2.CallableOptions(
+                    feed=[definition.inputs[name].name for name in sorted(definition.inputs)],
+                    fetch=[definition.outputs[name].name for name in outputs],
+                )
+                options.run_options.timeout_in_ms = limit
+                # Private, but Session.run refuses shapes that a server takes.
+                self._callables[key] = self.session._make_callable_from_options(options)
+            return self._callables[key]
+
+    def _warm_up(self) -> None:
+        for request in _warmup_requests(self.folder / "assets.extra" / FILE):
+            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+            outputs = self.run(request.model_spec.signature_name, inputs)
+            for name, values in outputs.items():
+                if values.dtype.kind == "f" and not np.isfinite(values).all():
+                    raise Refusal.invalid(
+                        f"warm-up of {request.model_spec.signature_name}: output {name} is not "
+                        "finite."
+                    )
+
+
+def _warmup_requests(path: Path) -> list[Any]:
+    if not path.exists():
+        return []
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    records = tf.compat.v1.io.tf_record_iterator(str(path))
+    logs = map(prediction_log_pb2.PredictionLog.FromString, records)
+    return [log.predict_log.request for log in logs]
+
+
+def _check_inputs(signature: Any, inputs: Mapping[str, np.ndarray]) -> None:
+    """Refuses another number of inputs, or other names, in TensorFlow Serving's words."""
+    expected, found = set(signature.inputs), set(inputs)
+    if len(found) != len(expected):
+        raise Refusal.invalid(
+            f"input size does not match signature: {len(found)}!={len(expected)} "
+            f"len({_listed(found)}) != len({_listed(expected)}). "
+            f"Sent extra: {_listed(found - expected)}. "
+            f"Missing but required: {_listed(expected - found)}."
+        )
+    if found != expected:
+        name = min(found - expected)
+        raise Refusal.invalid(
+            f"input tensor alias not found in signature: {name}. Inputs expected to be in the set "
+            f"{_listed(expected)}."
+        )
+
+
+def _checked_outputs(signature: Any, wanted: Sequence[str]) -> list[str]:
+    known = sorted(signature.outputs)
+    for number, name in enumerate(wanted):
+        if name not in signature.outputs:
+            raise Refusal.invalid(
+                f"output tensor alias not found in signature: {name} Outputs expected to be in "
+                f"the set {_listed(known)}."
+            )
+        if name in wanted[:number]:
+            raise Refusal.invalid(f"duplicate output tensor alias: {name}")
+    return list(wanted) or known
+
+
+def _listed(names: Any) -> str:
+    return "{" + ",".join(sorted(names)) + "}"

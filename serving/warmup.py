@@ -1,0 +1,73 @@
+"""Requests that a server answers before it takes others, so that none of those is the first.
+
+TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests` when it loads a version. Graphs
+are optimised and buffers allocated at their first run with each signature and batch size; without
+this, the first users after every swap would wait for it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+FILE = "tf_serving_warmup_requests"
+BATCH_SIZES = (1, 2, 8)
+
+
+def warmup_inputs(
+    sample_rate_hz: int, dim: int, states: Mapping[str, int], seconds: float = 2.0
+) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Returns the inputs to replay, by signature: every batch size once.
+
+    Args:
+        sample_rate_hz: int. Of the waveforms.
+        dim: int. Values per frame of the features.
+        states: mapping of state name to its size; empty where the model takes no stream.
+        seconds: float. Length of the noise.
+    """
+    rng = np.random.default_rng(0)
+    samples = round(seconds * sample_rate_hz)
+    inputs: dict[str, list[dict[str, np.ndarray]]] = {}
+    for size in BATCH_SIZES:
+        waveform = rng.uniform(-0.1, 0.1, (size, samples)).astype(np.float32)
+        length = np.full(size, samples, np.int32)
+        wav = [tf.audio.encode_wav(row[:, None], sample_rate_hz).numpy() for row in waveform]
+        features = rng.normal(size=(size, 100, dim)).astype(np.float32)
+        frames = np.full(size, 100, np.int32)
+        batches = {
+            "serving_default": {"waveform": waveform, "length": length},
+            "front_end": {"waveform": waveform, "length": length},
+            "wav_bytes": {"wav": np.array(wav, object)},
+            "features": {"features": features, "frames": frames},
+        }
+        if states:
+            zeros = {name: np.zeros((size, width), np.float32) for name, width in states.items()}
+            batches["stream"] = zeros | {"features": features[:, 0]}
+        for signature, batch in batches.items():
+            inputs.setdefault(signature, []).append(batch)
+    return inputs
+
+
+def write_warmup(
+    version: Path, model_name: str, inputs: Mapping[str, list[dict[str, np.ndarray]]]
+) -> None:
+    """Writes the warm-up file of a version that is being made.
+
+    Raises:
+        ModuleNotFoundError: the extra `serve` is not installed.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    path = version / "assets.extra" / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, batches in inputs.items():
+            for batch in batches:
+                log = prediction_log_pb2.PredictionLog()
+                request = log.predict_log.request
+                request.model_spec.name = model_name
+                request.model_spec.signature_name = signature
+                for name, values in batch.items():
+                    request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+                writer.write(log.SerializeToString())
