@@ -68,6 +68,12 @@ class ExportError(SerError):
     exit_code = 8
 
 
+class ServingError(SerError):
+    """A server refused or was not there. The operator starts it; the caller mends the request."""
+
+    exit_code = 9
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Returns the sentence for an unknown `name`, with the nearest valid names first.
 

@@ -1,10 +1,15 @@
 """The verbs of serving: parse options, call one function."""
 
+import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+
+from ser_keras.errors import ConfigError, ServingError
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -27,8 +32,114 @@ def export(
     """Write a trained model as a SavedModel that takes raw speech; check it and publish it."""
     from serving.export import export_model, open_run
 
+    # Saved graphs are for answers; that they have no gradients is no news.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     with console.status("reading the run ...") as status:
         trained = open_run(run, features, fold)
         status.update("writing and checking the SavedModel ...")
         folder = export_model(trained, data_dir, base, name=name, version=version)
     console.print(f"published {folder}; its model card: {folder / 'assets.extra/model_card.md'}")
+
+
+def serve(
+    model_name: Annotated[str, typer.Option("--model_name", help="Name of the model.")] = "",
+    model_base_path: Annotated[
+        Path | None, typer.Option("--model_base_path", help="Folder of its versions.")
+    ] = None,
+    model_config_file: Annotated[
+        Path | None, typer.Option("--model_config_file", help="A models.config, for several.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", help="Port of gRPC.")] = 8500,
+    rest_api_port: Annotated[int, typer.Option("--rest_api_port", help="Port of REST.")] = 8501,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    poll_s: Annotated[
+        float,
+        typer.Option("--file_system_poll_wait_seconds", help="How often versions are looked for."),
+    ] = 1.0,
+    ssl_config_file: Annotated[
+        Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--grpc_max_threads", help="Calls that run at once.")] = 8,
+) -> None:
+    """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
+    from serving.config_files import one_model, read_models, read_ssl
+    from serving.server import Server, ServerOptions
+
+    # The session is deprecated for training; a server runs nothing else.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+    if model_config_file is None and not (model_name and model_base_path):
+        raise ConfigError("serve: give --model_name and --model_base_path, or --model_config_file.")
+    if model_config_file is not None:
+        configs = read_models(model_config_file)
+    else:
+        configs = one_model(model_name, Path(model_base_path or ".").resolve())
+    for config in configs:
+        if not config.base_path.is_dir():
+            raise ConfigError(
+                f"model {config.name}: found no folder {config.base_path}, expected its versions "
+                "there. Publish one with ser export."
+            )
+    options = ServerOptions(
+        host=host,
+        port=port,
+        rest_port=rest_api_port,
+        threads=threads,
+        poll_s=poll_s,
+        ssl=read_ssl(ssl_config_file) if ssl_config_file else None,
+    )
+    console.print(
+        "[yellow]development server, not TensorFlow Serving[/]; for production run the container "
+        "of serving/deploy with the same files"
+    )
+    with console.status("loading ..."):
+        server = Server(configs, options, lambda text: console.print(text, markup=False))
+        server.start()
+    console.print(f"gRPC {host}:{server.port}, REST http://{host}:{server.rest_port}/v1/models")
+    server.wait()
+
+
+def predict(
+    sources: Annotated[list[Path], typer.Argument(help="Audio files.")],
+    server: Annotated[str, typer.Option(help="host:port of the server's gRPC.")] = "localhost:8500",
+    model: Annotated[str, typer.Option(help="Name of the model on the server.")] = "moma",
+    timeline: Annotated[bool, typer.Option(help="A prediction for every window.")] = False,
+    window_s: Annotated[float, typer.Option(help="Length of a window, with --timeline.")] = 4.0,
+    hop_s: Annotated[float, typer.Option(help="Distance of windows, with --timeline.")] = 2.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    root_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of the server's authority, for TLS.")
+    ] = None,
+) -> None:
+    """Ask a server what emotion speech has; a file that fails costs that file alone."""
+    import soundfile
+
+    from serving.client import SerClient, ServerError
+
+    failed = 0
+    with SerClient(server, model, root_certificate=root_certificate) as client:
+        for source in sources:
+            try:
+                said: Iterator[Any] = (
+                    client.timeline(source, window_s=window_s, hop_s=hop_s)
+                    if timeline
+                    else iter([client.predict(source)])
+                )
+                for prediction in said:
+                    console.print(_told(source, prediction, as_json), markup=False)
+            except (ServerError, soundfile.LibsndfileError) as error:
+                failed += 1
+                Console(stderr=True, soft_wrap=True).print(f"{source}: {error}", markup=False)
+    if failed:
+        raise ServingError(f"{failed} of {len(sources)} files have no prediction, see above.")
+
+
+def _told(source: Path, prediction: Any, as_json: bool) -> str:
+    where = {"start_s": round(prediction.start_s, 3), "end_s": round(prediction.end_s, 3)}
+    if as_json:
+        about = {"file": str(source), **where, "label": prediction.label}
+        about |= {"probabilities": prediction.probabilities, "version": prediction.version}
+        return json.dumps(about)
+    likeliest = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:3]
+    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in likeliest)
+    return f"{source} {where['start_s']:.1f}-{where['end_s']:.1f} s: {shares}"

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
-from serving.refusal import Refusal
+from serving.request_error import RequestError
 from serving.warmup import FILE
 
 SERVE = "serve"
@@ -29,7 +29,7 @@ class LoadedModel:
 
     Raises:
         tensorflow.errors.OpError, OSError: the folder holds no SavedModel that can be served.
-        Refusal: a warm-up request fails, or its answer is not finite.
+        RequestError: a warm-up request fails, or its answer is not finite.
     """
 
     def __init__(self, folder: Path):
@@ -70,7 +70,7 @@ class LoadedModel:
             timeout_s: float. After it the graph is told to stop.
 
         Raises:
-            Refusal: the request does not fit the signature, or the graph refuses it.
+            RequestError: the request does not fit the signature, or the graph refuses it.
         """
         signature = self.signature(signature_name)
         _check_inputs(signature, inputs)
@@ -80,16 +80,16 @@ class LoadedModel:
         try:
             values = call(*(inputs[name] for name in feeds))
         except tf.errors.OpError as error:
-            raise Refusal(error.error_code, error.message.split("\n")[0]) from None
+            raise RequestError(error.error_code, error.message.split("\n")[0]) from None
         except (TypeError, ValueError) as error:
-            raise Refusal.invalid(str(error)) from None
+            raise RequestError.invalid(str(error)) from None
         return dict(zip(names, values, strict=True))
 
     def signature(self, name: str) -> Any:
         """Returns the SignatureDef called `name`, `serving_default` for an empty name."""
         name = name or tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
         if name not in self.signatures:
-            raise Refusal.failed_precondition(f'Serving signature key "{name}" not found.')
+            raise RequestError.failed_precondition(f'Serving signature key "{name}" not found.')
         return self.signatures[name]
 
     def _callable(self, signature: str, outputs: tuple[str, ...], timeout_s: float | None) -> Any:
@@ -115,7 +115,7 @@ class LoadedModel:
             outputs = self.run(request.model_spec.signature_name, inputs)
             for name, values in outputs.items():
                 if values.dtype.kind == "f" and not np.isfinite(values).all():
-                    raise Refusal.invalid(
+                    raise RequestError.invalid(
                         f"warm-up of {request.model_spec.signature_name}: output {name} is not "
                         "finite."
                     )
@@ -135,7 +135,7 @@ def _check_inputs(signature: Any, inputs: Mapping[str, np.ndarray]) -> None:
     """Refuses another number of inputs, or other names, in TensorFlow Serving's words."""
     expected, found = set(signature.inputs), set(inputs)
     if len(found) != len(expected):
-        raise Refusal.invalid(
+        raise RequestError.invalid(
             f"input size does not match signature: {len(found)}!={len(expected)} "
             f"len({_listed(found)}) != len({_listed(expected)}). "
             f"Sent extra: {_listed(found - expected)}. "
@@ -143,7 +143,7 @@ def _check_inputs(signature: Any, inputs: Mapping[str, np.ndarray]) -> None:
         )
     if found != expected:
         name = min(found - expected)
-        raise Refusal.invalid(
+        raise RequestError.invalid(
             f"input tensor alias not found in signature: {name}. Inputs expected to be in the set "
             f"{_listed(expected)}."
         )
@@ -153,12 +153,12 @@ def _checked_outputs(signature: Any, wanted: Sequence[str]) -> list[str]:
     known = sorted(signature.outputs)
     for number, name in enumerate(wanted):
         if name not in signature.outputs:
-            raise Refusal.invalid(
+            raise RequestError.invalid(
                 f"output tensor alias not found in signature: {name} Outputs expected to be in "
                 f"the set {_listed(known)}."
             )
         if name in wanted[:number]:
-            raise Refusal.invalid(f"duplicate output tensor alias: {name}")
+            raise RequestError.invalid(f"duplicate output tensor alias: {name}")
     return list(wanted) or known
 
 

@@ -16,7 +16,7 @@ _HTTP = {
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """Why a request gets no answer.
 
     Args:
@@ -35,21 +35,21 @@ class Refusal(Exception):
         return _HTTP.get(self.code, 500)
 
     @classmethod
-    def invalid(cls, message: str) -> "Refusal":
+    def invalid(cls, message: str) -> "RequestError":
         """The request can never be answered."""
         return cls(grpc.StatusCode.INVALID_ARGUMENT, message)
 
     @classmethod
-    def failed_precondition(cls, message: str) -> "Refusal":
+    def failed_precondition(cls, message: str) -> "RequestError":
         """The request does not fit the model that is served."""
         return cls(grpc.StatusCode.FAILED_PRECONDITION, message)
 
     @classmethod
-    def not_found(cls, message: str) -> "Refusal":
+    def not_found(cls, message: str) -> "RequestError":
         """There is no such model or version."""
         return cls(grpc.StatusCode.NOT_FOUND, message)
 
     @classmethod
-    def unavailable(cls, message: str) -> "Refusal":
+    def unavailable(cls, message: str) -> "RequestError":
         """Not now; the same request may be answered later."""
         return cls(grpc.StatusCode.UNAVAILABLE, message)

@@ -1,0 +1,191 @@
+"""TensorFlow Serving's gRPC services over a `ModelManager`."""
+
+# The names of methods are the protocol's.
+# ruff: noqa: N802
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from google.protobuf import any_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from ser_keras.errors import ConfigError
+from serving.config_files import models_of
+from serving.manager import DEFAULT, ModelManager
+from serving.metrics import Metrics
+from serving.request_error import RequestError
+
+HEADER = ("x-ser-server", "development server, not TensorFlow Serving")
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict and GetModelMetadata. Classify, Regress and MultiInference stay unimplemented.
+
+    Args:
+        manager: the models.
+        metrics: counts what is asked.
+    """
+
+    def __init__(self, manager: ModelManager, metrics: Metrics):
+        self.manager, self.metrics = manager, metrics
+
+    def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Runs one signature of one version."""
+        return _answer(self._predict, request, context, self.metrics)
+
+    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Returns the signatures of a version."""
+        return _answer(self._metadata, request, context, self.metrics)
+
+    def _predict(self, request: Any, timeout_s: float | None) -> Any:
+        spec = request.model_spec
+        name = spec.signature_name or DEFAULT
+        with self.manager.lend(spec.name, *choice_of(spec)) as (model, version):
+            inputs = {key: _array(key, value) for key, value in request.inputs.items()}
+            outputs = model.run(name, inputs, request.output_filter, timeout_s)
+        response = predict_pb2.PredictResponse()
+        _fill_spec(response.model_spec, spec.name, version, name)
+        for key, values in outputs.items():
+            _fill_tensor(response.outputs[key], values)
+        return response
+
+    def _metadata(self, request: Any, timeout_s: float | None) -> Any:
+        if list(request.metadata_field) != ["signature_def"]:
+            asked = list(request.metadata_field)
+            raise RequestError.invalid(
+                f"Metadata field {asked[0]} is not supported"
+                if asked
+                else "GetModelMetadataRequest must specify at least one metadata_field"
+            )
+        spec = request.model_spec
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        with self.manager.lend(spec.name, *choice_of(spec)) as (model, version):
+            _fill_spec(response.model_spec, spec.name, version, "")
+            signatures = get_model_metadata_pb2.SignatureDefMap()
+            for name, signature in model.signatures.items():
+                signatures.signature_def[name].CopyFrom(signature)
+        packed = any_pb2.Any()
+        packed.Pack(signatures)
+        response.metadata["signature_def"].CopyFrom(packed)
+        return response
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus and HandleReloadConfigRequest.
+
+    Args:
+        manager: the models.
+        metrics: counts what is asked.
+    """
+
+    def __init__(self, manager: ModelManager, metrics: Metrics):
+        self.manager, self.metrics = manager, metrics
+
+    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Returns the states of a model's versions."""
+        return _answer(self._status, request, context, self.metrics)
+
+    def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Serves other models from now on."""
+        return _answer(self._reload, request, context, self.metrics)
+
+    def _status(self, request: Any, timeout_s: float | None) -> Any:
+        spec = request.model_spec
+        if not spec.name:
+            raise RequestError.invalid("Missing ModelSpec")
+        version, label = choice_of(spec)
+        if label is not None:
+            with self.manager.lend(spec.name, None, label) as (_, version):
+                pass
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for number, found in self.manager.states(spec.name, version).items():
+            status = response.model_version_status.add(version=number, state=found.state)
+            if found.error is not None:
+                status.status.error_code = found.error.code.value[0]
+                status.status.error_message = found.error.message
+        return response
+
+    def _reload(self, request: Any, timeout_s: float | None) -> Any:
+        try:
+            self.manager.reload(models_of(request.config))
+        except ConfigError as error:
+            raise RequestError.invalid(str(error)) from None
+        return model_management_pb2.ReloadConfigResponse()
+
+
+def choice_of(spec: Any) -> tuple[int | None, str | None]:
+    """Returns (version, label) that a ModelSpec asks for, None where it does not."""
+    kind = spec.WhichOneof("version_choice")
+    return (
+        spec.version.value if kind == "version" else None,
+        spec.version_label if kind == "version_label" else None,
+    )
+
+
+def _answer(
+    work: Callable[[Any, float | None], Any],
+    request: Any,
+    context: grpc.ServicerContext,
+    metrics: Metrics,
+) -> Any:
+    """Returns what `work` says; a RequestError becomes a gRPC status."""
+    context.send_initial_metadata([HEADER])
+    name = request.model_spec.name if hasattr(request, "model_spec") else ""
+    began = time.perf_counter()
+    code, refused = "OK", None
+    try:
+        return work(request, context.time_remaining())
+    except RequestError as error:
+        code, refused = error.code.name, error
+    finally:
+        metrics.count(name, work.__name__, code, time.perf_counter() - began)
+    context.abort(refused.code, refused.message)
+
+
+def _fill_spec(spec: Any, name: str, version: int, signature: str) -> None:
+    spec.name = name
+    spec.version.value = version
+    spec.signature_name = signature
+
+
+def _array(name: str, tensor: Any) -> np.ndarray:
+    try:
+        return tf.make_ndarray(tensor)
+    except (TypeError, ValueError, KeyError) as error:
+        raise RequestError.invalid(f"input {name}: not a valid tensor: {error}") from None
+
+
+def _fill_tensor(tensor: Any, values: np.ndarray) -> None:
+    """Writes an array the way TensorFlow Serving does: into the typed field."""
+    kind = tf.dtypes.as_dtype(values.dtype)
+    tensor.dtype = kind.as_datatype_enum
+    for size in values.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    field = {
+        tf.float32: tensor.float_val,
+        tf.float64: tensor.double_val,
+        tf.int32: tensor.int_val,
+        tf.int64: tensor.int64_val,
+        tf.bool: tensor.bool_val,
+        tf.string: tensor.string_val,
+    }[kind]
+    field.extend(values.ravel().tolist())
+
+
+def signature_json(signature: meta_graph_pb2.SignatureDef) -> Any:
+    """Returns a SignatureDef as REST's metadata shows it."""
+    from google.protobuf import json_format
+
+    return json_format.MessageToDict(signature, preserving_proto_field_name=True)

@@ -1,0 +1,57 @@
+"""Counts and latencies of a server, in Prometheus' text format and under TensorFlow's names."""
+
+import threading
+from bisect import bisect_left
+
+BUCKETS_US = (500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000)
+COUNT = ":tensorflow:serving:request_count"
+LATENCY = ":tensorflow:serving:request_latency"
+
+
+class Metrics:
+    """Thread-safe counters of requests by model, method and status.
+
+    Example:
+        >>> metrics = Metrics()
+        >>> metrics.count("moma", "predict", "OK", seconds=0.0012)
+        >>> print(metrics.text().splitlines()[1])
+        :tensorflow:serving:request_count{model_name="moma",entrypoint="predict",status="OK"} 1
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._latencies: dict[tuple[str, str], list[float]] = {}
+
+    def count(self, model: str, method: str, status: str, seconds: float) -> None:
+        """Counts one request. Names that only a client made up are counted together."""
+        model = model if status != "NOT_FOUND" else ""
+        method = method.lstrip("_")
+        with self._lock:
+            key = (model, method, status)
+            self._counts[key] = self._counts.get(key, 0) + 1
+            row = self._latencies.setdefault((model, method), [0.0] * (len(BUCKETS_US) + 2))
+            row[bisect_left(BUCKETS_US, 1e6 * seconds)] += 1
+            row[-1] += 1e6 * seconds
+
+    def text(self) -> str:
+        """Returns what `/monitoring/prometheus/metrics` shows; latencies in microseconds."""
+        with self._lock:
+            lines = [f"# TYPE {COUNT} counter"]
+            for (model, method, status), value in sorted(self._counts.items()):
+                labels = f'model_name="{_quoted(model)}",entrypoint="{method}",status="{status}"'
+                lines.append(f"{COUNT}{{{labels}}} {value}")
+            lines.append(f"# TYPE {LATENCY} histogram")
+            for (model, method), row in sorted(self._latencies.items()):
+                labels = f'model_name="{_quoted(model)}",entrypoint="{method}"'
+                total = 0.0
+                for limit, seen in zip((*BUCKETS_US, "+Inf"), row, strict=False):
+                    total += seen
+                    lines.append(f'{LATENCY}_bucket{{{labels},le="{limit}"}} {total:g}')
+                lines.append(f"{LATENCY}_sum{{{labels}}} {row[-1]:g}")
+                lines.append(f"{LATENCY}_count{{{labels}}} {total:g}")
+        return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
