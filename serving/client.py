@@ -5,7 +5,6 @@ project, so that it starts in a moment and can be copied into a service.
 """
 
 import json
-import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -133,7 +132,10 @@ class SerClient:
         Raises:
             ServerError: no answer, or a refusal.
         """
-        waveform = np.concatenate([*self._blocks(source, sample_rate_hz)])
+        blocks = [np.zeros(0, np.float32), *self._blocks(source, sample_rate_hz)]
+        waveform = np.concatenate(blocks)
+        if not len(waveform):
+            raise ServerError(f"{source}: has no samples.", "INVALID_ARGUMENT")
         (prediction,) = self.predict_batch([waveform])
         return prediction
 
@@ -282,7 +284,7 @@ def _prediction(
 def _windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yields (first sample, window); the last window ends where the audio does."""
     kept, start = np.zeros(0, np.float32), 0
-    said_to = -1
+    said_to = 0
     for block in blocks:
         kept = np.concatenate([kept, block])
         while len(kept) >= size + hop:
@@ -307,10 +309,3 @@ def _resampled(samples: np.ndarray, found_hz: int, wanted_hz: int) -> np.ndarray
     if found_hz == wanted_hz:
         return mono
     return soxr.resample(mono, found_hz, wanted_hz)
-
-
-def windows_of(samples: int, size: int, hop: int) -> int:
-    """Returns how many windows `SerClient.timeline` cuts so many samples into."""
-    if samples <= size:
-        return 1 if samples else 0
-    return 1 + math.ceil((samples - size) / hop)

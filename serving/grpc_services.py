@@ -1,8 +1,5 @@
 """TensorFlow Serving's gRPC services over a `ModelManager`."""
 
-# The names of methods are the protocol's.
-# ruff: noqa: N802
-
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,14 +8,13 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_management_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
 )
 
 from ser_keras.errors import ConfigError
@@ -27,11 +23,14 @@ from serving.manager import DEFAULT, ModelManager
 from serving.metrics import Metrics
 from serving.request_error import RequestError
 
+Work = Callable[[Any, float | None], Any]
 HEADER = ("x-ser-server", "development server, not TensorFlow Serving")
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata. Classify, Regress and MultiInference stay unimplemented.
+class Services:
+    """Predict, GetModelMetadata, GetModelStatus and HandleReloadConfigRequest.
+
+    Classify, Regress and MultiInference are not served: gRPC says UNIMPLEMENTED.
 
     Args:
         manager: the models.
@@ -41,13 +40,62 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def __init__(self, manager: ModelManager, metrics: Metrics):
         self.manager, self.metrics = manager, metrics
 
-    def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Runs one signature of one version."""
-        return _answer(self._predict, request, context, self.metrics)
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
+        """Returns the handlers to add to a gRPC server."""
+        predict = {
+            "Predict": (predict_pb2.PredictRequest, self._predict),
+            "GetModelMetadata": (
+                get_model_metadata_pb2.GetModelMetadataRequest,
+                self._metadata,
+            ),
+        }
+        models = {
+            "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, self._status),
+            "HandleReloadConfigRequest": (
+                model_management_pb2.ReloadConfigRequest,
+                self._reload,
+            ),
+        }
+        services = {"PredictionService": predict, "ModelService": models}
+        return [
+            grpc.method_handlers_generic_handler(
+                f"tensorflow.serving.{service}",
+                {name: self._handler(kind, work) for name, (kind, work) in methods.items()},
+            )
+            for service, methods in services.items()
+        ]
 
-    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Returns the signatures of a version."""
-        return _answer(self._metadata, request, context, self.metrics)
+    def _handler(self, kind: Any, work: Work) -> grpc.RpcMethodHandler:
+        """Returns the handler of a method.
+
+        What is no such request is refused here: gRPC would call it an error of the server's.
+        """
+
+        def parsed(data: bytes) -> Any:
+            try:
+                return kind.FromString(data)
+            except DecodeError as error:
+                return RequestError.invalid(f"The request is no {kind.DESCRIPTOR.name}: {error}")
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            context.send_initial_metadata([HEADER])
+            name = request.model_spec.name if hasattr(request, "model_spec") else ""
+            began, code = time.perf_counter(), grpc.StatusCode.OK
+            message = ""
+            try:
+                if isinstance(request, RequestError):
+                    raise request
+                return work(request, context.time_remaining())
+            except RequestError as error:
+                code, message = error.code, error.message
+            finally:
+                seconds = time.perf_counter() - began
+                self.metrics.count(name, work.__name__, code.name, seconds)
+            context.abort(code, message)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, parsed, lambda response: response.SerializeToString()
+        )
 
     def _predict(self, request: Any, timeout_s: float | None) -> Any:
         spec = request.model_spec
@@ -81,26 +129,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.metadata["signature_def"].CopyFrom(packed)
         return response
 
-
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus and HandleReloadConfigRequest.
-
-    Args:
-        manager: the models.
-        metrics: counts what is asked.
-    """
-
-    def __init__(self, manager: ModelManager, metrics: Metrics):
-        self.manager, self.metrics = manager, metrics
-
-    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Returns the states of a model's versions."""
-        return _answer(self._status, request, context, self.metrics)
-
-    def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Serves other models from now on."""
-        return _answer(self._reload, request, context, self.metrics)
-
     def _status(self, request: Any, timeout_s: float | None) -> Any:
         spec = request.model_spec
         if not spec.name:
@@ -132,26 +160,6 @@ def choice_of(spec: Any) -> tuple[int | None, str | None]:
         spec.version.value if kind == "version" else None,
         spec.version_label if kind == "version_label" else None,
     )
-
-
-def _answer(
-    work: Callable[[Any, float | None], Any],
-    request: Any,
-    context: grpc.ServicerContext,
-    metrics: Metrics,
-) -> Any:
-    """Returns what `work` says; a RequestError becomes a gRPC status."""
-    context.send_initial_metadata([HEADER])
-    name = request.model_spec.name if hasattr(request, "model_spec") else ""
-    began = time.perf_counter()
-    code, refused = "OK", None
-    try:
-        return work(request, context.time_remaining())
-    except RequestError as error:
-        code, refused = error.code.name, error
-    finally:
-        metrics.count(name, work.__name__, code, time.perf_counter() - began)
-    context.abort(refused.code, refused.message)
 
 
 def _fill_spec(spec: Any, name: str, version: int, signature: str) -> None:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from ser_keras.errors import ConfigError
-from serving.grpc_services import ModelService, PredictionService
+from serving.grpc_services import Services
 from serving.manager import ModelConfig, ModelManager
 from serving.metrics import Metrics
 from serving.rest import RestServer
@@ -130,10 +129,7 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        prediction = PredictionService(self.manager, self.metrics)
-        models = ModelService(self.manager, self.metrics)
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
+        server.add_generic_rpc_handlers(Services(self.manager, self.metrics).handlers())
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         return server

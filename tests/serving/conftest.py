@@ -1,0 +1,27 @@
+"""Servers and exports that several tests share."""
+
+import pytest
+
+from tests.serving import exports
+
+
+@pytest.fixture(scope="session")
+def moma(tmp_path_factory):
+    """(what is exported, folder of the model with version 1)."""
+    served = exports.small("moma")
+    folder = tmp_path_factory.mktemp("models") / "moma"
+    exports.publish(served, folder)
+    return served, folder
+
+
+@pytest.fixture(scope="session")
+def server(moma):
+    """A server with the model `moma`, versions and labels."""
+    from serving.manager import ModelConfig
+    from serving.server import Server, ServerOptions
+
+    configs = [ModelConfig("moma", moma[1], labels={"stable": 1})]
+    running = Server(configs, ServerOptions(port=0, rest_port=0, max_message_bytes=2**21))
+    running.start()
+    yield running
+    running.stop()

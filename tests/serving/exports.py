@@ -1,0 +1,67 @@
+"""Exports of small models with random weights, made in seconds."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ser_keras.data.segments import WHOLE, Segments
+from ser_keras.features.specs import get_spec
+from ser_keras.models import build_model
+from serving.export import save, warmup_inputs_of
+from serving.layout import new_version
+from serving.signatures import Served, ServedModule
+from serving.warmup import write_warmup
+
+CLASSES = ("angry", "happy", "neutral", "sad")
+VRNN = {"recognition_units": 8, "generation_units": 6, "classification_units": 8, "latent_dim": 3}
+SYSTEMS = {
+    "moma": ("logmel23", {"units": 8, "attention_units": 4}, WHOLE),
+    "predictive_vrnn": ("mfcc40-windows-short", VRNN, WHOLE),
+    "attention_cnn": ("spectrogram400", {}, Segments(60, 20)),
+    "alexnet_fcn": (
+        "spectrogram200",
+        {"width": 0.0625, "input_channels": 1, "input_scaling": "standard"},
+        WHOLE,
+    ),
+    "sparse_autoencoder": ("logmel40-deltas", {"encoder_units": 160, "recurrent_units": 8}, WHOLE),
+}
+RATE = 16000
+
+
+def small(name: str, seed: int = 0) -> Served:
+    """Returns a small model of a system, as it is exported."""
+    spec_name, options, segments = SYSTEMS[name]
+    spec = get_spec(spec_name, trim_db=40)
+    keras.utils.set_random_seed(seed)
+    model = build_model(name, num_classes=len(CLASSES), dim=spec.dim, **options)
+    return Served(model, spec, CLASSES, segments)
+
+
+def publish(served: Served, folder: Path, version: int | None = None) -> Path:
+    """Publishes a version without the checks against a corpus; returns its folder."""
+    module = ServedModule(served)
+    with new_version(folder, version) as (staged, final):
+        save(module, staged)
+        write_warmup(staged, folder.name, warmup_inputs_of(module))
+    return final
+
+
+def clips(count: int, seed: int = 0, least: int = 300, most: int = 40000) -> list[np.ndarray]:
+    """Returns waveforms of several lengths: tones in noise that come and go."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for samples in rng.integers(least, most, count):
+        time = np.arange(samples) / RATE
+        tones = sum(np.sin(2 * np.pi * f * time) for f in rng.uniform(80, 5000, 4))
+        loud = np.sin(np.pi * np.linspace(0, 1, samples)) ** 2
+        made.append((0.1 * tones * loud + 1e-3 * rng.normal(size=samples)).astype(np.float32))
+    return made
+
+
+def batch(waveforms: list[np.ndarray], fill: float = 0.0) -> dict[str, np.ndarray]:
+    """Returns the inputs of `serving_default`."""
+    most = max(map(len, waveforms))
+    rows = [np.pad(w, (0, most - len(w)), constant_values=fill) for w in waveforms]
+    length = np.array([len(w) for w in waveforms], np.int32)
+    return {"waveform": np.stack(rows), "length": length}

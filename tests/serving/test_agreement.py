@@ -1,0 +1,170 @@
+"""What is served is what was trained: Keras, SavedModel, session, gRPC, REST and client agree."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ser_keras.audio import read_audio
+from ser_keras.features.extract import extract
+from serving.client import SerClient
+from serving.export import keras_probabilities
+from serving.manager import ModelConfig
+from serving.runtime import LoadedModel
+from serving.server import Server, ServerOptions
+from tests.serving import exports
+
+TOLERANCE = 1e-5
+# In-graph features are float64 transforms of the same samples; the job's differ in the last bits.
+FEATURES_TOLERANCE = 1e-4
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        name if name == "moma" else pytest.param(name, marks=pytest.mark.slow)
+        for name in exports.SYSTEMS
+    ],
+)
+def system(request, tmp_path_factory):
+    """(what is exported, its version's folder) of each system."""
+    served = exports.small(request.param)
+    folder = tmp_path_factory.mktemp("agreement") / request.param
+    return served, exports.publish(served, folder)
+
+
+@pytest.fixture(scope="module")
+def running(system):
+    """A server with that system."""
+    served, version = system
+    name = served.model.name
+    options = ServerOptions(port=0, rest_port=0)
+    server = Server([ModelConfig(name, version.parent)], options)
+    server.start()
+    yield server, name
+    server.stop()
+
+
+def check(system, running, waveforms):
+    served, version = system
+    server, name = running
+    trained = [keras_probabilities(served, extract(served.spec, w)) for w in waveforms]
+    inputs = exports.batch(waveforms, fill=0.3)
+    loaded = tf.saved_model.load(str(version)).signatures["serving_default"]
+    tensors = {key: tf.constant(value) for key, value in inputs.items()}
+    saved = loaded(**tensors)["probabilities"].numpy()
+    np.testing.assert_allclose(saved, trained, atol=FEATURES_TOLERANCE)
+
+    model = LoadedModel(version)
+    session = model.run("serving_default", inputs)["probabilities"]
+    np.testing.assert_allclose(session, saved, atol=TOLERANCE)
+    model.close()
+    with SerClient(f"localhost:{server.port}", name) as client:
+        together = [list(p.probabilities.values()) for p in client.predict_batch(waveforms)]
+        alone = [list(client.predict(w).probabilities.values()) for w in waveforms]
+    np.testing.assert_allclose(together, saved, atol=TOLERANCE)
+    np.testing.assert_allclose(alone, saved, atol=TOLERANCE)
+    rest = ask_rest(server.rest_port, name, {key: v.tolist() for key, v in inputs.items()})
+    np.testing.assert_allclose(rest["probabilities"], saved, atol=TOLERANCE)
+    assert rest["label"] == [served.classes[k] for k in saved.argmax(axis=1)]
+
+
+def ask_rest(port, name, inputs):
+    body = json.dumps({"inputs": inputs}).encode()
+    url = f"http://localhost:{port}/v1/models/{name}:predict"
+    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as answer:
+        return json.load(answer)["outputs"]
+
+
+def test_every_way_to_ask_gives_the_trained_model(system, running):
+    check(system, running, exports.clips(4))
+
+
+@pytest.mark.realdata
+def test_every_way_to_ask_agrees_on_200_real_clips(system, running, real_data):
+    paths = sorted((real_data / "ravdess").rglob("*.flac"))[::7][:200]
+    waveforms = [read_audio(path) for path in paths]
+    assert len(waveforms) == 200
+    for start in range(0, 200, 8):
+        check(system, running, waveforms[start : start + 8])
+
+
+def test_wav_bytes_and_features_are_other_doors_to_the_same(system):
+    served, version = system
+    signatures = tf.saved_model.load(str(version)).signatures
+    # What 16-bit files can hold.
+    waveforms = [np.round(w * 32768) / np.float32(32768) for w in exports.clips(3)]
+    tensors = {key: tf.constant(v) for key, v in exports.batch(waveforms).items()}
+    expected = signatures["serving_default"](**tensors)["probabilities"]
+    wav = [tf.audio.encode_wav(w[:, None], exports.RATE).numpy() for w in waveforms]
+    found = signatures["wav_bytes"](wav=tf.constant(wav))["probabilities"]
+    # encode_wav scales by 32767.
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    heard = signatures["front_end"](**tensors)
+    assert heard["features"].shape[2] == served.spec.dim
+    again = signatures["features"](**heard)["probabilities"]
+    np.testing.assert_allclose(again, expected, atol=TOLERANCE)
+
+
+def test_nonsense_is_refused_by_the_graph(system):
+    _, version = system
+    signatures = tf.saved_model.load(str(version)).signatures
+    waveform = np.zeros((1, 16000), np.float32)
+    nan = waveform.copy()
+    nan[0, 5] = np.nan
+    long = np.zeros((1, 121 * exports.RATE), np.float32)
+    for wave, length, why in (
+        (waveform, 0, "length must be 1 or more"),
+        (waveform, 16001, "length exceeds the samples"),
+        (nan, 16000, "NaN or infinite"),
+        (long, 5, "longer than 120 s"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=why):
+            signatures["serving_default"](waveform=tf.constant(wave), length=tf.constant([length]))
+    slow = tf.audio.encode_wav(waveform[0][:, None], 8000).numpy()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="wav is not at 16000 Hz"):
+        signatures["wav_bytes"](wav=tf.constant([slow]))
+
+
+@pytest.mark.slow
+def test_a_process_with_tensorflow_alone_runs_it_and_so_does_the_cli(system, tmp_path):
+    served, version = system
+    code = (
+        "import sys, tensorflow as tf; "
+        f"s = tf.saved_model.load({str(version)!r}).signatures['serving_default']; "
+        "o = s(waveform=tf.zeros((2, 9000)) + 0.1, length=tf.constant([9000, 700])); "
+        "assert 'ser_keras' not in sys.modules and 'serving' not in sys.modules; "
+        "print(tuple(o['probabilities'].shape), o['classes'][0, 0].numpy().decode())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == f"(2, {len(served.classes)}) {served.classes[0]}"
+    cli = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run"]
+    cli += ["--dir", str(version), "--tag_set", "serve", "--signature_def", "serving_default"]
+    np.savez(tmp_path / "in.npz", waveform=np.full((1, 9000), 0.1, "f4"), length=np.int32([9000]))
+    cli += ["--inputs", ";".join(f"{n}={tmp_path}/in.npz[{n}]" for n in ("waveform", "length"))]
+    ran = subprocess.run(cli, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert "probabilities" in ran.stdout
+
+
+@pytest.mark.slow
+def test_a_stream_of_windows_is_the_whole_recording(tmp_path):
+    served = exports.small("predictive_vrnn")
+    version = exports.publish(served, tmp_path / "predictive_vrnn")
+    signatures = tf.saved_model.load(str(version)).signatures
+    (clip,) = exports.clips(1, least=39000)
+    features = extract(served.spec, clip)
+    step = signatures["stream"]
+    shapes = step.structured_input_signature[1]
+    state = {name: tf.zeros((1, s.shape[1])) for name, s in shapes.items() if name != "features"}
+    for vector in features:
+        said = step(features=tf.constant(vector[None]), **state)
+        state = {name: said[name] for name in state}
+    np.testing.assert_allclose(
+        said["probabilities"][0], keras_probabilities(served, features), atol=TOLERANCE
+    )
+    assert len(features) > 2

@@ -1,0 +1,100 @@
+"""The client alone: what it imports, how it cuts, what it says when nobody answers."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.client import SerClient, ServerError, _windows
+from tests.serving import exports
+
+
+def test_it_imports_neither_tensorflow_nor_keras_nor_the_science():
+    code = (
+        "import sys, serving.client; "
+        "print([m for m in ('tensorflow', 'keras', 'ser_keras', 'librosa') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+@given(
+    lengths=st.lists(st.integers(0, 50), max_size=6),
+    size=st.integers(1, 30),
+    hop=st.integers(1, 30),
+)
+def test_windows_start_every_hop_and_the_last_ends_with_the_audio(lengths, size, hop):
+    hop = min(hop, size)
+    total = sum(lengths)
+    audio = np.arange(total, dtype=np.float32)
+    blocks = np.split(audio, np.cumsum(lengths)[:-1]) if lengths else []
+    found = list(_windows(blocks, size, hop))
+    starts = list(range(0, total - size + 1, hop))
+    if total and (not starts or starts[-1] + size < total):
+        starts.append(max(0, total - size))
+    assert [start for start, _ in found] == starts
+    for start, window in found:
+        np.testing.assert_array_equal(window, audio[start : start + size])
+
+
+def test_a_server_that_is_not_there_is_a_sentence_within_the_deadline():
+    with (
+        SerClient("127.0.0.1:1", "moma", timeout_s=1.0) as client,
+        pytest.raises(ServerError, match=r"127\.0\.0\.1:1, model moma: ") as refused,
+    ):
+        client.predict(np.zeros(100, np.float32))
+    # Which of them depends on whether the last of the tries had ended.
+    assert refused.value.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
+
+def test_a_recording_without_samples_is_not_sent(server):
+    with (
+        SerClient(f"localhost:{server.port}", "moma") as client,
+        pytest.raises(ServerError, match="has no samples"),
+    ):
+        client.predict(np.zeros(0, np.float32))
+
+
+def test_files_of_another_rate_and_two_channels_are_one_waveform(server, tmp_path):
+    (clip,) = exports.clips(1, least=30000)
+    stereo = np.stack([clip, np.zeros_like(clip)], axis=1)
+    soundfile.write(tmp_path / "a.wav", stereo, 16000, subtype="FLOAT")
+    with SerClient(f"localhost:{server.port}", "moma") as client:
+        mixed = client.predict(tmp_path / "a.wav")
+        half = client.predict(clip / 2)
+        assert mixed.probabilities == pytest.approx(half.probabilities, abs=1e-5)
+        assert mixed.end_s == pytest.approx(len(clip) / 16000)
+        slow = client.predict(clip, sample_rate_hz=8000)
+        assert slow.end_s == pytest.approx(len(clip) / 8000)
+    assert mixed.label == max(mixed.probabilities, key=mixed.probabilities.get)
+    assert sum(mixed.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
+    assert mixed.version == 1
+    assert "attention" in mixed.maps
+
+
+def test_the_timeline_of_a_long_file_is_that_of_its_windows(server, tmp_path):
+    long = np.concatenate(exports.clips(30, least=16000))
+    soundfile.write(tmp_path / "long.wav", long, 16000, subtype="FLOAT")
+    with SerClient(f"localhost:{server.port}", "moma") as client:
+        found = list(client.timeline(tmp_path / "long.wav", window_s=4.0, hop_s=2.0))
+        direct = list(client.timeline(long, window_s=4.0, hop_s=2.0, batch_size=1))
+        alone = client.predict(long[32000 : 32000 + 64000])
+    assert [f.start_s for f in found] == [d.start_s for d in direct]
+    assert found[1].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+    assert found[-1].end_s == pytest.approx(len(long) / 16000)
+    for one, other in zip(found, direct, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+
+
+def test_waiting_ends_when_the_model_is_there_or_the_time_is_over(server):
+    with SerClient(f"localhost:{server.port}", "moma") as client:
+        assert client.wait_until_available(5.0) == 1
+    with (
+        SerClient(f"localhost:{server.port}", "nobody") as client,
+        pytest.raises(ServerError, match="Could not find any versions of model nobody"),
+    ):
+        client.wait_until_available(0.3)
