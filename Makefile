@@ -13,7 +13,7 @@ PACKAGES := $(wildcard ser_keras pipeline tuning serving)
 # The newest TensorFlow, NumPy 2 and JAX, without tensorflow-io.
 NEWEST := .venv-newest
 NEWEST_INSTALLED := $(NEWEST)/.installed
-CHECKED := $(PACKAGES) $(wildcard tests benchmarks) conftest.py
+CHECKED := $(PACKAGES) $(wildcard tests benchmarks examples) conftest.py
 
 # An inherited core type makes NumPy's matrix kernels those of another processor.
 unexport OPENBLAS_CORETYPE

@@ -76,7 +76,7 @@ def _save(figure: Any, path: Path) -> None:
     from matplotlib import rc_context
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context({"svg.hashsalt": path.stem}):
+    with rc_context({"svg.hashsalt": "ser_keras"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 

@@ -1,0 +1,50 @@
+"""The examples, as a user starts them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import soundfile
+
+from tests.architecture import ROOT
+from tests.serving import exports
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wav(tmp_path_factory):
+    path = tmp_path_factory.mktemp("examples") / "speech.wav"
+    soundfile.write(path, exports.clips(1, least=20000)[0], exports.RATE, subtype="PCM_16")
+    return path
+
+
+def run(*command):
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    ran = subprocess.run(
+        [*map(str, command)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_three_examples_say_the_same(wav, server, moma):
+    said = run(sys.executable, "examples/saved_model.py", moma[1] / "1", wav)
+    shares = dict(part.split() for part in said.partition("(")[2].rstrip(")\n").split(", "))
+    assert sorted(shares) == sorted(exports.CLASSES)
+    found = run(sys.executable, "examples/grpc_predict.py", wav, f"localhost:{server.port}")
+    assert dict(line.split() for line in found.splitlines()) == shares
+    body = run("examples/curl.sh", wav, f"http://localhost:{server.rest_port}")
+    (row,) = json.loads(body)["predictions"]
+    values = dict(zip(row["classes"], row["probabilities"], strict=True))
+    np.testing.assert_allclose(
+        [values[n] for n in shares], [*map(float, shares.values())], atol=0.006
+    )
