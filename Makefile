@@ -20,7 +20,8 @@ unexport OPENBLAS_CORETYPE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Skips are listed with their reasons: a suite that skips everything must not look well.
-PYTEST := python -m pytest -rs
+# A file of tests stays in one process, for what its tests share.
+PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help venv demo test test-slow test-realdata test-newest test-jax lint format clean
 

@@ -9,6 +9,11 @@ os.environ.setdefault("MPLBACKEND", "agg")
 # As the command `ser` has it: other kernels round otherwise, and hashes of weights would differ.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+# Several processes share the cores already; threads of each would only wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
 pytest_plugins = ["tests.small_features"]
 
 

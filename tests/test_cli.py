@@ -15,9 +15,13 @@ VERBS = {
     "demo",
     "download",
     "evaluate",
+    "export",
     "features",
+    "predict",
     "report",
+    "reproduce",
     "sampled",
+    "serve",
     "train",
 }
 

@@ -31,44 +31,44 @@ FEATURES_TOLERANCE = 1e-4
     ],
 )
 def system(request, tmp_path_factory):
-    """(what is exported, its version's folder) of each system."""
+    """(what is exported, its version's folder, the signatures TensorFlow loads) of each system."""
     served = exports.small(request.param)
     folder = tmp_path_factory.mktemp("agreement") / request.param
-    return served, exports.publish(served, folder)
+    version = exports.publish(served, folder)
+    return served, version, tf.saved_model.load(str(version)).signatures
 
 
 @pytest.fixture(scope="module")
 def running(system):
-    """A server with that system."""
-    served, version = system
+    """(server with that system, client of it, the same in a session)."""
+    served, version, _ = system
     name = served.model.name
     options = ServerOptions(port=0, rest_port=0)
     server = Server([ModelConfig(name, version.parent)], options)
     server.start()
-    yield server, name
+    model = LoadedModel(version)
+    with SerClient(f"localhost:{server.port}", name) as client:
+        yield server, client, model
+    model.close()
     server.stop()
 
 
 def check(system, running, waveforms):
-    served, version = system
-    server, name = running
+    served, _, signatures = system
+    server, client, model = running
     trained = [keras_probabilities(served, extract(served.spec, w)) for w in waveforms]
     inputs = exports.batch(waveforms, fill=0.3)
-    loaded = tf.saved_model.load(str(version)).signatures["serving_default"]
     tensors = {key: tf.constant(value) for key, value in inputs.items()}
-    saved = loaded(**tensors)["probabilities"].numpy()
+    saved = signatures["serving_default"](**tensors)["probabilities"].numpy()
     np.testing.assert_allclose(saved, trained, atol=FEATURES_TOLERANCE)
 
-    model = LoadedModel(version)
     session = model.run("serving_default", inputs)["probabilities"]
     np.testing.assert_allclose(session, saved, atol=TOLERANCE)
-    model.close()
-    with SerClient(f"localhost:{server.port}", name) as client:
-        together = [list(p.probabilities.values()) for p in client.predict_batch(waveforms)]
-        alone = [list(client.predict(w).probabilities.values()) for w in waveforms]
+    together = [list(p.probabilities.values()) for p in client.predict_batch(waveforms)]
+    alone = [list(client.predict(w).probabilities.values()) for w in waveforms]
     np.testing.assert_allclose(together, saved, atol=TOLERANCE)
     np.testing.assert_allclose(alone, saved, atol=TOLERANCE)
-    rest = ask_rest(server.rest_port, name, {key: v.tolist() for key, v in inputs.items()})
+    rest = ask_rest(server.rest_port, served.model.name, {key: v.tolist() for key, v in inputs.items()})
     np.testing.assert_allclose(rest["probabilities"], saved, atol=TOLERANCE)
     assert rest["label"] == [served.classes[k] for k in saved.argmax(axis=1)]
 
@@ -94,8 +94,7 @@ def test_every_way_to_ask_agrees_on_200_real_clips(system, running, real_data):
 
 
 def test_wav_bytes_and_features_are_other_doors_to_the_same(system):
-    served, version = system
-    signatures = tf.saved_model.load(str(version)).signatures
+    served, _, signatures = system
     # What 16-bit files can hold.
     waveforms = [np.round(w * 32768) / np.float32(32768) for w in exports.clips(3)]
     tensors = {key: tf.constant(v) for key, v in exports.batch(waveforms).items()}
@@ -111,8 +110,7 @@ def test_wav_bytes_and_features_are_other_doors_to_the_same(system):
 
 
 def test_nonsense_is_refused_by_the_graph(system):
-    _, version = system
-    signatures = tf.saved_model.load(str(version)).signatures
+    _, _, signatures = system
     waveform = np.zeros((1, 16000), np.float32)
     nan = waveform.copy()
     nan[0, 5] = np.nan
@@ -132,7 +130,7 @@ def test_nonsense_is_refused_by_the_graph(system):
 
 @pytest.mark.slow
 def test_a_process_with_tensorflow_alone_runs_it_and_so_does_the_cli(system, tmp_path):
-    served, version = system
+    served, version, _ = system
     code = (
         "import sys, tensorflow as tf; "
         f"s = tf.saved_model.load({str(version)!r}).signatures['serving_default']; "

@@ -35,6 +35,7 @@ def states(manager):
     return {number: version.state for number, version in manager.states("moma").items()}
 
 
+@pytest.mark.slow
 def test_the_newest_version_takes_over_and_the_old_one_ends(base, moma):
     manager = manager_of(base)
     manager.poll()
@@ -66,6 +67,7 @@ def test_a_version_half_copied_does_not_serve_until_it_is_whole(base):
     manager.close()
 
 
+@pytest.mark.slow
 def test_a_version_that_never_loads_is_left_alone_and_disturbs_nobody(base):
     said = []
     manager = ModelManager([ModelConfig("moma", base)], said.append, retry_s=0.0, load_attempts=2)
@@ -78,6 +80,7 @@ def test_a_version_that_never_loads_is_left_alone_and_disturbs_nobody(base):
     manager.close()
 
 
+@pytest.mark.slow
 def test_versions_of_nan_or_of_another_signature_never_serve(base):
     manager = manager_of(base)
     manager.poll()
@@ -115,6 +118,7 @@ def test_policies_choose_among_the_versions_on_disk(tmp_path, options, expected)
     assert versions(tmp_path) == [1, 3, 4]
 
 
+@pytest.mark.slow
 def test_labels_name_versions_that_are_available(base):
     manager = manager_of(base, labels={"stable": 1, "next": 5})
     manager.poll()
@@ -125,6 +129,7 @@ def test_labels_name_versions_that_are_available(base):
     manager.close()
 
 
+@pytest.mark.slow
 def test_other_models_can_be_asked_for_while_serving(base, tmp_path):
     manager = manager_of(base)
     manager.poll()
