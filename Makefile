@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A file of tests stays in one process, for what its tests share.
 PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help venv demo test test-slow test-realdata test-newest test-jax lint format clean
+.PHONY: help venv demo test test-slow test-realdata test-serving test-newest test-jax lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ test-slow: $(INSTALLED) ## Tests that take longer
 
 test-realdata: $(INSTALLED) ## Tests on the real corpora; needs SER_KERAS_DATA
 	$(BIN)/$(PYTEST) -m realdata
+
+test-serving: $(INSTALLED) ## A gRPC client in another language; needs Node.js with npm
+	npm ci --no-audit --no-fund --prefix examples/node
+	$(BIN)/$(PYTEST) -m node tests/serving
 
 test-newest: $(NEWEST_INSTALLED) ## The same tests on the newest TensorFlow, without tensorflow-io
 	$(NEWEST)/bin/$(PYTEST)

@@ -6,7 +6,8 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-path, endpoint, model = [*sys.argv[1:], "localhost:8500", "moma"][:3]
+given, defaults = sys.argv[1:], ["speech.wav", "localhost:8500", "moma"]
+path, endpoint, model = given + defaults[len(given) :]
 request = predict_pb2.PredictRequest()
 request.model_spec.name = model
 request.model_spec.signature_name = "wav_bytes"

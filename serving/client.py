@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import grpc
 import numpy as np
@@ -21,6 +21,7 @@ from serving import messages
 SAMPLE_RATE_HZ = 16000
 MAX_MESSAGE_BYTES = 64 * 2**20
 BLOCK_S = 10.0
+MAX_PCM_BYTES = 2**16
 # Asking twice changes nothing on the server, so what was not answered may be asked again.
 _RETRY = {
     "methodConfig": [
@@ -153,7 +154,7 @@ class SerClient:
 
     def timeline(
         self,
-        source: str | Path | np.ndarray,
+        source: str | Path | np.ndarray | BinaryIO,
         sample_rate_hz: int | None = None,
         *,
         window_s: float = 4.0,
@@ -162,12 +163,13 @@ class SerClient:
     ) -> Iterator[Prediction]:
         """Yields a prediction of every window of a recording of any length.
 
-        A window starts every `hop_s`; the last one ends with the recording. Files are read block by
-        block, so that hours need no more memory than minutes.
+        A window starts every `hop_s`; the last one ends with the recording. Files and streams are
+        read block by block, so that hours need no more memory than minutes.
 
         Args:
-            source: as in `predict`.
-            sample_rate_hz: as in `predict`.
+            source: as in `predict`, or an open binary stream of 16-bit little-endian mono samples,
+                such as a microphone's; with `batch_size=1`, predictions come as it goes on.
+            sample_rate_hz: int. Rate of the samples or the stream; the model's when left out.
             window_s: float. Length of a window.
             hop_s: float. Distance between the starts of two windows.
             batch_size: int. Windows per call.
@@ -236,11 +238,18 @@ class SerClient:
             )
 
     def _blocks(
-        self, source: str | Path | np.ndarray, sample_rate_hz: int | None
+        self, source: str | Path | np.ndarray | BinaryIO, sample_rate_hz: int | None
     ) -> Iterator[np.ndarray]:
         """Yields the source as mono blocks at the model's rate."""
+        found_hz = sample_rate_hz or self.sample_rate_hz
         if isinstance(source, np.ndarray):
-            yield _resampled(source, sample_rate_hz or self.sample_rate_hz, self.sample_rate_hz)
+            yield _resampled(source, found_hz, self.sample_rate_hz)
+            return
+        if not isinstance(source, (str, Path)):
+            resampler = soxr.ResampleStream(found_hz, self.sample_rate_hz, 1, np.float32)
+            for block in _pcm(source):
+                yield resampler.resample_chunk(block)
+            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
             return
         with soundfile.SoundFile(source) as file:
             resampler = soxr.ResampleStream(file.samplerate, self.sample_rate_hz, 1, np.float32)
@@ -282,22 +291,33 @@ def _prediction(
 
 
 def _windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (first sample, window); the last window ends where the audio does."""
-    kept, start = np.zeros(0, np.float32), 0
-    said_to = 0
+    """Yields (first sample, window) as soon as its last sample is there.
+
+    The last window ends where the audio does; audio shorter than one is a window of its own.
+    """
+    kept, start, first = np.zeros(0, np.float32), 0, True
     for block in blocks:
         kept = np.concatenate([kept, block])
-        while len(kept) >= size + hop:
+        while len(kept) >= size + (0 if first else hop):
+            if not first:
+                kept, start = kept[hop:], start + hop
+            first = False
             yield start, kept[:size]
-            said_to = start + size
-            kept, start = kept[hop:], start + hop
-    total = start + len(kept)
-    if len(kept) >= size:
-        yield start, kept[:size]
-        said_to = start + size
-    if said_to < total:
+    if len(kept) > (0 if first else size):
         tail = max(0, len(kept) - size)
         yield start + tail, kept[tail:]
+
+
+def _pcm(stream: BinaryIO) -> Iterator[np.ndarray]:
+    """Yields what a stream of 16-bit samples holds, as soon as it is there."""
+    read = getattr(stream, "read1", stream.read)
+    rest = b""
+    while data := read(MAX_PCM_BYTES):
+        data = rest + data
+        # A pipe may cut a sample in two.
+        whole = len(data) - len(data) % 2
+        rest = data[whole:]
+        yield np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768
 
 
 def _mono(samples: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -100,12 +101,16 @@ def serve(
 
 
 def predict(
-    sources: Annotated[list[Path], typer.Argument(help="Audio files.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="Audio files, or - for live 16-bit mono PCM on standard input."),
+    ],
     server: Annotated[str, typer.Option(help="host:port of the server's gRPC.")] = "localhost:8500",
     model: Annotated[str, typer.Option(help="Name of the model on the server.")] = "moma",
     timeline: Annotated[bool, typer.Option(help="A prediction for every window.")] = False,
     window_s: Annotated[float, typer.Option(help="Length of a window, with --timeline.")] = 4.0,
     hop_s: Annotated[float, typer.Option(help="Distance of windows, with --timeline.")] = 2.0,
+    rate: Annotated[int, typer.Option(help="Samples per second of standard input.")] = 16000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     root_certificate: Annotated[
         Path | None, typer.Option(help="PEM file of the server's authority, for TLS.")
@@ -120,11 +125,16 @@ def predict(
     with SerClient(server, model, root_certificate=root_certificate) as client:
         for source in sources:
             try:
-                said: Iterator[Any] = (
-                    client.timeline(source, window_s=window_s, hop_s=hop_s)
-                    if timeline
-                    else iter([client.predict(source)])
-                )
+                said: Iterator[Any]
+                if str(source) == "-":
+                    # A window at a time: whoever speaks is waiting.
+                    said = client.timeline(
+                        sys.stdin.buffer, rate, window_s=window_s, hop_s=hop_s, batch_size=1
+                    )
+                elif timeline:
+                    said = client.timeline(source, window_s=window_s, hop_s=hop_s)
+                else:
+                    said = iter([client.predict(source)])
                 for prediction in said:
                     console.print(_told(source, prediction, as_json), markup=False)
             except (ServerError, soundfile.LibsndfileError) as error:

@@ -133,9 +133,7 @@ def export_model(
     name = name or served.model.name
     with new_version(base / name, version) as (staged, final):
         _finite(served.model)
-        module = ServedModule(served)
-        save(module, staged)
-        write_warmup(staged, name, warmup_inputs_of(module))
+        write_export(served, staged, name)
         _core_operations(staged)
         differences = check(staged, trained, data_dir)
         about = describe(trained, name, differences)
@@ -145,19 +143,22 @@ def export_model(
     return final
 
 
-def save(module: ServedModule, folder: Path) -> None:
-    """Writes the SavedModel with all its signatures."""
+def write_export(served: Served, folder: Path, name: str) -> None:
+    """Writes the SavedModel with all its signatures and their warm-up requests, unchecked.
+
+    Args:
+        served: what is exported.
+        folder: of the version.
+        name: what the server calls the model.
+    """
+    module = ServedModule(served)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module.trackable(), str(folder), module.signatures(), options)
-
-
-def warmup_inputs_of(module: ServedModule) -> dict[str, list[dict[str, np.ndarray]]]:
-    """Returns the warm-up inputs of an export, for every signature it has."""
-    spec = module.spec
     states: dict[str, int] = {}
     if module.step is not None:
         states = {n: t.shape[1] for n, t in module.step.input.items() if n != "features"}
-    return warmup_inputs(spec.sample_rate_hz, spec.dim, states)
+    inputs = warmup_inputs(module.spec.sample_rate_hz, module.spec.dim, states)
+    write_warmup(folder, name, inputs)
 
 
 def describe(

@@ -8,10 +8,9 @@ import numpy as np
 from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
-from serving.export import save, warmup_inputs_of
+from serving.export import write_export
 from serving.layout import new_version
-from serving.signatures import Served, ServedModule
-from serving.warmup import write_warmup
+from serving.signatures import Served
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 VRNN = {"recognition_units": 8, "generation_units": 6, "classification_units": 8, "latent_dim": 3}
@@ -40,10 +39,8 @@ def small(name: str, seed: int = 0) -> Served:
 
 def publish(served: Served, folder: Path, version: int | None = None) -> Path:
     """Publishes a version without the checks against a corpus; returns its folder."""
-    module = ServedModule(served)
     with new_version(folder, version) as (staged, final):
-        save(module, staged)
-        write_warmup(staged, folder.name, warmup_inputs_of(module))
+        write_export(served, staged, folder.name)
     return final
 
 

@@ -68,7 +68,9 @@ def check(system, running, waveforms):
     alone = [list(client.predict(w).probabilities.values()) for w in waveforms]
     np.testing.assert_allclose(together, saved, atol=TOLERANCE)
     np.testing.assert_allclose(alone, saved, atol=TOLERANCE)
-    rest = ask_rest(server.rest_port, served.model.name, {key: v.tolist() for key, v in inputs.items()})
+    rest = ask_rest(
+        server.rest_port, served.model.name, {key: v.tolist() for key, v in inputs.items()}
+    )
     np.testing.assert_allclose(rest["probabilities"], saved, atol=TOLERANCE)
     assert rest["label"] == [served.classes[k] for k in saved.argmax(axis=1)]
 

@@ -1,5 +1,6 @@
 """The client alone: what it imports, how it cuts, what it says when nobody answers."""
 
+import os
 import subprocess
 import sys
 
@@ -88,6 +89,25 @@ def test_the_timeline_of_a_long_file_is_that_of_its_windows(server, tmp_path):
     assert found[-1].end_s == pytest.approx(len(long) / 16000)
     for one, other in zip(found, direct, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+
+
+def test_a_live_stream_is_answered_while_it_goes_on(server):
+    (clip,) = exports.clips(1, least=39000)
+    samples = np.round(clip * 32768).astype("<i2").tobytes()
+    with SerClient(f"localhost:{server.port}", "moma") as client:
+        whole = list(client.timeline(clip, window_s=1.0, hop_s=0.5))
+        ends, speaker = os.pipe()
+        with os.fdopen(ends, "rb") as stream, os.fdopen(speaker, "wb", buffering=0) as mouth:
+            said = client.timeline(stream, window_s=1.0, hop_s=0.5, batch_size=1)
+            # An odd number of bytes: half a sample more than a window.
+            mouth.write(samples[:32001])
+            heard = [next(said)]
+            mouth.write(samples[32001:])
+            mouth.close()
+            heard += said
+    assert [h.start_s for h in heard] == [w.start_s for w in whole]
+    for one, other in zip(heard, whole, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-3)
 
 
 def test_waiting_ends_when_the_model_is_there_or_the_time_is_over(server):

@@ -69,7 +69,7 @@ def test_a_model_that_is_not_the_trained_one_is_not_published(trained, tmp_path,
         export_model(opened, corpus, tmp_path)
     weight.assign(before)
     opened.feature_set.schema.spec["floor"] = 1e-2
-    with pytest.raises(ExportError, match="served features are .* nothing was"):
+    with pytest.raises(ExportError, match=r"served features are .* nothing was"):
         export_model(opened, corpus, tmp_path)
     opened.feature_set.schema.spec["floor"] = 1e-6
     monkeypatch.setattr(tf.nn, "softmax", lambda logits: tf.math.softmax(2.0 * logits))

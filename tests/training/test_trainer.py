@@ -15,6 +15,7 @@ from ser_keras.training.checkpoint import arrays_of
 from ser_keras.training.crossval import run_crossval
 from ser_keras.training.evaluate import evaluate_run
 from ser_keras.training.trainer import FoldTrainer
+from tests.training.conftest import tiny_config
 
 
 def train(config, feature_set, protocol, folder, fold=0, progress=None):
@@ -24,19 +25,23 @@ def train(config, feature_set, protocol, folder, fold=0, progress=None):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(feature_set, protocol, tmp_path_factory):
-    """The record of a run of TINY that nobody killed."""
-    from ser_keras.training.config import config_from_dict
-    from tests.training.conftest import TINY, has_tensorflow_io
+def finished(feature_set, protocol, tmp_path_factory):
+    """(folder, record) of a run of TINY that nobody killed."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, train(tiny_config(), feature_set, protocol, folder)
 
-    values = TINY if has_tensorflow_io() else TINY | {"augment": {"noise": 0.2, "stretch": 0.1}}
-    return train(config_from_dict(values), feature_set, protocol, tmp_path_factory.mktemp("run"))
+
+@pytest.fixture
+def undisturbed(finished):
+    """The record of that run."""
+    return finished[1]
 
 
 class Killed(Exception):
     """Stands for the end of the process between two epochs."""
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_equal_weights(tiny, feature_set, protocol, tmp_path, undisturbed):
     assert (
         train(tiny(), feature_set, protocol, tmp_path)["weights_sha256"]
@@ -44,6 +49,7 @@ def test_the_same_seed_gives_equal_weights(tiny, feature_set, protocol, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(tiny, feature_set, protocol, tmp_path, undisturbed):
     other = train(tiny(seed=1, epochs=1), feature_set, protocol, tmp_path)
     assert other["weights_sha256"] != undisturbed["weights_sha256"]
@@ -55,7 +61,7 @@ def test_a_run_stopped_after_each_epoch_ends_with_equal_weights(
     def stop(epoch, epochs, logs):
         raise Killed
 
-    for _ in range(3):
+    for _ in range(tiny().epochs):
         with pytest.raises(Killed):
             train(tiny(), feature_set, protocol, tmp_path, progress=stop)
     record = train(tiny(), feature_set, protocol, tmp_path)
@@ -113,20 +119,17 @@ def test_kill_9_during_training_and_a_rerun_end_with_equal_weights(
     assert record["weights_sha256"] == undisturbed["weights_sha256"]
 
 
-def test_a_finished_fold_is_not_trained_again(tiny, feature_set, protocol, tmp_path):
-    config = tiny(epochs=1)
-    first = train(config, feature_set, protocol, tmp_path)
+def test_a_finished_fold_is_not_trained_again(tiny, feature_set, protocol, finished):
+    folder, first = finished
     seen = []
-    assert (
-        train(config, feature_set, protocol, tmp_path, progress=lambda *a: seen.append(a)) == first
-    )
+    again = train(tiny(), feature_set, protocol, folder, progress=lambda *a: seen.append(a))
+    assert again == first
     assert seen == []
 
 
-def test_another_configuration_does_not_take_over_a_folder(tiny, feature_set, protocol, tmp_path):
-    train(tiny(epochs=1), feature_set, protocol, tmp_path)
+def test_another_configuration_does_not_take_over_a_folder(tiny, feature_set, protocol, finished):
     with pytest.raises(SchemaError, match="made with another configuration"):
-        train(tiny(epochs=2), feature_set, protocol, tmp_path)
+        train(tiny(epochs=9), feature_set, protocol, finished[0])
 
 
 def test_the_kept_epoch_is_the_best_on_validation_speakers(undisturbed):
@@ -147,11 +150,12 @@ def test_fixed_epochs_train_on_the_validation_part_too(tiny, feature_set, protoc
     }
 
 
-def test_statistics_come_from_the_training_part_alone(tiny, feature_set, protocol, tmp_path):
+def test_statistics_come_from_the_training_part_alone(
+    tiny, feature_set, protocol, tmp_path, finished
+):
     import keras
 
-    train(tiny(epochs=1), feature_set, protocol, tmp_path)
-    model = keras.models.load_model(tmp_path / "model.keras")
+    model = keras.models.load_model(finished[0] / "model.keras")
     trainer = FoldTrainer(
         tiny(), feature_set, protocol.class_set, protocol.folds[0], tmp_path / "again"
     )
@@ -183,6 +187,7 @@ def test_crossval_pools_every_test_utterance_once(tiny, features, feature_set, p
         evaluate_run(tmp_path, features)
 
 
+@pytest.mark.slow
 def test_validation_speakers_choose_between_recipes(tiny, feature_set, protocol, tmp_path):
     recipes = {
         "idle": tiny(select="last", epochs=1, optimizer={"learning_rate": 1e-12}),

@@ -1,0 +1,232 @@
+"""Measures the development server against the same graph called in process.
+
+    python benchmarks/serving.py --output results/serving_benchmark.json
+
+Every system in its paper's size with random weights: weights change no time. The server is another
+process on the same cores; calls in process and over gRPC take turns, so that a machine whose speed
+drifts slows both. With 8 clients, threads call the graph in process, and threads of this process
+the server. Live streams are clients of the predictive VRNN, each with a window of speech to be
+heard every hop: front end, then one step. `late` is how long after the end of its hop an answer
+came; a stream keeps up when that is below one hop.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Started as a file, its folder comes first on the path, and this file would be `serving`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import keras
+import numpy as np
+from rich.progress import track
+
+from ser_keras.data.segments import WHOLE, Segments
+from ser_keras.features.specs import get_spec
+from ser_keras.models import build_model
+from ser_keras.training.checkpoint import write_json
+from ser_keras.training.provenance import versions
+from serving.client import SerClient
+from serving.export import write_export
+from serving.runtime import LoadedModel
+from serving.signatures import Served
+
+SYSTEMS = {
+    "moma": ("logmel23", {}, WHOLE),
+    "predictive_vrnn": ("mfcc40-windows", {}, WHOLE),
+    "attention_cnn": ("spectrogram400", {}, Segments(197, 40)),
+    "alexnet_fcn": ("spectrogram200", {}, WHOLE),
+    "sparse_autoencoder": ("logmel40-deltas", {}, WHOLE),
+}
+SECONDS = (1, 4, 30)
+CLIENTS = 8
+CLASSES = tuple("abcdefgh")
+
+
+def export(name, base):
+    """Writes a model of the paper's size; returns its version's folder."""
+    spec_name, options, segments = SYSTEMS[name]
+    spec = get_spec(spec_name, trim_db=35)
+    keras.utils.set_random_seed(0)
+    model = build_model(name, num_classes=len(CLASSES), dim=spec.dim, **options)
+    folder = base / name / "1"
+    write_export(Served(model, spec, CLASSES, segments), folder, name)
+    return folder
+
+
+def serve(name, base):
+    """Starts a server in a process of its own; returns (process, endpoint)."""
+    port = 20000 + os.getpid() % 20000
+    command = [sys.executable, "-m", "ser_keras", "serve", "--model_name", name]
+    command += ["--model_base_path", base / name, "--port", port, "--rest_api_port", port + 1]
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL)
+    return process, f"localhost:{port}"
+
+
+def speech(seconds):
+    """Returns the inputs of `serving_default` for that much noise."""
+    samples = seconds * 16000
+    waveform = np.random.default_rng(0).uniform(-0.1, 0.1, (1, samples)).astype(np.float32)
+    return {"waveform": waveform, "length": np.array([samples], np.int32)}
+
+
+def turns(ways, rounds, what):
+    """Returns the milliseconds of every call, by way; the ways take turns."""
+    found = {name: [] for name in ways}
+    for way in ways.values():
+        way()
+    for _ in track(range(rounds), what):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            found[name].append(1000 * (time.perf_counter() - began))
+    return found
+
+
+def calls_per_second(call, seconds):
+    """Returns the calls that `CLIENTS` threads make in a second."""
+    ends = time.perf_counter() + seconds
+
+    def work(_):
+        count = 0
+        while time.perf_counter() < ends:
+            call()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return sum(pool.map(work, range(CLIENTS))) / seconds
+
+
+def memory_mb(process):
+    """Returns the resident memory of a process."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+
+
+def measure(name, base, rounds, seconds):
+    """Returns latency by length of audio, throughput, and the server's memory."""
+    model = LoadedModel(export(name, base))
+    process, endpoint = serve(name, base)
+    rows = {}
+    try:
+        with SerClient(endpoint, name) as client:
+            client.wait_until_available(120)
+            fresh = memory_mb(process)
+            for length in SECONDS:
+                inputs = speech(length)
+                ways = {
+                    "in_process": lambda inputs=inputs: model.run("serving_default", inputs),
+                    "grpc": lambda inputs=inputs: client.ask(inputs),
+                }
+                found = turns(ways, rounds, f"{name}, {length} s of audio")
+                rows[f"{length} s"] = {
+                    way: {f"p{p}_ms": round(float(np.percentile(ms, p)), 2) for p in (50, 99)}
+                    for way, ms in found.items()
+                }
+                rows[f"{length} s"]["memory_mb"] = memory_mb(process)
+            inputs = speech(4)
+            rates = {"in_process": [], "grpc": []}
+            for _ in track(range(3), f"{name}, {CLIENTS} clients"):
+                for way, call in (
+                    ("in_process", lambda: model.run("serving_default", inputs)),
+                    ("grpc", lambda: client.ask(inputs)),
+                ):
+                    rates[way].append(calls_per_second(call, seconds))
+            throughput = {way: round(float(np.median(found)), 2) for way, found in rates.items()}
+            streams = {}
+            if "stream" in model.signatures:
+                streams = live_streams(endpoint, name, model.signature("stream").inputs)
+    finally:
+        process.terminate()
+        process.wait()
+        model.close()
+    throughput["share"] = round(throughput["grpc"] / throughput["in_process"], 3)
+    return {
+        "memory_loaded_mb": fresh,
+        "latency": rows,
+        f"calls_per_second_with_{CLIENTS}_clients": throughput,
+    } | streams
+
+
+def live_streams(endpoint, name, stream_inputs, count=100, hops=20):
+    """Returns how late the answers of simultaneous live streams come."""
+    spec = get_spec(SYSTEMS[name][0])
+    hop_s = spec.window_hop_samples / spec.sample_rate_hz
+    rng = np.random.default_rng(0)
+    shape = (1, spec.window_samples)
+    window = rng.uniform(-0.1, 0.1, shape).astype(np.float32)
+    heard = {"waveform": window, "length": np.array([shape[1]], np.int32)}
+    late, wrong = [], []
+    began = time.perf_counter() + 1.0
+
+    def stream(number):
+        try:
+            with SerClient(endpoint, name) as client:
+                state = None
+                for hop in range(hops):
+                    due = began + hop_s * (hop + number / count)
+                    time.sleep(max(0.0, due - time.perf_counter()))
+                    features = client.ask(heard, "front_end")[0]["features"][:, 0]
+                    said, _ = client.ask({"features": features, **(state or zeros)}, "stream")
+                    state = {key: said[key] for key in zeros}
+                    late.append(time.perf_counter() - due)
+        except Exception as error:
+            wrong.append(str(error))
+
+    zeros = {
+        key: np.zeros((1, tensor.tensor_shape.dim[1].size), np.float32)
+        for key, tensor in stream_inputs.items()
+        if key != "features"
+    }
+    threads = [threading.Thread(target=stream, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in track(threads, f"{count} live streams for {hops * hop_s:.0f} s"):
+        thread.join()
+    return {
+        "live_streams": {
+            "streams": count,
+            "hop_s": hop_s,
+            "hops": hops,
+            "answers": len(late),
+            "failed": wrong[:3],
+            "late_p50_ms": round(1000 * float(np.percentile(late, 50)), 1),
+            "late_p99_ms": round(1000 * float(np.percentile(late, 99)), 1),
+        }
+    }
+
+
+def main():
+    """Measures and prints every system; writes the file at the end."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each throughput")
+    parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
+    options = parser.parse_args()
+    rows = {}
+    for name in options.systems:
+        with tempfile.TemporaryDirectory() as folder:
+            rows[name] = measure(name, Path(folder), options.rounds, options.seconds)
+        print(name, json.dumps(rows[name], indent=1))
+    result = {
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "versions": versions(),
+        "systems": rows,
+    }
+    if options.output:
+        write_json(options.output, result)
+
+
+if __name__ == "__main__":
+    main()

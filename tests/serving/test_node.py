@@ -1,0 +1,55 @@
+"""A client in another language: JavaScript, from descriptors. Started by `make test-serving`."""
+
+import subprocess
+
+import pytest
+import soundfile
+
+from serving.client import SerClient
+from serving.descriptors import descriptor_set
+from tests.architecture import ROOT
+from tests.serving import exports
+
+pytestmark = pytest.mark.node
+FOLDER = ROOT / "examples" / "node"
+
+
+@pytest.fixture
+def ask(tmp_path, server):
+    """Returns a function that runs the example: (exit code, stdout, stderr)."""
+    if not (FOLDER / "node_modules").is_dir():
+        pytest.fail(f"{FOLDER} has no node_modules; run make test-serving")
+    (tmp_path / "serving.desc").write_bytes(descriptor_set().SerializeToString())
+
+    def run(wav, model="moma"):
+        command = ["node", "predict.mjs", tmp_path / "serving.desc", wav]
+        command += [f"localhost:{server.port}", model]
+        done = subprocess.run(
+            [*map(str, command)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=FOLDER,
+            timeout=60,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_it_predicts_and_sees_whose_fault_an_error_is(ask, server, tmp_path):
+    wav, text = tmp_path / "speech.wav", tmp_path / "text.wav"
+    soundfile.write(wav, exports.clips(1, least=20000)[0], exports.RATE, subtype="PCM_16")
+    text.write_text("no speech")
+    code, said, _ = ask(wav)
+    assert code == 0
+    with SerClient(f"localhost:{server.port}", "moma") as client:
+        expected = client.predict(wav).probabilities
+    found = {name: float(share) for name, share in map(str.split, said.splitlines())}
+    assert found == pytest.approx(dict(expected), abs=0.006)
+    code, _, error = ask(wav, model="nobody")
+    assert code == 1
+    assert error.startswith("NOT_FOUND: Servable not found for request: Latest(nobody)")
+    code, _, error = ask(text)
+    assert code == 1
+    assert error.startswith("INVALID_ARGUMENT: ")
