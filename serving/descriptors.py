@@ -4,23 +4,46 @@ import sys
 from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from ser_keras.training.checkpoint import write_atomic
+
+SERVICES = {
+    "PredictionService": {
+        "Predict": ("PredictRequest", "PredictResponse"),
+        "GetModelMetadata": ("GetModelMetadataRequest", "GetModelMetadataResponse"),
+    },
+    "ModelService": {
+        "GetModelStatus": ("GetModelStatusRequest", "GetModelStatusResponse"),
+        "HandleReloadConfigRequest": ("ReloadConfigRequest", "ReloadConfigResponse"),
+    },
+}
 
 
 def descriptor_set() -> FileDescriptorSet:
     """Returns PredictionService and ModelService with all that they need, dependencies first.
 
-    gRPC libraries that load descriptors at run time need neither a compiler nor a .proto file.
+    gRPC libraries that load descriptors at run time need neither a compiler nor a .proto file. The
+    services are put together here: `tensorflow-serving-api` 2.16 has modules of them that today's
+    protobuf cannot import.
 
     Example:
-        >>> names = [file.name for file in descriptor_set().file]
-        >>> names.index("tensorflow_serving/apis/predict.proto") < len(names) - 1
-        True
+        >>> [service.name for service in descriptor_set().file[-1].service]
+        ['PredictionService', 'ModelService']
     """
-    from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
+    from tensorflow_serving.apis import (
+        get_model_metadata_pb2,
+        get_model_status_pb2,
+        model_management_pb2,
+        predict_pb2,
+    )
 
+    messages = (
+        predict_pb2.DESCRIPTOR,
+        get_model_metadata_pb2.DESCRIPTOR,
+        get_model_status_pb2.DESCRIPTOR,
+        model_management_pb2.DESCRIPTOR,
+    )
     found: dict[str, FileDescriptor] = {}
 
     def add(file: FileDescriptor) -> None:
@@ -29,12 +52,29 @@ def descriptor_set() -> FileDescriptorSet:
                 add(needed)
             found[file.name] = file
 
-    add(prediction_service_pb2.DESCRIPTOR)
-    add(model_service_pb2.DESCRIPTOR)
     files = FileDescriptorSet()
+    for message in messages:
+        add(message)
     for file in found.values():
         file.CopyToProto(files.file.add())
+    files.file.append(_services([file.name for file in messages]))
     return files
+
+
+def _services(dependencies: list[str]) -> FileDescriptorProto:
+    package = "tensorflow.serving"
+    file = FileDescriptorProto(
+        name="serving_services.proto", package=package, syntax="proto3", dependency=dependencies
+    )
+    for name, methods in SERVICES.items():
+        service = file.service.add(name=name)
+        for method, (request, response) in methods.items():
+            service.method.add(
+                name=method,
+                input_type=f".{package}.{request}",
+                output_type=f".{package}.{response}",
+            )
+    return file
 
 
 if __name__ == "__main__":

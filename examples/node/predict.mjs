@@ -9,14 +9,17 @@ const loaded = loadFileDescriptorSetFromBuffer(readFileSync(descriptors), { keep
 const { PredictionService } = grpc.loadPackageDefinition(loaded).tensorflow.serving;
 const client = new PredictionService(endpoint, grpc.credentials.createInsecure());
 
+// Read from descriptors, a map is the list of its entries, as it is on the wire.
 const wav = { dtype: "DT_STRING", tensor_shape: { dim: [{ size: 1 }] }, string_val: [readFileSync(path)] };
-const request = { model_spec: { name, signature_name: "wav_bytes" }, inputs: { wav } };
+const request = { model_spec: { name, signature_name: "wav_bytes" }, inputs: [{ key: "wav", value: wav }] };
 client.Predict(request, { deadline: Date.now() + 30_000 }, (error, response) => {
   if (error) {
     console.error(`${grpc.status[error.code]}: ${error.details}`);
     process.exitCode = 1;
   } else {
-    const { classes, probabilities } = response.outputs;
+    const { classes, probabilities } = Object.fromEntries(
+      response.outputs.map(({ key, value }) => [key, value]),
+    );
     classes.string_val.forEach((label, k) =>
       console.log(`${label.toString().padEnd(10)} ${probabilities.float_val[k].toFixed(2)}`),
     );
