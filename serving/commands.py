@@ -60,10 +60,27 @@ def serve(
     ssl_config_file: Annotated[
         Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")
     ] = None,
+    monitoring_config_file: Annotated[
+        Path | None,
+        typer.Option("--monitoring_config_file", help="A monitoring.config, for the metrics."),
+    ] = None,
+    enable_batching: Annotated[
+        bool, typer.Option("--enable_batching", help="Accepted; this server joins no requests.")
+    ] = False,
+    batching_parameters_file: Annotated[
+        Path | None,
+        typer.Option("--batching_parameters_file", help="A batching.config; read, not followed."),
+    ] = None,
     threads: Annotated[int, typer.Option("--grpc_max_threads", help="Calls that run at once.")] = 8,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
-    from serving.config_files import one_model, read_models, read_ssl
+    from serving.config_files import (
+        one_model,
+        read_batching,
+        read_models,
+        read_monitoring,
+        read_ssl,
+    )
     from serving.server import Server, ServerOptions
 
     # The session is deprecated for training; a server runs nothing else.
@@ -81,6 +98,15 @@ def serve(
                 f"model {config.name}: found no folder {config.base_path}, expected its versions "
                 "there. Publish one with ser export."
             )
+    # TensorFlow Serving joins requests; here a client's batch is the only one. The file is read all
+    # the same, so that a mistake in it shows before production.
+    if batching_parameters_file:
+        read_batching(batching_parameters_file)
+    if enable_batching:
+        console.print("--enable_batching: requests are not joined by this server")
+    monitoring: dict[str, Any] = {}
+    if monitoring_config_file:
+        monitoring["metrics_path"] = read_monitoring(monitoring_config_file)
     options = ServerOptions(
         host=host,
         port=port,
@@ -88,6 +114,7 @@ def serve(
         threads=threads,
         poll_s=poll_s,
         ssl=read_ssl(ssl_config_file) if ssl_config_file else None,
+        **monitoring,
     )
     console.print(
         "[yellow]development server, not TensorFlow Serving[/]; for production run the container "

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from ser_keras.errors import ConfigError
 from serving.manager import ModelConfig
+from serving.metrics import METRICS_PATH
 
 
 def read_models(path: Path) -> list[ModelConfig]:
@@ -70,23 +71,74 @@ def read_ssl(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: not readable.
     """
-    values: dict[str, Any] = {"custom_ca": "", "client_verify": False}
-    # The message, SSLConfig, is not in the published package; its text format is "name: value".
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    config = _parsed(path, "an ssl.config", _SSL, "server_key and server_cert with the PEM texts")
+    return {name: getattr(config, name) for name in _SSL}
 
-    file = descriptor_pb2.FileDescriptorProto(name="ser/ssl.proto", syntax="proto3")
-    message = file.message_type.add(name="SSLConfig")
-    for number, name in enumerate(("server_key", "server_cert", "custom_ca"), 1):
-        message.field.add(name=name, number=number, type=9, label=1)
-    message.field.add(name="client_verify", number=4, type=8, label=1)
+
+def read_monitoring(path: Path) -> str | None:
+    """Returns where a `monitoring.config` wants the metrics, None for nowhere.
+
+    Raises:
+        ConfigError: not readable.
+    """
+    expected = 'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'
+    config = _parsed(path, "a monitoring.config", _MONITORING, expected).prometheus_config
+    return (config.path or METRICS_PATH) if config.enable else None
+
+
+def read_batching(path: Path) -> dict[str, Any]:
+    """Returns the parameters that a `batching.config` sets, by name.
+
+    Raises:
+        ConfigError: not readable.
+    """
+    config = _parsed(path, "a batching.config", _BATCHING, "max_batch_size { value: 16 }")
+    return {field.name: getattr(config, field.name) for field, _ in config.ListFields()}
+
+
+# === Messages that the published package does not hold ===
+
+_Fields = dict[str, Any]
+_NUMBER, _TEXT = {"value": "int64"}, {"value": "string"}
+_SSL: _Fields = {
+    "server_key": "string",
+    "server_cert": "string",
+    "custom_ca": "string",
+    "client_verify": "bool",
+}
+_MONITORING: _Fields = {"prometheus_config": {"enable": "bool", "path": "string"}}
+_BATCHING: _Fields = {
+    "max_batch_size": _NUMBER,
+    "batch_timeout_micros": _NUMBER,
+    "max_enqueued_batches": _NUMBER,
+    "num_batch_threads": _NUMBER,
+    "thread_pool_name": _TEXT,
+    "allowed_batch_sizes": "*int64",
+    "pad_variable_length_inputs": "bool",
+}
+
+
+def _parsed(path: Path, what: str, fields: _Fields, expected: str) -> Any:
+    """Returns the message with those fields that a file in text format holds."""
+    file = descriptor_pb2.FileDescriptorProto(name="ser/config.proto", syntax="proto3")
+    _add(file.message_type.add(name="Config"), ".Config", fields)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("SSLConfig"))
+    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("Config"))
     try:
-        found = text_format.Parse(path.read_text(encoding="utf-8"), kind())
-    except (OSError, text_format.ParseError) as error:
+        return text_format.Parse(path.read_text(encoding="utf-8"), kind())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ConfigError(
-            f"{path}: not readable as an ssl.config: {error}. Expected server_key and server_cert "
-            "with the PEM texts."
+            f"{path}: not readable as {what}: {error}. Expected {expected}."
         ) from error
-    return values | {name.name: value for name, value in found.ListFields()}
+
+
+def _add(message: descriptor_pb2.DescriptorProto, path: str, fields: _Fields) -> None:
+    for number, (name, kind) in enumerate(fields.items(), 1):
+        field = message.field.add(name=name, number=number, label=1)
+        if isinstance(kind, dict):
+            field.type, field.type_name = field.TYPE_MESSAGE, f"{path}.{name}"
+            _add(message.nested_type.add(name=name), field.type_name, kind)
+        else:
+            field.label = 3 if kind.startswith("*") else 1
+            field.type = getattr(field, f"TYPE_{kind.removeprefix('*').upper()}")

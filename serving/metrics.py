@@ -3,6 +3,7 @@
 import threading
 from bisect import bisect_left
 
+METRICS_PATH = "/monitoring/prometheus/metrics"
 BUCKETS_US = (500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000)
 COUNT = ":tensorflow:serving:request_count"
 LATENCY = ":tensorflow:serving:request_latency"

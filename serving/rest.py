@@ -17,10 +17,9 @@ import tensorflow as tf
 
 from serving.grpc_services import HEADER, signature_json
 from serving.manager import DEFAULT, ModelManager
-from serving.metrics import Metrics
+from serving.metrics import METRICS_PATH, Metrics
 from serving.request_error import RequestError
 
-METRICS_PATH = "/monitoring/prometheus/metrics"
 SOCKET_TIMEOUT_S = 30.0
 _MODEL = re.compile(
     r"/v1/models/(?P<name>[^/:]+)"
@@ -54,9 +53,11 @@ class RestServer(ThreadingHTTPServer):
         *,
         max_body_bytes: int,
         max_requests: int,
+        metrics_path: str | None = METRICS_PATH,
         timeout_s: float = 30.0,
     ):
         self.manager, self.metrics = manager, metrics
+        self.metrics_path = metrics_path.lower() if metrics_path else None
         self.max_body_bytes, self.timeout_s = max_body_bytes, timeout_s
         self.free = threading.BoundedSemaphore(max_requests)
         super().__init__(address, _Handler)
@@ -69,6 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: RestServer
     protocol_version = "HTTP/1.1"
     timeout = SOCKET_TIMEOUT_S
+    # Head and body are two writes; the second would wait 40 ms for the client's acknowledgement.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self._answered(self._get)
@@ -98,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get(self) -> tuple[str, Any]:
         path = self.path.partition("?")[0]
-        if path.lower() == METRICS_PATH:
+        if path.lower() == self.server.metrics_path:
             return "", self.server.metrics.text()
         found = self._matched("GET")
         manager, name = self.server.manager, found["name"]

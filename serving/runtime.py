@@ -4,7 +4,6 @@ The graph runs in TensorFlow's own session, fed and fetched by the names of the 
 that wrong types and shapes are refused by the same code, with the same words, as by a server.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.client import pywrap_tf_session
 
 from serving.request_error import RequestError
 from serving.warmup import FILE
 
 SERVE = "serve"
-# Sessions take their time limit when a callable is made; limits are rounded up to a power of two.
-_LIMITS_MS = tuple(2**n for n in range(5, 18))
+LONGEST_S = 3600.0
+DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
 class LoadedModel:
@@ -43,8 +43,8 @@ class LoadedModel:
                 for name, signature in meta.signature_def.items()
                 if not name.startswith("__")
             }
-            self._callables: dict[tuple[Any, ...], Any] = {}
-            self._lock = threading.Lock()
+            self._places = {name: self._placed(one) for name, one in self.signatures.items()}
+            self.session._extend_graph()
             self._warm_up()
         except BaseException:
             self.session.close()
@@ -75,39 +75,55 @@ class LoadedModel:
         signature = self.signature(signature_name)
         _check_inputs(signature, inputs)
         names = _checked_outputs(signature, outputs)
-        feeds = sorted(signature.inputs)
-        call = self._callable(signature_name, tuple(names), timeout_s)
+        feeds, fetches = self._places[signature_name or DEFAULT]
+        options = config_pb2.RunOptions()
+        if timeout_s is not None:
+            # gRPC says how long is left even where no deadline was set: longer than fits.
+            options.timeout_in_ms = max(1, round(1000 * min(timeout_s, LONGEST_S)))
         try:
-            values = call(*(inputs[name] for name in feeds))
+            values = self._session_run(
+                {feeds[name]: value for name, value in inputs.items()},
+                list(fetches.values()),
+                options.SerializeToString(),
+            )
         except tf.errors.OpError as error:
             raise RequestError(error.error_code, error.message.split("\n")[0]) from None
         except (TypeError, ValueError) as error:
             raise RequestError.invalid(str(error)) from None
-        return dict(zip(names, values, strict=True))
+        found = dict(zip(fetches, values, strict=True))
+        return {name: found[name] for name in names}
 
     def signature(self, name: str) -> Any:
         """Returns the SignatureDef called `name`, `serving_default` for an empty name."""
-        name = name or tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+        name = name or DEFAULT
         if name not in self.signatures:
             raise RequestError.failed_precondition(f'Serving signature key "{name}" not found.')
         return self.signatures[name]
 
-    def _callable(self, signature: str, outputs: tuple[str, ...], timeout_s: float | None) -> Any:
-        limit = 0
-        if timeout_s is not None:
-            limit = next((ms for ms in _LIMITS_MS if ms >= 1000 * timeout_s), 0)
-        key = (signature, outputs, limit)
-        with self._lock:
-            if key not in self._callables:
-                definition = self.signature(signature)
-                options = config_pb2.CallableOptions(
-                    feed=[definition.inputs[name].name for name in sorted(definition.inputs)],
-                    fetch=[definition.outputs[name].name for name in outputs],
-                )
-                options.run_options.timeout_in_ms = limit
-                # Private, but Session.run refuses shapes that a server takes.
-                self._callables[key] = self.session._make_callable_from_options(options)
-            return self._callables[key]
+    def _placed(self, signature: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Returns the places in the graph of a signature's inputs and of all its outputs."""
+
+        def places(tensors: Any) -> dict[str, Any]:
+            graph = self.session.graph
+            return {
+                name: graph.get_tensor_by_name(tensors[name].name)._as_tf_output()
+                for name in sorted(tensors)
+            }
+
+        return places(signature.inputs), places(signature.outputs)
+
+    def _session_run(self, feeds: dict[Any, Any], fetches: list[Any], options: bytes) -> list[Any]:
+        """Runs the graph below `Session.run`, which refuses shapes that a server takes.
+
+        All outputs are fetched, whichever are wanted, and the time limit goes with the call: a
+        session prepares itself anew, for a second, for every other set of outputs.
+        """
+        buffer = pywrap_tf_session.TF_NewBufferFromString(options)
+        try:
+            values: list[Any] = self.session._call_tf_sessionrun(buffer, feeds, fetches, [], None)
+            return values
+        finally:
+            pywrap_tf_session.TF_DeleteBuffer(buffer)
 
     def _warm_up(self) -> None:
         for request in _warmup_requests(self.folder / "assets.extra" / FILE):

@@ -12,7 +12,7 @@ import grpc
 from ser_keras.errors import ConfigError
 from serving.grpc_services import Services
 from serving.manager import ModelConfig, ModelManager
-from serving.metrics import Metrics
+from serving.metrics import METRICS_PATH, Metrics
 from serving.rest import RestServer
 
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
@@ -32,6 +32,7 @@ class ServerOptions:
         poll_s: float. How often the disk is looked at.
         drain_s: float. How long running calls may take at the end.
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
+        metrics_path: str or None. Where REST shows the metrics.
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +44,7 @@ class ServerOptions:
     poll_s: float = 1.0
     drain_s: float = 10.0
     ssl: Any = None
+    metrics_path: str | None = METRICS_PATH
 
 
 class Server:
@@ -84,6 +86,7 @@ class Server:
                     self.metrics,
                     max_body_bytes=self.options.max_message_bytes,
                     max_requests=self.options.max_calls,
+                    metrics_path=self.options.metrics_path,
                 )
             except OSError as error:
                 raise ConfigError(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ser_keras.errors import ConfigError
-from serving.config_files import read_models, read_ssl
+from serving.config_files import read_batching, read_models, read_monitoring, read_ssl
 from tests.architecture import ROOT
 
 DEPLOY = ROOT / "serving" / "deploy"
@@ -54,3 +54,15 @@ def test_other_files_are_refused(tmp_path, text, error):
         read_ssl(tmp_path / "ssl.config")
     with pytest.raises(ConfigError, match="No such file"):
         read_models(tmp_path / "nowhere")
+
+
+def test_the_shipped_monitoring_and_batching_are_read(tmp_path):
+    assert read_monitoring(DEPLOY / "monitoring.config") == "/monitoring/prometheus/metrics"
+    batching = read_batching(DEPLOY / "batching.config")
+    assert batching["max_batch_size"].value == 16
+    off = tmp_path / "off.config"
+    off.write_text("prometheus_config { enable: false }")
+    assert read_monitoring(off) is None
+    off.write_text("max_batch_sise { value: 16 }")
+    with pytest.raises(ConfigError, match=r"off.config: not readable as a batching.config: .*sise"):
+        read_batching(off)

@@ -1,8 +1,6 @@
 """Versions come and go while requests run."""
 
 import shutil
-import threading
-import time
 
 import keras
 import numpy as np
@@ -144,45 +142,3 @@ def test_other_models_can_be_asked_for_while_serving(base, tmp_path):
     with pytest.raises(RequestError, match=r"Latest\(moma\)"):
         asked(manager)
     manager.close()
-
-
-@pytest.mark.slow
-def test_no_request_fails_while_versions_are_swapped_and_none_mixes_them(base):
-    """Twenty swaps between two sets of weights, two clients all the while."""
-    exports.publish(exports.small("moma", seed=1), base.parent / "second", 1)
-    manager = manager_of(base)
-    manager.poll()
-    expected = {1: asked(manager)[1]}
-    shutil.copytree(base.parent / "second" / "1", base / "2")
-    manager.poll()
-    expected[0] = asked(manager)[1]
-    assert np.abs(expected[0] - expected[1]).max() > 1e-3
-    over, wrong, answers = threading.Event(), [], []
-
-    def client():
-        while not over.is_set():
-            try:
-                version, found = asked(manager)
-            except RequestError as error:
-                wrong.append(error.message)
-                continue
-            answers.append(version)
-            if np.abs(found - expected[version % 2]).max() > 1e-5:
-                wrong.append(version)
-            # Loading, not answering, is what takes the processor here.
-            time.sleep(0.02)
-
-    clients = [threading.Thread(target=client) for _ in range(2)]
-    for thread in clients:
-        thread.start()
-    for number in range(3, 23):
-        source = base / "1" if number % 2 else base.parent / "second" / "1"
-        shutil.copytree(source, base / f".tmp-{number}")
-        (base / f".tmp-{number}").rename(base / str(number))
-        manager.poll()
-    over.set()
-    for thread in clients:
-        thread.join()
-    manager.close()
-    assert wrong == []
-    assert len(set(answers)) > 10

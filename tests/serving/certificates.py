@@ -1,0 +1,48 @@
+"""An authority, a server and a client, for a day."""
+
+import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+def write_certificates(folder: Path) -> dict[str, Path]:
+    """Writes ca.pem, and key and certificate of server and client; returns paths by name."""
+    authority, authority_key = _signed("ca")
+    found = {"ca.pem": _pem(authority)}
+    for name in ("server", "client"):
+        certificate, key = _signed(name, authority, authority_key)
+        found[f"{name}.pem"], found[f"{name}.key"] = _pem(certificate), _key(key)
+    for name, data in found.items():
+        (folder / name).write_bytes(data)
+    return {name: folder / name for name in found}
+
+
+def _signed(name, issuer=None, issuer_key=None):
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    )
+    return made.sign(issuer_key or key, hashes.SHA256()), key
+
+
+def _pem(certificate):
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key(key):
+    kind = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption())
