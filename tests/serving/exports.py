@@ -17,7 +17,7 @@ VRNN = {"recognition_units": 8, "generation_units": 6, "classification_units": 8
 SYSTEMS = {
     "moma": ("logmel23", {"units": 8, "attention_units": 4}, WHOLE),
     "predictive_vrnn": ("mfcc40-windows-short", VRNN, WHOLE),
-    "attention_cnn": ("spectrogram400", {}, Segments(60, 60)),
+    "attention_cnn": ("spectrogram400", {"pool_after": (1, 2, 3, 4)}, Segments(60, 60)),
     "alexnet_fcn": (
         "spectrogram200",
         {"width": 0.0625, "input_channels": 1, "input_scaling": "standard"},
