@@ -112,7 +112,11 @@ def test_an_answer_says_who_answered_in_typed_fields(prediction):
             "INVALID_ARGUMENT",
             "duplicate output tensor alias: label",
         ),
-        (request(GOOD | {"waveform": np.zeros((1, 500))}), "INVALID_ARGUMENT", "Type mismatch"),
+        (
+            request(GOOD | {"waveform": np.zeros((1, 500))}),
+            "INVALID_ARGUMENT",
+            "float but double is",
+        ),
         (request(GOOD | {"waveform": np.zeros(500, "f4")}), "INVALID_ARGUMENT", ""),
         (request(GOOD | {"length": np.int32([0])}), "INVALID_ARGUMENT", "length must be 1 or more"),
     ],
