@@ -33,8 +33,8 @@ class ProjectedLSTM(MaskedLayer):
     Example:
         >>> mask = ops.convert_to_tensor([[True, True, False]])
         >>> outputs = ProjectedLSTM(units=4)(ops.ones((1, 3, 2)), mask=mask)
-        >>> tuple(outputs.shape), float(outputs[0, 2, 0])
-        ((1, 3, 4), 0.0)
+        >>> tuple(outputs.shape), float(outputs[0, 2, 0]) == 0
+        ((1, 3, 4), True)
 
     Departures: state and sums of the gates are float32 under every precision policy. The gradient
         has no gradient of its own.
