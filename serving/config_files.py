@@ -135,10 +135,10 @@ def _parsed(path: Path, what: str, fields: _Fields, expected: str) -> Any:
 
 def _add(message: descriptor_pb2.DescriptorProto, path: str, fields: _Fields) -> None:
     for number, (name, kind) in enumerate(fields.items(), 1):
-        field = message.field.add(name=name, number=number, label=1)
+        repeated = isinstance(kind, str) and kind.startswith("*")
+        field = message.field.add(name=name, number=number, label=3 if repeated else 1)
         if isinstance(kind, dict):
             field.type, field.type_name = field.TYPE_MESSAGE, f"{path}.{name}"
             _add(message.nested_type.add(name=name), field.type_name, kind)
         else:
-            field.label = 3 if kind.startswith("*") else 1
             field.type = getattr(field, f"TYPE_{kind.removeprefix('*').upper()}")

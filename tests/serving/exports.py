@@ -1,5 +1,7 @@
 """Exports of small models with random weights, made in seconds."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import keras
@@ -54,6 +56,19 @@ def clips(count: int, seed: int = 0, least: int = 300, most: int = 40000) -> lis
         loud = np.sin(np.pi * np.linspace(0, 1, samples)) ** 2
         made.append((0.1 * tones * loud + 1e-3 * rng.normal(size=samples)).astype(np.float32))
     return made
+
+
+def completed(*command, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end, whatever it returns."""
+    return subprocess.run(
+        [*map(str, command)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=os.environ | environment,
+        timeout=120,
+    )
 
 
 def batch(waveforms: list[np.ndarray], fill: float = 0.0) -> dict[str, np.ndarray]:

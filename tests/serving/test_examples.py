@@ -1,8 +1,6 @@
 """The examples, as a user starts them."""
 
 import json
-import os
-import subprocess
 import sys
 
 import pytest
@@ -22,16 +20,7 @@ def wav(tmp_path_factory):
 
 
 def run(*command):
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    ran = subprocess.run(
-        [*map(str, command)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=environment,
-        timeout=120,
-    )
+    ran = exports.completed(*command, cwd=ROOT, TF_CPP_MIN_LOG_LEVEL="3")
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 

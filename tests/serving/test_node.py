@@ -1,7 +1,5 @@
 """A client in another language: JavaScript, from descriptors. Started by `make test-serving`."""
 
-import subprocess
-
 import pytest
 import soundfile
 
@@ -24,14 +22,7 @@ def ask(tmp_path, server):
     def run(wav, model="moma"):
         command = ["node", "predict.mjs", tmp_path / "serving.desc", wav]
         command += [f"localhost:{server.port}", model]
-        done = subprocess.run(
-            [*map(str, command)],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=FOLDER,
-            timeout=60,
-        )
+        done = exports.completed(*command, cwd=FOLDER)
         return done.returncode, done.stdout, done.stderr
 
     return run
