@@ -291,6 +291,53 @@ def sampled(
     console.print(describe_sampled(result), markup=False)
 
 
+def label_curve(
+    features: Features,
+    protocol: ProtocolName,
+    output: Output,
+    recipe: Recipe = "sparse_autoencoder",
+    class_set: ClassSetName = None,
+    overrides: Overrides = None,
+    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    fractions: Annotated[
+        list[float] | None,
+        typer.Option("--fraction", help="Share of labels; 0.05, 0.1, 0.25, 0.5, 1 if left out."),
+    ] = None,
+    unlabelled: Unlabelled = None,
+    seed: Seed = 0,
+    results: Annotated[Path | None, typer.Option(help="Also write the curve here.")] = None,
+) -> None:
+    """Train with fewer and fewer labels, with and without the rest; print UA at each share."""
+    from ser_keras import plots
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.report import describe_label_curve
+    from ser_keras.training.checkpoint import write_json
+    from ser_keras.training.config import load_config
+    from ser_keras.training.label_curve import FRACTIONS, run_label_curve
+    from ser_keras.training.provenance import command
+
+    config = load_config(recipe, list(overrides or ()))
+    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    with EpochBars() as bars:
+        result = run_label_curve(
+            Path(recipe).stem,
+            config,
+            feature_set,
+            folds_of,
+            output,
+            fractions=fractions or FRACTIONS,
+            folds=folds or (),
+            unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+            command=command(),
+            progress=bars,
+        )
+    path = (results or output) / f"labels-{result['dataset']}-{protocol}-{result['model']}.json"
+    write_json(path, result)
+    plots.label_curve(result, path.with_suffix(".svg"))
+    console.print(describe_label_curve(result), markup=False)
+    console.print(f"curve: {path.with_suffix('.svg')}")
+
+
 def baseline(
     features: Features,
     protocol: ProtocolName,

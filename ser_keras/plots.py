@@ -61,6 +61,35 @@ def similarity(result: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def label_curve(result: Mapping[str, Any], path: Path) -> None:
+    """Draws UA against the share of labels, with and without the speech that has none.
+
+    Args:
+        result: see `training.label_curve.run_label_curve`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    figure = _figure(path, (6, 4))
+    axes = figure.subplots()
+    for kind in sorted({point["unlabelled"] for point in result["points"]}):
+        points = [point for point in result["points"] if point["unlabelled"] == kind]
+        shares = [100 * point["fraction"] for point in points]
+        values = 100 * np.array([[point["ua"], *point["ua_interval"]] for point in points])
+        (line,) = axes.plot(shares, values[:, 0], "o-", label=kind)
+        axes.fill_between(shares, values[:, 1], values[:, 2], color=line.get_color(), alpha=0.15)
+    chance = 100 / len(result["class_set"]["classes"])
+    axes.axhline(chance, color="black", linestyle="--")
+    axes.set(xscale="log", xlabel="training utterances with a label (%)")
+    axes.set_ylabel("test UA (%), band: 95 % over speakers, dashed: chance")
+    axes.set_xticks(shares, [f"{share:g}" for share in shares])
+    axes.minorticks_off()
+    axes.legend()
+    figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
+    _save(figure, path)
+
+
 def _figure(path: Path, size: tuple[float, float]) -> Any:
     try:
         from matplotlib.figure import Figure

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.training.config import load_config, recipe_names
 
 BEGIN = "<!-- results: written by `ser report --readme` -->"
 SETTINGS = {"paper": "the paper's", "ours": "ours"}
@@ -124,7 +125,7 @@ def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
         f"{result['dataset']}, {classes} classes",
         f"`{protocol['name']}`{some}{shared}",
         f"`{result['model']}`",
-        SETTINGS[result["settings"]] + (", chosen per fold" if result["chosen"] else ""),
+        _settings(result),
         f"**{_percent(pooled['ua'])}**",
         f"{_percent(low)} – {_percent(high)}",
         _percent(pooled["wa"]),
@@ -138,6 +139,18 @@ def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
         f"{result['cost']['parameters'] / 1e6:.2f} M",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _settings(result: Mapping[str, Any]) -> str:
+    """Returns whose settings they are, with what was cut: `ours, 5 of 60 epochs`."""
+    words = [SETTINGS[result["settings"]]]
+    if result["chosen"]:
+        words.append("chosen per fold")
+    for name in sorted(set(result["recipes"]) & set(recipe_names())):
+        run, asked = result["recipes"][name]["epochs"], load_config(name).epochs
+        if run < asked:
+            words.append(f"{run} of {asked} epochs")
+    return ", ".join(words)
 
 
 def _percent(share: float) -> str:
@@ -199,4 +212,17 @@ def describe_sampled(result: Mapping[str, Any]) -> str:
     for name, shares in rows.items():
         cells = [name, *("" if share is None else _percent(share) for share in shares)]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def describe_label_curve(result: Mapping[str, Any]) -> str:
+    """Returns the Markdown table of UA by share of labels, in percent."""
+    kinds = sorted({point["unlabelled"] for point in result["points"]})
+    lines = [f"| labels | {' | '.join(kinds)} |", "|---|" + len(kinds) * "---|"]
+    found = {(point["fraction"], point["unlabelled"]): point for point in result["points"]}
+    for fraction in sorted({fraction for fraction, _ in found}):
+        points = [found.get((fraction, kind)) for kind in kinds]
+        labelled = next(point["labelled"] for point in points if point)
+        cells = ["" if point is None else _percent(point["ua"]) for point in points]
+        lines.append(f"| {100 * fraction:g} % ({labelled:g}) | {' | '.join(cells)} |")
     return "\n".join(lines)

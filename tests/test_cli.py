@@ -17,6 +17,7 @@ VERBS = {
     "evaluate",
     "export",
     "features",
+    "label-curve",
     "predict",
     "report",
     "reproduce",

@@ -60,6 +60,13 @@ def test_a_floor_belongs_to_one_dataset_and_protocol():
     assert report.floor_of(floors, result) == ""
 
 
+def test_a_run_of_fewer_epochs_than_its_recipe_has_says_so():
+    result = report.load_results(ROOT / "results")[0]
+    assert "epochs |" not in report.table([result])
+    result["recipes"] = {"moma": {"epochs": 7}}
+    assert "7 of 60 epochs |" in report.table([result])
+
+
 def test_every_result_stands_beside_an_svm_on_the_same_folds():
     baselines = report.load_baselines(ROOT / "results")
     for result in report.load_results(ROOT / "results"):
