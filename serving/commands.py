@@ -74,30 +74,12 @@ def serve(
     threads: Annotated[int, typer.Option("--grpc_max_threads", help="Calls that run at once.")] = 8,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
-    from serving.config_files import (
-        one_model,
-        read_batching,
-        read_models,
-        read_monitoring,
-        read_ssl,
-    )
+    from serving.config_files import read_batching, read_monitoring, read_ssl
     from serving.server import Server, ServerOptions
 
     # The session is deprecated for training; a server runs nothing else.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-    if model_config_file is None and not (model_name and model_base_path):
-        raise ConfigError("serve: give --model_name and --model_base_path, or --model_config_file.")
-    if model_config_file is not None:
-        configs = read_models(model_config_file)
-    else:
-        configs = one_model(model_name, Path(model_base_path or ".").resolve())
-    for config in configs:
-        if not config.base_path.is_dir():
-            raise ConfigError(
-                f"model {config.name}: found no folder {config.base_path}, expected its versions "
-                "there. Publish one with ser export."
-            )
+    configs = _configured(model_name, model_base_path, model_config_file)
     # TensorFlow Serving joins requests; here a client's batch is the only one. The file is read all
     # the same, so that a mistake in it shows before production.
     if batching_parameters_file:
@@ -125,6 +107,25 @@ def serve(
         server.start()
     console.print(f"gRPC {host}:{server.port}, REST http://{host}:{server.rest_port}/v1/models")
     server.wait()
+
+
+def _configured(name: str, base_path: Path | None, config_file: Path | None) -> list[Any]:
+    """Returns which models the flags ask for, each with a folder that is there."""
+    from serving.config_files import one_model, read_models
+
+    if config_file is None and not (name and base_path):
+        raise ConfigError("serve: give --model_name and --model_base_path, or --model_config_file.")
+    if config_file is not None:
+        configs = read_models(config_file)
+    else:
+        configs = one_model(name, Path(base_path or ".").resolve())
+    for config in configs:
+        if not config.base_path.is_dir():
+            raise ConfigError(
+                f"model {config.name}: found no folder {config.base_path}, expected its versions "
+                "there. Publish one with ser export."
+            )
+    return configs
 
 
 def predict(

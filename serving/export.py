@@ -154,10 +154,9 @@ def write_export(served: Served, folder: Path, name: str) -> None:
     module = ServedModule(served)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module.trackable(), str(folder), module.signatures(), options)
-    states: dict[str, int] = {}
-    if module.step is not None:
-        states = {n: t.shape[1] for n, t in module.step.input.items() if n != "features"}
-    inputs = warmup_inputs(module.spec.sample_rate_hz, module.spec.dim, states)
+    step = module.step.input if module.step is not None else {}
+    stream = {name: tuple(tensor.shape[1:]) for name, tensor in step.items()}
+    inputs = warmup_inputs(module.spec.sample_rate_hz, module.spec.dim, stream)
     write_warmup(folder, name, inputs)
 
 

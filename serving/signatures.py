@@ -76,8 +76,9 @@ class ServedModule:
         `wav_bytes`: wav, string (batch,), each a RIFF file of 16-bit PCM at that rate.
         `features`: features float32 (batch, frames, dim) and frames int32 (batch,).
         `front_end`: waveform and length; returns features and frames, nothing else.
-        `stream` (predictive VRNN): features float32 (batch, dim), the vector of the next window,
-        and the states that the step before returned, zeros at the start.
+        `stream` (predictive VRNN): features float32 (batch, dim), the vector of the next window (or
+        (batch, window, dim), its frames, where the model makes the windows), and the states that
+        the step before returned, zeros at the start.
 
         Each returns probabilities float32 (batch, K), label string (batch,), classes string
         (batch, K) and the model's attention maps.
@@ -176,7 +177,7 @@ class ServedModule:
 
     def _stream(self, step: keras.Model) -> Callable[..., Outputs]:
         inputs = {
-            name: tf.TensorSpec((None, tensor.shape[1]), tf.float32, name)
+            name: tf.TensorSpec((None, *tensor.shape[1:]), tf.float32, name)
             for name, tensor in step.input.items()
         }
 

@@ -16,14 +16,18 @@ BATCH_SIZES = (1, 2, 8)
 
 
 def warmup_inputs(
-    sample_rate_hz: int, dim: int, states: Mapping[str, int], seconds: float = 2.0
+    sample_rate_hz: int,
+    dim: int,
+    stream: Mapping[str, tuple[int, ...]],
+    seconds: float = 2.0,
 ) -> dict[str, list[dict[str, np.ndarray]]]:
     """Returns the inputs to replay, by signature: every batch size once.
 
     Args:
         sample_rate_hz: int. Of the waveforms.
         dim: int. Values per frame of the features.
-        states: mapping of state name to its size; empty where the model takes no stream.
+        stream: mapping of input name to shape, without the batch, of one step of a stream; empty
+            where the model takes none.
         seconds: float. Length of the noise.
     """
     rng = np.random.default_rng(0)
@@ -41,9 +45,10 @@ def warmup_inputs(
             "wav_bytes": {"wav": np.array(wav, object)},
             "features": {"features": features, "frames": frames},
         }
-        if states:
-            zeros = {name: np.zeros((size, width), np.float32) for name, width in states.items()}
-            batches["stream"] = zeros | {"features": features[:, 0]}
+        if stream:
+            start = {name: np.zeros((size, *shape), np.float32) for name, shape in stream.items()}
+            heard = rng.normal(size=start["features"].shape).astype(np.float32)
+            batches["stream"] = start | {"features": heard}
         for signature, batch in batches.items():
             inputs.setdefault(signature, []).append(batch)
     return inputs

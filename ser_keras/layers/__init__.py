@@ -21,6 +21,7 @@ from ser_keras.layers.spectrogram_image import SpectrogramImage
 from ser_keras.layers.split_conv2d import SplitConv2D
 from ser_keras.layers.time_mask import StridedMask, TimeMask
 from ser_keras.layers.weighted_pooling import WeightedPooling
+from ser_keras.layers.window_statistics import WindowStatistics
 
 __all__ = [
     "AttentionMixture",
@@ -44,4 +45,5 @@ __all__ = [
     "StridedMask",
     "TimeMask",
     "WeightedPooling",
+    "WindowStatistics",
 ]

@@ -1,5 +1,7 @@
 """One step of a network that predicts its next input and looks only where that failed."""
 
+from functools import partial
+
 import keras
 from keras import ops
 
@@ -34,6 +36,7 @@ class PredictiveCell(keras.layers.Layer):
         classification_units: int. Size of the LSTM whose output is classified.
         latent_dim: int. Size of z.
         attention: bool. False sees every input whole (the paper's ablation): W = 1.
+        initial_log_variance: float. Of z, before anything is learnt.
 
     Call arguments:
         inputs: (batch, dim). In training `random_dim` more: the noise of z, standard normal, and
@@ -67,6 +70,7 @@ class PredictiveCell(keras.layers.Layer):
         classification_units=512,
         latent_dim=20,
         attention=True,
+        initial_log_variance=0.0,
         **kwargs,
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -76,8 +80,14 @@ class PredictiveCell(keras.layers.Layer):
         self.classification_units = classification_units
         self.latent_dim = latent_dim
         self.attention = attention
+        self.initial_log_variance = initial_log_variance
         self.recognition = _lstm(recognition_units, "recognition")
-        self.latent = keras.layers.Dense(2 * latent_dim, name="latent", dtype="float32")
+        self.latent = keras.layers.Dense(
+            2 * latent_dim,
+            bias_initializer=partial(_gaussian_bias, log_variance=initial_log_variance),
+            name="latent",
+            dtype="float32",
+        )
         self.generation = _lstm(generation_units, "generation")
         self.next_input = keras.layers.Dense(2 * dim, name="next_input", dtype="float32")
         self.classification = _lstm(classification_units, "classification")
@@ -159,11 +169,18 @@ class PredictiveCell(keras.layers.Layer):
             "classification_units": self.classification_units,
             "latent_dim": self.latent_dim,
             "attention": self.attention,
+            "initial_log_variance": self.initial_log_variance,
         }
 
 
 def _lstm(units, name):
     return keras.layers.LSTMCell(units, name=name, dtype="float32")
+
+
+def _gaussian_bias(shape, dtype=None, *, log_variance):
+    """Returns the bias of what `_gaussian` takes apart: means of 0, and the log-variance."""
+    half = shape[0] // 2
+    return ops.concatenate([ops.zeros(half, dtype), ops.full((half,), log_variance, dtype)])
 
 
 def _gaussian(values):

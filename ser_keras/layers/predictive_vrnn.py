@@ -12,8 +12,8 @@ class PredictiveVRNN(MaskedLayer):
     """`PredictiveCell` over a sequence; samples its latent variable in training.
 
     Args:
-        recognition_units, generation_units, classification_units, latent_dim, attention: Of
-            `PredictiveCell`.
+        recognition_units, generation_units, classification_units, latent_dim, attention,
+            initial_log_variance: Of `PredictiveCell`.
         recognition_dropout: float. Share of the recognition LSTM's output dropped, anew each step.
         generation_dropout: float. The same for the generation LSTM.
         seed: int or None. Of noise and dropout.
@@ -50,6 +50,7 @@ class PredictiveVRNN(MaskedLayer):
         classification_units=512,
         latent_dim=20,
         attention=True,
+        initial_log_variance=0.0,
         recognition_dropout=0.0,
         generation_dropout=0.0,
         seed=None,
@@ -62,6 +63,7 @@ class PredictiveVRNN(MaskedLayer):
             "classification_units": classification_units,
             "latent_dim": latent_dim,
             "attention": attention,
+            "initial_log_variance": initial_log_variance,
         }
         self.recognition_dropout = recognition_dropout
         self.generation_dropout = generation_dropout

@@ -23,7 +23,7 @@ from keras import ops
 
 from ser_keras.errors import ConfigError
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import PredictiveVRNN
+from ser_keras.layers import PredictiveVRNN, WindowStatistics
 from ser_keras.layers.predictive_cell import OUTPUTS
 from ser_keras.models.objectives import cross_entropy
 
@@ -42,6 +42,9 @@ def build_predictive_vrnn(
     recognition_dropout: float = 0.3,
     generation_dropout: float = 0.3,
     classification_dropout: float = 0.1,
+    initial_log_variance: float = 0.0,
+    window_frames: int = 0,
+    window_hop: int = 0,
     name: str = "predictive_vrnn",
 ) -> keras.Model:
     """Returns the functional model of Baruah and Banerjee 2022, Sec. 2.3, with random weights.
@@ -57,11 +60,16 @@ def build_predictive_vrnn(
         recognition_dropout: float. Share of the recognition LSTM's output dropped.
         generation_dropout: float. The same for the generation LSTM.
         classification_dropout: float. The same for the classification LSTM.
+        initial_log_variance: float. Of the latent variable, before anything is learnt; at 0 its
+            noise is as strong as the prior's, and the classifier hears little else at first.
+        window_frames: int. Above 0 the features are frames, and the model makes windows of so many
+            of them, whose means and deviations it standardises. 0 takes the vectors as they are.
+        window_hop: int. Frames between the starts of two windows.
         name: str.
 
     Call arguments:
         features: float (batch, frames, dim), one vector per window, such as mfcc40-windows.
-        mask: bool (batch, frames), True for real windows, which come first.
+        mask: bool (batch, frames), True for real frames, which come first.
 
     Returns:
         keras.Model with float32 outputs: "logits" (batch, num_classes), those of the last real
@@ -69,7 +77,8 @@ def build_predictive_vrnn(
         of Eq. (3), 0 or 1; "prediction_mean" and "prediction_log_variance" (batch, frames, dim), at
         t of window t + 1; "latent_mean" and "latent_log_variance" (batch, frames, latent_dim);
         "normalized" (batch, frames, dim), the vectors on the scale of the predictions. All of
-        them are 0 in the padding.
+        them are 0 in the padding. With `window_frames` there are windows in the place of frames and
+        twice `dim` values; "steps" (batch, windows) is then their mask.
 
     Raises:
         ConfigError: a size is no positive number, or a dropout not in 0..1.
@@ -80,7 +89,9 @@ def build_predictive_vrnn(
         ((None, None, 40), 2553040)
 
     Departures: vectors are z-scored on the training fold, which the paper does not say and without
-        which the first coefficients alone would be attended to; see also `PredictiveCell`.
+        which the first coefficients alone would be attended to; see also `PredictiveCell`. Windows
+        inside of the model are ours: what is made of frames can be learnt from distorted frames. So
+        is `initial_log_variance`.
     """
     sizes = {
         "recognition_units": recognition_units,
@@ -94,31 +105,41 @@ def build_predictive_vrnn(
         "classification_dropout": classification_dropout,
     }
     _check_options({"num_classes": num_classes, "dim": dim, **sizes}, dropouts)
+    _check_windows(window_frames, window_hop)
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
     mask = keras.Input((None,), dtype="bool", name="mask")
     normalized = FeatureNormalizer(dtype="float32", name="normalizer")(features, mask=mask)
+    steps = mask
+    if window_frames:
+        windows = WindowStatistics(window_frames, window_hop, name="windows")
+        normalized, steps = windows(normalized, mask=mask)
+        # Without gain and offset, which would be learnt to make the next vector easy to predict.
+        standard = keras.layers.BatchNormalization(
+            center=False, scale=False, dtype="float32", name="standardized"
+        )
+        normalized = standard(normalized, mask=steps)
     *predictive, hidden = PredictiveVRNN(
         **sizes,
         attention=attention,
+        initial_log_variance=initial_log_variance,
         recognition_dropout=recognition_dropout,
         generation_dropout=generation_dropout,
         name="predictive",
-    )(normalized, mask=mask)
+    )(normalized, mask=steps)
     hidden = keras.layers.Dropout(classification_dropout, name="classification_dropout")(hidden)
     step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
-    step_logits = ops.where(ops.expand_dims(mask, -1), step_logits, 0.0)
-    return keras.Model(
-        {"features": features, "mask": mask},
-        {
-            "logits": _at_last_step(step_logits, mask),
-            "step_logits": step_logits,
-            **dict(zip(OUTPUTS[:-1], predictive, strict=True)),
-            "normalized": normalized,
-        },
-        name=name,
-    )
+    step_logits = ops.where(ops.expand_dims(steps, -1), step_logits, 0.0)
+    outputs = {
+        "logits": _at_last_step(step_logits, steps),
+        "step_logits": step_logits,
+        **dict(zip(OUTPUTS[:-1], predictive, strict=True)),
+        "normalized": normalized,
+    }
+    if window_frames:
+        outputs["steps"] = steps
+    return keras.Model({"features": features, "mask": mask}, outputs, name=name)
 
 
 def predictive_vrnn_objective(
@@ -156,7 +177,7 @@ def predictive_vrnn_objective(
     Departures: utterance weights balance the classes, so they multiply the classification alone;
         how speech goes on is learnt from all utterances alike.
     """
-    valid = ops.cast(inputs["mask"], "float32")
+    valid = ops.cast(outputs.get("steps", inputs["mask"]), "float32")
     mean, log_variance = (
         outputs[f"prediction_{part}"][:, :-1] for part in ("mean", "log_variance")
     )
@@ -201,3 +222,11 @@ def _check_options(sizes: dict[str, int], dropouts: dict[str, float]) -> None:
             raise ConfigError(
                 f"predictive_vrnn: {option}={share!r}; expected a share of 0 or more, below 1."
             )
+
+
+def _check_windows(frames: int, hop: int) -> None:
+    if frames and not 1 <= hop <= frames:
+        raise ConfigError(
+            f"predictive_vrnn: window_frames={frames} and window_hop={hop}; expected a hop of 1 to "
+            f"{frames} frames, such as window_hop={max(1, frames // 2)}."
+        )

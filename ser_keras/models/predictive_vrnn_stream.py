@@ -17,10 +17,12 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
         model: keras.Model, as `build_predictive_vrnn` made it or loaded from a file.
 
     Returns:
-        Functional keras.Model from "features" (batch, dim), the vector of the next window, and the
+        Functional keras.Model from "features" (batch, dim), the vector of the next window, or
+        (batch, window_frames, dim), its frames, where the model has windows of its own, and the
         eight states of `zero_state` to "logits" (batch, num_classes), "attention" (batch, dim),
         "prediction_mean" and "prediction_log_variance" (batch, dim) of the window to come,
-        "normalized" (batch, dim), and the next states under their own names. All float32.
+        "normalized" (batch, dim), what was seen, and the next states under their own names. All
+        float32.
 
     Example:
         >>> from ser_keras.models import build_model
@@ -36,11 +38,10 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
     cell = model.get_layer("predictive").cell
 
     # === Functional Model ===
-    features = keras.Input((cell.dim,), name="features")
+    features, seen = _next_vector(model)
     sizes = dict(zip(STATES, cell.state_size, strict=True))
     state = {name: keras.Input((size,), name=name) for name, size in sizes.items()}
-    normalized = model.get_layer("normalizer")(features)
-    outputs, states = cell(normalized, list(state.values()))
+    outputs, states = cell(seen, list(state.values()))
     parts = cell.parts(outputs)
     said = ("attention", "prediction_mean", "prediction_log_variance")
     return keras.Model(
@@ -48,11 +49,26 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
         {
             "logits": model.get_layer("classifier")(parts["classification"]),
             **{name: parts[name] for name in said},
-            "normalized": normalized,
+            "normalized": seen,
             **dict(zip(STATES, states, strict=True)),
         },
         name=f"{model.name}_step",
     )
+
+
+def _next_vector(model: keras.Model) -> tuple[Tensor, Tensor]:
+    """Returns (the input of a step, the vector that the cell is given)."""
+    normalizer = model.get_layer("normalizer")
+    windows = next((layer for layer in model.layers if layer.name == "windows"), None)
+    dim = model.input["features"].shape[-1]
+    if windows is None:
+        features = keras.Input((dim,), name="features")
+        return features, normalizer(features)
+    features = keras.Input((windows.window, dim), name="features")
+    every = ops.ones_like(features[..., 0], dtype="bool")
+    vectors, real = windows(normalizer(features), mask=every)
+    vectors = model.get_layer("standardized")(vectors, mask=real, training=False)
+    return features, vectors[:, 0]
 
 
 def zero_state(streaming: keras.Model, batch_size: int = 1) -> dict[str, Tensor]:

@@ -60,11 +60,14 @@ def sampled_by_emotion(run: Path, features: Path) -> dict[str, Any]:
 
 def _attention(fold: TrainedFold) -> list[tuple[np.ndarray, ...]]:
     """Returns (W, mask, classes) of every batch of the fold's part."""
-    maps = keras.Model(fold.model.input, fold.model.output["attention"])
+    output = fold.model.output
+    # A model that makes its own windows says which of them are real.
+    steps = output.get("steps", fold.model.input["mask"])
+    maps = keras.Model(fold.model.input, [output["attention"], steps])
     maps.jit_compile = False  # see `predict`
     batch = fold.config.batch
     return [
-        (maps.predict_on_batch(inputs), inputs["mask"].numpy(), classes)
+        (*maps.predict_on_batch(inputs), classes)
         for _, inputs, classes in evaluation_batches(fold.part, batch.size, batch.bucket_frames)
     ]
 

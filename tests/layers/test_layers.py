@@ -64,6 +64,7 @@ CASES = {
     "StridedMask": ({"window": 3, "stride": 2, "padding": 1}, FRAME_MASK, (2, 5), None),
     "TimeMask": ({}, MAP, (2, 5, 7, 4), COLUMNS),
     "WeightedPooling": ({"deviation": True}, FRAMES, [(2, 12), (2, 9)], FRAME_MASK),
+    "WindowStatistics": ({"window": 4, "hop": 2}, FRAMES, [(2, 5, 12), (2, 5)], FRAME_MASK),
 }
 
 

@@ -211,7 +211,8 @@ def test_one_training_step_follows_the_slope_of_the_reference(monkeypatch):
         assert (start - moved) / 1e-3 == pytest.approx(slope, rel=5e-3, abs=2e-3), (name, place)
 
 
-def test_model_keeps_the_contract(tmp_path):
+@pytest.mark.parametrize("windows", [{}, {"window_frames": 3, "window_hop": 1}])
+def test_model_keeps_the_contract(windows, tmp_path):
     sizes = {
         "recognition_units": 64,
         "generation_units": 32,
@@ -219,7 +220,7 @@ def test_model_keeps_the_contract(tmp_path):
         "latent_dim": 16,
     }
     check_model(
-        lambda: small(**sizes),
+        lambda: small(**sizes, **windows),
         dim=DIM,
         num_classes=CLASSES,
         tmp_path=tmp_path,
@@ -269,8 +270,9 @@ def test_mixed_precision_changes_no_attention():
     assert {weight.dtype for weight in mixed.weights} == {"float32"}
 
 
-def test_empty_utterance_is_finite():
-    model = small()
+@pytest.mark.parametrize("windows", [{}, {"window_frames": 3, "window_hop": 1}])
+def test_empty_utterance_is_finite(windows):
+    model = small(**windows)
     batch = {"features": np.ones((1, 5, DIM), "float32"), "mask": np.zeros((1, 5), bool)}
     outputs = model(batch)
     assert all(np.isfinite(array).all() for array in numpy(outputs).values())
@@ -286,6 +288,8 @@ def test_empty_utterance_is_finite():
         ({"recognition_dropout": 1.0}, "recognition_dropout=1.0; expected a share"),
         ({"classification_dropout": -0.1}, "classification_dropout=-0.1; expected a share"),
         ({"latent_dims": 3}, "did you mean 'latent_dim'"),
+        ({"window_frames": 4}, "window_hop=0; expected a hop of 1 to 4 frames"),
+        ({"window_frames": 4, "window_hop": 5}, "window_hop=5; expected a hop of 1 to 4"),
     ],
 )
 def test_options_without_meaning_are_refused(options, message):
@@ -318,6 +322,21 @@ def test_window_by_window_equals_the_whole_utterance(attention):
     np.testing.assert_allclose(said["logits"], whole["step_logits"][0], atol=1e-5)
     for name in ("attention", "prediction_mean", "prediction_log_variance", "normalized"):
         np.testing.assert_allclose(said[name], whole[name][0], atol=1e-5, err_msg=name)
+
+
+def test_windows_of_frames_stream_as_well():
+    model = small(window_frames=4, window_hop=2)
+    seeded(model)
+    standardized = model.get_layer("standardized")
+    rng = np.random.default_rng(5)
+    standardized.set_weights([rng.normal(size=2 * DIM), rng.uniform(0.5, 2.0, size=2 * DIM)])
+    step = streaming_predictive_vrnn(model)
+    (features,) = utterances((10,))  # windows start at 0, 2, 4 and 6
+    whole = numpy(model(batch_of([features])))
+    assert whole["steps"].sum() == 4
+    said = stream(step, [features[start : start + 4] for start in (0, 2, 4, 6)])
+    np.testing.assert_allclose(said["logits"], whole["step_logits"][0, :4], atol=1e-5)
+    np.testing.assert_allclose(said["attention"], whole["attention"][0, :4])
 
 
 def test_a_stream_survives_its_file_and_follows_its_model(tmp_path):
