@@ -13,11 +13,14 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 
+from serving.pace import Pace
 from serving.request_error import RequestError
 from serving.warmup import FILE
 
 SERVE = "serve"
-LONGEST_S = 3600.0
+# With a limit the session runs the graph in another thread, which costs half a millisecond. Longer
+# ones are left to gRPC, which answers in time; the caps on a request bound what then runs on.
+LONGEST_LIMIT_S = 10.0
 DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
@@ -45,7 +48,10 @@ class LoadedModel:
             }
             self._places = {name: self._placed(one) for name, one in self.signatures.items()}
             self.session._extend_graph()
+            self._pace = Pace()
             self._warm_up()
+            # What the first runs took says nothing about those that follow.
+            self._pace = Pace()
         except BaseException:
             self.session.close()
             raise
@@ -67,22 +73,30 @@ class LoadedModel:
             signature_name: str.
             inputs: mapping of the signature's input names to arrays.
             outputs: which outputs; all when empty.
-            timeout_s: float. After it the graph is told to stop.
+            timeout_s: float. After it the graph is told to stop, if that is soon.
 
         Raises:
-            RequestError: the request does not fit the signature, or the graph refuses it.
+            RequestError: the request does not fit the signature, the graph refuses it, or it could
+                not be answered in time.
         """
         signature = self.signature(signature_name)
         _check_inputs(signature, inputs)
         names = _checked_outputs(signature, outputs)
-        feeds, fetches = self._places[signature_name or DEFAULT]
+        with self._pace.turn(signature_name or DEFAULT, _size(inputs), timeout_s) as left_s:
+            found = self._run(signature_name or DEFAULT, inputs, left_s)
+        return {name: found[name] for name in names}
+
+    def _run(
+        self, name: str, inputs: Mapping[str, np.ndarray], timeout_s: float | None
+    ) -> dict[str, np.ndarray]:
+        """Returns all outputs of the signature called `name`."""
+        feeds, fetches = self._places[name]
         options = config_pb2.RunOptions()
-        if timeout_s is not None:
-            # gRPC says how long is left even where no deadline was set: longer than fits.
-            options.timeout_in_ms = max(1, round(1000 * min(timeout_s, LONGEST_S)))
+        if timeout_s is not None and timeout_s < LONGEST_LIMIT_S:
+            options.timeout_in_ms = max(1, round(1000 * timeout_s))
         try:
             values = self._session_run(
-                {feeds[name]: value for name, value in inputs.items()},
+                {feeds[key]: value for key, value in inputs.items()},
                 list(fetches.values()),
                 options.SerializeToString(),
             )
@@ -90,8 +104,7 @@ class LoadedModel:
             raise RequestError(error.error_code, error.message.split("\n")[0]) from None
         except (TypeError, ValueError) as error:
             raise RequestError.invalid(str(error)) from None
-        found = dict(zip(fetches, values, strict=True))
-        return {name: found[name] for name in names}
+        return dict(zip(fetches, values, strict=True))
 
     def signature(self, name: str) -> Any:
         """Returns the SignatureDef called `name`, `serving_default` for an empty name."""
@@ -145,6 +158,11 @@ def _warmup_requests(path: Path) -> list[Any]:
     records = tf.compat.v1.io.tf_record_iterator(str(path))
     logs = map(prediction_log_pb2.PredictionLog.FromString, records)
     return [log.predict_log.request for log in logs]
+
+
+def _size(inputs: Mapping[str, np.ndarray]) -> int:
+    """Returns the bytes of a request's arrays; texts count by their number."""
+    return sum(values.nbytes for values in inputs.values())
 
 
 def _check_inputs(signature: Any, inputs: Mapping[str, np.ndarray]) -> None:

@@ -1,0 +1,86 @@
+import threading
+import time
+
+import grpc
+import pytest
+
+from serving.pace import Pace
+from serving.request_error import RequestError
+
+
+def learnt(seconds=0.05):
+    """A pace that has seen one request of 100 bytes."""
+    pace = Pace(slots=1)
+    with pace.turn("m", 100, None):
+        time.sleep(seconds)
+    return pace
+
+
+def refused(pace, size, timeout_s):
+    try:
+        with pace.turn("m", size, timeout_s):
+            return False
+    except RequestError as error:
+        return error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_what_cannot_be_answered_in_time_is_refused_by_its_size():
+    pace = learnt()
+    assert refused(pace, 100, timeout_s=0.02)
+    assert refused(pace, 1000, timeout_s=0.3)
+    assert not refused(pace, 1, timeout_s=0.02)
+    assert not refused(pace, 1000, timeout_s=None)
+    with pytest.raises(RequestError, match=r"busy: 0\.0 s are left"), pace.turn("m", 10**6, 0.01):
+        pass
+
+
+def test_kinds_do_not_know_of_one_another():
+    pace = learnt()
+    with pace.turn("another", 10**6, timeout_s=0.01) as left_s:
+        assert 0 < left_s <= 0.01
+
+
+def test_one_slow_answer_does_not_shut_out_all_that_follow():
+    pace = learnt()
+    tries = next(number for number in range(1000) if not refused(pace, 100, timeout_s=0.02))
+    assert 0 < tries < 100
+
+
+def test_slots_bound_what_runs_at_once_and_waiting_costs_time():
+    pace, entered, leave = Pace(slots=1), threading.Event(), threading.Event()
+
+    def occupy():
+        with pace.turn("m", 1, None):
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=occupy)
+    thread.start()
+    entered.wait(10)
+    with pytest.raises(RequestError, match="no time is left"), pace.turn("m", 1, 0.05):
+        pass
+    leave.set()
+    thread.join()
+    with pace.turn("other", 1, timeout_s=5.0) as left_s:
+        assert 4 < left_s <= 5.0
+
+
+def test_a_slot_is_free_again_after_an_error():
+    pace = Pace(slots=1)
+    for _ in range(3):
+        with pytest.raises(RequestError, match="no"), pace.turn("m", 1, 1.0):
+            raise RequestError.invalid("no")
+    assert not refused(pace, 1, timeout_s=1.0)
+
+
+def test_what_was_given_up_counts_as_slow():
+    pace = Pace(slots=1)
+
+    def give_up():
+        with pace.turn("m", 100, 0.05):
+            time.sleep(0.05)
+            raise RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, "late")
+
+    with pytest.raises(RequestError, match="late"):
+        give_up()
+    assert refused(pace, 100, timeout_s=0.05)
