@@ -21,13 +21,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from ser_keras.errors import ConfigError
+from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import PredictiveVRNN, WindowStatistics
+from ser_keras.layers import PredictiveVRNN, RunningStatistics, WindowStatistics
 from ser_keras.layers.predictive_cell import OUTPUTS
 from ser_keras.models.objectives import cross_entropy
 
 Tensor = Any
+
+READOUTS = ("state", "mean_std")
 
 
 def build_predictive_vrnn(
@@ -43,6 +45,7 @@ def build_predictive_vrnn(
     generation_dropout: float = 0.3,
     classification_dropout: float = 0.1,
     initial_log_variance: float = 0.0,
+    readout: str = "state",
     window_frames: int = 0,
     window_hop: int = 0,
     name: str = "predictive_vrnn",
@@ -62,6 +65,8 @@ def build_predictive_vrnn(
         classification_dropout: float. The same for the classification LSTM.
         initial_log_variance: float. Of the latent variable, before anything is learnt; at 0 its
             noise is as strong as the prior's, and the classifier hears little else at first.
+        readout: str. What is classified at a step: "state", the output of the classification LSTM
+            (the paper's), or "mean_std", its mean and deviation over all steps so far.
         window_frames: int. Above 0 the features are frames, and the model makes windows of so many
             of them, whose means and deviations it standardises. 0 takes the vectors as they are.
         window_hop: int. Frames between the starts of two windows.
@@ -91,7 +96,7 @@ def build_predictive_vrnn(
     Departures: vectors are z-scored on the training fold, which the paper does not say and without
         which the first coefficients alone would be attended to; see also `PredictiveCell`. Windows
         inside of the model are ours: what is made of frames can be learnt from distorted frames. So
-        is `initial_log_variance`.
+        are `initial_log_variance` and the readout "mean_std", which forgets no step.
     """
     sizes = {
         "recognition_units": recognition_units,
@@ -106,6 +111,8 @@ def build_predictive_vrnn(
     }
     _check_options({"num_classes": num_classes, "dim": dim, **sizes}, dropouts)
     _check_windows(window_frames, window_hop)
+    if readout not in READOUTS:
+        raise ConfigError(f"predictive_vrnn: {unknown_name('readout', str(readout), READOUTS)}")
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
@@ -128,6 +135,8 @@ def build_predictive_vrnn(
         generation_dropout=generation_dropout,
         name="predictive",
     )(normalized, mask=steps)
+    if readout == "mean_std":
+        hidden = RunningStatistics(name="readout")(hidden, mask=steps)
     hidden = keras.layers.Dropout(classification_dropout, name="classification_dropout")(hidden)
     step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
     step_logits = ops.where(ops.expand_dims(steps, -1), step_logits, 0.0)

@@ -9,6 +9,8 @@ from ser_keras.layers.predictive_cell import STATES
 
 Tensor = Any
 
+READOUT_STATES = ("readout_count", "readout_mean", "readout_squares")
+
 
 def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
     """Returns a model of one step that shares the weights of `model` and may go on for ever.
@@ -19,7 +21,7 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
     Returns:
         Functional keras.Model from "features" (batch, dim), the vector of the next window, or
         (batch, window_frames, dim), its frames, where the model has windows of its own, and the
-        eight states of `zero_state` to "logits" (batch, num_classes), "attention" (batch, dim),
+        states of `zero_state` to "logits" (batch, num_classes), "attention" (batch, dim),
         "prediction_mean" and "prediction_log_variance" (batch, dim) of the window to come,
         "normalized" (batch, dim), what was seen, and the next states under their own names. All
         float32.
@@ -35,31 +37,42 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
         >>> tuple(outputs["logits"].shape)
         (1, 8)
     """
-    cell = model.get_layer("predictive").cell
+    cell, readout = model.get_layer("predictive").cell, _layer(model, "readout")
+    sizes = dict(zip(STATES, cell.state_size, strict=True))
+    if readout is not None:
+        units = cell.classification_units
+        sizes |= dict(zip(READOUT_STATES, (1, units, units), strict=True))
 
     # === Functional Model ===
     features, seen = _next_vector(model)
-    sizes = dict(zip(STATES, cell.state_size, strict=True))
     state = {name: keras.Input((size,), name=name) for name, size in sizes.items()}
-    outputs, states = cell(seen, list(state.values()))
+    outputs, states = cell(seen, [state[name] for name in STATES])
     parts = cell.parts(outputs)
+    heard = parts["classification"]
+    if readout is not None:
+        heard, more = readout.step(heard, [state[name] for name in READOUT_STATES])
+        states = [*states, *more]
     said = ("attention", "prediction_mean", "prediction_log_variance")
     return keras.Model(
         {"features": features, **state},
         {
-            "logits": model.get_layer("classifier")(parts["classification"]),
+            "logits": model.get_layer("classifier")(heard),
             **{name: parts[name] for name in said},
             "normalized": seen,
-            **dict(zip(STATES, states, strict=True)),
+            **dict(zip(state, states, strict=True)),
         },
         name=f"{model.name}_step",
     )
 
 
+def _layer(model: keras.Model, name: str) -> Any:
+    """Returns the model's layer of that name, None where it has none."""
+    return next((layer for layer in model.layers if layer.name == name), None)
+
+
 def _next_vector(model: keras.Model) -> tuple[Tensor, Tensor]:
     """Returns (the input of a step, the vector that the cell is given)."""
-    normalizer = model.get_layer("normalizer")
-    windows = next((layer for layer in model.layers if layer.name == "windows"), None)
+    normalizer, windows = model.get_layer("normalizer"), _layer(model, "windows")
     dim = model.input["features"].shape[-1]
     if windows is None:
         features = keras.Input((dim,), name="features")
@@ -82,5 +95,6 @@ def zero_state(streaming: keras.Model, batch_size: int = 1) -> dict[str, Tensor]
         dict of state name to zeros, float32 (batch_size, size). Tensors, for Keras wants either
         only tensors or only arrays in a call.
     """
-    sizes = {name: streaming.input[name].shape[1] for name in STATES}
+    sizes = {name: tensor.shape[1] for name, tensor in streaming.input.items()}
+    del sizes["features"]
     return {name: ops.zeros((batch_size, size)) for name, size in sizes.items()}

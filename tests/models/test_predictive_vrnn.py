@@ -211,7 +211,9 @@ def test_one_training_step_follows_the_slope_of_the_reference(monkeypatch):
         assert (start - moved) / 1e-3 == pytest.approx(slope, rel=5e-3, abs=2e-3), (name, place)
 
 
-@pytest.mark.parametrize("windows", [{}, {"window_frames": 3, "window_hop": 1}])
+@pytest.mark.parametrize(
+    "windows", [{}, {"window_frames": 3, "window_hop": 1, "readout": "mean_std"}]
+)
 def test_model_keeps_the_contract(windows, tmp_path):
     sizes = {
         "recognition_units": 64,
@@ -288,6 +290,7 @@ def test_empty_utterance_is_finite(windows):
         ({"recognition_dropout": 1.0}, "recognition_dropout=1.0; expected a share"),
         ({"classification_dropout": -0.1}, "classification_dropout=-0.1; expected a share"),
         ({"latent_dims": 3}, "did you mean 'latent_dim'"),
+        ({"readout": "mean"}, "did you mean 'mean_std'"),
         ({"window_frames": 4}, "window_hop=0; expected a hop of 1 to 4 frames"),
         ({"window_frames": 4, "window_hop": 5}, "window_hop=5; expected a hop of 1 to 4"),
     ],
@@ -311,9 +314,9 @@ def stream(step, features):
     return {name: np.concatenate([each[name] for each in said]) for name in said[0]}
 
 
-@pytest.mark.parametrize("attention", [True, False])
-def test_window_by_window_equals_the_whole_utterance(attention):
-    model = small(attention=attention)
+@pytest.mark.parametrize("options", [{}, {"attention": False}, {"readout": "mean_std"}])
+def test_window_by_window_equals_the_whole_utterance(options):
+    model = small(**options)
     seeded(model)
     step = streaming_predictive_vrnn(model)
     (features,) = utterances((12,))
