@@ -10,12 +10,16 @@ import pytest
 import tensorflow as tf
 
 from ser_keras.audio import read_audio
+from ser_keras.data.segments import WHOLE
 from ser_keras.features.extract import extract
+from ser_keras.features.specs import get_spec
+from ser_keras.models import build_model
 from serving.client import SerClient
 from serving.export import keras_probabilities
 from serving.manager import ModelConfig
 from serving.runtime import LoadedModel
 from serving.server import Server, ServerOptions
+from serving.signatures import Served
 from tests.serving import exports
 
 TOLERANCE = 1e-5
@@ -151,17 +155,30 @@ def test_a_process_with_tensorflow_alone_runs_it_and_so_does_the_cli(system, tmp
     assert "probabilities" in ran.stdout
 
 
+def windows_inside():
+    """A predictive VRNN that makes its windows of frames and reads out all of them."""
+    spec = get_spec("mfcc40")
+    options = {"window_frames": 4, "window_hop": 2, "readout": "mean_std"}
+    model = build_model("predictive_vrnn", num_classes=4, dim=spec.dim, **exports.VRNN, **options)
+    return Served(model, spec, exports.CLASSES, WHOLE)
+
+
 @pytest.mark.slow
-def test_a_stream_of_windows_is_the_whole_recording(tmp_path):
-    served = exports.small("predictive_vrnn")
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_stream_of_windows_is_the_whole_recording(inside, tmp_path):
+    served = windows_inside() if inside else exports.small("predictive_vrnn")
     version = exports.publish(served, tmp_path / "predictive_vrnn")
     signatures = tf.saved_model.load(str(version)).signatures
     (clip,) = exports.clips(1, least=39000)
     features = extract(served.spec, clip)
+    heard = list(features)
+    if inside:
+        features = features[:20]  # the last window is whole
+        heard = [features[start : start + 4] for start in range(0, 17, 2)]
     step = signatures["stream"]
     shapes = step.structured_input_signature[1]
     state = {name: tf.zeros((1, s.shape[1])) for name, s in shapes.items() if name != "features"}
-    for vector in features:
+    for vector in heard:
         said = step(features=tf.constant(vector[None]), **state)
         state = {name: said[name] for name in state}
     np.testing.assert_allclose(
