@@ -264,7 +264,7 @@ def live_streams(endpoint, name, stream_inputs, count=100, hops=20):
 def main():
     """Measures and prints every system; writes the file at the end."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, help="other systems' rows in it are kept")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each throughput")
     parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
@@ -280,6 +280,9 @@ def main():
         "systems": rows,
     }
     if options.output:
+        if options.output.exists():
+            before = json.loads(options.output.read_text())
+            result["systems"] = before["systems"] | rows
         write_json(options.output, result)
 
 

@@ -11,18 +11,19 @@ import grpc
 from serving.request_error import RequestError
 
 LONGEST_S = 3600.0
-MARGIN = 1.5
+MARGIN = 3.0
 NEWEST_SHARE = 0.2
 FORGOTTEN = 0.95
 
 
 class Pace:
-    """Gives requests their turn, and knows how long they take of late, by kind and size.
+    """Gives requests their turn, and knows how long those of like kind and size take of late.
 
     When more is asked than can be answered, requests wait until hardly any of their time is left.
     Run all the same, they would take the processors from those that can still be answered, and
-    nobody would be. One that has not `MARGIN` times the usual time left is refused instead. More at
-    once than there are processors would only make each of them slower.
+    nobody would be. One that had to wait and has not `MARGIN` times the usual time left is refused
+    instead, one that had not to wait only if it has not the usual time. More at once than there are
+    processors would only make each of them slower.
 
     Args:
         slots: int. Requests that run at once; 0 is one per processor.
@@ -39,7 +40,7 @@ class Pace:
 
     def __init__(self, slots: int = 0):
         self._slots = threading.Semaphore(slots or os.cpu_count() or 1)
-        self._seconds_per_byte: dict[str, float] = {}
+        self._seconds: dict[tuple[str, int], float] = {}
 
     @contextmanager
     def turn(self, kind: str, size: int, timeout_s: float | None) -> Iterator[float | None]:
@@ -52,40 +53,42 @@ class Pace:
         asked = time.perf_counter()
         # gRPC says how long is left even where no deadline was set: longer than a lock can wait.
         limit_s = None if timeout_s is None else min(timeout_s, LONGEST_S)
-        if not self._slots.acquire(timeout=limit_s):
+        free = self._slots.acquire(blocking=False)
+        if not free and not self._slots.acquire(timeout=limit_s):
             raise _late()
         try:
             began = time.perf_counter()
             left_s = None if limit_s is None else limit_s - (began - asked)
-            self._admit(kind, size, left_s)
+            # Sizes up to twice another's are alike.
+            alike = kind, size.bit_length()
+            self._admit(alike, left_s, 1.0 if free else MARGIN)
             try:
                 yield left_s
             except RequestError as error:
                 # What was given up would have taken longer still; other refusals say nothing.
                 if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                    self._took(kind, size, time.perf_counter() - began)
+                    self._took(alike, time.perf_counter() - began)
                 raise
-            self._took(kind, size, time.perf_counter() - began)
+            self._took(alike, time.perf_counter() - began)
         finally:
             self._slots.release()
 
-    def _admit(self, kind: str, size: int, left_s: float | None) -> None:
-        usual_s = size * self._seconds_per_byte.get(kind, 0.0)
+    def _admit(self, alike: tuple[str, int], left_s: float | None, margin: float) -> None:
         if left_s is not None and left_s <= 0:
             raise _late()
-        if left_s is None or left_s >= MARGIN * usual_s:
+        usual_s = self._seconds.get(alike, 0.0)
+        if left_s is None or left_s >= margin * usual_s:
             return
         # Or after one slow answer nothing would be tried any more.
-        self._seconds_per_byte[kind] *= FORGOTTEN
+        self._seconds[alike] *= FORGOTTEN
         raise RequestError(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             f"busy: {left_s:.1f} s are left, a request like this takes {usual_s:.1f} s",
         )
 
-    def _took(self, kind: str, size: int, seconds: float) -> None:
-        newest = seconds / max(size, 1)
-        before = self._seconds_per_byte.get(kind, newest)
-        self._seconds_per_byte[kind] = before + NEWEST_SHARE * (newest - before)
+    def _took(self, alike: tuple[str, int], seconds: float) -> None:
+        before = self._seconds.get(alike, seconds)
+        self._seconds[alike] = before + NEWEST_SHARE * (seconds - before)
 
 
 def _late() -> RequestError:

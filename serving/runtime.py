@@ -161,8 +161,11 @@ def _warmup_requests(path: Path) -> list[Any]:
 
 
 def _size(inputs: Mapping[str, np.ndarray]) -> int:
-    """Returns the bytes of a request's arrays; texts count by their number."""
-    return sum(values.nbytes for values in inputs.values())
+    """Returns the bytes of a request's arrays."""
+    return sum(
+        sum(map(len, values.ravel())) if values.dtype == object else values.nbytes
+        for values in inputs.values()
+    )
 
 
 def _check_inputs(signature: Any, inputs: Mapping[str, np.ndarray]) -> None:

@@ -24,26 +24,43 @@ def refused(pace, size, timeout_s):
         return error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_what_cannot_be_answered_in_time_is_refused_by_its_size():
+def test_what_cannot_be_answered_in_time_is_refused():
     pace = learnt()
     assert refused(pace, 100, timeout_s=0.02)
-    assert refused(pace, 1000, timeout_s=0.3)
-    assert not refused(pace, 1, timeout_s=0.02)
-    assert not refused(pace, 1000, timeout_s=None)
-    with pytest.raises(RequestError, match=r"busy: 0\.0 s are left"), pace.turn("m", 10**6, 0.01):
+    assert not refused(pace, 100, timeout_s=1.0)
+    assert not refused(pace, 100, timeout_s=None)
+    with pytest.raises(RequestError, match=r"busy: 0\.0 s are left"), pace.turn("m", 120, 0.01):
         pass
 
 
-def test_kinds_do_not_know_of_one_another():
-    pace = learnt()
-    with pace.turn("another", 10**6, timeout_s=0.01) as left_s:
-        assert 0 < left_s <= 0.01
+@pytest.mark.parametrize(("kind", "size"), [("another", 100), ("m", 10), ("m", 10**6)])
+def test_other_kinds_and_sizes_are_not_judged_by_it(kind, size):
+    with learnt().turn(kind, size, timeout_s=0.02) as left_s:
+        assert 0 < left_s <= 0.02
 
 
 def test_one_slow_answer_does_not_shut_out_all_that_follow():
     pace = learnt()
     tries = next(number for number in range(1000) if not refused(pace, 100, timeout_s=0.02))
     assert 0 < tries < 100
+
+
+def test_one_that_had_to_wait_needs_more_time():
+    pace, leave = learnt(), threading.Event()
+
+    def occupy(entered):
+        with pace.turn("other", 1, None):
+            entered.set()
+            leave.wait(10)
+
+    entered = threading.Event()
+    thread = threading.Thread(target=occupy, args=(entered,))
+    thread.start()
+    entered.wait(10)
+    threading.Timer(0.02, leave.set).start()
+    assert refused(pace, 100, timeout_s=0.12)
+    thread.join()
+    assert not refused(pace, 100, timeout_s=0.12)
 
 
 def test_slots_bound_what_runs_at_once_and_waiting_costs_time():
