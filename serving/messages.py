@@ -174,6 +174,18 @@ def array_of(tensor: Any) -> np.ndarray:
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-    values = np.array(getattr(tensor, name), dtype)
+    values = _field(tensor, name, dtype)
     # A single value stands for a whole tensor of it.
     return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)
+
+
+def _field(tensor: Any, name: str, dtype: Any) -> np.ndarray:
+    """Returns a typed field as a flat array; numbers of fixed size without a look at each."""
+    field = getattr(tensor, name)
+    if dtype not in (np.float32, np.float64) or not len(field):
+        return np.array(field, dtype)
+    alone = TensorProto()
+    getattr(alone, name).MergeFrom(field)
+    size = len(field) * np.dtype(dtype).itemsize
+    # Tag and length come first; the numbers are the rest.
+    return np.frombuffer(alone.SerializeToString()[-size:], np.dtype(dtype).newbyteorder("<"))

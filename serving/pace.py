@@ -13,7 +13,7 @@ from serving.request_error import RequestError
 LONGEST_S = 3600.0
 MARGIN = 3.0
 NEWEST_SHARE = 0.2
-FORGOTTEN = 0.95
+FORGOTTEN_S = 5.0
 
 
 class Pace:
@@ -40,7 +40,8 @@ class Pace:
 
     def __init__(self, slots: int = 0):
         self._slots = threading.Semaphore(slots or os.cpu_count() or 1)
-        self._seconds: dict[tuple[str, int], float] = {}
+        # What the last ones took, and when that was found.
+        self._seconds: dict[tuple[str, int], tuple[float, float]] = {}
 
     @contextmanager
     def turn(self, kind: str, size: int, timeout_s: float | None) -> Iterator[float | None]:
@@ -66,8 +67,9 @@ class Pace:
                 yield left_s
             except RequestError as error:
                 # What was given up would have taken longer still; other refusals say nothing.
-                if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                    self._took(alike, time.perf_counter() - began)
+                took = time.perf_counter() - began
+                if error.code is grpc.StatusCode.DEADLINE_EXCEEDED and took > self._usual(alike):
+                    self._took(alike, took)
                 raise
             self._took(alike, time.perf_counter() - began)
         finally:
@@ -76,19 +78,23 @@ class Pace:
     def _admit(self, alike: tuple[str, int], left_s: float | None, margin: float) -> None:
         if left_s is not None and left_s <= 0:
             raise _late()
-        usual_s = self._seconds.get(alike, 0.0)
+        usual_s = self._usual(alike)
         if left_s is None or left_s >= margin * usual_s:
             return
-        # Or after one slow answer nothing would be tried any more.
-        self._seconds[alike] *= FORGOTTEN
         raise RequestError(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             f"busy: {left_s:.1f} s are left, a request like this takes {usual_s:.1f} s",
         )
 
+    def _usual(self, alike: tuple[str, int]) -> float:
+        """Returns the seconds of late; fewer the longer ago, or one slow answer were the last."""
+        seconds, found = self._seconds.get(alike, (0.0, 0.0))
+        return float(seconds * 0.5 ** ((time.perf_counter() - found) / FORGOTTEN_S))
+
     def _took(self, alike: tuple[str, int], seconds: float) -> None:
-        before = self._seconds.get(alike, seconds)
-        self._seconds[alike] = before + NEWEST_SHARE * (seconds - before)
+        before, _ = self._seconds.get(alike, (seconds, 0.0))
+        newest = before + NEWEST_SHARE * (seconds - before)
+        self._seconds[alike] = newest, time.perf_counter()
 
 
 def _late() -> RequestError:

@@ -255,7 +255,9 @@ def _array(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
         array = np.array(value)
         if array.dtype.kind not in ("bif" if dtype.is_floating else "i"):
             raise ValueError(f"found values of type {array.dtype}")
-        return array.astype(dtype.as_numpy_dtype)
+        # Too large for the type becomes infinite, which the graph refuses.
+        with np.errstate(over="ignore"):
+            return array.astype(dtype.as_numpy_dtype)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise RequestError.invalid(f"input {name}: not a tensor of {dtype.name}: {error}") from None
 

@@ -128,6 +128,13 @@ def test_refusals_are_tensorflow_servings(prediction, message, code, details):
     assert details in said
 
 
+def test_a_number_too_large_for_its_type_is_refused(server):
+    body = {"inputs": {"waveform": [[3.5e38]], "length": [1]}}
+    status, text = rest(server, "/v1/models/moma:predict", json.dumps(body).encode())
+    assert status == 400
+    assert "NaN or infinite" in str(text)
+
+
 def test_too_large_and_too_late(prediction):
     large = GOOD | {"waveform": np.zeros((1, 2**20), np.float32)}
     assert refused(prediction.Predict, request(large))[0] == "RESOURCE_EXHAUSTED"
