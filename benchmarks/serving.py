@@ -150,7 +150,7 @@ def measure(name, base, rounds, seconds):
                 ):
                     rates[way].append(calls_per_second(call, seconds))
             throughput = {way: round(float(np.median(found)), 2) for way, found in rates.items()}
-            rows["overload"] = overload(endpoint, name, inputs, throughput["grpc"], seconds)
+            flooded = overload(endpoint, name, inputs, throughput["grpc"], seconds)
             streams = {}
             if "stream" in model.signatures:
                 streams = live_streams(endpoint, name, model.signature("stream").inputs)
@@ -170,7 +170,7 @@ def measure(name, base, rounds, seconds):
     return {
         "memory_loaded_mb": fresh,
         "killed_and_answering_again_s": restart_s,
-        "overload": rows.pop("overload"),
+        "overload": flooded,
         "latency": rows,
         f"calls_per_second_with_{CLIENTS}_clients": throughput,
     } | streams

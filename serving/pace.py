@@ -35,7 +35,7 @@ class Pace:
         >>> with pace.turn("moma", 1000, timeout_s=0.1):
         ...     pass
         Traceback (most recent call last):
-        serving.request_error.RequestError: busy: 0.1 s are left, a request like this takes 0.2 s
+        serving.request_error.RequestError: late: 0.1 s are left, a request like this takes 0.2 s
     """
 
     def __init__(self, slots: int = 0):
@@ -48,21 +48,21 @@ class Pace:
         """Waits for a slot and gives the seconds that are then left, None without a limit.
 
         Raises:
-            RequestError: RESOURCE_EXHAUSTED, there is too little time left for an answer;
-                DEADLINE_EXCEEDED, there is none.
+            RequestError: too little time is left for an answer. RESOURCE_EXHAUSTED where it waited
+                for a slot and got one, else DEADLINE_EXCEEDED.
         """
         asked = time.perf_counter()
         # gRPC says how long is left even where no deadline was set: longer than a lock can wait.
         limit_s = None if timeout_s is None else min(timeout_s, LONGEST_S)
         free = self._slots.acquire(blocking=False)
         if not free and not self._slots.acquire(timeout=limit_s):
-            raise _late()
+            raise _late("all processors are taken")
         try:
             began = time.perf_counter()
             left_s = None if limit_s is None else limit_s - (began - asked)
             # Sizes up to twice another's are alike.
             alike = kind, size.bit_length()
-            self._admit(alike, left_s, 1.0 if free else MARGIN)
+            self._admit(alike, left_s, waited=not free)
             try:
                 yield left_s
             except RequestError as error:
@@ -75,16 +75,12 @@ class Pace:
         finally:
             self._slots.release()
 
-    def _admit(self, alike: tuple[str, int], left_s: float | None, margin: float) -> None:
-        if left_s is not None and left_s <= 0:
-            raise _late()
+    def _admit(self, alike: tuple[str, int], left_s: float | None, waited: bool) -> None:
         usual_s = self._usual(alike)
-        if left_s is None or left_s >= margin * usual_s:
+        if left_s is None or (0 < left_s >= (MARGIN if waited else 1.0) * usual_s):
             return
-        raise RequestError(
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            f"busy: {left_s:.1f} s are left, a request like this takes {usual_s:.1f} s",
-        )
+        why = f"{left_s:.1f} s are left, a request like this takes {usual_s:.1f} s"
+        raise _busy(why) if waited else _late(why)
 
     def _usual(self, alike: tuple[str, int]) -> float:
         """Returns the seconds of late; fewer the longer ago, or one slow answer were the last."""
@@ -97,5 +93,9 @@ class Pace:
         self._seconds[alike] = newest, time.perf_counter()
 
 
-def _late() -> RequestError:
-    return RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, "no time is left")
+def _busy(why: str) -> RequestError:
+    return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"busy: {why}")
+
+
+def _late(why: str) -> RequestError:
+    return RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, f"late: {why}")

@@ -296,9 +296,6 @@ SPECS = MappingProxyType(
         "mfcc40-windows-short-std": MfccWindowsSpec(
             window_s=0.5, window_hop_s=0.25, statistics="mean_std"
         ),
-        "mfcc40-delta-windows-short-std": MfccWindowsSpec(
-            num_deltas=1, window_s=0.5, window_hop_s=0.25, statistics="mean_std"
-        ),
         # librosa's default rate, frame and hop.
         "mfcc40-windows-22k": MfccWindowsSpec(
             sample_rate_hz=22050,

@@ -3,9 +3,7 @@
 import keras
 from keras import ops
 
-from ser_keras.layers.masked_layer import MaskedLayer, masked_softmax
-
-LEAST_VARIANCE = 1e-6  # the square root has no slope at 0, where one frame has all the attention
+from ser_keras.layers.masked_layer import MaskedLayer, masked_softmax, root_of
 
 
 @keras.saving.register_keras_serializable("ser_keras")
@@ -54,7 +52,7 @@ class AttentionPooling(MaskedLayer):
         context = mean[:, 0]
         if self.deviation:
             variance = ops.matmul(attention[:, None], ops.square(frames - mean))[:, 0]
-            deviation = ops.sqrt(ops.maximum(variance, LEAST_VARIANCE))
+            deviation = root_of(variance)
             context = ops.concatenate([context, deviation], axis=-1)
         return ops.cast(context, self.compute_dtype), attention
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+LEAST_VARIANCE = 1e-6
+
 
 class MaskedLayer(keras.layers.Layer):
     """A layer whose `mask` is an argument of the call and ends there.
@@ -34,3 +36,8 @@ def masked_softmax(scores, mask, axis=-1):
     # of one frame.
     powers = ops.exp(scores - ops.max(scores, axis=axis, keepdims=True))
     return powers / ops.sum(powers, axis=axis, keepdims=True)
+
+
+def root_of(variance):
+    """Returns deviations, never of less than `LEAST_VARIANCE`: at 0 a root has no slope."""
+    return ops.sqrt(ops.maximum(variance, LEAST_VARIANCE))

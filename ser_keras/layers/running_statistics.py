@@ -3,9 +3,7 @@
 import keras
 from keras import ops
 
-from ser_keras.layers.masked_layer import MaskedLayer
-
-LEAST_VARIANCE = 1e-6  # the slope of a root is infinite at 0
+from ser_keras.layers.masked_layer import MaskedLayer, root_of
 
 
 @keras.saving.register_keras_serializable("ser_keras")
@@ -64,5 +62,4 @@ class RunningStatistics(MaskedLayer):
 
 
 def _described(mean, variance):
-    deviation = ops.sqrt(ops.maximum(variance, LEAST_VARIANCE))
-    return ops.concatenate([mean, deviation], axis=-1)
+    return ops.concatenate([mean, root_of(variance)], axis=-1)

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from ser_keras.layers.masked_layer import MaskedLayer
+from ser_keras.layers.masked_layer import MaskedLayer, root_of
 
-LEAST = 1e-6  # of a sum to divide by, and of a variance: the square root has no slope at 0
+LEAST = 1e-6  # of a sum to divide by
 
 
 @keras.saving.register_keras_serializable("ser_keras")
@@ -48,7 +48,7 @@ class WeightedPooling(MaskedLayer):
             shares = ops.relu(weights)
             shares = shares / ops.maximum(ops.sum(shares, axis=-1, keepdims=True), LEAST)
             apart = ops.square(frames - _sum(shares, frames)[:, None])
-            deviation = ops.sqrt(ops.maximum(_sum(shares, apart), LEAST))
+            deviation = root_of(_sum(shares, apart))
             context = ops.concatenate([context, deviation], axis=-1)
         return ops.cast(context, self.compute_dtype), weights
 

@@ -3,9 +3,7 @@
 import keras
 from keras import ops
 
-from ser_keras.layers.masked_layer import MaskedLayer
-
-LEAST_VARIANCE = 1e-6  # the slope of a root is infinite at 0
+from ser_keras.layers.masked_layer import MaskedLayer, root_of
 
 
 @keras.saving.register_keras_serializable("ser_keras")
@@ -50,12 +48,11 @@ class WindowStatistics(MaskedLayer):
         count = ops.maximum(self._sums(real), 1.0)
         mean = self._sums(x) / count
         variance = self._sums(ops.square(x)) / count - ops.square(mean)
-        deviation = ops.sqrt(ops.maximum(variance, LEAST_VARIANCE))
         frames = ops.sum(ops.cast(mask, "int32"), axis=1)
         more = (ops.maximum(frames - self.window, 0) + self.hop - 1) // self.hop
         windows = ops.where(frames > 0, 1 + more, 0)
         number = ops.arange(ops.shape(mean)[1], dtype="int32")[None]
-        return ops.concatenate([mean, deviation], axis=-1), number < windows[:, None]
+        return ops.concatenate([mean, root_of(variance)], axis=-1), number < windows[:, None]
 
     def _sums(self, values):
         """Returns the sums over all windows that start in the batch."""

@@ -29,9 +29,9 @@ def test_what_cannot_be_answered_in_time_is_refused():
     assert refused(pace, 100, timeout_s=0.02)
     assert not refused(pace, 100, timeout_s=1.0)
     assert not refused(pace, 100, timeout_s=None)
-    with pytest.raises(RequestError, match=r"busy: 0\.0 s are left") as error:
+    with pytest.raises(RequestError, match=r"late: 0\.0 s are left") as error:
         pace.turn("m", 120, 0.01).__enter__()
-    assert error.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert error.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize(("kind", "size"), [("another", 100), ("m", 10), ("m", 10**6)])
@@ -61,7 +61,9 @@ def test_one_that_had_to_wait_needs_more_time():
     thread.start()
     entered.wait(10)
     threading.Timer(0.02, leave.set).start()
-    assert refused(pace, 100, timeout_s=0.14)
+    with pytest.raises(RequestError, match="busy: ") as error:
+        pace.turn("m", 100, 0.14).__enter__()
+    assert error.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     thread.join()
     assert not refused(pace, 100, timeout_s=0.14)
 
@@ -77,7 +79,7 @@ def test_slots_bound_what_runs_at_once_and_waiting_costs_time():
     thread = threading.Thread(target=occupy)
     thread.start()
     entered.wait(10)
-    with pytest.raises(RequestError, match="no time is left"), pace.turn("m", 1, 0.05):
+    with pytest.raises(RequestError, match="all processors are taken"), pace.turn("m", 1, 0.05):
         pass
     leave.set()
     thread.join()
