@@ -15,7 +15,6 @@ from ser_keras.layers.moma_attention import (
 from ser_keras.layers.mu_law import MuLaw
 from ser_keras.layers.predictive_vrnn import PredictiveVRNN
 from ser_keras.layers.projected_lstm import BidirectionalLSTM, ProjectedLSTM
-from ser_keras.layers.running_statistics import RunningStatistics
 from ser_keras.layers.sparse_dense import SparseDense
 from ser_keras.layers.spectrogram_attention import SpectrogramAttention
 from ser_keras.layers.spectrogram_image import SpectrogramImage
@@ -39,7 +38,6 @@ __all__ = [
     "ProductAttention",
     "ProjectedLSTM",
     "ResidualAttention",
-    "RunningStatistics",
     "SparseDense",
     "SpectrogramAttention",
     "SpectrogramImage",

@@ -10,16 +10,16 @@ from ser_keras.layers.masked_layer import MaskedLayer
 class MaskedBatchNormalization(MaskedLayer):
     """Standardises each channel with the statistics of the batch's valid columns.
 
-    Ioffe and Szegedy 2015, Algorithm 1, for feature maps of utterances of different length. Keras's
-    own layer also takes a mask, one value per cell, but makes several more passes over the map: on
-    CPU a training step of AlexNet costs a tenth more with it, a fifth more in bfloat16.
+    Ioffe and Szegedy 2015, Algorithm 1, for frames or maps of utterances of different length.
+    Keras's own layer also takes a mask, one value per cell, but makes several more passes over the
+    map: on CPU a training step of AlexNet costs a tenth more with it, a fifth more in bfloat16.
 
     Args:
         momentum: float. Share of the old moving statistics kept at each training step.
         epsilon: float. Added to the variance.
 
     Call arguments:
-        inputs: (batch, height, frames, channels).
+        inputs: (batch, frames, channels) or (batch, height, frames, channels).
         mask: bool (batch, frames), False = padding.
         training: bool. True uses the batch's statistics and updates the moving ones.
 
@@ -65,7 +65,8 @@ class MaskedBatchNormalization(MaskedLayer):
         return ops.cast(x * scale + (self.beta - mean * scale), inputs.dtype)
 
     def _moments(self, x, mask):
-        cells = ops.broadcast_to(mask[:, None, :], ops.shape(x)[:-1])
+        mask = mask if x.ndim == 3 else mask[:, None, :]
+        cells = ops.broadcast_to(mask, ops.shape(x)[:-1])
         weights = ops.cast(ops.reshape(cells, (1, -1)), x.dtype)
         weights = weights / ops.maximum(ops.sum(weights), 1.0)
         # A weighted mean over all cells is a product with one row: one pass, no masked copy.

@@ -21,15 +21,22 @@ from typing import Any
 import keras
 from keras import ops
 
-from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.errors import ConfigError
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import PredictiveVRNN, RunningStatistics, WindowStatistics
+from ser_keras.layers import (
+    FitFrames,
+    MaskedBatchNormalization,
+    PredictiveVRNN,
+    StridedMask,
+    WindowStatistics,
+)
 from ser_keras.layers.predictive_cell import OUTPUTS
 from ser_keras.models.objectives import cross_entropy
 
 Tensor = Any
 
-READOUTS = ("state", "mean_std")
+# Frames that a filter of the front end sees of the layer below, and its step, from the first on.
+FRONT_WINDOWS, FRONT_STRIDES = (5, 3), (2, 1)
 
 
 def build_predictive_vrnn(
@@ -45,9 +52,11 @@ def build_predictive_vrnn(
     generation_dropout: float = 0.3,
     classification_dropout: float = 0.1,
     initial_log_variance: float = 0.0,
-    readout: str = "state",
     window_frames: int = 0,
     window_hop: int = 0,
+    front_layers: int = 0,
+    front_units: int = 128,
+    input_dropout: float = 0.0,
     name: str = "predictive_vrnn",
 ) -> keras.Model:
     """Returns the functional model of Baruah and Banerjee 2022, Sec. 2.3, with random weights.
@@ -65,11 +74,16 @@ def build_predictive_vrnn(
         classification_dropout: float. The same for the classification LSTM.
         initial_log_variance: float. Of the latent variable, before anything is learnt; at 0 its
             noise is as strong as the prior's, and the classifier hears little else at first.
-        readout: str. What is classified at a step: "state", the output of the classification LSTM
-            (the paper's), or "mean_std", its mean and deviation over all steps so far.
         window_frames: int. Above 0 the features are frames, and the model makes windows of so many
             of them, whose means and deviations it standardises. 0 takes the vectors as they are.
         window_hop: int. Frames between the starts of two windows.
+        front_layers: int. Convolutions over the frames of a window before their means and
+            deviations are taken: the first over 5 frames and of every second one, those behind it
+            over 3. Then a window has 2 frames for every column after the first, and `window_hop`
+            is even.
+        front_units: int. Filters of each.
+        input_dropout: float. Share of the values of the frames set to zero, in training, where
+            windows are made here.
         name: str.
 
     Call arguments:
@@ -83,7 +97,7 @@ def build_predictive_vrnn(
         t of window t + 1; "latent_mean" and "latent_log_variance" (batch, frames, latent_dim);
         "normalized" (batch, frames, dim), the vectors on the scale of the predictions. All of
         them are 0 in the padding. With `window_frames` there are windows in the place of frames and
-        twice `dim` values; "steps" (batch, windows) is then their mask.
+        twice `dim` values, or twice `front_units`; "steps" (batch, windows) is then their mask.
 
     Raises:
         ConfigError: a size is no positive number, or a dropout not in 0..1.
@@ -95,8 +109,9 @@ def build_predictive_vrnn(
 
     Departures: vectors are z-scored on the training fold, which the paper does not say and without
         which the first coefficients alone would be attended to; see also `PredictiveCell`. Windows
-        inside of the model are ours: what is made of frames can be learnt from distorted frames. So
-        are `initial_log_variance` and the readout "mean_std", which forgets no step.
+        inside of the model are ours: what is made of frames can be learnt from distorted frames,
+        and with a front end the network chooses what it describes them by, predicts and attends
+        to. So is `initial_log_variance`.
     """
     sizes = {
         "recognition_units": recognition_units,
@@ -105,14 +120,15 @@ def build_predictive_vrnn(
         "latent_dim": latent_dim,
     }
     dropouts = {
+        "input_dropout": input_dropout,
         "recognition_dropout": recognition_dropout,
         "generation_dropout": generation_dropout,
         "classification_dropout": classification_dropout,
     }
-    _check_options({"num_classes": num_classes, "dim": dim, **sizes}, dropouts)
-    _check_windows(window_frames, window_hop)
-    if readout not in READOUTS:
-        raise ConfigError(f"predictive_vrnn: {unknown_name('readout', str(readout), READOUTS)}")
+    _check_options(
+        {"num_classes": num_classes, "dim": dim, "front_units": front_units, **sizes}, dropouts
+    )
+    _check_windows(window_frames, window_hop, front_layers)
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
@@ -120,8 +136,12 @@ def build_predictive_vrnn(
     normalized = FeatureNormalizer(dtype="float32", name="normalizer")(features, mask=mask)
     steps = mask
     if window_frames:
-        windows = WindowStatistics(window_frames, window_hop, name="windows")
-        normalized, steps = windows(normalized, mask=mask)
+        x = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
+        x, steps = _front(x, mask, front_layers, front_units)
+        stride = FRONT_STRIDES[0] if front_layers else 1
+        columns = (window_frames - front_reach(front_layers)) // stride + 1
+        windows = WindowStatistics(columns, window_hop // stride, name="windows")
+        normalized, steps = windows(x, mask=steps)
         # Without gain and offset, which would be learnt to make the next vector easy to predict.
         standard = keras.layers.BatchNormalization(
             center=False, scale=False, dtype="float32", name="standardized"
@@ -135,8 +155,6 @@ def build_predictive_vrnn(
         generation_dropout=generation_dropout,
         name="predictive",
     )(normalized, mask=steps)
-    if readout == "mean_std":
-        hidden = RunningStatistics(name="readout")(hidden, mask=steps)
     hidden = keras.layers.Dropout(classification_dropout, name="classification_dropout")(hidden)
     step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
     step_logits = ops.where(ops.expand_dims(steps, -1), step_logits, 0.0)
@@ -210,6 +228,45 @@ def predictive_vrnn_objective(
 # === Layers ===
 
 
+def front_reach(layers: int) -> int:
+    """Returns the number of frames that one column of the front end is made of."""
+    reach, stride = 1, 1
+    for number in range(layers):
+        behind = min(number, 1)
+        reach += (FRONT_WINDOWS[behind] - 1) * stride
+        stride *= FRONT_STRIDES[behind]
+    return reach
+
+
+def frames_of_window(model: keras.Model) -> int:
+    """Returns the number of frames of a window of a model that makes its windows."""
+    layers = sum(isinstance(layer, keras.layers.Conv1D) for layer in model.layers)
+    stride = FRONT_STRIDES[0] if layers else 1
+    return stride * (model.get_layer("windows").window - 1) + front_reach(layers)
+
+
+def _front(x: Tensor, mask: Tensor, layers: int, units: int) -> tuple[Tensor, Tensor]:
+    """Adds the convolutions; returns (columns, their mask).
+
+    They see no zeros but in utterances shorter than one column, so that a window alone, as a stream
+    has it, becomes what it becomes in its utterance.
+    """
+    if not layers:
+        return x, mask
+    reach = front_reach(layers)
+    x, mask = FitFrames(minimum=reach, name="front_frames")(x, mask=mask)
+    nth = ops.cumsum(ops.ones_like(mask, dtype="int32"), axis=1)
+    mask = ops.logical_or(mask, ops.logical_and(mask[:, :1], nth <= reach))
+    for number in range(layers):
+        window, stride = (sizes[min(number, 1)] for sizes in (FRONT_WINDOWS, FRONT_STRIDES))
+        name = f"front{number + 1}"
+        x = keras.layers.Conv1D(units, window, strides=stride, use_bias=False, name=name)(x)
+        mask = StridedMask(window, stride, name=f"{name}_columns")(mask)
+        x = MaskedBatchNormalization(name=f"{name}_norm")(x, mask=mask)
+        x = keras.layers.Activation("relu", name=f"{name}_relu")(x)
+    return x, mask
+
+
 def _at_last_step(values: Tensor, mask: Tensor) -> Tensor:
     """Returns the values of each utterance at its last real frame, 0 where it has none."""
     valid = ops.cast(mask, values.dtype)
@@ -233,9 +290,19 @@ def _check_options(sizes: dict[str, int], dropouts: dict[str, float]) -> None:
             )
 
 
-def _check_windows(frames: int, hop: int) -> None:
+def _check_windows(frames: int, hop: int, front_layers: int) -> None:
     if frames and not 1 <= hop <= frames:
         raise ConfigError(
             f"predictive_vrnn: window_frames={frames} and window_hop={hop}; expected a hop of 1 to "
             f"{frames} frames, such as window_hop={max(1, frames // 2)}."
+        )
+    if not front_layers:
+        return
+    stride, reach = FRONT_STRIDES[0], front_reach(front_layers)
+    if front_layers < 0 or frames < reach or (frames - reach) % stride or hop % stride:
+        raise ConfigError(
+            f"predictive_vrnn: front_layers={front_layers} with window_frames={frames} and "
+            f"window_hop={hop}; expected 0 or more layers, a hop that {stride} divides, and "
+            f"windows of {reach} frames, which so many layers see, or {stride}, {2 * stride}, ... "
+            "more."
         )

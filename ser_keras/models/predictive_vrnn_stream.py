@@ -6,10 +6,9 @@ import keras
 from keras import ops
 
 from ser_keras.layers.predictive_cell import STATES
+from ser_keras.models.predictive_vrnn import frames_of_window
 
 Tensor = Any
-
-READOUT_STATES = ("readout_count", "readout_mean", "readout_squares")
 
 
 def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
@@ -37,26 +36,19 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
         >>> tuple(outputs["logits"].shape)
         (1, 8)
     """
-    cell, readout = model.get_layer("predictive").cell, _layer(model, "readout")
+    cell = model.get_layer("predictive").cell
     sizes = dict(zip(STATES, cell.state_size, strict=True))
-    if readout is not None:
-        units = cell.classification_units
-        sizes |= dict(zip(READOUT_STATES, (1, units, units), strict=True))
 
     # === Functional Model ===
     features, seen = _next_vector(model)
     state = {name: keras.Input((size,), name=name) for name, size in sizes.items()}
     outputs, states = cell(seen, [state[name] for name in STATES])
     parts = cell.parts(outputs)
-    heard = parts["classification"]
-    if readout is not None:
-        heard, more = readout.step(heard, [state[name] for name in READOUT_STATES])
-        states = [*states, *more]
     said = ("attention", "prediction_mean", "prediction_log_variance")
     return keras.Model(
         {"features": features, **state},
         {
-            "logits": model.get_layer("classifier")(heard),
+            "logits": model.get_layer("classifier")(parts["classification"]),
             **{name: parts[name] for name in said},
             "normalized": seen,
             **dict(zip(state, states, strict=True)),
@@ -65,23 +57,16 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
     )
 
 
-def _layer(model: keras.Model, name: str) -> Any:
-    """Returns the model's layer of that name, None where it has none."""
-    return next((layer for layer in model.layers if layer.name == name), None)
-
-
 def _next_vector(model: keras.Model) -> tuple[Tensor, Tensor]:
     """Returns (the input of a step, the vector that the cell is given)."""
-    normalizer, windows = model.get_layer("normalizer"), _layer(model, "windows")
     dim = model.input["features"].shape[-1]
-    if windows is None:
+    if "steps" not in model.output:
         features = keras.Input((dim,), name="features")
-        return features, normalizer(features)
-    features = keras.Input((windows.window, dim), name="features")
+        return features, model.get_layer("normalizer")(features)
+    features = keras.Input((frames_of_window(model), dim), name="features")
     every = ops.ones_like(features[..., 0], dtype="bool")
-    vectors, real = windows(normalizer(features), mask=every)
-    vectors = model.get_layer("standardized")(vectors, mask=real, training=False)
-    return features, vectors[:, 0]
+    encoder = keras.Model(model.input, model.output["normalized"], name="window")
+    return features, encoder({"features": features, "mask": every}, training=False)[:, 0]
 
 
 def zero_state(streaming: keras.Model, batch_size: int = 1) -> dict[str, Tensor]:

@@ -47,7 +47,6 @@ CASES = {
         [(2, 9, 6), (2, 9)],
         FRAME_MASK,
     ),
-    "RunningStatistics": ({}, FRAMES, (2, 9, 12), FRAME_MASK),
     "SparseDense": ({"units": 8, "noise": 0.5}, FRAMES, (2, 9, 8), FRAME_MASK),
     "SpectrogramAttention": (
         {"units": 6, "attention_lambda": 0.5},

@@ -142,6 +142,16 @@ def test_batch_norm_leaves_padding_out_of_its_statistics():
     np.testing.assert_allclose(outputs[1, :, :3], expected[1, :, :3], atol=1e-4)
 
 
+def test_batch_norm_of_frames_is_that_of_a_map_one_row_high():
+    frames = RNG.normal(size=(2, 7, 4)).astype("float32")
+    mask = np.arange(7)[None] < np.array([[7], [3]])
+    outputs = [
+        numpy(MaskedBatchNormalization()(inputs, mask=mask, training=True))
+        for inputs in (frames, frames[:, None])
+    ]
+    np.testing.assert_array_equal(outputs[0], outputs[1][:, 0])
+
+
 def test_batch_norm_in_use_applies_the_moving_statistics():
     layer = MaskedBatchNormalization(epsilon=0.0)
     layer.build((None, 1, None, 1))

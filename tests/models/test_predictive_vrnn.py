@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ser_keras.errors import ConfigError
+from ser_keras.layers import MaskedBatchNormalization
 from ser_keras.models import build_model, multiply_accumulates, objective_of
 from ser_keras.models.predictive_vrnn import predictive_vrnn_objective
 from ser_keras.models.predictive_vrnn_stream import streaming_predictive_vrnn, zero_state
@@ -201,9 +202,10 @@ def test_one_training_step_follows_the_slope_of_the_reference(monkeypatch):
         assert (start - moved) / 1e-3 == pytest.approx(slope, rel=5e-3, abs=2e-3), (name, place)
 
 
-@pytest.mark.parametrize(
-    "windows", [{}, {"window_frames": 3, "window_hop": 1, "readout": "mean_std"}]
-)
+FRONT = {"window_frames": 11, "window_hop": 4, "front_layers": 2, "front_units": 8}
+
+
+@pytest.mark.parametrize("windows", [{}, {"window_frames": 3, "window_hop": 1}, FRONT])
 def test_model_keeps_the_contract(windows, tmp_path):
     sizes = {
         "recognition_units": 64,
@@ -262,7 +264,7 @@ def test_mixed_precision_changes_no_attention():
     assert {weight.dtype for weight in mixed.weights} == {"float32"}
 
 
-@pytest.mark.parametrize("windows", [{}, {"window_frames": 3, "window_hop": 1}])
+@pytest.mark.parametrize("windows", [{}, {"window_frames": 3, "window_hop": 1}, FRONT])
 def test_empty_utterance_is_finite(windows):
     model = small(**windows)
     batch = {"features": np.ones((1, 5, DIM), "float32"), "mask": np.zeros((1, 5), bool)}
@@ -280,9 +282,13 @@ def test_empty_utterance_is_finite(windows):
         ({"recognition_dropout": 1.0}, "recognition_dropout=1.0; expected a share"),
         ({"classification_dropout": -0.1}, "classification_dropout=-0.1; expected a share"),
         ({"latent_dims": 3}, "did you mean 'latent_dim'"),
-        ({"readout": "mean"}, "did you mean 'mean_std'"),
         ({"window_frames": 4}, "window_hop=0; expected a hop of 1 to 4 frames"),
         ({"window_frames": 4, "window_hop": 5}, "window_hop=5; expected a hop of 1 to 4"),
+        ({**FRONT, "window_frames": 12}, "windows of 9 frames, .* or 2, 4, ... more"),
+        ({**FRONT, "window_hop": 3}, "a hop that 2 divides"),
+        ({**FRONT, "front_layers": 4}, "windows of 17 frames"),
+        ({"front_layers": 1}, "window_frames=0"),
+        ({**FRONT, "front_units": 0}, "front_units=0; expected 1 or more"),
     ],
 )
 def test_options_without_meaning_are_refused(options, message):
@@ -304,7 +310,7 @@ def stream(step, features):
     return {name: np.concatenate([each[name] for each in said]) for name in said[0]}
 
 
-@pytest.mark.parametrize("options", [{}, {"attention": False}, {"readout": "mean_std"}])
+@pytest.mark.parametrize("options", [{}, {"attention": False}])
 def test_window_by_window_equals_the_whole_utterance(options):
     model = small(**options)
     seeded(model)
@@ -317,19 +323,40 @@ def test_window_by_window_equals_the_whole_utterance(options):
         np.testing.assert_allclose(said[name], whole[name][0], atol=1e-5, err_msg=name)
 
 
-def test_windows_of_frames_stream_as_well():
-    model = small(window_frames=4, window_hop=2)
+@pytest.mark.parametrize("options", [{"window_frames": 11, "window_hop": 4}, FRONT])
+def test_windows_of_frames_stream_as_well(options):
+    model = small(**options)
     seeded(model)
-    standardized = model.get_layer("standardized")
     rng = np.random.default_rng(5)
-    standardized.set_weights([rng.normal(size=2 * DIM), rng.uniform(0.5, 2.0, size=2 * DIM)])
+    for layer in model.layers:
+        if isinstance(layer, (keras.layers.BatchNormalization, MaskedBatchNormalization)):
+            *trained, mean, variance = layer.get_weights()
+            standard = [rng.normal(size=mean.shape), rng.uniform(0.5, 2.0, size=variance.shape)]
+            layer.set_weights([*trained, *standard])
     step = streaming_predictive_vrnn(model)
-    (features,) = utterances((10,))  # windows start at 0, 2, 4 and 6
+    (features,) = utterances((23,))
+    starts = (0, 4, 8, 12)
     whole = numpy(model(batch_of([features])))
-    assert whole["steps"].sum() == 4
-    said = stream(step, [features[start : start + 4] for start in (0, 2, 4, 6)])
+    assert whole["steps"].sum() == len(starts)
+    said = stream(step, [features[start : start + 11] for start in starts])
     np.testing.assert_allclose(said["logits"], whole["step_logits"][0, :4], atol=1e-5)
     np.testing.assert_allclose(said["attention"], whole["attention"][0, :4])
+
+
+def test_front_end_describes_windows_by_its_columns():
+    model = small(**FRONT)
+    (features,) = utterances((15,))
+    encoder = keras.Model(model.input, model.get_layer("windows").output)
+    (found,), (steps,) = numpy(encoder(batch_of([features])))
+    weights = [numpy(model.get_layer(f"front{number}").kernel) for number in (1, 2)]
+    x = numpy(model.get_layer("normalizer")(features[None], mask=np.ones((1, 15), bool)))[0]
+    for kernel, stride in zip(weights, (2, 1), strict=True):
+        starts = range(0, len(x) - len(kernel) + 1, stride)
+        x = np.array([np.einsum("ki,kio->o", x[at : at + len(kernel)], kernel) for at in starts])
+        x = np.maximum(x / np.sqrt(1.001), 0)  # statistics of a new layer: mean 0, variance 1
+    expected = [np.concatenate([part.mean(axis=0), part.std(axis=0)]) for part in (x[:2], x[2:4])]
+    assert steps.tolist() == [True, True]
+    np.testing.assert_allclose(found[:2], expected, atol=2e-3)
 
 
 def test_a_stream_survives_its_file_and_follows_its_model(tmp_path):
