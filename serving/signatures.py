@@ -75,13 +75,16 @@ class ServedModule:
         int32 (batch,), the samples of each; what lies behind them does not matter.
         `wav_bytes`: wav, string (batch,), each a RIFF file of 16-bit PCM at that rate.
         `features`: features float32 (batch, frames, dim) and frames int32 (batch,).
+        `explain`: waveform and length; returns every map that the model makes, of which the others
+            return `attention` alone: an attention-pooling CNN has one of them and K more per
+            segment, megabytes that who wants a label should not wait for.
         `front_end`: waveform and length; returns features and frames, nothing else.
         `stream` (predictive VRNN): features float32 (batch, dim), the vector of the next window (or
         (batch, window, dim), its frames, where the model makes the windows), and the states that
         the step before returned, zeros at the start.
 
         Each returns probabilities float32 (batch, K), label string (batch,), classes string
-        (batch, K) and the model's attention maps.
+        (batch, K) and attention, where the model has it.
         """
         rate = self.spec.sample_rate_hz
         text = tf.TensorSpec((None,), tf.string, "wav")
@@ -91,7 +94,11 @@ class ServedModule:
 
         @tf.function(input_signature=[waves, number])
         def from_waveform(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
-            return self._from_waveform(waveform, length)
+            return self._outputs(*self._heard(waveform, length))
+
+        @tf.function(input_signature=[waves, number])
+        def explain(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
+            return self._outputs(*self._heard(waveform, length), every_map=True)
 
         @tf.function(input_signature=[waves, number])
         def front_end(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
@@ -100,7 +107,7 @@ class ServedModule:
 
         @tf.function(input_signature=[text])
         def from_wav(wav: tf.Tensor) -> Outputs:
-            return self._from_waveform(*_decoded(wav, rate))
+            return self._outputs(*self._heard(*_decoded(wav, rate)))
 
         @tf.function(input_signature=[frames, number])
         def from_features(features: tf.Tensor, frames: tf.Tensor) -> Outputs:
@@ -117,15 +124,13 @@ class ServedModule:
             "serving_default": from_waveform,
             "wav_bytes": from_wav,
             "features": from_features,
+            "explain": explain,
             "front_end": front_end,
         }
         return made | ({"stream": self._stream(self.step)} if self.step is not None else {})
 
     def _most_frames(self) -> int:
         return self.spec.num_frames(MAX_SECONDS * self.spec.sample_rate_hz)
-
-    def _from_waveform(self, waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
-        return self._outputs(*self._heard(waveform, length))
 
     def _heard(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns features and mask, once it is sure that they mean something."""
@@ -141,13 +146,13 @@ class ServedModule:
         heard: tuple[tf.Tensor, tf.Tensor] = self.front_end(waveform, length)
         return heard
 
-    def _outputs(self, features: tf.Tensor, mask: tf.Tensor) -> Outputs:
+    def _outputs(self, features: tf.Tensor, mask: tf.Tensor, *, every_map: bool = False) -> Outputs:
         if not self.segments.frames:
             said = self.model({"features": features, "mask": mask}, training=False)
-            return self._named(tf.nn.softmax(said["logits"]), _maps(said))
-        return self._of_segments(features, mask)
+            return self._named(tf.nn.softmax(said["logits"]), _maps(said, every_map))
+        return self._of_segments(features, mask, every_map)
 
-    def _of_segments(self, features: tf.Tensor, mask: tf.Tensor) -> Outputs:
+    def _of_segments(self, features: tf.Tensor, mask: tf.Tensor, every_map: bool) -> Outputs:
         """Returns the mean of the probabilities of all segments, as evaluation takes it."""
         size, hop = self.segments.frames, self.segments.hop
         batch, frames = tf.unstack(tf.shape(mask))
@@ -172,7 +177,7 @@ class ServedModule:
         counts = tf.sequence_mask(count, most, tf.float32)[..., None]
         each = apart(tf.nn.softmax(said["logits"]))
         mean = tf.reduce_sum(each * counts, axis=1) / tf.reduce_sum(counts, axis=1)
-        maps = {name: apart(values) for name, values in _maps(said).items()}
+        maps = {name: apart(values) for name, values in _maps(said, every_map).items()}
         return self._named(mean, maps | {"segments": count})
 
     def _stream(self, step: keras.Model) -> Callable[..., Outputs]:
@@ -201,8 +206,13 @@ class ServedModule:
         }
 
 
-def _maps(said: Outputs) -> Outputs:
-    return {name: value for name, value in said.items() if name.startswith(MAPS)}
+def _maps(said: Outputs, every: bool) -> Outputs:
+    """Returns the map called attention, or every one."""
+    return {
+        name: value
+        for name, value in said.items()
+        if name == "attention" or (every and name.startswith(MAPS))
+    }
 
 
 def _all(condition: tf.Tensor, message: str) -> tf.Operation:

@@ -41,6 +41,7 @@ def warmup_inputs(
         frames = np.full(size, 100, np.int32)
         batches = {
             "serving_default": {"waveform": waveform, "length": length},
+            "explain": {"waveform": waveform, "length": length},
             "front_end": {"waveform": waveform, "length": length},
             "wav_bytes": {"wav": np.array(wav, object)},
             "features": {"features": features, "frames": frames},

@@ -115,6 +115,24 @@ def test_wav_bytes_and_features_are_other_doors_to_the_same(system):
     np.testing.assert_allclose(again, expected, atol=TOLERANCE)
 
 
+def test_explain_has_every_map_and_the_others_attention_alone(system):
+    served, _, signatures = system
+    (waveform,) = exports.clips(1)
+    tensors = {key: tf.constant(value) for key, value in exports.batch([waveform]).items()}
+    default, every = (signatures[name](**tensors) for name in ("serving_default", "explain"))
+    heard = signatures["front_end"](**tensors)
+    mask = tf.sequence_mask(heard["frames"], heard["features"].shape[1])
+    said = served.model({"features": heard["features"], "mask": mask})
+    mapped = {name for name in said if name.startswith(("attention", "top_down", "gamma"))}
+    assert {name for name in default if name in said} == {"attention"}
+    assert {name for name in every if name in said} == mapped
+    for name in default:
+        np.testing.assert_array_equal(every[name], default[name], err_msg=name)
+    if "segments" not in every:
+        for name in mapped:
+            np.testing.assert_allclose(every[name], said[name], atol=TOLERANCE, err_msg=name)
+
+
 def test_nonsense_is_refused_by_the_graph(system):
     _, _, signatures = system
     waveform = np.zeros((1, 16000), np.float32)

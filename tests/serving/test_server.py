@@ -160,6 +160,7 @@ def test_metadata_are_the_signatures(prediction):
         "serving_default",
         "wav_bytes",
         "features",
+        "explain",
         "front_end",
     }
     for fields in ([], ["other"]):
