@@ -198,14 +198,20 @@ class SerClient:
         Raises:
             ServerError: no answer, or a refusal.
         """
+        response = self._call(self._predict, self.request_of(inputs, signature))
+        outputs = {name: messages.array_of(value) for name, value in response.outputs.items()}
+        return outputs, response.model_spec.version.value
+
+    def request_of(
+        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+    ) -> Any:
+        """Returns the PredictRequest that `ask` sends."""
         request = messages.PredictRequest()
         self._name(request.model_spec)
         request.model_spec.signature_name = signature
         for name, values in inputs.items():
             request.inputs[name].CopyFrom(messages.tensor_of(values))
-        response = self._call(self._predict, request)
-        outputs = {name: messages.array_of(value) for name, value in response.outputs.items()}
-        return outputs, response.model_spec.version.value
+        return request
 
     def wait_until_available(self, timeout_s: float = 60.0) -> int:
         """Waits for the model to be served; returns its newest available version.
