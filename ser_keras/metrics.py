@@ -62,7 +62,20 @@ def unweighted_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) 
         >>> unweighted_accuracy([0, 0, 0, 1], [0, 0, 0, 0], 3)
         0.5
     """
-    return float(_unweighted_accuracy(confusion_matrix(y_true, y_pred, num_classes)))
+    return unweighted_accuracy_of(confusion_matrix(y_true, y_pred, num_classes))
+
+
+def unweighted_accuracy_of(confusion: ArrayLike) -> float:
+    """Returns the UA of a confusion matrix, such as the sum of those of several folds.
+
+    Args:
+        confusion: (K, K) counts, true classes in the rows.
+
+    Example:
+        >>> unweighted_accuracy_of([[3, 1, 0], [0, 0, 0], [1, 0, 1]])
+        0.625
+    """
+    return float(_unweighted_accuracy(np.asarray(confusion)))
 
 
 def macro_f1(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:

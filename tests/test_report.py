@@ -71,3 +71,19 @@ def test_every_result_stands_beside_an_svm_on_the_same_folds():
     baselines = report.load_baselines(ROOT / "results")
     for result in report.load_results(ROOT / "results"):
         assert report.baseline_of(baselines, result)
+
+
+def test_the_svm_beside_some_folds_is_that_of_these_folds():
+    confusions = {"a": [[2, 0], [0, 2]], "b": [[0, 4], [0, 4]], "c": [[0, 9], [9, 0]]}
+    baseline = {
+        "dataset": "d",
+        "protocol": {"sha256": "1"},
+        "folds": [{"fold": name, "confusion": found} for name, found in confusions.items()],
+    }
+
+    def beside(*folds):
+        result = {"dataset": "d", "protocol": {"sha256": "1"}}
+        return report.baseline_of([baseline], result | {"folds": [{"fold": f} for f in folds]})
+
+    assert (beside("a"), beside("b"), beside("a", "b")) == ("100.0", "50.0", "66.7")
+    assert report.baseline_of([{**baseline, "dataset": "e"}], {**baseline}) == ""

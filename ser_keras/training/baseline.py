@@ -23,7 +23,8 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
         protocol: the folds.
 
     Returns:
-        scores pooled over all test utterances, with what was measured on what.
+        scores pooled over all test utterances, the confusion matrix of each fold (to stand beside a
+        system that was tested on some of them), and what was measured on what.
 
     Raises:
         LeakageError: the audit found a leak.
@@ -37,15 +38,19 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
     used = {key for fold in protocol.folds for key in (*fold.train, *fold.valid, *fold.test)}
     class_of = {key: protocol.class_set.index(rows[key].label) for key in sorted(used)}
     vectors = _vectors(Part(feature_set, class_of))
-    truth, said, speakers = [], [], []
+    classes = protocol.class_set.classes
+    truth, said, speakers, folds = [], [], [], []
     for fold in protocol.folds:
         train = fold.train + fold.valid
         svm = make_pipeline(StandardScaler(), SVC(C=10.0))
         svm.fit([vectors[key] for key in train], [class_of[key] for key in train])
-        said += list(svm.predict([vectors[key] for key in fold.test]))
-        truth += [class_of[key] for key in fold.test]
+        found = list(svm.predict([vectors[key] for key in fold.test]))
+        wanted = [class_of[key] for key in fold.test]
+        confusion = metrics.confusion_matrix(wanted, found, len(classes))
+        folds.append({"fold": fold.name, "confusion": confusion.tolist()})
+        said, truth = said + found, truth + wanted
         speakers += [rows[key].speaker for key in fold.test]
-    one_hot = np.eye(len(protocol.class_set.classes))[said]
+    one_hot = np.eye(len(classes))[said]
     return {
         "model": "svm",
         "dataset": feature_set.schema.name,
@@ -53,7 +58,8 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
         "class_set": class_set_dict(protocol.class_set),
         "protocol": protocol_facts(protocol),
         "features": feature_set.schema.spec_name,
-        "pooled": metrics.summarize(np.array(truth), one_hot, speakers, protocol.class_set.classes),
+        "pooled": metrics.summarize(np.array(truth), one_hot, speakers, classes),
+        "folds": folds,
         "versions": provenance.versions(),
         "command": provenance.command(),
     }
