@@ -153,7 +153,8 @@ def measure(name, base, rounds, seconds):
                 ):
                     rates[way].append(calls_per_second(call, seconds))
             throughput = {way: round(float(np.median(found)), 2) for way, found in rates.items()}
-            flooded = overload(endpoint, name, inputs, throughput["grpc"], seconds + DEADLINE_S)
+            peak = throughput["grpc"]
+            flooded = overload(endpoint, name, inputs, peak, 2 * seconds + DEADLINE_S)
             streams = {}
             if "stream" in model.signatures:
                 streams = live_streams(endpoint, name, model.signature("stream").inputs)
@@ -267,7 +268,7 @@ def live_streams(endpoint, name, stream_inputs, count=100, hops=20):
 
 
 def main():
-    """Measures and prints every system; writes the file at the end."""
+    """Measures and prints every system; writes the file after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, help="other systems' rows in it are kept")
     parser.add_argument("--rounds", type=int, default=60)
@@ -275,20 +276,16 @@ def main():
     parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
     options = parser.parse_args()
     rows = {}
+    if options.output and options.output.exists():
+        rows = json.loads(options.output.read_text())["systems"]
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
     for name in options.systems:
         with tempfile.TemporaryDirectory() as folder:
             rows[name] = measure(name, Path(folder), options.rounds, options.seconds)
-        print(name, json.dumps(rows[name], indent=1))
-    result = {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "versions": versions(),
-        "systems": rows,
-    }
-    if options.output:
-        if options.output.exists():
-            before = json.loads(options.output.read_text())
-            result["systems"] = before["systems"] | rows
-        write_json(options.output, result)
+        print(name, json.dumps(rows[name], indent=1), flush=True)
+        if options.output:
+            found = {"machine": machine, "versions": versions(), "systems": rows}
+            write_json(options.output, found)
 
 
 if __name__ == "__main__":

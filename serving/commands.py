@@ -71,7 +71,9 @@ def serve(
         Path | None,
         typer.Option("--batching_parameters_file", help="A batching.config; read, not followed."),
     ] = None,
-    threads: Annotated[int, typer.Option("--grpc_max_threads", help="Calls that run at once.")] = 8,
+    threads: Annotated[
+        int, typer.Option("--grpc_max_threads", help="Calls that are looked at at once.")
+    ] = 16,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
     from serving.config_files import read_batching, read_monitoring, read_ssl

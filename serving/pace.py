@@ -1,5 +1,6 @@
 """Which requests run, and when: one per processor, those that can be answered in time."""
 
+import math
 import os
 import threading
 import time
@@ -11,7 +12,7 @@ import grpc
 from serving.request_error import RequestError
 
 LONGEST_S = 3600.0
-MARGIN = 3.0
+MARGIN = 1.5
 NEWEST_SHARE = 0.2
 FORGOTTEN_S = 5.0
 
@@ -21,9 +22,10 @@ class Pace:
 
     When more is asked than can be answered, requests wait until hardly any of their time is left.
     Run all the same, they would take the processors from those that can still be answered, and
-    nobody would be. One that had to wait and has not `MARGIN` times the usual time left is refused
-    instead, one that had not to wait only if it has not the usual time. More at once than there are
-    processors would only make each of them slower.
+    nobody would be. So a request is refused as soon as it is clear that it would be late: at once
+    where too many are ahead of it, or when its turn comes. One that has to wait must have `MARGIN`
+    times the usual time for itself. More at once than there are processors would only make each of
+    them slower.
 
     Args:
         slots: int. Requests that run at once; 0 is one per processor.
@@ -39,7 +41,11 @@ class Pace:
     """
 
     def __init__(self, slots: int = 0):
-        self._slots = threading.Semaphore(slots or os.cpu_count() or 1)
+        self._count = slots or os.cpu_count() or 1
+        self._slots = threading.Semaphore(self._count)
+        self._lock = threading.Lock()
+        # Requests that wait or run, and the seconds that they usually take.
+        self._admitted, self._ahead_s = 0, 0.0
         # What the last ones took, and when that was found.
         self._seconds: dict[tuple[str, int], tuple[float, float]] = {}
 
@@ -48,39 +54,56 @@ class Pace:
         """Waits for a slot and gives the seconds that are then left, None without a limit.
 
         Raises:
-            RequestError: too little time is left for an answer. RESOURCE_EXHAUSTED where it waited
-                for a slot and got one, else DEADLINE_EXCEEDED.
+            RequestError: too little time is left for an answer. RESOURCE_EXHAUSTED where others
+                were ahead of it, else DEADLINE_EXCEEDED.
         """
         asked = time.perf_counter()
         # gRPC says how long is left even where no deadline was set: longer than a lock can wait.
-        limit_s = None if timeout_s is None else min(timeout_s, LONGEST_S)
-        free = self._slots.acquire(blocking=False)
-        if not free and not self._slots.acquire(timeout=limit_s):
-            raise _late("all processors are taken")
-        try:
-            began = time.perf_counter()
-            left_s = None if limit_s is None else limit_s - (began - asked)
-            # Sizes up to twice another's are alike.
-            alike = kind, size.bit_length()
-            self._admit(alike, left_s, waited=not free)
+        limit_s = math.inf if timeout_s is None else min(timeout_s, LONGEST_S)
+        # Sizes up to twice another's are alike.
+        alike = kind, size.bit_length()
+        with self._admission(alike, limit_s) as waits:
+            if not self._slots.acquire(timeout=None if timeout_s is None else max(0.0, limit_s)):
+                raise _late("all processors are taken")
             try:
-                yield left_s
-            except RequestError as error:
-                # What was given up would have taken longer still; other refusals say nothing.
-                took = time.perf_counter() - began
-                if error.code is grpc.StatusCode.DEADLINE_EXCEEDED and took > self._usual(alike):
-                    self._took(alike, took)
-                raise
-            self._took(alike, time.perf_counter() - began)
-        finally:
-            self._slots.release()
+                began = time.perf_counter()
+                left_s = limit_s - (began - asked)
+                self._check(left_s, self._usual(alike), waits)
+                try:
+                    yield None if timeout_s is None else left_s
+                except RequestError as error:
+                    late = error.code is grpc.StatusCode.DEADLINE_EXCEEDED
+                    if late and time.perf_counter() - began > self._usual(alike):
+                        # It would have taken longer still; other refusals say nothing.
+                        self._took(alike, time.perf_counter() - began)
+                    raise
+                self._took(alike, time.perf_counter() - began)
+            finally:
+                self._slots.release()
 
-    def _admit(self, alike: tuple[str, int], left_s: float | None, waited: bool) -> None:
+    @contextmanager
+    def _admission(self, alike: tuple[str, int], limit_s: float) -> Iterator[bool]:
+        """Counts a request among those ahead of others; gives whether it has to wait."""
         usual_s = self._usual(alike)
-        if left_s is None or (0 < left_s >= (MARGIN if waited else 1.0) * usual_s):
+        with self._lock:
+            waits = self._admitted >= self._count
+            self._check(limit_s - (self._ahead_s / self._count if waits else 0.0), usual_s, waits)
+            self._admitted += 1
+            self._ahead_s += usual_s
+        try:
+            yield waits
+        finally:
+            with self._lock:
+                self._admitted -= 1
+                # Rounding must not add up.
+                self._ahead_s = self._ahead_s - usual_s if self._admitted else 0.0
+
+    @staticmethod
+    def _check(left_s: float, usual_s: float, waits: bool) -> None:
+        if 0 < left_s >= (MARGIN if waits else 1.0) * usual_s:
             return
-        why = f"{left_s:.1f} s are left, a request like this takes {usual_s:.1f} s"
-        raise _busy(why) if waited else _late(why)
+        why = f"{max(0.0, left_s):.1f} s are left, a request like this takes {usual_s:.1f} s"
+        raise _busy(why) if waits else _late(why)
 
     def _usual(self, alike: tuple[str, int]) -> float:
         """Returns the seconds of late; fewer the longer ago, or one slow answer were the last."""

@@ -62,10 +62,33 @@ def test_one_that_had_to_wait_needs_more_time():
     entered.wait(10)
     threading.Timer(0.02, leave.set).start()
     with pytest.raises(RequestError, match="busy: ") as error:
-        pace.turn("m", 100, 0.14).__enter__()
+        pace.turn("m", 100, 0.08).__enter__()
     assert error.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     thread.join()
-    assert not refused(pace, 100, timeout_s=0.14)
+    assert not refused(pace, 100, timeout_s=0.08)
+
+
+def test_one_behind_too_many_is_refused_at_once():
+    pace, leave = learnt(0.2), threading.Event()
+
+    def take():
+        with pace.turn("m", 100, None):
+            leave.wait(10)
+
+    threads = [threading.Thread(target=take) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while pace._admitted < len(threads):
+        time.sleep(0.001)
+    asked = time.perf_counter()
+    with pytest.raises(RequestError, match="busy: ") as error:  # 0.6 s ahead, 0.3 s for itself
+        pace.turn("m", 100, 0.8).__enter__()
+    assert time.perf_counter() - asked < 0.4
+    assert error.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert not refused(pace, 100, timeout_s=0.8)
 
 
 def test_slots_bound_what_runs_at_once_and_waiting_costs_time():
