@@ -90,6 +90,45 @@ def label_curve(result: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def parallel_coordinates(
+    settings: Sequence[tuple[str, str, str]],
+    trials: Sequence[tuple[Sequence[float], float]],
+    path: Path,
+) -> None:
+    """Draws every trial of a search as a line across its settings, coloured by its UA.
+
+    Args:
+        settings: (name, lowest value, highest value) of each.
+        trials: (place of its value on each setting's axis, 0 to 1; UA) of each.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    figure = _figure(path, (max(6.0, 1.6 * len(settings)), 4.5))
+    axes = figure.subplots()
+    scores = 100 * np.array([ua for _, ua in trials])
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    colours = ScalarMappable(Normalize(scores.min(), scores.max()), "cividis")
+    # The best last, so that it lies on top.
+    for number in np.argsort(scores, kind="stable"):
+        wide = 2.5 if scores[number] == scores.max() else 1.0
+        colour = colours.to_rgba(scores[number])
+        axes.plot(trials[number][0], color=colour, linewidth=wide, marker="o", markersize=2 * wide)
+    for place, (_, low, high) in enumerate(settings):
+        axes.axvline(place, color="0.8", zorder=0)
+        axes.annotate(low, (place, 0), (0, -12), textcoords="offset points", ha="center")
+        axes.annotate(high, (place, 1), (0, 6), textcoords="offset points", ha="center")
+    names = [name.rsplit(".", 1)[-1].replace("_", " ") for name, _, _ in settings]
+    axes.set(ylim=(-0.12, 1.1), yticks=[], xticks=range(len(settings)))
+    axes.set_xticklabels(names, rotation=20, ha="right")
+    axes.spines[["left", "right", "top", "bottom"]].set_visible(False)
+    figure.colorbar(colours, ax=axes, label="UA of validation speakers (%), widest: best")
+    _save(figure, path)
+
+
 def _figure(path: Path, size: tuple[float, float]) -> Any:
     try:
         from matplotlib.figure import Figure

@@ -24,6 +24,7 @@ VERBS = {
     "sampled",
     "serve",
     "train",
+    "tune",
 }
 
 

@@ -39,7 +39,10 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
     class_of = {key: protocol.class_set.index(rows[key].label) for key in sorted(used)}
     vectors = _vectors(Part(feature_set, class_of))
     classes = protocol.class_set.classes
-    truth, said, speakers, folds = [], [], [], []
+    truth: list[int] = []
+    said: list[int] = []
+    speakers: list[str] = []
+    folds: list[dict[str, Any]] = []
     for fold in protocol.folds:
         train = fold.train + fold.valid
         svm = make_pipeline(StandardScaler(), SVC(C=10.0))

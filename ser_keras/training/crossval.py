@@ -79,7 +79,7 @@ def run_crossval(
                 protocol.class_set,
                 part,
                 folder,
-                _named(progress, name),
+                named_progress(progress, name),
                 unlabelled_sets=unlabelled_sets,
             )
 
@@ -104,12 +104,17 @@ def choose_recipe(
 
     The fold's test part takes no part in it: the inner folds do not contain it.
     """
-    inner = replace(fold, train=fold.train, valid=(), test=fold.valid)
+    inner = validation_fold(fold)
     found = {
         name: trainer(config, inner, folder / name, f"{fold.name}, choosing: {name}").run()["ua"]
         for name, config in recipes.items()
     }
     return max(found, key=lambda name: found[name]), {"validation_ua": found}
+
+
+def validation_fold(fold: Fold) -> Fold:
+    """Returns the fold that is tested on its validation part, and does not know its test part."""
+    return replace(fold, valid=(), test=fold.valid)
 
 
 def check_spec(config: TrainConfig, feature_set: FeatureSet) -> None:
@@ -159,7 +164,8 @@ def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, outpu
         write_atomic(output / "recipes" / f"{name}.yaml", lambda file, text=text: file.write(text))
 
 
-def _named(progress: FoldProgress | None, fold: str) -> Any:
+def named_progress(progress: FoldProgress | None, fold: str) -> Any:
+    """Returns what a trainer calls, (epoch, epochs, logs), for a progress that wants a name."""
     if progress is None:
         return None
     return lambda epoch, epochs, logs: progress(fold, epoch, epochs, logs)

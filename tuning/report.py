@@ -1,0 +1,130 @@
+"""What a search found, as a table and as one HTML file that needs nothing else."""
+
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_keras.plots import parallel_coordinates
+from ser_keras.training.checkpoint import write_atomic
+from tuning.space import Setting
+from tuning.trial import COMPLETED
+
+# Fewer say nothing about which setting matters.
+ENOUGH = 8
+
+
+def settings_of(result: Mapping[str, Any]) -> list[Setting]:
+    """Returns the settings of a search's result."""
+    return [
+        Setting(key=key, **{**one, "values": tuple(one.get("values", ()))})
+        for key, one in result["settings"].items()
+    ]
+
+
+def importance(result: Mapping[str, Any]) -> dict[str, float]:
+    """Returns how much of the differences in UA each setting explains, from 1 down, 0 for none.
+
+    By how much worse a random forest, fitted on the trials, says their UA when one setting's values
+    are shuffled (Breiman 2001, Sec. 10), in shares of the sum; empty with fewer than `ENOUGH`
+    trials.
+    """
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+
+    trials = [trial for trial in result["trials"] if trial["status"] == COMPLETED]
+    if len(trials) < ENOUGH:
+        return {}
+    settings = settings_of(result)
+    places = np.array([[s.place(trial["values"][s.key]) for s in settings] for trial in trials])
+    scores = np.array([trial["ua"] for trial in trials])
+    forest = RandomForestRegressor(200, random_state=0).fit(places, scores)
+    found = permutation_importance(forest, places, scores, n_repeats=20, random_state=0)
+    worse = np.maximum(found.importances_mean, 0.0)
+    shares = worse / worse.sum() if worse.any() else worse
+    ordered = sorted(zip(settings, shares, strict=True), key=lambda pair: -pair[1])
+    return {setting.key: round(float(share), 3) for setting, share in ordered}
+
+
+def table(result: Mapping[str, Any], most: int | None = None) -> str:
+    """Returns the trials as a Markdown table, the best first."""
+    keys = list(result["settings"])
+    names = [key.rsplit(".", 1)[-1] for key in keys]
+    rows = [
+        f"| trial | UA | {' | '.join(names)} | epochs | folds | minutes |",
+        "|" + "---|" * (len(keys) + 5),
+    ]
+    for trial in sorted(result["trials"], key=lambda one: -one["ua"])[:most]:
+        values = " | ".join(_short(trial["values"][key]) for key in keys)
+        folds = len(trial["folds"])
+        some = "" if trial["status"] == COMPLETED else ", stopped"
+        rows.append(
+            f"| {trial['trial']} | {100 * trial['ua']:.1f} | {values} | {trial['epochs']} "
+            f"| {folds}{some} | {trial['seconds'] / 60:.1f} |"
+        )
+    return "\n".join(rows)
+
+
+def write_report(result: Mapping[str, Any], folder: Path) -> Path:
+    """Writes `search.svg` and `search.html`, which has the picture in it; returns the latter."""
+    picture, settings = folder / "search.svg", settings_of(result)
+    ends = [setting.values or (setting.low, setting.high) for setting in settings]
+    places = [[s.place(trial["values"][s.key]) for s in settings] for trial in result["trials"]]
+    parallel_coordinates(
+        [(s.key, _short(e[0]), _short(e[-1])) for s, e in zip(settings, ends, strict=True)],
+        list(zip(places, [trial["ua"] for trial in result["trials"]], strict=True)),
+        picture,
+    )
+    drawn = picture.read_text(encoding="utf-8")
+    shares = importance(result)
+    explained = (
+        "".join(f"<li>{html.escape(key)}: {share:.0%}</li>" for key, share in shares.items())
+        or f"<li>fewer than {ENOUGH} trials: not said</li>"
+    )
+    why = "".join(
+        f"<li><code>{html.escape(setting.key)}</code>: {html.escape(setting.why)}</li>"
+        for setting in settings
+    )
+    title = f"{result['model']} on {result['dataset']}: {len(result['trials'])} trials"
+    page = (
+        "<!doctype html><html lang='en'><meta charset='utf-8'>"
+        f"<title>{html.escape(title)}</title>"
+        "<style>body{font:16px sans-serif;max-width:72em;margin:2em auto;padding:0 1em}"
+        "table{border-collapse:collapse}td,th{padding:.2em .6em;text-align:right;"
+        "border-bottom:1px solid #ccc}svg{max-width:100%;height:auto}</style>"
+        f"<h1>{html.escape(title)}</h1>"
+        f"<p>{html.escape(_about(result))}</p>"
+        f"{drawn[drawn.index('<svg') :]}"
+        f"<h2>What the differences come from</h2><ul>{explained}</ul>"
+        f"<h2>Trials</h2>{_html_table(table(result))}"
+        f"<h2>Why these ranges</h2><ul>{why}</ul>"
+        f"<p><code>{html.escape(result['command'])}</code></p></html>\n"
+    )
+    path = folder / "search.html"
+    write_atomic(path, lambda file: file.write(page.encode()))
+    return path
+
+
+def _about(result: Mapping[str, Any]) -> str:
+    return (
+        f"Strategy {result['strategy']}, seed {result['seed']}, recipe {result['recipe']}. "
+        f"UA is the mean over the validation speakers of {', '.join(result['folds'])} of "
+        f"{result['protocol']['name']}; no test part was trained on or scored. Trials below the "
+        f"median after a fold were stopped. Best: {result['best']}."
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _html_table(markdown: str) -> str:
+    head, _, *rows = [line.strip("|").split("|") for line in markdown.splitlines()]
+    cells = "".join(f"<th>{html.escape(cell.strip())}</th>" for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell.strip())}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{cells}</tr>{body}</table>"

@@ -1,0 +1,136 @@
+"""What a search may change, and why: a recipe and a range for each of some of its keys."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import yaml
+
+from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.training.config import load_config
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of a recipe and what it may be.
+
+    Args:
+        key: str. Such as `optimizer.learning_rate`.
+        why: str. Reason for the range.
+        values: tuple. What it may be; empty where it is any number from `low` to `high`.
+        low: float.
+        high: float.
+        log: bool. Whether equal ratios are equally likely, rather than equal differences.
+    """
+
+    key: str
+    why: str
+    values: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+
+    def declare(self, space: keras_tuner.HyperParameters) -> None:
+        """Adds the setting to keras-tuner's space."""
+        if self.values:
+            space.Choice(self.key, list(self.values))
+            return
+        space.Float(self.key, self.low, self.high, sampling="log" if self.log else "linear")
+
+    def place(self, value: Any) -> float:
+        """Returns where a value lies between the ends of the range, 0 to 1."""
+        if self.values:
+            return self.values.index(value) / max(1, len(self.values) - 1)
+        ends = (self.low, self.high, value)
+        low, high, value = map(math.log, ends) if self.log else ends
+        return (value - low) / (high - low)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A recipe and the settings that a search varies.
+
+    Args:
+        recipe: str. Name or file.
+        settings: tuple of Setting.
+    """
+
+    recipe: str
+    settings: tuple[Setting, ...]
+
+    def hyper_parameters(self) -> keras_tuner.HyperParameters:
+        """Returns the space as keras-tuner has it."""
+        declared = keras_tuner.HyperParameters()
+        for setting in self.settings:
+            setting.declare(declared)
+        return declared
+
+
+def space_names() -> list[str]:
+    """Returns the systems that have a space."""
+    folder = resources.files("tuning") / "spaces"
+    return sorted(
+        file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml")
+    )
+
+
+def load_space(name: str | Path) -> Space:
+    """Returns the search space of a system, or of a YAML file of the same shape.
+
+    Raises:
+        ConfigError: unknown system, no such file, text that is not YAML, a key that the recipe does
+            not have, or a range without meaning.
+
+    Example:
+        >>> space = load_space("moma")
+        >>> space.recipe, space.settings[3].values
+        ('moma-small', (1, 2, 3, 5))
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        if str(name) not in space_names():
+            raise ConfigError(unknown_name("search space", str(name), space_names()))
+        text = (resources.files("tuning") / "spaces" / f"{name}.yaml").read_text(encoding="utf-8")
+    elif path.is_file():
+        text = path.read_text(encoding="utf-8")
+    else:
+        raise ConfigError(f"search space {path}: found no file there; known: {space_names()}.")
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"search space {name}: not readable as YAML: {error}") from error
+    if not isinstance(values, Mapping) or set(values) != {"recipe", "settings"}:
+        raise ConfigError(f"search space {name}: expected the two keys recipe and settings.")
+    settings = tuple(_setting(str(name), key, one) for key, one in values["settings"].items())
+    for setting in settings:
+        for value in setting.values or (setting.low, setting.high):
+            load_config(values["recipe"], [f"{setting.key}={value}"])
+    return Space(values["recipe"], settings)
+
+
+def _setting(where: str, key: str, values: Any) -> Setting:
+    where = f"search space {where}: {key}"
+    if not isinstance(values, Mapping) or "why" not in values:
+        raise ConfigError(f"{where}: expected values, or low and high, and why.")
+    if set(values) == {"values", "why"} and isinstance(values["values"], list):
+        if len(values["values"]) < 2:
+            raise ConfigError(f"{where}: values={values['values']!r}; expected two or more.")
+        return Setting(key, values["why"], tuple(values["values"]))
+    if not {"low", "high"} <= set(values) <= {"low", "high", "log", "why"}:
+        raise ConfigError(
+            f"{where}: found {', '.join(values)}; expected values, or low, high and maybe log."
+        )
+    try:
+        low, high = float(values["low"]), float(values["high"])
+    except (TypeError, ValueError):
+        raise ConfigError(f"{where}: low and high are numbers; found {dict(values)}.") from None
+    log = bool(values.get("log", False))
+    if not low < high or (log and low <= 0):
+        raise ConfigError(
+            f"{where}: low={low} and high={high}; expected low below high, and above 0 with log."
+        )
+    return Setting(key, values["why"], low=low, high=high, log=log)

@@ -1,0 +1,137 @@
+"""One trial: a recipe with some settings changed, judged on validation speakers alone."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.protocols import Fold, Protocol
+from ser_keras.training.checkpoint import write_atomic, write_json
+from ser_keras.training.config import TrainConfig, load_config
+from ser_keras.training.crossval import FoldProgress, named_progress, validation_fold
+from ser_keras.training.trainer import FoldTrainer
+
+# Trials that the median is made of at least; the first ones are all trained on every fold.
+ENOUGH = 4
+COMPLETED, PRUNED = "completed", "pruned"
+
+
+def trial_config(
+    recipe: str, values: Mapping[str, Any], changes: Sequence[str], epochs: int | None = None
+) -> TrainConfig:
+    """Returns a trial's configuration: fixed epochs, for its validation part judges it.
+
+    Args:
+        recipe: name or file.
+        values: mapping of key to value, the trial's.
+        changes: `key=value`, the user's, of all trials.
+        epochs: int. Instead of the recipe's, for a strategy that gives some trials fewer.
+    """
+    assignments = ["select=last", *changes, *(f"{key}={value}" for key, value in values.items())]
+    if epochs is not None:
+        assignments.append(f"epochs={epochs}")
+    return load_config(recipe, assignments)
+
+
+def run_trial(
+    config: TrainConfig,
+    values: Mapping[str, Any],
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    folds: Sequence[Fold],
+    folder: Path,
+    progress: FoldProgress | None = None,
+) -> dict[str, Any]:
+    """Trains a configuration on the folds' training parts and scores their validation parts.
+
+    Test parts are neither trained on nor scored. A trial whose mean UA after a fold is below the
+    median that the trials before it had after as many is not trained on the others. What is done
+    in `folder` is taken as it is.
+
+    Args:
+        config: of the trial.
+        values: mapping of key to value, for the record.
+        feature_set: features of the corpus.
+        protocol: the folds' protocol.
+        folds: those of its folds that judge.
+        folder: Path. The trial's; those of the others lie beside it.
+        progress: called as (fold name, epoch, epochs, logs).
+
+    Returns:
+        the record, also in `record.json`: values, status, "ua" (mean over the folds that were
+        scored), every fold's UA, seconds and learning curve, parameters, seed, and `config.yaml`
+        beside it.
+
+    Raises:
+        LeakageError: the audit found a speaker of a test part in training or validation.
+    """
+    done = folder / "record.json"
+    if done.exists():
+        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return found
+    began = time.perf_counter()
+    write_config(folder / "config.yaml", config)
+    earlier = finished_records(folder.parent)
+    status, scored = COMPLETED, []
+    for fold in folds:
+        trainer = FoldTrainer(
+            config,
+            feature_set,
+            protocol.class_set,
+            validation_fold(fold),
+            folder / fold.name,
+            named_progress(progress, f"{folder.name}, {fold.name}"),
+        )
+        scored.append(trainer.run())
+        if len(scored) < len(folds) and _is_below_median(scored, earlier):
+            status = PRUNED
+            break
+    record = {
+        "trial": folder.name,
+        "status": status,
+        "values": dict(values),
+        "ua": _mean_ua(scored),
+        "epochs": config.epochs,
+        "seed": config.seed,
+        "parameters": scored[0]["parameters"],
+        "train_seconds": round(sum(one["train_seconds"] for one in scored), 1),
+        "seconds": round(time.perf_counter() - began, 1),
+        "folds": [
+            {key: one[key] for key in ("fold", "ua", "wa", "train_seconds", "history")}
+            for one in scored
+        ],
+    }
+    write_json(done, record)
+    return record
+
+
+def finished_records(folder: Path) -> list[dict[str, Any]]:
+    """Returns the records of the trials in a folder, by name."""
+    paths = sorted(folder.glob("*/record.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def write_config(path: Path, config: TrainConfig) -> None:
+    """Writes a configuration as the YAML that `ser train --recipe` takes."""
+    text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
+    write_atomic(path, lambda file: file.write(text))
+
+
+def _mean_ua(scored: Sequence[Mapping[str, Any]]) -> float:
+    return float(np.mean([one["ua"] for one in scored]))
+
+
+def _is_below_median(
+    scored: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]]
+) -> bool:
+    others = [
+        _mean_ua(record["folds"][: len(scored)])
+        for record in earlier
+        if len(record["folds"]) >= len(scored)
+    ]
+    return len(others) >= ENOUGH and _mean_ua(scored) < float(np.median(others))
