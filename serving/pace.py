@@ -62,11 +62,11 @@ class Pace:
         """
         asked = time.perf_counter()
         # gRPC says how long is left even where no deadline was set: longer than a lock can wait.
-        limit_s = math.inf if timeout_s is None else min(timeout_s, LONGEST_S)
+        limit_s = math.inf if timeout_s is None else min(max(0.0, timeout_s), LONGEST_S)
         # Sizes up to twice another's are alike.
         alike = kind, size.bit_length()
         with self._admission(alike, limit_s) as waits:
-            if not self._slots.acquire(timeout=None if timeout_s is None else max(0.0, limit_s)):
+            if not self._slots.acquire(timeout=None if timeout_s is None else limit_s):
                 raise _late("all processors are taken")
             try:
                 began = time.perf_counter()

@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-console = Console(soft_wrap=True, highlight=False)
+from ser_keras.commands import ClassSetName, Features, Output, Overrides, ProtocolName, console
 
 
 def tune(
-    features: Annotated[Path, typer.Option(help="Output folder of `ser features`.")],
-    protocol: Annotated[str, typer.Option(help="Named protocol; see `ser corpora`.")],
-    output: Annotated[Path, typer.Option(help="Folder of the search. Run again to go on.")],
+    features: Features,
+    protocol: ProtocolName,
+    output: Output,
     model: Annotated[
         str | None, typer.Option(help="System whose search space is taken; see --space.")
     ] = None,
@@ -25,12 +24,8 @@ def tune(
         list[str] | None,
         typer.Option("--fold", help="Folds whose validation speakers judge; the first two."),
     ] = None,
-    class_set: Annotated[
-        str | None, typer.Option("--classes", help="Class set; the protocol's own when left out.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change one key of all trials.")
-    ] = None,
+    class_set: ClassSetName = None,
+    overrides: Overrides = None,
     seed: Annotated[int, typer.Option(help="Seed of the choice of trials.")] = 0,
 ) -> None:
     """Search for settings on speakers that no test part holds; write the best as a recipe."""

@@ -1,7 +1,6 @@
 """Searches: which trials are run, one after the other, and which of them is the best."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,10 @@ from ser_keras.training.crossval import (
     choose_folds,
     class_set_dict,
     protocol_facts,
+    write_config,
 )
 from tuning.space import Space
-from tuning.trial import COMPLETED, finished_records, run_trial, trial_config, write_config
+from tuning.trial import COMPLETED, finished_records, run_trial, trial_config
 
 STRATEGIES = ("random", "bayesian", "hyperband")
 OBJECTIVE = keras_tuner.Objective("valid_ua", "max")
@@ -63,6 +63,18 @@ class Search:
     folds: tuple[str, ...]
     changes: tuple[str, ...] = ()
     seed: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what is searched as plain values."""
+        return {
+            "recipe": self.space.recipe,
+            "settings": {setting.key: setting.to_dict() for setting in self.space.settings},
+            "strategy": self.strategy,
+            "trials": self.trials,
+            "folds": list(self.folds),
+            "changes": list(self.changes),
+            "seed": self.seed,
+        }
 
     def oracle(self, epochs: int) -> keras_tuner.Oracle:
         """Returns keras-tuner's chooser of trials.
@@ -183,42 +195,21 @@ def summarize_search(
     best = max(whole, key=lambda record: record["ua"])
     config = load_config(output / "trials" / best["trial"] / "config.yaml")
     write_config(output / "best.yaml", config)
-    return {
+    return search.facts() | {
         "best": best["trial"],
         "trials": records,
-        "recipe": search.space.recipe,
         "model": config.model.name,
-        "settings": {setting.key: _described(setting) for setting in search.space.settings},
-        "strategy": search.strategy,
-        "seed": search.seed,
-        "changes": list(search.changes),
         "dataset": feature_set.schema.name,
         "class_set": class_set_dict(protocol.class_set),
         "protocol": protocol_facts(protocol),
-        "folds": list(search.folds),
         "versions": provenance.versions() | {"keras-tuner": keras_tuner.__version__},
         "commit": provenance.git_commit(),
     }
 
 
-def _described(setting: Any) -> dict[str, Any]:
-    if setting.values:
-        return {"values": list(setting.values), "why": setting.why}
-    return {"low": setting.low, "high": setting.high, "log": setting.log, "why": setting.why}
-
-
 def _claim(search: Search, protocol: Protocol, output: Path) -> None:
     """Writes what is searched, and refuses a folder of another search."""
-    facts = {
-        "recipe": search.space.recipe,
-        "settings": {setting.key: _described(setting) for setting in search.space.settings},
-        "strategy": search.strategy,
-        "trials": search.trials,
-        "folds": list(search.folds),
-        "changes": list(search.changes),
-        "seed": search.seed,
-        "protocol": protocol.sha256,
-    }
+    facts = search.facts() | {"protocol": protocol.sha256}
     path = output / "asked.json"
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -233,7 +224,7 @@ def _claim(search: Search, protocol: Protocol, output: Path) -> None:
 
 def default_folds(protocol: Protocol, count: int) -> tuple[str, ...]:
     """Returns the names of the first `count` folds that have validation speakers."""
-    names: Sequence[str] = [fold.name for fold in protocol.folds if fold.valid]
+    names = [fold.name for fold in protocol.folds if fold.valid]
     if not names:
         raise ConfigError(f"{protocol.name}: no fold has a validation part to be judged on.")
     return tuple(names[:count])

@@ -41,6 +41,12 @@ class Setting:
             return
         space.Float(self.key, self.low, self.high, sampling="log" if self.log else "linear")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns range and reason as plain values, as in the file of a space."""
+        if self.values:
+            return {"values": list(self.values), "why": self.why}
+        return {"low": self.low, "high": self.high, "log": self.log, "why": self.why}
+
     def place(self, value: Any) -> float:
         """Returns where a value lies between the ends of the range, 0 to 1."""
         if self.values:

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import write_atomic, write_json
+from ser_keras.training.checkpoint import write_json
 from ser_keras.training.config import TrainConfig, load_config
-from ser_keras.training.crossval import FoldProgress, named_progress, validation_fold
+from ser_keras.training.crossval import (
+    FoldProgress,
+    named_progress,
+    validation_fold,
+    write_config,
+)
 from ser_keras.training.trainer import FoldTrainer
 
 # Trials that the median is made of at least; the first ones are all trained on every fold.
@@ -114,12 +118,6 @@ def finished_records(folder: Path) -> list[dict[str, Any]]:
     """Returns the records of the trials in a folder, by name."""
     paths = sorted(folder.glob("*/record.json"))
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-
-
-def write_config(path: Path, config: TrainConfig) -> None:
-    """Writes a configuration as the YAML that `ser train --recipe` takes."""
-    text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
-    write_atomic(path, lambda file: file.write(text))
 
 
 def _mean_ua(scored: Sequence[Mapping[str, Any]]) -> float:

@@ -160,8 +160,13 @@ def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, outpu
     output.mkdir(parents=True, exist_ok=True)
     protocol.save(stored)
     for name, config in recipes.items():
-        text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
-        write_atomic(output / "recipes" / f"{name}.yaml", lambda file, text=text: file.write(text))
+        write_config(output / "recipes" / f"{name}.yaml", config)
+
+
+def write_config(path: Path, config: TrainConfig) -> None:
+    """Writes a configuration as the YAML that `--recipe` takes."""
+    text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
+    write_atomic(path, lambda file: file.write(text))
 
 
 def named_progress(progress: FoldProgress | None, fold: str) -> Any:

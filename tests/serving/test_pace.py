@@ -85,6 +85,8 @@ def test_one_behind_too_many_is_refused_at_once():
         pace.turn("m", 100, 0.8).__enter__()
     assert time.perf_counter() - asked < 0.4
     assert error.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    with pytest.raises(RequestError, match=r"busy: 0\.0 s are left"):
+        pace.turn("m", 100, -1.0).__enter__()
     leave.set()
     for thread in threads:
         thread.join()
