@@ -35,8 +35,8 @@ from ser_keras.models.objectives import cross_entropy
 
 Tensor = Any
 
-# Frames that a filter of the front end sees of the layer below, and its step, from the first on.
-FRONT_WINDOWS, FRONT_STRIDES = (5, 3), (2, 1)
+# Window and stride of the front end's first convolution, and of each behind it.
+FRONT_FIRST, FRONT_NEXT = (5, 2), (3, 1)
 
 
 def build_predictive_vrnn(
@@ -138,8 +138,8 @@ def build_predictive_vrnn(
     if window_frames:
         x = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
         x, steps = _front(x, mask, front_layers, front_units)
-        stride = FRONT_STRIDES[0] if front_layers else 1
-        columns = (window_frames - front_reach(front_layers)) // stride + 1
+        reach, stride = front_column(front_layers)
+        columns = (window_frames - reach) // stride + 1
         windows = WindowStatistics(columns, window_hop // stride, name="windows")
         normalized, steps = windows(x, mask=steps)
         # Without gain and offset, which would be learnt to make the next vector easy to predict.
@@ -228,21 +228,25 @@ def predictive_vrnn_objective(
 # === Layers ===
 
 
-def front_reach(layers: int) -> int:
-    """Returns the number of frames that one column of the front end is made of."""
+def front_column(layers: int) -> tuple[int, int]:
+    """Returns how many frames a column of the front end sees, and how far the next one starts."""
     reach, stride = 1, 1
-    for number in range(layers):
-        behind = min(number, 1)
-        reach += (FRONT_WINDOWS[behind] - 1) * stride
-        stride *= FRONT_STRIDES[behind]
-    return reach
+    for window, step in _front_layers(layers):
+        reach += (window - 1) * stride
+        stride *= step
+    return reach, stride
 
 
 def frames_of_window(model: keras.Model) -> int:
     """Returns the number of frames of a window of a model that makes its windows."""
     layers = sum(isinstance(layer, keras.layers.Conv1D) for layer in model.layers)
-    stride = FRONT_STRIDES[0] if layers else 1
-    return stride * (model.get_layer("windows").window - 1) + front_reach(layers)
+    reach, stride = front_column(layers)
+    return stride * (model.get_layer("windows").window - 1) + reach
+
+
+def _front_layers(layers: int) -> list[tuple[int, int]]:
+    """Returns window and stride of each convolution."""
+    return [FRONT_FIRST, *[FRONT_NEXT] * (layers - 1)] if layers > 0 else []
 
 
 def _front(x: Tensor, mask: Tensor, layers: int, units: int) -> tuple[Tensor, Tensor]:
@@ -253,13 +257,12 @@ def _front(x: Tensor, mask: Tensor, layers: int, units: int) -> tuple[Tensor, Te
     """
     if not layers:
         return x, mask
-    reach = front_reach(layers)
+    reach, _ = front_column(layers)
     x, mask = FitFrames(minimum=reach, name="front_frames")(x, mask=mask)
     nth = ops.cumsum(ops.ones_like(mask, dtype="int32"), axis=1)
     mask = ops.logical_or(mask, ops.logical_and(mask[:, :1], nth <= reach))
-    for number in range(layers):
-        window, stride = (sizes[min(number, 1)] for sizes in (FRONT_WINDOWS, FRONT_STRIDES))
-        name = f"front{number + 1}"
+    for number, (window, stride) in enumerate(_front_layers(layers), start=1):
+        name = f"front{number}"
         x = keras.layers.Conv1D(units, window, strides=stride, use_bias=False, name=name)(x)
         mask = StridedMask(window, stride, name=f"{name}_columns")(mask)
         x = MaskedBatchNormalization(name=f"{name}_norm")(x, mask=mask)
@@ -298,7 +301,7 @@ def _check_windows(frames: int, hop: int, front_layers: int) -> None:
         )
     if not front_layers:
         return
-    stride, reach = FRONT_STRIDES[0], front_reach(front_layers)
+    reach, stride = front_column(front_layers)
     if front_layers < 0 or frames < reach or (frames - reach) % stride or hop % stride:
         raise ConfigError(
             f"predictive_vrnn: front_layers={front_layers} with window_frames={frames} and "
