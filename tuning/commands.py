@@ -27,16 +27,37 @@ def tune(
     class_set: ClassSetName = None,
     overrides: Overrides = None,
     seed: Annotated[int, typer.Option(help="Seed of the choice of trials.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes on this machine that run trials at once.")
+    ] = None,
+    deadline_minutes: Annotated[
+        float | None,
+        typer.Option(help="With --workers: end after so long; the same command goes on."),
+    ] = None,
+    chief: Annotated[
+        str | None,
+        typer.Option(
+            help="host:port. Be the chief of workers on other machines there; with --worker-id, "
+            "be a worker of it. All need --output on a shared disk."
+        ),
+    ] = None,
+    worker_id: Annotated[
+        str | None, typer.Option(help="With --chief: this worker's own name.")
+    ] = None,
 ) -> None:
-    """Search for settings on speakers that no test part holds; write the best as a recipe."""
+    """Search for settings on speakers that no test part holds; write the best as a recipe.
+
+    With --workers or --chief no trial is stopped early: which ones fell behind would be chance.
+    """
     from ser_keras.commands import EpochBars
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.errors import ConfigError
     from ser_keras.protocols import build_protocol
     from ser_keras.training.provenance import command
     from tuning.report import table, write_report
-    from tuning.search import Search, default_folds, run_search
+    from tuning.search import Search, begin_search, default_folds, end_search, run_search
     from tuning.space import load_space, space_names
+    from tuning.workers import CHIEF, Member, run_workers
 
     if (model is None) == (space is None):
         raise ConfigError(f"Give either --model, one of {', '.join(space_names())}, or --space.")
@@ -50,8 +71,67 @@ def tune(
         tuple(overrides or ()),
         seed,
     )
-    with EpochBars() as bars:
-        result = run_search(search, feature_set, folds_of, output, command=command(), progress=bars)
+    if workers is not None and chief is not None:
+        raise ConfigError("Give either --workers, for this machine alone, or --chief.")
+    if worker_id is not None and chief is None:
+        raise ConfigError(f"--worker-id {worker_id}: give --chief, too, the address to ask.")
+    if deadline_minutes is not None and workers is None:
+        raise ConfigError("--deadline-minutes: give --workers, too; they are what can be ended.")
+    if workers is None and chief is None:
+        with EpochBars() as bars:
+            result = run_search(
+                search, feature_set, folds_of, output, command=command(), progress=bars
+            )
+    else:
+        if worker_id is None:
+            begin_search(search, feature_set, folds_of, output)
+        if chief is not None:
+            where = f"chief at {chief}" if worker_id is None else f"{worker_id} of {chief}"
+            with console.status(f"{where}, {output}"):
+                Member(chief, worker_id or CHIEF).run(search, feature_set, folds_of, output)
+            if worker_id is not None:
+                return
+        else:
+            with TrialBar(trials) as bar:
+                run_workers(
+                    search,
+                    features,
+                    folds_of,
+                    output,
+                    workers=workers or 1,
+                    deadline_s=None if deadline_minutes is None else 60 * deadline_minutes,
+                    progress=bar,
+                )
+        result = end_search(search, feature_set, folds_of, output, command())
     report = write_report(result, output)
     console.print(table(result, most=10), markup=False)
     console.print(f"best: {output / 'best.yaml'}; report: {report}")
+    if len(result["trials"]) < trials and strategy != "hyperband":
+        console.print(f"{len(result['trials'])} of {trials} trials; the same command goes on.")
+
+
+class TrialBar:
+    """A progress bar of a search: trials that have ended, and the best UA."""
+
+    def __init__(self, trials: int):
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self.bar = Progress(
+            TextColumn("trials"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[best]}"),
+            console=console,
+        )
+        self.task = self.bar.add_task("trials", total=trials, best="")
+
+    def __enter__(self) -> "TrialBar":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, ended: int, best: float) -> None:
+        """Shows that so many have ended."""
+        self.bar.update(self.task, completed=ended, best=f"best UA {100 * best:.1f}")

@@ -1,4 +1,4 @@
-"""Searches: which trials are run, one after the other, and which of them is the best."""
+"""Searches: which trials are run, and which of them is the best."""
 
 import json
 from dataclasses import dataclass
@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-import numpy as np
 from keras_tuner.engine import base_tuner
 
 from ser_keras import audit
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import mixed_seed
-from ser_keras.errors import ConfigError, SchemaError, SerError, unknown_name
+from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.protocols import Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
@@ -25,23 +23,9 @@ from ser_keras.training.crossval import (
     protocol_facts,
     write_config,
 )
+from tuning.oracles import OBJECTIVE, OWN, build_oracle
 from tuning.space import Space
 from tuning.trial import COMPLETED, finished_records, run_trial, trial_config
-
-STRATEGIES = ("random", "bayesian", "hyperband")
-OBJECTIVE = keras_tuner.Objective("valid_ua", "max")
-# keras-tuner's own hyper-parameters, those of hyperband.
-OWN = "tuner/"
-
-
-class RepeatableBayesian(keras_tuner.oracles.BayesianOptimizationOracle):
-    """Draws each trial's candidates from its own number, so that a kill changes none of them."""
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns status and values of the next trial."""
-        self._random_state = np.random.RandomState(mixed_seed(self.seed, trial_id))
-        found: dict[str, Any] = super().populate_space(trial_id)
-        return found
 
 
 @dataclass(frozen=True)
@@ -50,7 +34,7 @@ class Search:
 
     Args:
         space: recipe and settings.
-        strategy: str. One of `STRATEGIES`.
+        strategy: str. One of `tuning.oracles.STRATEGIES`.
         trials: int. How many; hyperband, which has its own number of them, ends after so many.
         folds: tuple of str. Folds of the protocol whose validation speakers judge.
         changes: tuple of `key=value`, of all trials.
@@ -76,33 +60,6 @@ class Search:
             "seed": self.seed,
         }
 
-    def oracle(self, epochs: int) -> keras_tuner.Oracle:
-        """Returns keras-tuner's chooser of trials.
-
-        Raises:
-            ConfigError: unknown strategy, or no trial.
-        """
-        if self.strategy not in STRATEGIES:
-            raise ConfigError(unknown_name("strategy", self.strategy, STRATEGIES))
-        if self.trials < 1:
-            raise ConfigError(f"trials={self.trials}; expected 1 or more.")
-        common = {
-            "objective": OBJECTIVE,
-            # keras-tuner takes 0 for no seed.
-            "seed": self.seed + 1,
-            "hyperparameters": self.space.hyper_parameters(),
-            "allow_new_entries": False,
-        }
-        if self.strategy == "hyperband":
-            oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=epochs, **common)
-            oracle.max_trials = self.trials
-            return oracle
-        kinds = {
-            "random": keras_tuner.oracles.RandomSearchOracle,
-            "bayesian": RepeatableBayesian,
-        }
-        return kinds[self.strategy](max_trials=self.trials, **common)
-
 
 class FoldTuner(base_tuner.BaseTuner):
     """Runs keras-tuner's trials as `run_trial` does.
@@ -113,6 +70,8 @@ class FoldTuner(base_tuner.BaseTuner):
         protocol: the folds.
         output: Path. Of the search; keras-tuner's files are in `oracle`, ours in `trials`.
         progress: called as (trial and fold, epoch, epochs, logs).
+        prunes: bool. Whether trials below the median are stopped. Which ones depends on those that
+            ended before: where several run at once, on chance.
     """
 
     def __init__(
@@ -122,12 +81,22 @@ class FoldTuner(base_tuner.BaseTuner):
         protocol: Protocol,
         output: Path,
         progress: FoldProgress | None = None,
+        *,
+        prunes: bool = True,
     ):
+        self.prunes = prunes
         self.asked, self.feature_set, self.protocol = search, feature_set, protocol
         self.output, self.progress = output, progress
         self.epochs = load_config(search.space.recipe, search.changes).epochs
         self.folds = choose_folds(protocol, search.folds)
-        super().__init__(search.oracle(self.epochs), directory=output, project_name="oracle")
+        oracle = build_oracle(
+            search.strategy,
+            search.space.hyper_parameters(),
+            search.trials,
+            self.epochs,
+            search.seed,
+        )
+        super().__init__(oracle, directory=output, project_name="oracle")
 
     def run_trial(self, trial: Any, verbose: int = 0) -> dict[str, float]:
         """Returns the objective of keras-tuner's trial."""
@@ -144,11 +113,30 @@ class FoldTuner(base_tuner.BaseTuner):
                 self.folds,
                 self.output / "trials" / trial.trial_id,
                 self.progress,
+                prunes=self.prunes,
             )
         except SerError as error:
             # A leak or a recipe that cannot be built is no bad trial: it ends the search.
             raise keras_tuner.errors.FatalError(str(error)) from error
         return {OBJECTIVE.name: record["ua"]}
+
+    def save(self) -> None:
+        """Writes what a search goes on from after a kill."""
+        if not self._is_worker():
+            self.oracle.save()
+        write_json(Path(self._get_tuner_fname()), self.get_state())
+
+    def _run_and_update_trial(self, trial: Any, *args: Any, **options: Any) -> None:
+        """Runs a trial and tells the oracle.
+
+        A chief that is not there to be told is no fault of the trial's: keras-tuner would take it
+        for one, and the trial for failed.
+        """
+        results = self.run_trial(trial, *args, **options)
+        try:
+            self.oracle.update_trial(trial.trial_id, results)
+        except Exception as error:
+            raise keras_tuner.errors.FatalError(f"no answer from the chief: {error}") from error
 
 
 def run_search(
@@ -169,18 +157,43 @@ def run_search(
         ConfigError: an unknown fold, strategy or key, or features that the recipe is not made for.
         SchemaError: `output` holds another search.
     """
+    begin_search(search, feature_set, protocol, output)
+    run_tuner(FoldTuner(search, feature_set, protocol, output, progress))
+    return end_search(search, feature_set, protocol, output, command)
+
+
+def begin_search(search: Search, feature_set: FeatureSet, protocol: Protocol, output: Path) -> None:
+    """Audits what a search is to be run on and claims its folder.
+
+    Raises:
+        SerError: as `run_search` does.
+    """
     check_spec(load_config(search.space.recipe, search.changes), feature_set)
     findings = [
         *audit.audit_audio(feature_set.rows),
         *audit.audit_protocol(protocol, feature_set.rows),
     ]
     audit.enforce(findings)
+    choose_folds(protocol, search.folds)
     _claim(search, protocol, output)
-    tuner = FoldTuner(search, feature_set, protocol, output, progress)
+
+
+def run_tuner(tuner: FoldTuner) -> None:
+    """Runs the trials of a tuner.
+
+    Raises:
+        SerError: what ended a trial, where it would end the others, too.
+    """
     try:
         tuner.search(verbose=0)
     except keras_tuner.errors.FatalError as error:
         raise error.__cause__ or error from None
+
+
+def end_search(
+    search: Search, feature_set: FeatureSet, protocol: Protocol, output: Path, command: str
+) -> dict[str, Any]:
+    """Returns what a search found and writes it to `search.json` and `best.yaml`."""
     result = summarize_search(search, feature_set, protocol, output) | {"command": command}
     write_json(output / "search.json", result)
     return result
@@ -191,6 +204,8 @@ def summarize_search(
 ) -> dict[str, Any]:
     """Returns all trials, the best of those trained on every fold, and what they were run on."""
     records = finished_records(output / "trials")
+    if not records:
+        raise SerError(f"{output}: no trial has ended. Give the command again, with more time.")
     whole = [record for record in records if record["status"] == COMPLETED]
     best = max(whole, key=lambda record: record["ua"])
     config = load_config(output / "trials" / best["trial"] / "config.yaml")

@@ -1,8 +1,10 @@
 """One trial: a recipe with some settings changed, judged on validation speakers alone."""
 
+import fcntl
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,8 @@ def run_trial(
     folds: Sequence[Fold],
     folder: Path,
     progress: FoldProgress | None = None,
+    *,
+    prunes: bool = True,
 ) -> dict[str, Any]:
     """Trains a configuration on the folds' training parts and scores their validation parts.
 
@@ -65,6 +69,7 @@ def run_trial(
         folds: those of its folds that judge.
         folder: Path. The trial's; those of the others lie beside it.
         progress: called as (fold name, epoch, epochs, logs).
+        prunes: bool. Whether a trial below the median is stopped.
 
     Returns:
         the record, also in `record.json`: values, status, "ua" (mean over the folds that were
@@ -74,44 +79,58 @@ def run_trial(
     Raises:
         LeakageError: the audit found a speaker of a test part in training or validation.
     """
-    done = folder / "record.json"
-    if done.exists():
-        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return found
-    began = time.perf_counter()
-    write_config(folder / "config.yaml", config)
-    earlier = finished_records(folder.parent)
-    status, scored = COMPLETED, []
-    for fold in folds:
-        trainer = FoldTrainer(
-            config,
-            feature_set,
-            protocol.class_set,
-            validation_fold(fold),
-            folder / fold.name,
-            named_progress(progress, f"{folder.name}, {fold.name}"),
-        )
-        scored.append(trainer.run())
-        if len(scored) < len(folds) and _is_below_median(scored, earlier):
-            status = PRUNED
-            break
-    record = {
-        "trial": folder.name,
-        "status": status,
-        "values": dict(values),
-        "ua": _mean_ua(scored),
-        "epochs": config.epochs,
-        "seed": config.seed,
-        "parameters": scored[0]["parameters"],
-        "train_seconds": round(sum(one["train_seconds"] for one in scored), 1),
-        "seconds": round(time.perf_counter() - began, 1),
-        "folds": [
-            {key: one[key] for key in ("fold", "ua", "wa", "train_seconds", "history")}
-            for one in scored
-        ],
-    }
-    write_json(done, record)
-    return record
+    with _alone(folder):
+        done = folder / "record.json"
+        if done.exists():
+            found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+            return found
+        began = time.perf_counter()
+        write_config(folder / "config.yaml", config)
+        earlier = finished_records(folder.parent) if prunes else []
+        status, scored = COMPLETED, []
+        for fold in folds:
+            trainer = FoldTrainer(
+                config,
+                feature_set,
+                protocol.class_set,
+                validation_fold(fold),
+                folder / fold.name,
+                named_progress(progress, f"{folder.name}, {fold.name}"),
+            )
+            scored.append(trainer.run())
+            if len(scored) < len(folds) and _is_below_median(scored, earlier):
+                status = PRUNED
+                break
+        record = {
+            "trial": folder.name,
+            "status": status,
+            "values": dict(values),
+            "ua": _mean_ua(scored),
+            "epochs": config.epochs,
+            "seed": config.seed,
+            "parameters": scored[0]["parameters"],
+            "train_seconds": round(sum(one["train_seconds"] for one in scored), 1),
+            "seconds": round(time.perf_counter() - began, 1),
+            "folds": [
+                {key: one[key] for key in ("fold", "ua", "wa", "train_seconds", "history")}
+                for one in scored
+            ],
+        }
+        write_json(done, record)
+        return record
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process runs the trial of this folder.
+
+    A chief that was killed hands out again what its workers are still at. The lock ends with the
+    process that has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def finished_records(folder: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,106 @@
+"""keras-tuner's choosers of trials, so that a kill at any time loses none and doubles none.
+
+As keras-tuner 1.4.8 has them, state is written in place, a trial that was begun just before a kill
+is forgotten, and what is drawn next depends on what was drawn before the kill.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from ser_keras.data.input import mixed_seed
+from ser_keras.errors import ConfigError, unknown_name
+
+STRATEGIES = ("random", "bayesian", "hyperband")
+OBJECTIVE = keras_tuner.Objective("valid_ua", "max")
+# keras-tuner's own hyper-parameters, those of hyperband.
+OWN = "tuner/"
+
+
+class _KillProof(keras_tuner.Oracle):
+    """Writes by rename, and finds every unfinished trial again."""
+
+    def save(self) -> None:
+        """Writes the state."""
+        _replaced(Path(self._get_oracle_fname()), super(keras_tuner.Oracle, self).save)
+
+    def _save_trial(self, trial: Any) -> None:
+        folder = Path(self._get_trial_dir(trial.trial_id))
+        _replaced(folder / "trial.json", trial.save)
+
+    def reload(self) -> None:
+        """Reads state and trials; those that have no result are to be run again, lowest first."""
+        super().reload()
+        for trial in self.trials.values():
+            self._record_values(trial)
+        unfinished = [key for key, trial in self.trials.items() if trial.status == "RUNNING"]
+        # The last one is taken first.
+        self._retry_queue = sorted(unfinished, reverse=True)
+
+
+class _Random(_KillProof, keras_tuner.oracles.RandomSearchOracle):
+    """Draws each trial's values from its own number."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns status and values of the next trial."""
+        self._seed_state = mixed_seed(self.seed, trial_id)
+        found: dict[str, Any] = super().populate_space(trial_id)
+        return found
+
+
+class _Bayesian(_KillProof, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Draws each trial's candidates from its own number."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns status and values of the next trial."""
+        self._seed_state = mixed_seed(self.seed, trial_id)
+        self._random_state = np.random.RandomState(self._seed_state)
+        found: dict[str, Any] = super().populate_space(trial_id)
+        return found
+
+
+class _Hyperband(_KillProof, keras_tuner.oracles.HyperbandOracle):
+    """Trials with few epochs, of which the better ones go on with more."""
+
+
+def build_oracle(
+    strategy: str, space: keras_tuner.HyperParameters, trials: int, epochs: int, seed: int
+) -> keras_tuner.Oracle:
+    """Returns the chooser of trials.
+
+    Args:
+        strategy: str. One of `STRATEGIES`.
+        space: what may be chosen.
+        trials: int. How many; hyperband, which has its own number of them, ends after so many.
+        epochs: int. The most that a trial of hyperband has.
+        seed: int.
+
+    Raises:
+        ConfigError: unknown strategy, or no trial.
+    """
+    if strategy not in STRATEGIES:
+        raise ConfigError(unknown_name("strategy", strategy, STRATEGIES))
+    if trials < 1:
+        raise ConfigError(f"trials={trials}; expected 1 or more.")
+    common = {
+        "objective": OBJECTIVE,
+        # keras-tuner takes 0 for no seed.
+        "seed": seed + 1,
+        "hyperparameters": space,
+        "allow_new_entries": False,
+    }
+    if strategy == "hyperband":
+        oracle = _Hyperband(max_epochs=epochs, **common)
+        oracle.max_trials = trials
+        return oracle
+    return {"random": _Random, "bayesian": _Bayesian}[strategy](max_trials=trials, **common)
+
+
+def _replaced(path: Path, save: Any) -> None:
+    """Calls `save(name)` on a temporary name, then renames the file into place."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save(str(temporary))
+    os.replace(temporary, path)
