@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A file of tests stays in one process, for what its tests share.
 PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help venv demo test test-slow test-realdata test-serving test-newest test-jax lint format clean
+.PHONY: help venv demo demo-tune test test-slow test-realdata test-serving test-newest test-jax lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ venv: $(INSTALLED) ## Create .venv and install the project with the versions of 
 
 demo: $(INSTALLED) ## Synthetic corpus, features, training, evaluation, report: the whole way
 	$(BIN)/ser demo
+
+demo-tune: $(INSTALLED) ## Search for settings on the synthetic corpus, where good ones are planted
+	$(BIN)/ser demo --tune
 
 test: $(INSTALLED) ## Tests on synthetic data; minutes, no download
 	$(BIN)/$(PYTEST)
