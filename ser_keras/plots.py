@@ -90,6 +90,34 @@ def label_curve(result: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def study(result: Mapping[str, Any], path: Path) -> None:
+    """Draws UA and every class's recall against the values of a study, a panel per line of it.
+
+    Args:
+        result: see `tuning.study.run_study`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    lines = result["lines"]
+    figure = _figure(path, (6 * len(lines), 4.5))
+    for axes, line in zip(figure.subplots(1, len(lines), squeeze=False)[0], lines, strict=True):
+        places = range(len(line["points"]))
+        for name, mark in zip(result["class_set"]["classes"], "ovs^D<P>X*", strict=False):
+            found = [point["recalls"][name] for point in line["points"]]
+            recalls = [np.nan if value is None else 100 * value for value in found]
+            axes.plot(places, recalls, mark, linestyle=":", markersize=4, label=name)
+        uas = [100 * point["ua"] for point in line["points"]]
+        axes.plot(places, uas, "k-", linewidth=2, label="UA")
+        axes.set_xticks(places, [f"{point['value']:g}" for point in line["points"]])
+        axes.set(xlabel=f"{line['about']} ({line['unit']})", ylabel="validation recall (%)")
+        axes.set_ylim(-3, 103)
+    axes.legend(bbox_to_anchor=(1.02, 1.0), loc="upper left")
+    figure.suptitle(f"{result['model']} on {result['dataset']}; {result['paper']}")
+    _save(figure, path)
+
+
 def parallel_coordinates(
     settings: Sequence[tuple[str, str, str]],
     trials: Sequence[tuple[Sequence[float], float]],

@@ -110,6 +110,60 @@ def tune(
         console.print(f"{len(result['trials'])} of {trials} trials; the same command goes on.")
 
 
+def study(
+    name: Annotated[str, typer.Argument(help="Which study; a wrong name lists them.")],
+    features: Features,
+    protocol: ProtocolName,
+    output: Output,
+    recipe: Annotated[str | None, typer.Option(help="Instead of the study's own recipe.")] = None,
+    folds: Annotated[
+        list[str] | None,
+        typer.Option("--fold", help="Folds whose validation speakers judge; the first."),
+    ] = None,
+    class_set: ClassSetName = None,
+    overrides: Overrides = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write figure and JSON into this folder.")
+    ] = None,
+) -> None:
+    """Repeat a study of the papers: train at every value of a setting, draw what it does."""
+    from shutil import copyfile
+
+    from ser_keras import plots
+    from ser_keras.commands import EpochBars
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.protocols import build_protocol
+    from ser_keras.training.provenance import command
+    from tuning.search import default_folds
+    from tuning.study import load_study, run_study
+
+    asked = load_study(name, recipe)
+    feature_set = FeatureSet.open(features)
+    folds_of = build_protocol(protocol, feature_set.rows, class_set=class_set)
+    with EpochBars() as bars:
+        result = run_study(
+            asked,
+            feature_set,
+            folds_of,
+            output,
+            folds=folds or default_folds(folds_of, 1),
+            changes=overrides or (),
+            command=command(),
+            progress=bars,
+        )
+    plots.study(result, output / "study.svg")
+    for line in result["lines"]:
+        console.print(f"{line['about']} ({line['unit']}), validation UA:")
+        for point in line["points"]:
+            console.print(f"  {point['value']:g}: {100 * point['ua']:.1f}")
+    if results is not None:
+        results.mkdir(parents=True, exist_ok=True)
+        for kind in ("json", "svg"):
+            place = results / f"study-{result['dataset']}-{name}.{kind}"
+            copyfile(output / f"study.{kind}", place)
+    console.print(f"figure: {output / 'study.svg'}")
+
+
 class TrialBar:
     """A progress bar of a search: trials that have ended, and the best UA."""
 

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+import yaml
+
+from ser_keras import plots
+from ser_keras.errors import ConfigError, SchemaError
+from tests.training.conftest import tiny_config
+from tuning.study import Line, Study, load_study, run_study, study_names
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_config(epochs=1, patience=1).to_dict()))
+    line = Line("how much, of it", "model.options.dropout", "share", (0.0, 0.5), {})
+    return Study("tiny", "no paper", str(path), (line,))
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_every_study_fits_its_recipe(name):
+    study = load_study(name)
+    assert all(len(line.values) > 1 for line in study.lines)
+
+
+def test_unknown_studies_are_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'moma_blocks'"):
+        load_study("moma_block")
+
+
+def test_a_study_trains_at_every_value_and_goes_on(study, feature_set, protocol, tmp_path):
+    folds = [protocol.folds[0].name]
+    result = run_study(study, feature_set, protocol, tmp_path, folds=folds)
+    points = result["lines"][0]["points"]
+    assert [point["value"] for point in points] == [0.0, 0.5]
+    for point in points:
+        assert set(point["recalls"]) == set(protocol.class_set.classes)
+        found = [value for value in point["recalls"].values() if value is not None]
+        assert point["ua"] == pytest.approx(sum(found) / len(found), abs=1e-4)
+    seen = []
+    again = run_study(
+        study, feature_set, protocol, tmp_path, folds=folds, progress=lambda *of: seen.append(of)
+    )
+    assert again == result == json.loads((tmp_path / "study.json").read_text())
+    assert not seen
+    plots.study(result, tmp_path / "study.svg")
+    assert "how much, of it" in (tmp_path / "study.svg").read_text()
+    with pytest.raises(SchemaError, match="another study"):
+        run_study(study, feature_set, protocol, tmp_path, folds=folds, changes=["epochs=2"])

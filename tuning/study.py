@@ -1,0 +1,208 @@
+"""Studies of the papers: one key of a recipe takes each of some values, all else stays."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ser_keras import audit
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import ConfigError, SchemaError, unknown_name
+from ser_keras.metrics import recall_per_class
+from ser_keras.protocols import Protocol
+from ser_keras.training import provenance
+from ser_keras.training.checkpoint import write_json
+from ser_keras.training.config import load_config
+from ser_keras.training.crossval import (
+    FoldProgress,
+    check_spec,
+    choose_folds,
+    class_set_dict,
+    protocol_facts,
+)
+from tuning.trial import run_trial, trial_config
+
+_LINE = {"key", "unit", "values"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a study's figure.
+
+    Args:
+        about: str. What is varied.
+        key: str. Of the recipe.
+        unit: str. Of the values.
+        values: tuple. What the key is set to.
+        fixed: mapping. Other keys that differ from the recipe on this line.
+    """
+
+    about: str
+    key: str
+    unit: str
+    values: tuple[Any, ...]
+    fixed: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study: the recipe it starts from, and its lines.
+
+    Args:
+        name: str.
+        paper: str. Where it stands.
+        recipe: str. Name or file.
+        lines: tuple of Line.
+    """
+
+    name: str
+    paper: str
+    recipe: str
+    lines: tuple[Line, ...]
+
+
+def study_names() -> list[str]:
+    """Returns the studies there are."""
+    folder = resources.files("tuning") / "studies"
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir())
+
+
+def load_study(name: str, recipe: str | None = None) -> Study:
+    """Returns a study, on its own recipe or on another one of the same model.
+
+    Raises:
+        ConfigError: no such study, or a key or value that the recipe cannot have.
+
+    Example:
+        >>> study = load_study("moma_blocks")
+        >>> study.recipe, study.lines[0].values
+        ('moma-small', (1, 2, 3, 5))
+    """
+    if name not in study_names():
+        raise ConfigError(unknown_name("study", name, study_names()))
+    text = (resources.files("tuning") / "studies" / f"{name}.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    lines = tuple(
+        Line(about, one["key"], one["unit"], tuple(one["values"]), one.get("fixed", {}))
+        for about, one in values["lines"].items()
+    )
+    study = Study(name, values["paper"], recipe or values["recipe"], lines)
+    for line in lines:
+        for value in line.values:
+            trial_config(study.recipe, dict(line.fixed) | {line.key: value}, ())
+    return study
+
+
+def run_study(
+    study: Study,
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    output: Path,
+    *,
+    folds: Sequence[str],
+    changes: Sequence[str] = (),
+    command: str = "",
+    progress: FoldProgress | None = None,
+) -> dict[str, Any]:
+    """Trains at every value and scores the folds' validation parts; goes on after a kill.
+
+    Test parts are neither trained on nor scored: a study may lead to a choice.
+
+    Args:
+        study: what is varied.
+        feature_set: features of the corpus.
+        protocol: the folds.
+        output: Path. A folder for each value inside.
+        folds: names of the folds whose validation speakers judge.
+        changes: `key=value`, of every training.
+        command: what the user typed, for the record.
+        progress: called as (value and fold, epoch, epochs, logs).
+
+    Returns:
+        dict ready for JSON, also in `study.json`: "lines", each with its points' value, UA (mean
+        over folds), recall of every class (pooled over folds, None for a class that is not there)
+        and number of parameters.
+
+    Raises:
+        LeakageError: the audit of protocol and data found a leak.
+        ConfigError: an unknown fold or key, or features that the recipe is not made for.
+        SchemaError: `output` holds another study.
+    """
+    config = load_config(study.recipe, list(changes))
+    check_spec(config, feature_set)
+    audit.enforce(
+        [*audit.audit_audio(feature_set.rows), *audit.audit_protocol(protocol, feature_set.rows)]
+    )
+    asked = {
+        "study": study.name,
+        "recipe": study.recipe,
+        "folds": list(folds),
+        "changes": list(changes),
+        "protocol": protocol_facts(protocol),
+    }
+    _claim(asked, output)
+    chosen = choose_folds(protocol, folds)
+    lines = []
+    for line in study.lines:
+        points = []
+        for value in line.values:
+            values = dict(line.fixed) | {line.key: value}
+            folder = output / line.about.replace(",", "").replace(" ", "-") / str(value)
+            record = run_trial(
+                trial_config(study.recipe, values, changes),
+                values,
+                feature_set,
+                protocol,
+                chosen,
+                folder,
+                progress,
+                prunes=False,
+            )
+            points.append(
+                {"value": value, "recalls": _recalls(folder, folds, protocol.class_set.classes)}
+                | {key: record[key] for key in ("ua", "parameters", "train_seconds")}
+            )
+        lines.append(
+            {"about": line.about, "unit": line.unit, "key": line.key, "fixed": dict(line.fixed)}
+            | {"points": points}
+        )
+    result = asked | {
+        "paper": study.paper,
+        "model": config.model.name,
+        "epochs": config.epochs,
+        "dataset": feature_set.schema.name,
+        "class_set": class_set_dict(protocol.class_set),
+        "lines": lines,
+        "command": command,
+        "versions": provenance.versions(),
+        "commit": provenance.git_commit(),
+    }
+    write_json(output / "study.json", result)
+    return result
+
+
+def _recalls(folder: Path, folds: Sequence[str], classes: Sequence[str]) -> dict[str, float | None]:
+    """Returns every class's recall over the folds' validation parts."""
+    true, said = [], []
+    for fold in folds:
+        with np.load(folder / fold / "scores.npz", allow_pickle=False) as scores:
+            true.append(scores["classes"])
+            said.append(scores["probabilities"].argmax(axis=1))
+    found = recall_per_class(np.concatenate(true), np.concatenate(said), len(classes))
+    return {
+        name: None if np.isnan(recall) else round(float(recall), 4)
+        for name, recall in zip(classes, found, strict=True)
+    }
+
+
+def _claim(asked: Mapping[str, Any], output: Path) -> None:
+    """Writes what is studied, and refuses a folder of something else."""
+    path = output / "asked.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != asked:
+        raise SchemaError(f"{output}: holds another study. Choose another --output, or remove it.")
+    write_json(path, asked)
