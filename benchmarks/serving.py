@@ -10,13 +10,16 @@ heard every hop: front end, then one step. `late` is how long after the end of i
 came; a stream keeps up when that is below one hop. Overload asks ten times what 8 clients got,
 whether the last answer has come or not; those count that come after the first deadlines have
 passed and before the last request is sent. `asking_cores` is how much of the machine this process
-took to ask. The restart is from kill -9 to the first answer.
+took to ask. The restart is from kill -9 to the first answer. `bare_ms` is what Python's gRPC takes
+of itself: a server that reads the same bytes, waits as long as the graph took in process, and
+answers with as many bytes as the real one; what its client waited beyond that.
 """
 
 import argparse
 import json
 import os
 import platform
+import struct
 import subprocess
 import sys
 import tempfile
@@ -89,6 +92,44 @@ def speech(seconds):
     return {"waveform": waveform, "length": np.array([samples], np.int32)}
 
 
+def bare_server():
+    """Serves calls that wait as long, and answer with as many bytes, as their first bytes say."""
+
+    def answer(data, _):
+        ends = time.perf_counter() + struct.unpack_from("d", data)[0]
+        # A sleep ends late; the last millisecond is waited for awake.
+        time.sleep(max(0.0, ends - time.perf_counter() - 0.001))
+        while time.perf_counter() < ends:
+            pass
+        return bytes(int(struct.unpack_from("q", data, 8)[0]))
+
+    server = grpc.server(ThreadPoolExecutor(16))
+    handlers = {"Wait": grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("bare", handlers)])
+    print(server.add_insecure_port("localhost:0"), flush=True)
+    server.start()
+    server.wait_for_termination()
+
+
+def bare_ms(client, inputs, took_ms, rounds):
+    """Returns the median of what a call took beyond what the server was told to wait."""
+    code = "import runpy, sys; runpy.run_path(sys.argv[1])['bare_server']()"
+    command = [sys.executable, "-c", code, str(Path(__file__).resolve())]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        with grpc.insecure_channel(f"localhost:{process.stdout.readline().strip()}") as channel:
+            call = channel.unary_unary("/bare/Wait")
+            outputs, _ = client.ask(inputs)
+            size = sum(len(value.tobytes()) for value in outputs.values())
+            data = client.request_of(inputs).SerializeToString()
+            request = struct.pack("dq", took_ms / 1000, size) + data
+            found = turns({"bare": lambda: call(request, timeout=60)}, rounds, "bare gRPC")
+    finally:
+        process.kill()
+        process.wait()
+    return round(float(np.median(found["bare"])) - took_ms, 2)
+
+
 def turns(ways, rounds, what):
     """Returns the milliseconds of every call, by way; the ways take turns."""
     found = {name: [] for name in ways}
@@ -143,7 +184,9 @@ def measure(name, base, rounds, seconds):
                     way: {f"p{p}_ms": round(float(np.percentile(ms, p)), 2) for p in (50, 99)}
                     for way, ms in found.items()
                 }
-                rows[f"{length} s"]["memory_mb"] = memory_mb(process)
+                row = rows[f"{length} s"]
+                row["memory_mb"] = memory_mb(process)
+                row["bare_ms"] = bare_ms(client, inputs, row["in_process"]["p50_ms"], rounds)
             inputs = speech(4)
             rates = {"in_process": [], "grpc": []}
             for _ in track(range(3), f"{name}, {CLIENTS} clients"):
