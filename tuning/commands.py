@@ -71,12 +71,7 @@ def tune(
         tuple(overrides or ()),
         seed,
     )
-    if workers is not None and chief is not None:
-        raise ConfigError("Give either --workers, for this machine alone, or --chief.")
-    if worker_id is not None and chief is None:
-        raise ConfigError(f"--worker-id {worker_id}: give --chief, too, the address to ask.")
-    if deadline_minutes is not None and workers is None:
-        raise ConfigError("--deadline-minutes: give --workers, too; they are what can be ended.")
+    _check_roles(workers, deadline_minutes, chief, worker_id)
     if workers is None and chief is None:
         with EpochBars() as bars:
             result = run_search(
@@ -86,20 +81,20 @@ def tune(
         if worker_id is None:
             begin_search(search, feature_set, folds_of, output)
         if chief is not None:
-            where = f"chief at {chief}" if worker_id is None else f"{worker_id} of {chief}"
-            with console.status(f"{where}, {output}"):
-                Member(chief, worker_id or CHIEF).run(search, feature_set, folds_of, output)
+            member = Member(chief, worker_id or CHIEF)
+            with console.status(f"{member.name} of the search at {chief}, {output}"):
+                member.run(search, feature_set, folds_of, output)
             if worker_id is not None:
                 return
         else:
+            limit_s = None if deadline_minutes is None else 60 * deadline_minutes
             with TrialBar(trials) as bar:
                 run_workers(
                     search,
                     features,
-                    folds_of,
                     output,
-                    workers=workers or 1,
-                    deadline_s=None if deadline_minutes is None else 60 * deadline_minutes,
+                    workers=workers or 0,
+                    deadline_s=limit_s,
                     progress=bar,
                 )
         result = end_search(search, feature_set, folds_of, output, command())
@@ -108,6 +103,19 @@ def tune(
     console.print(f"best: {output / 'best.yaml'}; report: {report}")
     if len(result["trials"]) < trials and strategy != "hyperband":
         console.print(f"{len(result['trials'])} of {trials} trials; the same command goes on.")
+
+
+def _check_roles(
+    workers: int | None, deadline_minutes: float | None, chief: str | None, worker_id: str | None
+) -> None:
+    from ser_keras.errors import ConfigError
+
+    if workers is not None and chief is not None:
+        raise ConfigError("Give either --workers, for this machine alone, or --chief.")
+    if worker_id is not None and chief is None:
+        raise ConfigError(f"--worker-id {worker_id}: give --chief, too, the address to ask.")
+    if deadline_minutes is not None and workers is None:
+        raise ConfigError("--deadline-minutes: give --workers, too; they are what can be ended.")
 
 
 def study(

@@ -27,6 +27,8 @@ from tuning.oracles import OBJECTIVE, OWN, build_oracle
 from tuning.space import Space
 from tuning.trial import COMPLETED, finished_records, run_trial, trial_config
 
+PROTOCOL = "protocol.json"
+
 
 @dataclass(frozen=True)
 class Search:
@@ -176,6 +178,7 @@ def begin_search(search: Search, feature_set: FeatureSet, protocol: Protocol, ou
     audit.enforce(findings)
     choose_folds(protocol, search.folds)
     _claim(search, protocol, output)
+    protocol.save(output / PROTOCOL)
 
 
 def run_tuner(tuner: FoldTuner) -> None:

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SerError
 from ser_keras.protocols import Protocol
-from tuning.search import FoldTuner, Search, run_tuner
+from tuning.search import PROTOCOL, FoldTuner, Search, run_tuner
 from tuning.trial import finished_records
 
 CHIEF = "chief"
@@ -70,7 +71,6 @@ class Member:
 def run_workers(
     search: Search,
     features: Path,
-    protocol: Protocol,
     output: Path,
     *,
     workers: int,
@@ -84,8 +84,7 @@ def run_workers(
     Args:
         search: what is searched.
         features: Path. Folder of the features.
-        protocol: the folds.
-        output: Path. Of the search, which must have begun.
+        output: Path. Of the search, which must have begun: it holds the protocol.
         workers: int. How many.
         deadline_s: float. After so many seconds all are ended; the command given again goes on.
         progress: called with the number of trials that have ended and the best UA of them.
@@ -95,62 +94,93 @@ def run_workers(
     """
     if workers < 1:
         raise ConfigError(f"--workers {workers}; expected 1 or more.")
-    began, address = time.monotonic(), f"localhost:{_free_port()}"
-    members = [Member(address, name) for name in (CHIEF, *_names(workers))]
-    running, deaths, ended = {}, dict.fromkeys(members, 0), -1
-
-    def start(member: Member) -> BaseProcess:
-        # Threads of TensorFlow do not outlive a fork.
-        context = multiprocessing.get_context("spawn")
-        log = output / "workers" / f"{member.name}.log"
-        given = (member, search, features, protocol, output, log)
-        process = context.Process(target=_member, args=given, name=member.name, daemon=True)
-        process.start()
-        return process
-
+    began, seen = time.monotonic(), -1
+    crew = _Crew(workers, output, (search, features, output))
     try:
-        for member in members:
-            running[member] = start(member)
-        while any(member.name != CHIEF for member in running):
+        while crew.works():
             time.sleep(_POLL_S)
             records = finished_records(output / "trials")
-            if len(records) != ended:
-                ended, deaths = len(records), dict.fromkeys(members, 0)
-                progress(ended, max((record["ua"] for record in records), default=0.0))
-            for member, process in list(running.items()):
-                if process.is_alive():
-                    continue
-                if process.exitcode == 0:
-                    del running[member]
-                    continue
-                log = output / "workers" / f"{member.name}.log"
-                deaths[member] += 1
-                if process.exitcode == _HOPELESS or deaths[member] == MOST_DEATHS:
-                    raise SerError(f"{member.name} ended: {_last_words(log)} See {log}.")
-                running[member] = start(member)
+            if len(records) != seen:
+                seen = len(records)
+                crew.forgive()
+                progress(seen, max((record["ua"] for record in records), default=0.0))
+            crew.restart_dead()
             if deadline_s is not None and time.monotonic() - began > deadline_s:
                 return
     finally:
-        # The chief alone would wait 20 s more for workers that may still come.
-        for process in running.values():
+        crew.end()
+
+
+class _Crew:
+    """A chief and workers, each in a process of its own.
+
+    Args:
+        workers: int. How many.
+        output: Path. Of the search; what they print is under it.
+        task: tuple. What each of them gets to do, see `_member`.
+    """
+
+    def __init__(self, workers: int, output: Path, task: tuple[Any, ...]):
+        address = f"localhost:{_free_port()}"
+        names = [CHIEF, *(f"worker-{number}" for number in range(1, workers + 1))]
+        self.logs = {Member(address, name): output / "workers" / f"{name}.log" for name in names}
+        self.task = task
+        self.deaths = dict.fromkeys(self.logs, 0)
+        self.running = {member: self._started(member) for member in self.logs}
+
+    def works(self) -> bool:
+        """Whether a worker is left; the chief alone waits for some that may come."""
+        return any(member.name != CHIEF for member in self.running)
+
+    def forgive(self) -> None:
+        """Counts deaths from here."""
+        self.deaths = dict.fromkeys(self.logs, 0)
+
+    def restart_dead(self) -> None:
+        """Starts the dead again under their own names.
+
+        Raises:
+            SerError: one said that all trials would end so, or died `MOST_DEATHS` times.
+        """
+        for member, process in list(self.running.items()):
+            if process.is_alive():
+                continue
+            if process.exitcode == 0:
+                del self.running[member]
+                continue
+            self.deaths[member] += 1
+            if process.exitcode == _HOPELESS or self.deaths[member] == MOST_DEATHS:
+                log = self.logs[member]
+                raise SerError(f"{member.name} ended: {_last_words(log)} See {log}.")
+            self.running[member] = self._started(member)
+
+    def end(self) -> None:
+        """Ends all that run."""
+        for process in self.running.values():
             process.terminate()
-        for process in running.values():
+        for process in self.running.values():
             process.join()
 
+    def _started(self, member: Member) -> BaseProcess:
+        # Threads of TensorFlow do not outlive a fork.
+        process = multiprocessing.get_context("spawn").Process(
+            target=_member,
+            args=(member, self.logs[member], *self.task),
+            name=member.name,
+            daemon=True,
+        )
+        process.start()
+        return process
 
-def _names(workers: int) -> list[str]:
-    return [f"worker-{number}" for number in range(1, workers + 1)]
 
-
-def _member(
-    member: Member, search: Search, features: Path, protocol: Protocol, output: Path, log: Path
-) -> None:
-    """What a process of `run_workers` does."""
+def _member(member: Member, log: Path, search: Search, features: Path, output: Path) -> None:
+    """What a process of a crew does."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a", buffering=1, encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
         try:
+            protocol = Protocol.load(output / PROTOCOL)
             member.run(search, FeatureSet.open(features), protocol, output)
         except SerError as error:
             file.write(f"{error}\n")
