@@ -59,6 +59,7 @@ def tune(
     from tuning.space import load_space, space_names
     from tuning.workers import CHIEF, Member, run_workers
 
+    _check_roles(workers, deadline_minutes, chief, worker_id)
     if (model is None) == (space is None):
         raise ConfigError(f"Give either --model, one of {', '.join(space_names())}, or --space.")
     feature_set = FeatureSet.open(features)
@@ -71,7 +72,6 @@ def tune(
         tuple(overrides or ()),
         seed,
     )
-    _check_roles(workers, deadline_minutes, chief, worker_id)
     if workers is None and chief is None:
         with EpochBars() as bars:
             result = run_search(
@@ -135,12 +135,11 @@ def study(
     ] = None,
 ) -> None:
     """Repeat a study of the papers: train at every value of a setting, draw what it does."""
-    from shutil import copyfile
-
     from ser_keras import plots
     from ser_keras.commands import EpochBars
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.protocols import build_protocol
+    from ser_keras.training.checkpoint import write_json
     from ser_keras.training.provenance import command
     from tuning.search import default_folds
     from tuning.study import load_study, run_study
@@ -165,10 +164,9 @@ def study(
         for point in line["points"]:
             console.print(f"  {point['value']:g}: {100 * point['ua']:.1f}")
     if results is not None:
-        results.mkdir(parents=True, exist_ok=True)
-        for kind in ("json", "svg"):
-            place = results / f"study-{result['dataset']}-{name}.{kind}"
-            copyfile(output / f"study.{kind}", place)
+        place = results / f"study-{result['dataset']}-{name}.json"
+        write_json(place, result)
+        plots.study(result, place.with_suffix(".svg"))
     console.print(f"figure: {output / 'study.svg'}")
 
 

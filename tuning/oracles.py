@@ -4,7 +4,6 @@ As keras-tuner 1.4.8 has them, state is written in place, a trial that was begun
 is forgotten, and what is drawn next depends on what was drawn before the kill.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from ser_keras.data.input import mixed_seed
 from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.training.checkpoint import write_json
 
 STRATEGIES = ("random", "bayesian", "hyperband")
 OBJECTIVE = keras_tuner.Objective("valid_ua", "max")
@@ -25,11 +25,11 @@ class _KillProof(keras_tuner.Oracle):
 
     def save(self) -> None:
         """Writes the state."""
-        _replaced(Path(self._get_oracle_fname()), super(keras_tuner.Oracle, self).save)
+        write_json(Path(self._get_oracle_fname()), self.get_state())
 
     def _save_trial(self, trial: Any) -> None:
         folder = Path(self._get_trial_dir(trial.trial_id))
-        _replaced(folder / "trial.json", trial.save)
+        write_json(folder / "trial.json", trial.get_state())
 
     def reload(self) -> None:
         """Reads state and trials; those that have no result are to be run again, lowest first."""
@@ -97,10 +97,3 @@ def build_oracle(
         oracle.max_trials = trials
         return oracle
     return {"random": _Random, "bayesian": _Bayesian}[strategy](max_trials=trials, **common)
-
-
-def _replaced(path: Path, save: Any) -> None:
-    """Calls `save(name)` on a temporary name, then renames the file into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save(str(temporary))
-    os.replace(temporary, path)

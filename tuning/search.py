@@ -1,6 +1,7 @@
 """Searches: which trials are run, and which of them is the best."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.protocols import Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
-from ser_keras.training.config import load_config
+from ser_keras.training.config import TrainConfig, load_config
 from ser_keras.training.crossval import (
     FoldProgress,
     check_spec,
@@ -170,14 +171,9 @@ def begin_search(search: Search, feature_set: FeatureSet, protocol: Protocol, ou
     Raises:
         SerError: as `run_search` does.
     """
-    check_spec(load_config(search.space.recipe, search.changes), feature_set)
-    findings = [
-        *audit.audit_audio(feature_set.rows),
-        *audit.audit_protocol(protocol, feature_set.rows),
-    ]
-    audit.enforce(findings)
+    check_data(load_config(search.space.recipe, search.changes), feature_set, protocol)
     choose_folds(protocol, search.folds)
-    _claim(search, protocol, output)
+    claim(output, "a search", search.facts() | {"protocol": protocol.sha256})
     protocol.save(output / PROTOCOL)
 
 
@@ -225,16 +221,31 @@ def summarize_search(
     }
 
 
-def _claim(search: Search, protocol: Protocol, output: Path) -> None:
-    """Writes what is searched, and refuses a folder of another search."""
-    facts = search.facts() | {"protocol": protocol.sha256}
+def check_data(config: TrainConfig, feature_set: FeatureSet, protocol: Protocol) -> None:
+    """Refuses features that a recipe is not made for, and leaks.
+
+    Raises:
+        ConfigError: other features.
+        LeakageError: the audit of protocol and data found a leak.
+    """
+    check_spec(config, feature_set)
+    rows = feature_set.rows
+    audit.enforce([*audit.audit_audio(rows), *audit.audit_protocol(protocol, rows)])
+
+
+def claim(output: Path, what: str, facts: Mapping[str, Any]) -> None:
+    """Writes what a folder is for, and refuses one of something else.
+
+    Raises:
+        SchemaError: `output` was claimed with other facts.
+    """
     path = output / "asked.json"
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         other = sorted(key for key in facts if before.get(key) != facts[key])
         if other:
             raise SchemaError(
-                f"{output}: holds a search with another {', '.join(other)}. Choose another "
+                f"{output}: holds {what} with another {', '.join(other)}. Choose another "
                 "--output, or remove it."
             )
     write_json(path, facts)

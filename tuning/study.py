@@ -1,6 +1,5 @@
 """Studies of the papers: one key of a recipe takes each of some values, all else stays."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -10,9 +9,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ser_keras import audit
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.errors import ConfigError, SchemaError, unknown_name
+from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.metrics import recall_per_class
 from ser_keras.protocols import Protocol
 from ser_keras.training import provenance
@@ -20,14 +18,12 @@ from ser_keras.training.checkpoint import write_json
 from ser_keras.training.config import load_config
 from ser_keras.training.crossval import (
     FoldProgress,
-    check_spec,
     choose_folds,
     class_set_dict,
     protocol_facts,
 )
+from tuning.search import check_data, claim
 from tuning.trial import run_trial, trial_config
-
-_LINE = {"key", "unit", "values"}
 
 
 @dataclass(frozen=True)
@@ -134,10 +130,7 @@ def run_study(
         SchemaError: `output` holds another study.
     """
     config = load_config(study.recipe, list(changes))
-    check_spec(config, feature_set)
-    audit.enforce(
-        [*audit.audit_audio(feature_set.rows), *audit.audit_protocol(protocol, feature_set.rows)]
-    )
+    check_data(config, feature_set, protocol)
     asked = {
         "study": study.name,
         "recipe": study.recipe,
@@ -145,7 +138,7 @@ def run_study(
         "changes": list(changes),
         "protocol": protocol_facts(protocol),
     }
-    _claim(asked, output)
+    claim(output, "a study", asked)
     chosen = choose_folds(protocol, folds)
     lines = []
     for line in study.lines:
@@ -198,11 +191,3 @@ def _recalls(folder: Path, folds: Sequence[str], classes: Sequence[str]) -> dict
         name: None if np.isnan(recall) else round(float(recall), 4)
         for name, recall in zip(classes, found, strict=True)
     }
-
-
-def _claim(asked: Mapping[str, Any], output: Path) -> None:
-    """Writes what is studied, and refuses a folder of something else."""
-    path = output / "asked.json"
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != asked:
-        raise SchemaError(f"{output}: holds another study. Choose another --output, or remove it.")
-    write_json(path, asked)

@@ -45,5 +45,5 @@ def test_a_study_trains_at_every_value_and_goes_on(study, feature_set, protocol,
     assert not seen
     plots.study(result, tmp_path / "study.svg")
     assert "how much, of it" in (tmp_path / "study.svg").read_text()
-    with pytest.raises(SchemaError, match="another study"):
+    with pytest.raises(SchemaError, match="a study with another changes"):
         run_study(study, feature_set, protocol, tmp_path, folds=folds, changes=["epochs=2"])
