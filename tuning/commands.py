@@ -1,11 +1,14 @@
 """The verbs of tuning: parse options, call one function."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ser_keras.commands import ClassSetName, Features, Output, Overrides, ProtocolName, console
+
+if TYPE_CHECKING:
+    from tuning.search import Search
 
 
 def tune(
@@ -57,7 +60,7 @@ def tune(
     from tuning.report import table, write_report
     from tuning.search import Search, begin_search, default_folds, end_search, run_search
     from tuning.space import load_space, space_names
-    from tuning.workers import CHIEF, Member, run_workers
+    from tuning.workers import CHIEF, Member
 
     _check_roles(workers, deadline_minutes, chief, worker_id)
     if (model is None) == (space is None):
@@ -80,23 +83,14 @@ def tune(
     else:
         if worker_id is None:
             begin_search(search, feature_set, folds_of, output)
-        if chief is not None:
+        if chief is None:
+            _work(search, features, output, workers or 0, deadline_minutes)
+        else:
             member = Member(chief, worker_id or CHIEF)
             with console.status(f"{member.name} of the search at {chief}, {output}"):
                 member.run(search, feature_set, folds_of, output)
             if worker_id is not None:
                 return
-        else:
-            limit_s = None if deadline_minutes is None else 60 * deadline_minutes
-            with TrialBar(trials) as bar:
-                run_workers(
-                    search,
-                    features,
-                    output,
-                    workers=workers or 0,
-                    deadline_s=limit_s,
-                    progress=bar,
-                )
         result = end_search(search, feature_set, folds_of, output, command())
     report = write_report(result, output)
     console.print(table(result, most=10), markup=False)
@@ -116,6 +110,29 @@ def _check_roles(
         raise ConfigError(f"--worker-id {worker_id}: give --chief, too, the address to ask.")
     if deadline_minutes is not None and workers is None:
         raise ConfigError("--deadline-minutes: give --workers, too; they are what can be ended.")
+
+
+def _work(
+    search: "Search", features: Path, output: Path, workers: int, deadline_minutes: float | None
+) -> None:
+    """Runs workers on this machine, under a bar of the trials that have ended."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from tuning.workers import run_workers
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[best]}"))
+    with Progress(TextColumn("trials"), *columns, console=console) as bar:
+        task = bar.add_task("trials", total=search.trials, best="")
+        run_workers(
+            search,
+            features,
+            output,
+            workers=workers,
+            deadline_s=None if deadline_minutes is None else 60 * deadline_minutes,
+            progress=lambda ended, best: bar.update(
+                task, completed=ended, best=f"best UA {100 * best:.1f}"
+            ),
+        )
 
 
 def study(
@@ -168,30 +185,3 @@ def study(
         write_json(place, result)
         plots.study(result, place.with_suffix(".svg"))
     console.print(f"figure: {output / 'study.svg'}")
-
-
-class TrialBar:
-    """A progress bar of a search: trials that have ended, and the best UA."""
-
-    def __init__(self, trials: int):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self.bar = Progress(
-            TextColumn("trials"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[best]}"),
-            console=console,
-        )
-        self.task = self.bar.add_task("trials", total=trials, best="")
-
-    def __enter__(self) -> "TrialBar":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bar.stop()
-
-    def __call__(self, ended: int, best: float) -> None:
-        """Shows that so many have ended."""
-        self.bar.update(self.task, completed=ended, best=f"best UA {100 * best:.1f}")

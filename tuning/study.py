@@ -20,6 +20,7 @@ from ser_keras.training.crossval import (
     FoldProgress,
     choose_folds,
     class_set_dict,
+    pooled_scores,
     protocol_facts,
 )
 from tuning.search import check_data, claim
@@ -156,8 +157,9 @@ def run_study(
                 progress,
                 prunes=False,
             )
+            scores = pooled_scores(folder, record["folds"])
             points.append(
-                {"value": value, "recalls": _recalls(folder, folds, protocol.class_set.classes)}
+                {"value": value, "recalls": _recalls(scores, protocol.class_set.classes)}
                 | {key: record[key] for key in ("ua", "parameters", "train_seconds")}
             )
         lines.append(
@@ -179,14 +181,10 @@ def run_study(
     return result
 
 
-def _recalls(folder: Path, folds: Sequence[str], classes: Sequence[str]) -> dict[str, float | None]:
-    """Returns every class's recall over the folds' validation parts."""
-    true, said = [], []
-    for fold in folds:
-        with np.load(folder / fold / "scores.npz", allow_pickle=False) as scores:
-            true.append(scores["classes"])
-            said.append(scores["probabilities"].argmax(axis=1))
-    found = recall_per_class(np.concatenate(true), np.concatenate(said), len(classes))
+def _recalls(scores: Mapping[str, np.ndarray], classes: Sequence[str]) -> dict[str, float | None]:
+    """Returns every class's recall, None for one that is not there."""
+    said = scores["probabilities"].argmax(axis=1)
+    found = recall_per_class(scores["classes"], said, len(classes))
     return {
         name: None if np.isnan(recall) else round(float(recall), 4)
         for name, recall in zip(classes, found, strict=True)

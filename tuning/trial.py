@@ -79,28 +79,15 @@ def run_trial(
     Raises:
         LeakageError: the audit found a speaker of a test part in training or validation.
     """
+    done = folder / "record.json"
     with _alone(folder):
-        done = folder / "record.json"
         if done.exists():
             found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
             return found
         began = time.perf_counter()
         write_config(folder / "config.yaml", config)
         earlier = finished_records(folder.parent) if prunes else []
-        status, scored = COMPLETED, []
-        for fold in folds:
-            trainer = FoldTrainer(
-                config,
-                feature_set,
-                protocol.class_set,
-                validation_fold(fold),
-                folder / fold.name,
-                named_progress(progress, f"{folder.name}, {fold.name}"),
-            )
-            scored.append(trainer.run())
-            if len(scored) < len(folds) and _is_below_median(scored, earlier):
-                status = PRUNED
-                break
+        status, scored = _scored(config, feature_set, protocol, folds, folder, earlier, progress)
         record = {
             "trial": folder.name,
             "status": status,
@@ -118,6 +105,32 @@ def run_trial(
         }
         write_json(done, record)
         return record
+
+
+def _scored(
+    config: TrainConfig,
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    folds: Sequence[Fold],
+    folder: Path,
+    earlier: Sequence[Mapping[str, Any]],
+    progress: FoldProgress | None,
+) -> tuple[str, list[dict[str, Any]]]:
+    """Trains fold after fold, as long as `earlier` is not better; returns status and scores."""
+    scored: list[dict[str, Any]] = []
+    for fold in folds:
+        trainer = FoldTrainer(
+            config,
+            feature_set,
+            protocol.class_set,
+            validation_fold(fold),
+            folder / fold.name,
+            named_progress(progress, f"{folder.name}, {fold.name}"),
+        )
+        scored.append(trainer.run())
+        if len(scored) < len(folds) and _is_below_median(scored, earlier):
+            return PRUNED, scored
+    return COMPLETED, scored
 
 
 @contextmanager

@@ -176,13 +176,16 @@ def named_progress(progress: FoldProgress | None, fold: str) -> Any:
     return lambda epoch, epochs, logs: progress(fold, epoch, epochs, logs)
 
 
-def pooled_scores(output: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Returns keys, classes and probabilities of all test parts, one after the other."""
+def pooled_scores(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Returns keys, classes and probabilities of all scored parts, one after the other.
+
+    Args:
+        folder: Path. Holds a folder per fold.
+        records: of the folds, in this order.
+    """
     parts = []
     for record in records:
-        with np.load(
-            output / "folds" / record["fold"] / "scores.npz", allow_pickle=False
-        ) as stored:
+        with np.load(folder / record["fold"] / "scores.npz", allow_pickle=False) as stored:
             parts.append({name: stored[name] for name in stored.files})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -210,7 +213,7 @@ def summarize_run(
     Scores are pooled over all test utterances; mean and deviation over folds stand beside them,
     the interval comes from resampling whole speakers.
     """
-    scores = pooled_scores(output, records)
+    scores = pooled_scores(output / "folds", records)
     speaker_of = {row.key: row.speaker for row in feature_set.rows}
     speakers = [speaker_of[key] for key in scores["keys"]]
     classes = protocol.class_set.classes

@@ -3,26 +3,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import yaml
 
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.training.config import load_config
 from ser_keras.training.trainer import FoldTrainer
-from tests.training.conftest import tiny_config
 from tuning.search import Search, default_folds, run_search
 from tuning.space import Setting, Space
 from tuning.trial import COMPLETED, PRUNED, finished_records, run_trial, trial_config
 
 RATE = Setting("optimizer.learning_rate", "why not", low=1e-5, high=1e-2, log=True)
 DROPOUT = Setting("model.options.dropout", "why not", values=(0.0, 0.5))
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    config = replace(tiny_config(), epochs=1, patience=1)
-    path.write_text(yaml.safe_dump(config.to_dict()))
-    return str(path)
 
 
 def search_of(recipe, protocol, judging=1, **changes):

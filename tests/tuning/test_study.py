@@ -1,20 +1,16 @@
 import json
 
 import pytest
-import yaml
 
 from ser_keras import plots
 from ser_keras.errors import ConfigError, SchemaError
-from tests.training.conftest import tiny_config
 from tuning.study import Line, Study, load_study, run_study, study_names
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(tiny_config(epochs=1, patience=1).to_dict()))
+def study(recipe):
     line = Line("how much, of it", "model.options.dropout", "share", (0.0, 0.5), {})
-    return Study("tiny", "no paper", str(path), (line,))
+    return Study("tiny", "no paper", recipe, (line,))
 
 
 @pytest.mark.parametrize("name", study_names())

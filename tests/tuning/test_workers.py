@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ser_keras.errors import ConfigError, SerError
-from tests.training.conftest import tiny_config
 from tuning.search import Search, begin_search, end_search, run_search
 from tuning.space import Setting, Space
 from tuning.trial import finished_records
@@ -36,10 +34,8 @@ def children(name):
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory, protocol):
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(replace(tiny_config(), epochs=1, patience=1).to_dict()))
-    return Search(Space(str(path), (RATE, DROPOUT)), "random", TRIALS, (protocol.folds[0].name,))
+def asked(recipe, protocol):
+    return Search(Space(recipe, (RATE, DROPOUT)), "random", TRIALS, (protocol.folds[0].name,))
 
 
 @pytest.mark.slow
