@@ -20,6 +20,7 @@ from tensorflow_serving.apis import (
 from ser_keras.errors import ConfigError
 from serving.config_files import models_of
 from serving.manager import DEFAULT, ModelManager
+from serving.messages import varint
 from serving.metrics import Metrics
 from serving.request_error import RequestError
 
@@ -186,7 +187,7 @@ def _fill_tensor(tensor: Any, values: np.ndarray) -> None:
     if kind in PACKED:
         # A list of Python's numbers takes a hundred times as long, and maps have millions.
         data = values.astype(values.dtype.newbyteorder("<")).tobytes()
-        tensor.MergeFromString(PACKED[kind] + _varint(len(data)) + data)
+        tensor.MergeFromString(PACKED[kind] + varint(len(data)) + data)
         return
     field = {
         tf.int32: tensor.int_val,
@@ -195,15 +196,6 @@ def _fill_tensor(tensor: Any, values: np.ndarray) -> None:
         tf.string: tensor.string_val,
     }[kind]
     field.extend(values.ravel().tolist())
-
-
-def _varint(number: int) -> bytes:
-    """Returns a length as protocol buffers write it: 7 bits a byte, the lowest first."""
-    found = bytearray()
-    while number > 127:
-        found.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*found, number])
 
 
 def signature_json(signature: meta_graph_pb2.SignatureDef) -> Any:

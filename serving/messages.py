@@ -180,12 +180,30 @@ def array_of(tensor: Any) -> np.ndarray:
 
 
 def _field(tensor: Any, name: str, dtype: Any) -> np.ndarray:
-    """Returns a typed field as a flat array; numbers of fixed size without a look at each."""
+    """Returns a typed field as a flat array; numbers of fixed size without a look at each.
+
+    Looking at each takes 0.1 microseconds, milliseconds for a map of attention. On the wire they
+    are what `tobytes` gives, and the last field that a tensor of this type has.
+    """
     field = getattr(tensor, name)
-    if dtype not in (np.float32, np.float64) or not len(field):
-        return np.array(field, dtype)
-    alone = TensorProto()
-    getattr(alone, name).MergeFrom(field)
     size = len(field) * np.dtype(dtype).itemsize
-    # Tag and length come first; the numbers are the rest.
-    return np.frombuffer(alone.SerializeToString()[-size:], np.dtype(dtype).newbyteorder("<"))
+    if dtype in (np.float32, np.float64) and size:
+        data = tensor.SerializeToString()
+        number = tensor.DESCRIPTOR.fields_by_name[name].number
+        if data[:-size].endswith(bytes([number << 3 | 2]) + varint(size)):
+            return np.frombuffer(data, np.dtype(dtype).newbyteorder("<"), offset=len(data) - size)
+    return np.array(field, dtype)
+
+
+def varint(number: int) -> bytes:
+    """Returns a length as protocol buffers write it: 7 bits a byte, the lowest first.
+
+    Example:
+        >>> varint(300).hex()
+        'ac02'
+    """
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])

@@ -115,6 +115,32 @@ def test_interval_over_speakers_is_wider_when_speakers_differ():
 
 def test_one_speaker_says_nothing_about_others():
     assert metrics.speaker_interval([0, 1], [0, 1], ["a", "a"], 2) == (0.0, 1.0)
+    assert metrics.speaker_difference([0, 1], [0, 1], [0, 0], ["a", "a"], 2) == (0.5, -1.0, 1.0)
+
+
+def test_difference_scores_both_models_on_the_same_resampled_speakers():
+    true, said, speakers, classes = _some_answers()
+    other = _some_answers(seed=1)[1]
+    names = sorted(set(speakers))
+    draws = np.random.default_rng(3).multinomial(len(names), [1 / len(names)] * len(names), size=50)
+    one, two = (
+        np.array(reference.speaker_interval(true, answers, speakers, classes, draws))
+        for answers in (said, other)
+    )
+    found, low, high = metrics.speaker_difference(
+        true, said, other, speakers, classes, resamples=50, level=0.8, seed=3
+    )
+    assert (low, high) == pytest.approx(tuple(np.quantile(one - two, [0.1, 0.9])))
+    expected = [metrics.unweighted_accuracy(true, answers, classes) for answers in (said, other)]
+    assert found == pytest.approx(expected[0] - expected[1])
+
+
+def test_what_is_hard_for_both_models_does_not_widen_their_difference():
+    true = np.zeros(80, int)
+    hard = np.repeat([0, 0, 1, 1], 20)
+    speakers = np.repeat(list("abcd"), 20)
+    assert metrics.speaker_difference(true, hard, hard, speakers, 2) == (0.0, 0.0, 0.0)
+    assert metrics.speaker_interval(true, hard, speakers, 2) == (0.0, 1.0)
 
 
 def test_summary_survives_json_and_names_absent_classes():

@@ -35,6 +35,12 @@ def test_texts_are_bytes_and_one_value_fills_a_tensor():
     assert messages.array_of(filled).tolist() == [2.0, 2.0, 2.0]
 
 
+def test_numbers_are_read_where_another_field_follows_them():
+    filled = messages.TensorProto(dtype=1, float_val=[1.0, 2.5, -3.0], int64_val=[7])
+    filled.tensor_shape.dim.add(size=3)
+    assert messages.array_of(filled).tolist() == [1.0, 2.5, -3.0]
+
+
 def test_other_types_are_refused():
     with pytest.raises(TypeError, match="array of complex128, expected one of float32"):
         messages.tensor_of(np.zeros(1, complex))

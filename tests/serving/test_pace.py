@@ -112,6 +112,26 @@ def test_slots_bound_what_runs_at_once_and_waiting_costs_time():
         assert 4 < left_s <= 5.0
 
 
+@pytest.mark.parametrize(("usual_s", "at_once"), [(0.002, 2), (0.05, 1)])
+def test_short_requests_fill_the_gaps_between_each_other(usual_s, at_once):
+    pace, leave = learnt(usual_s), threading.Event()
+
+    def take():
+        with pace.turn("m", 100, None):
+            leave.wait(10)
+
+    threads = [threading.Thread(target=take) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while pace._admitted < len(threads) or pace._running < at_once:
+        time.sleep(0.001)
+    assert pace._running == at_once
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert pace._running == 0
+
+
 def test_a_slot_is_free_again_after_an_error():
     pace = Pace(slots=1)
     for _ in range(3):

@@ -5,8 +5,7 @@ said to be `p`, `N` is their number and `K` the number of classes. Classes that 
 `y_true` are absent: averages over classes skip them, and `summarize` names them.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,7 +28,7 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> 
         >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
         [[1, 1], [0, 1]]
     """
-    true, said = _class_pairs(y_true, y_pred, num_classes)
+    true, said = class_pairs(y_true, y_pred, num_classes)
     counts = np.bincount(true * num_classes + said, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
@@ -51,7 +50,7 @@ def weighted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> weighted_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
         0.75
     """
-    true, said = _class_pairs(y_true, y_pred, None)
+    true, said = class_pairs(y_true, y_pred, None)
     return float(np.mean(true == said))
 
 
@@ -135,8 +134,8 @@ def expected_calibration_error(
         >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.9, 0.1]]), 3)
         0.4
     """
-    shares = _probabilities(probabilities)
-    true, said = _class_pairs(y_true, shares.argmax(axis=1), shares.shape[1])
+    shares = class_probabilities(probabilities)
+    true, said = class_pairs(y_true, shares.argmax(axis=1), shares.shape[1])
     if bins < 1:
         raise ConfigError(f"calibration error: found {bins} bins, expected at least 1.")
     confidence = shares.max(axis=1)
@@ -145,122 +144,14 @@ def expected_calibration_error(
     return float(np.abs(surplus).sum() / len(true))
 
 
-def speaker_interval(
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
-    speakers: Sequence[str],
-    num_classes: int,
-    metric: str = "unweighted_accuracy",
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Returns the percentile bootstrap interval of a score, resampling whole speakers.
-
-    Utterances of one speaker are alike, so an interval from resampled utterances would be too
-    narrow (Cameron, Gelbach and Miller 2008). Each resample draws as many speakers as there are,
-    with replacement, and adds up their confusion matrices. One speaker says nothing about others:
-    then the interval is (0, 1).
-
-    Args:
-        y_true: int (N,). True classes.
-        y_pred: int (N,). Classes said.
-        speakers: (N,). Who spoke each utterance.
-        num_classes: int. Number of classes.
-        metric: str. A name in `METRICS`.
-        resamples: int. Number of resamples.
-        level: float. Coverage, between 0 and 1.
-        seed: int. Seed of the resamples.
-
-    Raises:
-        ConfigError: unknown metric, impossible level or number, or data as in `confusion_matrix`.
-
-    Example:
-        >>> speaker_interval([0, 1, 0, 1], [0, 1, 1, 0], ["a", "a", "b", "b"], 2)
-        (0.0, 1.0)
-    """
-    score = _metric(metric)
-    true, said = _class_pairs(y_true, y_pred, num_classes)
-    if len(speakers) != len(true):
-        raise ConfigError(f"interval: found {len(speakers)} speakers for {len(true)} utterances.")
-    if not 0 < level < 1 or resamples < 1:
-        raise ConfigError(
-            f"interval: found level {level} and {resamples} resamples, expected a level between "
-            "0 and 1 and at least one resample."
-        )
-    names, index = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
-    if len(names) < 2:
-        return 0.0, 1.0
-    cells = (index * num_classes + true) * num_classes + said
-    each = np.bincount(cells, minlength=len(names) * num_classes**2).reshape(len(names), -1)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    scores = score((draws @ each).reshape(resamples, num_classes, num_classes))
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def summarize(
-    y_true: ArrayLike,
-    probabilities: ArrayLike,
-    speakers: Sequence[str],
-    classes: tuple[str, ...],
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Returns every score as values that JSON can hold.
-
-    Args:
-        y_true: int (N,). True classes.
-        probabilities: float (N, K). Rows sum to one.
-        speakers: (N,). Who spoke each utterance.
-        classes: (K,). Names of the classes, in the order of the columns.
-        seed: int. Seed of the resamples.
-
-    Returns:
-        `wa`, `ua`, `macro_f1`, their intervals over speakers (`wa_interval`, `ua_interval`),
-        `recalls` by class (None where absent), `absent` classes, `confusion`, the binary pair,
-        `expected_calibration_error`, and the numbers of `utterances` and `speakers`.
-
-    Raises:
-        ConfigError: shapes that do not fit, or data as in `confusion_matrix`.
-    """
-    shares = _probabilities(probabilities)
-    if shares.shape[1] != len(classes):
-        raise ConfigError(
-            f"scores: found {shares.shape[1]} columns of probabilities, expected one for each of "
-            f"{', '.join(classes)}."
-        )
-    said = shares.argmax(axis=1)
-    counts = confusion_matrix(y_true, said, len(classes))
-    recalls = _recalls(counts).tolist()
-    present = counts.sum(axis=1) > 0
-
-    def interval(metric: str) -> list[float]:
-        return list(speaker_interval(y_true, said, speakers, len(classes), metric, seed=seed))
-
-    return {
-        "wa": float(_weighted_accuracy(counts)),
-        "wa_interval": interval("weighted_accuracy"),
-        "ua": float(_unweighted_accuracy(counts)),
-        "ua_interval": interval("unweighted_accuracy"),
-        "macro_f1": float(_macro_f1(counts)),
-        "recalls": {
-            name: value if there else None
-            for name, value, there in zip(classes, recalls, present, strict=True)
-        },
-        "absent": [name for name, there in zip(classes, present, strict=True) if not there],
-        "confusion": counts.tolist(),
-        "mean_binary_accuracy": float(_mean_binary_accuracy(counts)),
-        "mean_binary_balanced_accuracy": float(_mean_binary_balanced_accuracy(counts)),
-        "expected_calibration_error": expected_calibration_error(y_true, shares),
-        "utterances": int(counts.sum()),
-        "speakers": len(set(speakers)),
-    }
-
-
-def _class_pairs(
+def class_pairs(
     y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both lists of classes, (N,) int64 each.
+
+    Raises:
+        ConfigError: other shapes, or values that are no classes.
+    """
     true, said = np.asarray(y_true), np.asarray(y_pred)
     if true.ndim != 1 or true.shape != said.shape or not true.size:
         raise ConfigError(
@@ -278,7 +169,12 @@ def _class_pairs(
     return true.astype(np.int64), said.astype(np.int64)
 
 
-def _probabilities(probabilities: ArrayLike) -> np.ndarray:
+def class_probabilities(probabilities: ArrayLike) -> np.ndarray:
+    """Returns probabilities as float64 (N, K).
+
+    Raises:
+        ConfigError: another shape, or rows that do not sum to one.
+    """
     shares = np.asarray(probabilities, np.float64)
     if shares.ndim != 2 or not shares.size:
         raise ConfigError(f"scores: found probabilities of shape {shares.shape}, expected (N, K).")
@@ -338,7 +234,12 @@ METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _metric(name: str) -> Callable[[np.ndarray], np.ndarray]:
+def score_of(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the score called `name`, from counts (..., K, K) to (...).
+
+    Raises:
+        ConfigError: unknown name.
+    """
     if name not in METRICS:
         raise ConfigError(unknown_name("metric", name, METRICS))
     return METRICS[name]

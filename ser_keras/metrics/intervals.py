@@ -1,0 +1,149 @@
+"""How sure a score is: speakers are what was sampled, so whole speakers are resampled."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ser_keras.errors import ConfigError
+from ser_keras.metrics.scores import class_pairs, score_of
+
+
+def speaker_interval(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    speakers: Sequence[str],
+    num_classes: int,
+    metric: str = "unweighted_accuracy",
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Returns the percentile bootstrap interval of a score, resampling whole speakers.
+
+    Utterances of one speaker are alike, so an interval from resampled utterances would be too
+    narrow (Cameron, Gelbach and Miller 2008). Each resample draws as many speakers as there are,
+    with replacement, and adds up their confusion matrices. One speaker says nothing about others:
+    then the interval is (0, 1).
+
+    Args:
+        y_true: int (N,). True classes.
+        y_pred: int (N,). Classes said.
+        speakers: (N,). Who spoke each utterance.
+        num_classes: int. Number of classes.
+        metric: str. A name in `METRICS`.
+        resamples: int. Number of resamples.
+        level: float. Coverage, between 0 and 1.
+        seed: int. Seed of the resamples.
+
+    Raises:
+        ConfigError: unknown metric, impossible level or number, or data as in `confusion_matrix`.
+
+    Example:
+        >>> speaker_interval([0, 1, 0, 1], [0, 1, 1, 0], ["a", "a", "b", "b"], 2)
+        (0.0, 1.0)
+    """
+    score = score_of(metric)
+    (counts,), draws = _resampled(
+        y_true, [y_pred], speakers, num_classes, resamples=resamples, level=level, seed=seed
+    )
+    if len(counts) < 2:
+        return 0.0, 1.0
+    return _quantiles(score(_tables(draws, counts)), level)
+
+
+def speaker_difference(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    other_pred: ArrayLike,
+    speakers: Sequence[str],
+    num_classes: int,
+    metric: str = "unweighted_accuracy",
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Returns by how much one model's score is above another's, and the interval of that.
+
+    As `speaker_interval`, with both models scored on the same resampled speakers: what makes a
+    speaker hard for both does not widen the interval. One speaker says nothing about others: then
+    the interval is (-1, 1).
+
+    Args:
+        y_true: int (N,). True classes.
+        y_pred: int (N,). Classes said by the one.
+        other_pred: int (N,). Classes said by the other.
+        speakers: (N,). Who spoke each utterance.
+        num_classes: int. Number of classes.
+        metric: str. A name in `METRICS`.
+        resamples: int. Number of resamples.
+        level: float. Coverage, between 0 and 1.
+        seed: int. Seed of the resamples.
+
+    Returns:
+        (difference, low, high).
+
+    Raises:
+        ConfigError: as `speaker_interval` does.
+
+    Example:
+        >>> speaker_difference([0, 1, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0], ["a", "a", "b", "b"], 2)
+        (0.5, 0.5, 0.5)
+    """
+    score = score_of(metric)
+    (one, other), draws = _resampled(
+        y_true,
+        [y_pred, other_pred],
+        speakers,
+        num_classes,
+        resamples=resamples,
+        level=level,
+        seed=seed,
+    )
+    whole = np.ones((1, len(one)), int)
+    found = float((score(_tables(whole, one)) - score(_tables(whole, other)))[0])
+    if len(one) < 2:
+        return found, -1.0, 1.0
+    differences = score(_tables(draws, one)) - score(_tables(draws, other))
+    return found, *_quantiles(differences, level)
+
+
+def _resampled(
+    y_true: ArrayLike,
+    predictions: Sequence[ArrayLike],
+    speakers: Sequence[str],
+    num_classes: int,
+    *,
+    resamples: int,
+    level: float,
+    seed: int,
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Returns every model's confusion matrices by speaker, and how often each speaker is drawn."""
+    pairs = [class_pairs(y_true, said, num_classes) for said in predictions]
+    count = len(pairs[0][0])
+    if len(speakers) != count:
+        raise ConfigError(f"interval: found {len(speakers)} speakers for {count} utterances.")
+    if not 0 < level < 1 or resamples < 1:
+        raise ConfigError(
+            f"interval: found level {level} and {resamples} resamples, expected a level between "
+            "0 and 1 and at least one resample."
+        )
+    names, index = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
+    by_speaker = []
+    for true, said in pairs:
+        cells = (index * num_classes + true) * num_classes + said
+        counted = np.bincount(cells, minlength=len(names) * num_classes**2)
+        by_speaker.append(counted.reshape(len(names), num_classes, num_classes))
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    return by_speaker, draws
+
+
+def _tables(draws: np.ndarray, by_speaker: np.ndarray) -> np.ndarray:
+    """Returns the confusion matrix of each resample: (resamples, classes, classes)."""
+    return np.einsum("rs,sij->rij", draws, by_speaker)
+
+
+def _quantiles(scores: np.ndarray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
