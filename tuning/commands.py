@@ -10,6 +10,8 @@ from ser_keras.commands import ClassSetName, Features, Output, Overrides, Protoc
 if TYPE_CHECKING:
     from tuning.search import Search
 
+Results = Annotated[Path | None, typer.Option(help="Also write figure and JSON into this folder.")]
+
 
 def tune(
     features: Features,
@@ -30,6 +32,13 @@ def tune(
     class_set: ClassSetName = None,
     overrides: Overrides = None,
     seed: Annotated[int, typer.Option(help="Seed of the choice of trials.")] = 0,
+    trial_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of each trial; the best has the recipe's again.")
+    ] = None,
+    test: Annotated[
+        bool, typer.Option(help="At the end, score recipe and best once on the folds' test parts.")
+    ] = False,
+    results: Results = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes on this machine that run trials at once.")
     ] = None,
@@ -56,9 +65,18 @@ def tune(
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.errors import ConfigError
     from ser_keras.protocols import build_protocol
+    from ser_keras.training.checkpoint import write_json
     from ser_keras.training.provenance import command
-    from tuning.report import table, write_report
-    from tuning.search import Search, begin_search, default_folds, end_search, run_search
+    from tuning.comparison import compare_on_test
+    from tuning.report import describe_test, keep, table, write_report
+    from tuning.search import (
+        RESULT,
+        Search,
+        begin_search,
+        default_folds,
+        end_search,
+        run_search,
+    )
     from tuning.space import load_space, space_names
     from tuning.workers import CHIEF, Member
 
@@ -74,6 +92,7 @@ def tune(
         tuple(folds or default_folds(folds_of, 2)),
         tuple(overrides or ()),
         seed,
+        trial_epochs,
     )
     if workers is None and chief is None:
         with EpochBars() as bars:
@@ -92,8 +111,18 @@ def tune(
             if worker_id is not None:
                 return
         result = end_search(search, feature_set, folds_of, output, command())
+    if test:
+        with EpochBars() as bars:
+            result["test"] = compare_on_test(
+                search, feature_set, folds_of, output, command=command(), progress=bars
+            )
+        write_json(output / RESULT, result)
     report = write_report(result, output)
     console.print(table(result, most=10), markup=False)
+    if test:
+        console.print(describe_test(result))
+    if results is not None:
+        keep(result, output, results)
     console.print(f"best: {output / 'best.yaml'}; report: {report}")
     if len(result["trials"]) < trials and strategy != "hyperband":
         console.print(f"{len(result['trials'])} of {trials} trials; the same command goes on.")
@@ -147,9 +176,7 @@ def study(
     ] = None,
     class_set: ClassSetName = None,
     overrides: Overrides = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Also write figure and JSON into this folder.")
-    ] = None,
+    results: Results = None,
 ) -> None:
     """Repeat a study of the papers: train at every value of a setting, draw what it does."""
     from ser_keras import plots

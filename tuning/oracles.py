@@ -18,6 +18,7 @@ STRATEGIES = ("random", "bayesian", "hyperband")
 OBJECTIVE = keras_tuner.Objective("valid_ua", "max")
 # keras-tuner's own hyper-parameters, those of hyperband.
 OWN = "tuner/"
+RUNNING = "RUNNING"
 
 
 class _KillProof(keras_tuner.Oracle):
@@ -36,9 +37,14 @@ class _KillProof(keras_tuner.Oracle):
         super().reload()
         for trial in self.trials.values():
             self._record_values(trial)
-        unfinished = [key for key, trial in self.trials.items() if trial.status == "RUNNING"]
+        unfinished = [key for key, trial in self.trials.items() if trial.status == RUNNING]
         # The last one is taken first.
         self._retry_queue = sorted(unfinished, reverse=True)
+
+    def _recipe(self) -> dict[str, Any]:
+        """Returns the first trial: the recipe as it stands, so that the best is never below it."""
+        values = dict(self.get_space().values)
+        return {"status": RUNNING, "values": values}
 
 
 class _Random(_KillProof, keras_tuner.oracles.RandomSearchOracle):
@@ -46,6 +52,8 @@ class _Random(_KillProof, keras_tuner.oracles.RandomSearchOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns status and values of the next trial."""
+        if int(trial_id) == 0:
+            return self._recipe()
         self._seed_state = mixed_seed(self.seed, trial_id)
         found: dict[str, Any] = super().populate_space(trial_id)
         return found
@@ -56,6 +64,8 @@ class _Bayesian(_KillProof, keras_tuner.oracles.BayesianOptimizationOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns status and values of the next trial."""
+        if int(trial_id) == 0:
+            return self._recipe()
         self._seed_state = mixed_seed(self.seed, trial_id)
         self._random_state = np.random.RandomState(self._seed_state)
         found: dict[str, Any] = super().populate_space(trial_id)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ser_keras.plots import parallel_coordinates
-from ser_keras.training.checkpoint import write_atomic
+from ser_keras.training.checkpoint import write_atomic, write_json
 from tuning.space import Setting
 from tuning.trial import COMPLETED
 
@@ -96,6 +96,7 @@ def write_report(result: Mapping[str, Any], folder: Path) -> Path:
         "border-bottom:1px solid #ccc}svg{max-width:100%;height:auto}</style>"
         f"<h1>{html.escape(title)}</h1>"
         f"<p>{html.escape(_about(result))}</p>"
+        f"<p>{html.escape(describe_test(result)) if 'test' in result else ''}</p>"
         f"{drawn[drawn.index('<svg') :]}"
         f"<h2>What the differences come from</h2><ul>{explained}</ul>"
         f"<h2>Trials</h2>{_html_table(table(result))}"
@@ -107,9 +108,37 @@ def write_report(result: Mapping[str, Any], folder: Path) -> Path:
     return path
 
 
-def _about(result: Mapping[str, Any]) -> str:
+def describe_test(result: Mapping[str, Any]) -> str:
+    """Returns what recipe and best settings were worth on the test parts of the search's folds."""
+    test = result["test"]
+    difference, low, high = (100 * value for value in test["difference"])
+    scores = ", ".join(f"{name} {_with_interval(test[name])}" for name in ("recipe", "best"))
     return (
-        f"Strategy {result['strategy']}, seed {result['seed']}, recipe {result['recipe']}. "
+        f"Test parts of {', '.join(result['folds'])}, scored once: UA of {scores}; difference "
+        f"{difference:+.1f} ({low:+.1f} to {high:+.1f}) over {test['best']['speakers']} speakers."
+    )
+
+
+def _with_interval(scores: Mapping[str, Any]) -> str:
+    low, high = (100 * value for value in scores["ua_interval"])
+    return f"{100 * scores['ua']:.1f} ({low:.1f} to {high:.1f})"
+
+
+def keep(result: Mapping[str, Any], folder: Path, results: Path) -> Path:
+    """Copies a search's result, picture and best recipe to `results`; returns the result's path."""
+    name = f"search-{result['dataset']}-{result['protocol']['name']}-{result['model']}"
+    for kept in (folder / "search.svg", folder / "best.yaml"):
+        data = kept.read_bytes()
+        write_atomic(results / f"{name}{kept.suffix}", lambda file, data=data: file.write(data))
+    path = results / f"{name}.json"
+    write_json(path, result)
+    return path
+
+
+def _about(result: Mapping[str, Any]) -> str:
+    epochs = f", {result['trial_epochs']} epochs each" if result["trial_epochs"] else ""
+    return (
+        f"Strategy {result['strategy']}, seed {result['seed']}, recipe {result['recipe']}{epochs}. "
         f"UA is the mean over the validation speakers of {', '.join(result['folds'])} of "
         f"{result['protocol']['name']}; no test part was trained on or scored. Trials below the "
         f"median after a fold were stopped. Best: {result['best']}."

@@ -28,7 +28,7 @@ from tuning.oracles import OBJECTIVE, OWN, build_oracle
 from tuning.space import Space
 from tuning.trial import COMPLETED, finished_records, run_trial, trial_config
 
-PROTOCOL = "protocol.json"
+PROTOCOL, RESULT = "protocol.json", "search.json"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Search:
         folds: tuple of str. Folds of the protocol whose validation speakers judge.
         changes: tuple of `key=value`, of all trials.
         seed: int. Of the choice of trials.
+        trial_epochs: int or None. Epochs of every trial, of which the recipe may have more.
     """
 
     space: Space
@@ -50,6 +51,7 @@ class Search:
     folds: tuple[str, ...]
     changes: tuple[str, ...] = ()
     seed: int = 0
+    trial_epochs: int | None = None
 
     def facts(self) -> dict[str, Any]:
         """Returns what is searched as plain values."""
@@ -61,7 +63,12 @@ class Search:
             "folds": list(self.folds),
             "changes": list(self.changes),
             "seed": self.seed,
+            "trial_epochs": self.trial_epochs,
         }
+
+    def config(self, values: Mapping[str, Any], epochs: int | None = None) -> TrainConfig:
+        """Returns the configuration with these values; `epochs` instead of the recipe's."""
+        return trial_config(self.space.recipe, values, self.changes, epochs)
 
 
 class FoldTuner(base_tuner.BaseTuner):
@@ -90,11 +97,11 @@ class FoldTuner(base_tuner.BaseTuner):
         self.prunes = prunes
         self.asked, self.feature_set, self.protocol = search, feature_set, protocol
         self.output, self.progress = output, progress
-        self.epochs = load_config(search.space.recipe, search.changes).epochs
+        self.epochs = search.trial_epochs or search.config({}).epochs
         self.folds = choose_folds(protocol, search.folds)
         oracle = build_oracle(
             search.strategy,
-            search.space.hyper_parameters(),
+            search.space.hyper_parameters(search.changes),
             search.trials,
             self.epochs,
             search.seed,
@@ -107,9 +114,7 @@ class FoldTuner(base_tuner.BaseTuner):
         values = {key: value for key, value in chosen.items() if not key.startswith(OWN)}
         try:
             record = run_trial(
-                trial_config(
-                    self.asked.space.recipe, values, self.asked.changes, chosen.get("tuner/epochs")
-                ),
+                self.asked.config(values, chosen.get("tuner/epochs", self.epochs)),
                 values,
                 self.feature_set,
                 self.protocol,
@@ -194,7 +199,7 @@ def end_search(
 ) -> dict[str, Any]:
     """Returns what a search found and writes it to `search.json` and `best.yaml`."""
     result = summarize_search(search, feature_set, protocol, output) | {"command": command}
-    write_json(output / "search.json", result)
+    write_json(output / RESULT, result)
     return result
 
 
@@ -207,7 +212,7 @@ def summarize_search(
         raise SerError(f"{output}: no trial has ended. Give the command again, with more time.")
     whole = [record for record in records if record["status"] == COMPLETED]
     best = max(whole, key=lambda record: record["ua"])
-    config = load_config(output / "trials" / best["trial"] / "config.yaml")
+    config = search.config(best["values"])
     write_config(output / "best.yaml", config)
     return search.facts() | {
         "best": best["trial"],

@@ -1,7 +1,7 @@
 """What a search may change, and why: a recipe and a range for each of some of its keys."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,7 +11,8 @@ import keras_tuner
 import yaml
 
 from ser_keras.errors import ConfigError, unknown_name
-from ser_keras.training.config import load_config
+from ser_keras.models import model_options
+from ser_keras.training.config import TrainConfig, load_config
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,20 @@ class Setting:
     high: float = 0.0
     log: bool = False
 
-    def declare(self, space: keras_tuner.HyperParameters) -> None:
-        """Adds the setting to keras-tuner's space."""
+    def declare(self, space: keras_tuner.HyperParameters, own: Any = None) -> None:
+        """Adds the setting to keras-tuner's space, with the recipe's own value if it may be."""
+        default = own if self.holds(own) else None
         if self.values:
-            space.Choice(self.key, list(self.values))
+            space.Choice(self.key, list(self.values), default=default)
             return
-        space.Float(self.key, self.low, self.high, sampling="log" if self.log else "linear")
+        scale = "log" if self.log else "linear"
+        space.Float(self.key, self.low, self.high, sampling=scale, default=default)
+
+    def holds(self, value: Any) -> bool:
+        """Tells whether a value is one that this setting may have."""
+        if self.values:
+            return value in self.values
+        return isinstance(value, int | float) and self.low <= value <= self.high
 
     def to_dict(self) -> dict[str, Any]:
         """Returns range and reason as plain values, as in the file of a space."""
@@ -68,12 +77,26 @@ class Space:
     recipe: str
     settings: tuple[Setting, ...]
 
-    def hyper_parameters(self) -> keras_tuner.HyperParameters:
-        """Returns the space as keras-tuner has it."""
+    def hyper_parameters(self, changes: Sequence[str] = ()) -> keras_tuner.HyperParameters:
+        """Returns the space as keras-tuner has it; its defaults are the recipe's own values.
+
+        Args:
+            changes: `key=value`, of all trials.
+        """
         declared = keras_tuner.HyperParameters()
+        config = load_config(self.recipe, list(changes))
         for setting in self.settings:
-            setting.declare(declared)
+            setting.declare(declared, _own_value(config, setting.key))
         return declared
+
+
+def _own_value(config: TrainConfig, key: str) -> Any:
+    """Returns what a recipe has under a key, a model's own default where it says nothing."""
+    found: Any = config.to_dict()
+    found["model"]["options"] = model_options(config.model.name) | found["model"]["options"]
+    for part in key.split("."):
+        found = found[part] if isinstance(found, Mapping) and part in found else None
+    return found
 
 
 def space_names() -> list[str]:

@@ -1,7 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 
-from tuning.report import importance, table, write_report
+from tuning.report import describe_test, importance, keep, table, write_report
 
 
 def result_of(count):
@@ -32,6 +34,7 @@ def result_of(count):
         "dataset": "d",
         "strategy": "random",
         "seed": 0,
+        "trial_epochs": None,
         "recipe": "r",
         "folds": ["one", "two"],
         "protocol": {"name": "p"},
@@ -62,3 +65,26 @@ def test_report_is_one_file_and_the_same_twice(tmp_path):
     assert "<svg" in text
     assert "&lt;matters&gt;" in text
     assert "src=" not in text
+
+
+TEST = {
+    "recipe": {"ua": 0.5, "ua_interval": [0.4, 0.6], "speakers": 5},
+    "best": {"ua": 0.55, "ua_interval": [0.45, 0.65], "speakers": 5},
+    "difference": [0.05, -0.01, 0.11],
+}
+
+
+def test_kept_results_are_the_report_s_own_and_say_what_the_test_said(tmp_path):
+    pytest.importorskip("matplotlib")
+    result = result_of(9) | {"test": TEST}
+    (tmp_path / "best.yaml").write_text("epochs: 3")
+    page = write_report(result, tmp_path).read_text()
+    said = describe_test(result)
+    assert "50.0 (40.0 to 60.0)" in said
+    assert "+5.0 (-1.0 to +11.0) over 5 speakers" in said
+    assert said in page
+    kept = keep(result, tmp_path, tmp_path / "results")
+    assert kept.name == "search-d-p-moma.json"
+    assert json.loads(kept.read_text()) == result
+    assert kept.with_suffix(".yaml").read_text() == "epochs: 3"
+    assert kept.with_suffix(".svg").read_bytes() == (tmp_path / "search.svg").read_bytes()

@@ -27,6 +27,11 @@ def test_best_trial_is_a_recipe_and_no_test_part_was_scored(
     assert [record["status"] for record in result["trials"]] == [COMPLETED] * 2
     best = max(result["trials"], key=lambda record: record["ua"])
     assert result["best"] == best["trial"]
+    own = load_config(recipe)
+    assert result["trials"][0]["values"] == {
+        "optimizer.learning_rate": own.optimizer.learning_rate,
+        "model.options.dropout": own.model.options.get("dropout", 0.5),
+    }
     config = load_config(tmp_path / "best.yaml")
     assert config.select == "last"
     assert config.optimizer.learning_rate == best["values"]["optimizer.learning_rate"]

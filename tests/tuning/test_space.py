@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import yaml
 
 from ser_keras.errors import ConfigError
+from ser_keras.models import model_options
+from ser_keras.training.config import load_config
 from tuning.space import Setting, load_space, space_names
 
 GOOD = {"optimizer.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True, "why": "because"}}
@@ -21,6 +25,26 @@ def test_every_space_fits_its_recipe_and_gives_a_reason_for_each_range(name):
     for setting in space.settings:
         assert len(setting.why) > 10
         assert 0 <= setting.place(declared[setting.key]) <= 1
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_every_space_holds_its_recipe(name):
+    space = load_space(name)
+    own = space.hyper_parameters().values
+    changes = [f"{key}={value}" for key, value in own.items()]
+    config = load_config(space.recipe)
+    trial = load_config(space.recipe, changes)
+    options = model_options(config.model.name)
+    assert options | trial.model.options == options | config.model.options
+    assert replace(trial, model=config.model) == config
+
+
+def test_a_change_of_all_trials_is_where_they_start(tmp_path):
+    space = load_space(written(tmp_path, GOOD))
+    changed = space.hyper_parameters(["optimizer.learning_rate=3e-4"])
+    assert changed.values == {"optimizer.learning_rate": 3e-4}
+    outside = space.hyper_parameters(["optimizer.learning_rate=1"])
+    assert 1e-4 <= outside.values["optimizer.learning_rate"] <= 1e-2
 
 
 def test_places_are_shares_of_the_range():
