@@ -38,6 +38,10 @@ Overrides = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="Folder of the run. Run again to go on after a kill.")]
 Seed = Annotated[int, typer.Option(help="Seed of the folds.")]
+Strategy = Annotated[
+    str,
+    typer.Option(help="none; mirrored: all devices here; multiworker: the machines in TF_CONFIG."),
+]
 
 
 def corpora() -> None:
@@ -191,14 +195,13 @@ def crossval(
     results: Annotated[
         Path | None, typer.Option(help="Also write the result into this folder, for the report.")
     ] = None,
+    strategy: Strategy = "none",
 ) -> None:
     """Train and test every fold of a protocol; print the pooled scores."""
-    from ser_keras import report as reports
     from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.plots import learning_curves
-    from ser_keras.training.checkpoint import write_json
     from ser_keras.training.config import load_config
     from ser_keras.training.crossval import run_crossval
+    from ser_keras.training.distribute import check_strategy, joined
     from ser_keras.training.provenance import command
 
     overrides = list(overrides or ())
@@ -207,18 +210,30 @@ def crossval(
     recipes = {Path(name).stem: load_config(name, overrides) for name in recipe or [DEFAULT_RECIPE]}
     feature_set, folds_of = _open(features, protocol, class_set, seed)
     for config in recipes.values():
+        check_strategy(strategy, config)
         announce_weights(config)
-    with EpochBars() as bars:
-        result = run_crossval(
-            recipes,
-            feature_set,
-            folds_of,
-            output,
-            folds=folds or (),
-            unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
-            command=command(),
-            progress=bars,
-        )
+    with joined(strategy, output, console.print) as (workers, folder):
+        with EpochBars() as bars:
+            result = run_crossval(
+                recipes,
+                feature_set,
+                folds_of,
+                folder,
+                folds=folds or (),
+                unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+                command=command(),
+                progress=bars,
+                workers=workers,
+            )
+        if workers.chief:
+            _show_result(result, output, results)
+
+
+def _show_result(result: Mapping[str, Any], output: Path, results: Path | None) -> None:
+    from ser_keras import report as reports
+    from ser_keras.plots import learning_curves
+    from ser_keras.training.checkpoint import write_json
+
     if results:
         path = reports.result_path(results, result)
         write_json(path, result)
@@ -245,9 +260,11 @@ def train(
     class_set: ClassSetName = None,
     overrides: Overrides = None,
     seed: Seed = 0,
+    strategy: Strategy = "none",
 ) -> None:
     """Train one fold of a protocol and score its test part."""
-    crossval(features, protocol, output, [recipe], class_set, overrides, folds=[fold], seed=seed)
+    more: dict[str, Any] = {"folds": [fold], "seed": seed, "strategy": strategy}
+    crossval(features, protocol, output, [recipe], class_set, overrides, **more)
 
 
 def evaluate(

@@ -60,11 +60,14 @@ class SparseDense(MaskedLayer):
 
     def call(self, inputs, mask, training=None):
         if training and self.noise:
-            inputs = inputs + keras.random.normal(
-                ops.shape(inputs), stddev=self.noise, dtype=inputs.dtype, seed=self.seed_generator
-            )
+            inputs = inputs + self._random(*ops.shape(inputs))
         activations = self.encoder(inputs)
         return ops.where(mask[..., None], activations, ops.zeros((), activations.dtype))
+
+    def _random(self, *shape):
+        return keras.random.normal(
+            shape, stddev=self.noise, dtype=self.compute_dtype, seed=self.seed_generator
+        )
 
     def multiply_accumulates(self, output_shape):
         """Returns the multiplications of one utterance, from the shape of the output."""

@@ -294,7 +294,7 @@ def load_config(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
     Raises:
         ConfigError: unknown recipe or key, or text that is not YAML.
     """
-    text = _recipe_text(recipe)
+    text = recipe_path(recipe).read_text(encoding="utf-8")
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -304,15 +304,23 @@ def load_config(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
     return config_from_dict(values, where=str(recipe))
 
 
-def _recipe_text(recipe: str | Path) -> str:
+def recipe_path(recipe: str | Path) -> Path:
+    """Returns the file of a recipe.
+
+    Args:
+        recipe: name of a recipe of the project, or path of a YAML file.
+
+    Raises:
+        ConfigError: no such recipe or file.
+    """
     path = Path(recipe)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise ConfigError(f"recipe {path}: found no file there; known: {recipe_names()}.")
-        return path.read_text(encoding="utf-8")
+        return path
     if str(recipe) not in recipe_names():
         raise ConfigError(unknown_name("recipe", str(recipe), recipe_names()))
-    return (resources.files("ser_keras") / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
+    return Path(str(resources.files("ser_keras") / "recipes" / f"{recipe}.yaml"))
 
 
 def _apply(values: dict[str, Any], assignment: str) -> None:

@@ -17,6 +17,7 @@ from ser_keras.protocols import Fold, Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_atomic, write_json
 from ser_keras.training.config import TrainConfig
+from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.trainer import FoldTrainer, resolved_options
 
 FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
@@ -32,6 +33,7 @@ def run_crossval(
     unlabelled_sets: Sequence[FeatureSet] = (),
     command: str = "",
     progress: FoldProgress | None = None,
+    workers: Workers = ALONE,
 ) -> dict[str, Any]:
     """Trains and tests the folds of a protocol and returns the result, also in `result.json`.
 
@@ -50,6 +52,7 @@ def run_crossval(
         unlabelled_sets: features of other corpora, trained on without labels.
         command: what the user typed, for the record.
         progress: called as (fold name, epoch, epochs, logs).
+        workers: the processes that train together; each but the chief with an `output` of its own.
 
     Raises:
         LeakageError: the audit of protocol and data found a leak.
@@ -81,6 +84,7 @@ def run_crossval(
                 folder,
                 named_progress(progress, name),
                 unlabelled_sets=unlabelled_sets,
+                workers=workers,
             )
 
         chosen = next(iter(recipes))
@@ -217,6 +221,7 @@ def summarize_run(
     speaker_of = {row.key: row.speaker for row in feature_set.rows}
     speakers = [speaker_of[key] for key in scores["keys"]]
     classes = protocol.class_set.classes
+    said = scores["probabilities"].argmax(axis=1)
     config = recipes[records[0]["recipe"]]
     return {
         "model": config.model.name,
@@ -228,6 +233,8 @@ def summarize_run(
         "protocol": protocol_facts(protocol) | {"folds_run": len(records)},
         "epoch_chosen_by": config.select,
         "pooled": metrics.summarize(scores["classes"], scores["probabilities"], speakers, classes),
+        "by_speaker": metrics.confusion_by_speaker(scores["classes"], said, speakers, len(classes)),
+        "reliability": metrics.reliability(scores["classes"], scores["probabilities"]),
         "over_folds": {
             name: _spread([record[name] for record in records]) for name in ("wa", "ua")
         },

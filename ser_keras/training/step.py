@@ -87,22 +87,23 @@ class TrainingModel(keras.Model):
         """Does one step; on TensorFlow with a tape of its own, for the gradient's norm."""
         if keras.backend.backend() != "tensorflow":
             return super().train_step(*arguments)
-        import tensorflow as tf  # Not installed everywhere that models train on JAX.
+        # Neither is installed everywhere that models train on JAX.
+        import tensorflow as tf
+
+        from ser_keras.training.replicas import summed, whole_outputs
 
         x, y, weights = keras.utils.unpack_x_y_sample_weight(arguments[0])
         with tf.GradientTape() as tape:
-            outputs = self(x, training=True)
+            outputs = whole_outputs(self, x)
             loss = self.compute_loss(x, y, outputs, weights)
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
+        own = [
+            tf.zeros_like(variable.value) if gradient is None else gradient
+            for gradient, variable in zip(tape.gradient(scaled, variables), variables, strict=True)
+        ]
+        gradients = summed(own)
         scale = self.optimizer.scale_loss(ops.ones(()))
         self.norm_metric.update_state(tf.linalg.global_norm(gradients) / scale)
-        self.optimizer.apply(
-            [
-                tf.zeros_like(variable.value) if gradient is None else gradient
-                for gradient, variable in zip(gradients, variables, strict=True)
-            ],
-            variables,
-        )
+        self.optimizer.apply(gradients, variables)
         return self.compute_metrics(x, y, outputs, weights)

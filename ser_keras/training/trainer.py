@@ -1,5 +1,6 @@
 """Trains one fold: statistics, model, epochs, early stopping, and exact resume after a kill."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from ser_keras.training.checkpoint import (
     write_json,
 )
 from ser_keras.training.config import ModelConfig, TrainConfig
+from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.optimizer import make_optimizer, plateau_rate
 from ser_keras.training.parts import (
     epoch_steps,
@@ -37,6 +39,7 @@ from ser_keras.training.parts import (
     without_short,
 )
 from ser_keras.training.predict import Scores, predict
+from ser_keras.training.replicas import replicated, training_step
 from ser_keras.training.step import TrainingModel
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
@@ -53,6 +56,7 @@ class FoldTrainer:
         folder: Path. Everything of this fold is written here.
         unlabelled_sets: feature sets of other corpora, all of whose utterances are unlabelled.
         progress: called as (epoch, epochs, logs) after every epoch.
+        workers: the processes that train this fold together.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class FoldTrainer:
         progress: Progress | None = None,
         *,
         unlabelled_sets: Sequence[FeatureSet] = (),
+        workers: Workers = ALONE,
     ):
         self.config = config
         self.feature_set = feature_set
@@ -72,6 +77,8 @@ class FoldTrainer:
         self.fold, self.dropped = without_short(fold, feature_set, config.batch.drop_shorter_s)
         self.folder = folder
         self.unlabelled_sets = tuple(unlabelled_sets)
+        self.workers = workers
+        self.checkpoint = Checkpoint(folder / "checkpoint")
         self.progress = progress or (lambda epoch, epochs, logs: None)
         self.seed = mixed_seed(config.seed, fold.name)
         labels = {row.key: row.label for row in feature_set.rows}
@@ -100,8 +107,10 @@ class FoldTrainer:
         Raises:
             LeakageError: the audit found test data in training.
             SchemaError: features, protocol or checkpoint do not belong together.
+            ConfigError: another worker trains something else.
         """
         done = self.folder / "fold.json"
+        self._meet(done)
         if done.exists():
             record = json.loads(done.read_text(encoding="utf-8"))
             if record["config_sha256"] != self.config.sha256:
@@ -114,6 +123,17 @@ class FoldTrainer:
         audit.enforce(findings)
         with _precision(self.config.precision):
             return self._run(done)
+
+    def _meet(self, done: Path) -> None:
+        """Makes sure that all workers train the same, from where the chief's last run ended."""
+        self.workers.check_same(
+            {
+                "the configuration": self.config.sha256,
+                "the fold": hashlib.sha256(repr(self.fold).encode()).hexdigest(),
+                "the feature set": self.feature_set.manifest["fingerprint"],
+            }
+        )
+        self.workers.share_files([done, self.folder / "scores.npz", *self.checkpoint.paths])
 
     def _run(self, done: Path) -> dict[str, Any]:
         self._prepare()
@@ -169,18 +189,26 @@ class FoldTrainer:
             steps=steps,
             seed=self.seed,
         )
-        self.optimizer = make_optimizer(
-            config.optimizer, steps_per_epoch=steps, epochs=config.epochs
-        )
-        self.training_model = TrainingModel(
-            self.model,
-            objective_of(config.model.name),
-            label_smoothing=config.optimizer.label_smoothing,
-            **config.objective,
-        )
-        self.training_model.compile(self.optimizer, jit_compile=config.jit_compile)
-        self.optimizer.build(self.model.trainable_variables)
-        self.checkpoint = Checkpoint(self.folder / "checkpoint")
+        self._prepare_step(steps)
+
+    def _prepare_step(self, steps: int) -> None:
+        config = self.config
+        # What is scored and saved is `model`, on one device; `trained` is the same one, or its copy
+        # on all of them.
+        self.trained = replicated(self.model, self.workers.strategy)
+        with self.workers.scope():
+            self.optimizer = make_optimizer(
+                config.optimizer, steps_per_epoch=steps, epochs=config.epochs
+            )
+            training_model = TrainingModel(
+                self.trained,
+                objective_of(config.model.name),
+                label_smoothing=config.optimizer.label_smoothing,
+                **config.objective,
+            )
+            training_model.compile(self.optimizer, jit_compile=config.jit_compile)
+            self.optimizer.build(self.trained.trainable_variables)
+        self.step = training_step(training_model, self.workers.strategy)
 
     def _load_weights(self) -> dict[str, Any]:
         if self.config.model.weights is None:
@@ -188,7 +216,7 @@ class FoldTrainer:
         return {"initialisation": "file"} | load_backbone(self.model, self.config.model.weights)
 
     def _variables(self) -> list[keras.Variable]:
-        return [*self.model.variables, *self.optimizer.variables]
+        return [*self.trained.variables, *self.optimizer.variables]
 
     def _train(self) -> tuple[list[dict[str, float]], int]:
         """Returns (history, number of the epoch whose weights the model now has)."""
@@ -210,7 +238,7 @@ class FoldTrainer:
                 self._set_rate(history)
                 logs = self._epoch(epoch)
                 with self._averaged():
-                    logs |= self._validate()
+                    logs |= self.workers.agreed(self._validate())
                     history.append(logs)
                     if self._is_kept(history):
                         best = arrays_of(self.model.weights)
@@ -239,15 +267,22 @@ class FoldTrainer:
     def _averaged(self) -> Iterator[None]:
         """Gives the model its weights' moving average for a while, where one is kept."""
         if not self.config.optimizer.ema:
+            self._copy_trained()
             yield
             return
-        variables = self.model.trainable_variables
+        variables = self.trained.trainable_variables
         latest = arrays_of(variables)
-        self.optimizer.finalize_variable_values(variables)
+        with self.workers.scope():
+            self.optimizer.finalize_variable_values(variables)
+        self._copy_trained()
         try:
             yield
         finally:
             assign(variables, latest, self.folder)
+
+    def _copy_trained(self) -> None:
+        if self.trained is not self.model:
+            assign(self.model.weights, arrays_of(self.trained.weights), self.folder)
 
     def _set_rate(self, history: list[dict[str, float]]) -> None:
         if self.config.optimizer.schedule == "plateau":
@@ -259,9 +294,7 @@ class FoldTrainer:
         totals: dict[str, float] = {}
         for inputs, targets, weights in self.batches.epoch(number):
             # Keras 3.15 gives the logs of this batch alone.
-            logs = self.training_model.train_on_batch(
-                inputs, targets, sample_weight=weights, return_dict=True
-            )
+            logs = self.step(inputs, targets, weights)
             count += len(targets)
             for name, value in logs.items():
                 totals[name] = totals.get(name, 0.0) + float(value) * len(targets)

@@ -1,0 +1,167 @@
+"""One training step on several replicas of a model, which computes what one device would.
+
+Every replica is handed the whole batch and sends its own rows through the model. Whatever looks at
+more than one row, or draws numbers for them, sees the whole batch again:
+
+- outputs are gathered before the objective, so that means over utterances or frames, or terms that
+  are no sums, are right for any batch, an incomplete one too;
+- batch normalisation takes its statistics over the rows of all replicas;
+- dropout and noise are drawn for all rows, of which each replica keeps its own;
+- gradients are added up before their norm is taken and clipped.
+
+So weights differ from those of one device by rounding alone, and between replicas not at all.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ser_keras.layers import MaskedBatchNormalization, PredictiveVRNN, SparseDense
+from ser_keras.training.checkpoint import arrays_of, assign
+
+Tensor = Any
+Logs = Mapping[str, Any]
+
+# How many of its rows are real, for what is traced of a replica: each has a thread of its own.
+_share = threading.local()
+
+
+def replicated(model: keras.Model, strategy: Any) -> keras.Model:
+    """Returns a copy of a model for training under a strategy; the same model without one.
+
+    Args:
+        model: keras.Model of `ser_keras.models`.
+        strategy: tf.distribute.Strategy or None.
+    """
+    if strategy is None:
+        return model
+    with strategy.scope():
+        copy = keras.models.clone_model(model)
+    assign(copy.variables, arrays_of(model.variables), model.name)
+    for layer in copy.layers:
+        for kinds, method, wider in _WIDER:
+            if isinstance(layer, kinds):
+                setattr(layer, method, wider(getattr(layer, method)))
+    return copy
+
+
+def training_step(model: keras.Model, strategy: Any) -> Callable[..., Logs]:
+    """Returns the function (inputs, targets, weights) -> logs that does one step.
+
+    Args:
+        model: a compiled `TrainingModel`, around what `replicated` returned.
+        strategy: tf.distribute.Strategy or None.
+    """
+    if strategy is None:
+        return lambda inputs, targets, weights: model.train_on_batch(
+            inputs, targets, sample_weight=weights, return_dict=True
+        )
+    # Keras 3.15 adds gradients up inside of the optimizer, after each replica has clipped its own.
+    model.optimizer._all_reduce_sum_gradients = list
+
+    # Keras's own function fails in several processes: it takes scalar logs for rows (keras#20585).
+    @tf.function(reduce_retracing=True, autograph=False)
+    def run(batch: tuple[Tensor, ...]) -> Logs:
+        logs = strategy.run(model.train_step, args=(batch,))
+        return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
+
+    def step(*batch: Tensor) -> Logs:
+        model.reset_metrics()
+        return run(batch)
+
+    return step
+
+
+def whole_outputs(model: keras.Model, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns a model's outputs in training for a whole batch, of which this replica does its rows.
+
+    Gradients flow into the replica's own rows, so those of all replicas are to be added up.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+        return model(inputs, training=True)
+    count = tf.shape(inputs["mask"])[0]
+    # Utterances without frames fill the last shares up, for all are of one size.
+    rows = -(-count // replicas)
+    first = context.replica_id_in_sync_group * rows
+    _share.real = count - first
+
+    def own(values: Tensor) -> Tensor:
+        more = [[0, rows * replicas - count]] + [[0, 0]] * (len(values.shape) - 1)
+        return tf.pad(values, more)[first : first + rows]
+
+    def whole(values: Tensor) -> Tensor:
+        sent = tf.cast(values, tf.float32)  # collectives carry no truth values
+        every = context.all_gather(tf.stop_gradient(sent), axis=0)
+        joined = tf.concat([every[:first], sent, every[first + rows :]], axis=0)
+        return tf.cast(joined[:count], values.dtype)
+
+    outputs = model({name: own(values) for name, values in inputs.items()}, training=True)
+    return {name: whole(values) for name, values in outputs.items()}
+
+
+def summed(values: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Returns the sums over all replicas."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return values
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, list(values))
+
+
+def _over_replicas(moments: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., Any]:
+    """Returns the function (inputs, mask) -> (mean, variance) of the cells of all replicas.
+
+    From the moments of each part, as Chan, Golub and LeVeque 1983 put them together.
+    """
+
+    def joint(inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        # Models take the first frame of an utterance without any for real.
+        real = tf.range(tf.shape(mask)[0]) < _share.real
+        mask = mask & real[:, None]
+        mean, variance = moments(inputs, mask)
+        count = tf.reduce_sum(tf.cast(mask, mean.dtype))
+        share = count / tf.maximum(summed([count])[0], 1.0)
+        (joint_mean,) = summed([share * mean])
+        (joint_variance,) = summed([share * (variance + tf.square(mean - joint_mean))])
+        return joint_mean, joint_variance
+
+    return joint
+
+
+def _for_all_rows(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the function (rows, *sizes) -> what is drawn for this replica's rows of them all."""
+
+    def own(rows: Tensor, *sizes: Tensor) -> Any:
+        context = tf.distribute.get_replica_context()
+        first = context.replica_id_in_sync_group * rows
+        drawn = draw(rows * context.num_replicas_in_sync, *sizes)
+        return tf.nest.map_structure(lambda values: values[first : first + rows], drawn)
+
+    return own
+
+
+def _whole_dropout(dropout: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Returns the call of a dropout layer, with factors that are drawn for all rows."""
+
+    def call(inputs: Tensor, training: bool = False) -> Tensor:
+        if not training:
+            return inputs
+
+        def factors(rows: Tensor, *sizes: Tensor) -> Tensor:
+            return dropout(tf.ones((rows, *sizes), inputs.dtype), training=True)
+
+        return inputs * _for_all_rows(factors)(*tf.unstack(tf.shape(inputs)))
+
+    return call
+
+
+# Layers that look beyond their rows or draw numbers, and what takes the place of their methods.
+_WIDER = (
+    (keras.layers.BatchNormalization | MaskedBatchNormalization, "_moments", _over_replicas),
+    (keras.layers.Dropout, "call", _whole_dropout),
+    (PredictiveVRNN | SparseDense, "_random", _for_all_rows),
+)
