@@ -59,31 +59,37 @@ class Attempt:
         _sync(self.path)
         target = self.output / name
         with _output_locked(self.output):
-            if target.exists():
-                # Renamed as an attempt, so that a kill before its removal leaves no riddle.
-                os.rename(target, self.output / f"{_PREFIX}{_host()}-{uuid.uuid4().hex[:12]}")
-            os.rename(self.path, target)
-            _sync(self.output)
-            _point_latest(self.output, name)
+            with _pointing_latest(self.output, name):
+                if target.exists():
+                    # Renamed as an attempt, so that a kill before its removal leaves no riddle.
+                    os.rename(target, self.output / f"{_PREFIX}{_host()}-{uuid.uuid4().hex[:12]}")
+                os.rename(self.path, target)
+                _sync(self.output)
             remove_leftovers(self.output)
         return target
 
 
 def point_latest(output: Path, name: str) -> None:
-    """Makes `name` the newest set of `output`, in one step."""
-    with _output_locked(output):
-        _point_latest(output, name)
-
-
-def _point_latest(output: Path, name: str) -> None:
-    # Nobody else writes it while the lock is held, so these are leftovers of a kill.
-    for leftover in output.glob(f"{LATEST}.*.tmp"):
-        leftover.unlink()
+    """Makes `name` the newest set of `output`, in one step; writes nothing where it is already."""
     latest = output / LATEST
-    if latest.is_file() and latest.read_text() == f"{name}\n":
-        return
-    with replacing(latest) as stream:
+    with _output_locked(output):
+        if not latest.is_file() or latest.read_text() != f"{name}\n":
+            with _pointing_latest(output, name):
+                pass
+        remove_leftovers(output)
+
+
+@contextmanager
+def _pointing_latest(output: Path, name: str) -> Iterator[None]:
+    """Points LATEST to `name` once the block has ended well.
+
+    The file is on the disk before the block begins: a full disk is met before anything is visible.
+    """
+    with replacing(output / LATEST) as stream:
         stream.write(f"{name}\n".encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+        yield
     _sync(output)
 
 
@@ -102,7 +108,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_leftovers(output: Path) -> None:
-    """Removes attempts of dead processes on this machine, and of other machines after a day."""
+    """Removes attempts of dead processes on this machine, and of other machines after a day.
+
+    The output must be locked: LATEST is written under the lock alone, so that what is left of such
+    writing is of a killed process.
+    """
     for path in output.glob(f"{_PREFIX}*"):
         try:
             age_s = time.time() - path.stat().st_mtime
@@ -116,7 +126,8 @@ def remove_leftovers(output: Path) -> None:
         finally:
             os.close(lock)
     for path in output.glob("*.tmp"):
-        if time.time() - path.stat().st_mtime > STALE_AFTER_S:
+        of_latest = path.name.startswith(f"{LATEST}.")
+        if of_latest or time.time() - path.stat().st_mtime > STALE_AFTER_S:
             path.unlink(missing_ok=True)
 
 

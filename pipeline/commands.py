@@ -1,6 +1,7 @@
 """The verb `features`: parse options, call one function. Beam is imported when the verb runs."""
 
 import logging
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -43,13 +44,10 @@ def features(
     The same input again is recognised, and nothing is computed twice. Exits with 3 where too many
     recordings are unusable; they are listed.
     """
-    beam_args = list(context.args)
-    if beam_args and not beam_args[0].startswith("-"):
-        raise ConfigError(
-            f"ser features: found {beam_args[0]!r}, expected an option. Give options of this "
-            "command as --name value, and those of Beam after `--`."
-        )
+    beam_args = beam_args_of(context)
     started = time.perf_counter()
+    # Ends the job as Ctrl-C does, which removes what was begun.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     quiet_beam()
     with FeatureBar() as bar:
         from pipeline.feature_job import build_feature_set
@@ -70,6 +68,20 @@ def features(
             progress=bar,
         )
     _summarize(path, time.perf_counter() - started, bar.computed_s)
+
+
+def beam_args_of(context: typer.Context) -> list[str]:
+    """Returns what follows `--` on a command's line.
+
+    Raises:
+        ConfigError: it starts with a word that is no option.
+    """
+    if context.args and not context.args[0].startswith("-"):
+        raise ConfigError(
+            f"ser {context.info_name}: found {context.args[0]!r}, expected an option. Give options "
+            "of this command as --name value, and those of Beam after `--`."
+        )
+    return list(context.args)
 
 
 class FeatureBar:

@@ -40,7 +40,7 @@ def wav(
     Args:
         samples: float (samples, channels); `voice()` by default.
         rate: sampling rate written in the header.
-        bits: 16, 24 (PCM) or 32 (float).
+        bits: 16, 24, 32 (PCM) or 32 (float).
         code: format code.
         channels: channels written in the header, those of the samples by default.
         promised: bytes of samples written in the header, those there are by default.
@@ -64,6 +64,8 @@ def _body(samples: np.ndarray, bits: int, code: int) -> bytes:
     if bits == 24:
         whole = np.round(samples * 2**23).astype("<i4")
         return whole.reshape(-1, 1).view(np.uint8)[:, :3].tobytes()
+    if bits == 32:
+        return np.round(samples * 2**31).astype("<i4").tobytes()
     return np.round(samples * 2**15).astype("<i2").tobytes()
 
 
@@ -72,10 +74,19 @@ def chunk(tag: bytes, content: bytes) -> bytes:
     return tag + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
-def encoded(kind: str, samples: np.ndarray | None = None, rate: int = 16000) -> bytes:
-    """Returns a file of a container that libsndfile writes: "FLAC", "OGG", "MP3", "AIFF"."""
+def encoded(
+    kind: str, samples: np.ndarray | None = None, rate: int = 16000, coding: str | None = None
+) -> bytes:
+    """Returns a file that libsndfile writes.
+
+    Args:
+        kind: container: "WAV", "FLAC", "OGG", "MP3", "AIFF".
+        samples: float (samples, channels); `voice()` by default.
+        rate: sampling rate.
+        coding: of the samples, such as "ALAW" or "IMA_ADPCM"; the container's usual by default.
+    """
     stream = io.BytesIO()
-    soundfile.write(stream, voice() if samples is None else samples, rate, format=kind)
+    soundfile.write(stream, voice() if samples is None else samples, rate, coding, format=kind)
     return stream.getvalue()
 
 
@@ -102,6 +113,12 @@ def good_files() -> dict[str, bytes]:
         "bits24.wav": wav(bits=24),
         "float32.wav": wav(bits=32, code=FLOAT),
         "loud-float32.wav": wav(voice() * 8, bits=32, code=FLOAT),
+        "bits32.wav": wav(bits=32),
+        "a-law.wav": encoded("WAV", coding="ALAW"),
+        "clipped.wav": wav(np.clip(voice() * 8, -1, 1 - 2**-15)),
+        "copy-of-plain.wav": wav(),
+        "riff-size0.wav": wav()[:4] + bytes(4) + wav()[8:],
+        "riff-size-huge.wav": wav()[:4] + b"\xff" * 4 + wav()[8:],
         "stereo.wav": wav(voice(channels=2)),
         "eight-channels.wav": wav(voice(channels=8)),
         "rate8000.wav": wav(voice(rate=8000), rate=8000),
@@ -137,6 +154,8 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "cut.flac": (flac[: len(flac) // 2], "truncated"),
         "end-cut.flac": (flac[:-10], "truncated"),
         "magic-only.flac": (flac[:8], "unreadable"),
+        "header-garbage.flac": (flac[:8] + b"\xff" * 34 + flac[42:], "unreadable"),
+        "body-garbage.flac": (flac[:100] + b"\x55" * (len(flac) - 100), "truncated"),
         "promises-more.flac": (flac_that_promises(16000), "truncated"),
         "promises-six-hours.flac": (flac_that_promises(6 * 3600 * 16000), "too_long"),
         "no-length.flac": (flac_that_promises(0), "too_long"),
@@ -150,6 +169,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "nine-channels.wav": (wav(voice(channels=9)), "channels"),
         "no-channel.wav": (wav(channels=0), "channels"),
         "many-channels.wav": (wav(channels=30000), "channels"),
+        "channels65535.wav": (wav(channels=65535), "channels"),
         "rate0.wav": (wav(rate=0), "rate"),
         "rate1e6.wav": (wav(rate=1000000), "rate"),
         "rate1000.wav": (wav(rate=1000), "rate"),
@@ -157,6 +177,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "big-endian.wav": (b"RIFX" + plain[4:], "not_audio"),
         "ogg-named.wav": (encoded("OGG"), "not_audio"),
         "mp3-named.wav": (encoded("MP3"), "not_audio"),
+        "mp3-garbage.wav": (b"\xff\xfb\x90\x00" + b"\x55" * 4000, "not_audio"),
         "aiff-named.wav": (encoded("AIFF"), "not_audio"),
         "ogg-named.flac": (encoded("OGG"), "not_audio"),
     }

@@ -1,6 +1,7 @@
 """Fixtures every test may use: the real corpora, seeds, and how long hypothesis may take."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,18 @@ def keras_seed() -> int:
 
     keras.utils.set_random_seed(SEED)
     return SEED
+
+
+@pytest.fixture
+def ser(monkeypatch, capsys):
+    """Returns a function that runs `ser ARGUMENTS` and gives (exit code, stdout, stderr)."""
+    from ser_keras import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ser", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, " ".join(printed.out.split()), " ".join(printed.err.split())
+
+    return run

@@ -4,6 +4,7 @@ import resource
 import stat
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -146,12 +147,31 @@ def test_a_device_is_not_opened():
     assert "found a device" in str(refusal("/dev/zero"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
-def test_no_permission(tmp_path):
-    path = tmp_path / "secret.wav"
-    path.write_bytes(wav())
-    path.chmod(0)
-    assert "Permission denied" in str(refusal(path))
+@pytest.fixture
+def nobody():
+    """Takes the rights of root away, whom permissions do not bind."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield
+    if root:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def secret():
+    """A recording that nobody may read, in a folder that everybody may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = Path(folder) / "secret.wav"
+        path.write_bytes(wav())
+        path.chmod(0)
+        yield path
+
+
+def test_no_permission(secret, nobody):
+    error = refusal(secret)
+    assert (error.kind, "Permission denied" in str(error)) == ("unreadable", True)
 
 
 def test_names_that_cannot_be_opened_are_refused():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from pipeline.attempt import Attempt, remove_leftovers, replacing
+from pipeline.attempt import Attempt, point_latest, remove_leftovers, replacing
 
 HOLDER = """
 import sys
@@ -49,6 +49,16 @@ def test_commit_replaces_a_damaged_set(tmp_path):
         (attempt.path / "new").touch()
         attempt.commit("set")
     assert names(tmp_path / "set") == ["new"]
+    assert names(tmp_path) == ["LATEST", "set"]
+
+
+def test_a_set_found_again_takes_what_a_killed_job_has_left(tmp_path):
+    with Attempt(tmp_path) as attempt:
+        leftover = attempt.path
+        attempt.commit("set")
+    leftover.mkdir()
+    (tmp_path / "LATEST.0123456789ab.tmp").touch()
+    point_latest(tmp_path, "set")
     assert names(tmp_path) == ["LATEST", "set"]
 
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,29 @@ def test_a_job_killed_at_every_rename(corpus, tmp_path, build, whole, number):
     check_killed_then_whole(corpus, tmp_path / "killed", build, whole, f"rename:{number}")
 
 
+@pytest.mark.slow
+# The damaged set is moved away, the new one into its place, LATEST is written again.
+@pytest.mark.parametrize("number", range(RENAMES - 1, RENAMES + 2))
+def test_a_job_killed_while_it_replaces_a_damaged_set(corpus, tmp_path, build, whole, number):
+    output = tmp_path / "killed"
+    damaged = build(output=output, num_shards=NUM_SHARDS)
+    next(damaged.glob("*.tfrecord")).unlink()
+    check_killed_then_whole(corpus, output, build, whole, f"rename:{number}")
+
+
+@pytest.mark.slow
+def test_a_job_killed_beside_an_older_set_leaves_that_one_to_readers(
+    corpus, tmp_path, build, whole
+):
+    output = tmp_path / "killed"
+    older = build(output=output, num_shards=NUM_SHARDS + 1)
+    assert run(corpus, output, f"rename:{RENAMES}").returncode == -signal.SIGKILL
+    assert FeatureSet.open(output).path == older
+    assert snapshot(build(output=output, num_shards=NUM_SHARDS)) == whole
+    names = sorted(each.name for each in output.iterdir())
+    assert names == sorted(["LATEST", older.name, FeatureSet.open(output).path.name])
+
+
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
     """A corpus long enough for the clock to fall into the middle, and its undisturbed set."""
@@ -83,11 +107,43 @@ def long(tmp_path_factory):
     return root / "corpus", rebuild, snapshot(rebuild(output=root / "out", num_shards=NUM_SHARDS))
 
 
+@pytest.fixture(scope="module")
+def num_steps(long, tmp_path_factory):
+    """What an undisturbed job does with files."""
+    done = run(long[0], tmp_path_factory.mktemp("steps") / "out", "step:0")
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("share", np.random.default_rng(1).uniform(0.0, 1.0, 20).round(3))
+def test_a_job_killed_at_any_step(long, num_steps, tmp_path, share):
+    corpus, rebuild, whole = long
+    number = 1 + int(share * (num_steps - 1))
+    check_killed_then_whole(corpus, tmp_path / "killed", rebuild, whole, f"step:{number}")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("share", np.random.default_rng(0).uniform(0.0, 1.0, 10).round(3))
-def test_a_job_killed_at_any_time(long, tmp_path, workers, share):
+def test_two_workers_killed_at_any_time(long, tmp_path, share):
     corpus, rebuild, whole = long
     # Two processes take their time to start.
-    when_s = share if workers == 1 else 1.0 + share * 1.2
-    check_killed_then_whole(corpus, tmp_path / "killed", rebuild, whole, f"after:{when_s}", workers)
+    when = f"after:{1.0 + share * 1.2}"
+    check_killed_then_whole(corpus, tmp_path / "killed", rebuild, whole, when, workers=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_ends_the_verb_and_removes_what_it_began(long, tmp_path, workers):
+    corpus, rebuild, whole = long
+    output = tmp_path / "features"
+    line = ["features", "--corpus", "manifest", "--data-dir", corpus, "--spec", "logmel23"]
+    line += ["--output", output, "--shards", NUM_SHARDS, "--workers", workers]
+    with subprocess.Popen([sys.executable, "-m", "ser_keras", *map(str, line)]) as job:
+        while job.poll() is None and not any(output.glob(".attempt-*/*.tmp")):
+            time.sleep(0.01)
+        job.terminate()
+    # As after Ctrl-C; inside a step, Beam makes an error of its own of it.
+    assert job.returncode in (128 + signal.SIGINT, 1)
+    assert list(output.iterdir()) == []
+    assert snapshot(rebuild(output=output, num_shards=NUM_SHARDS)) == whole
