@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A file of tests stays in one process, for what its tests share.
 PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help venv demo demo-tune test test-slow test-realdata test-serving test-newest test-jax lint format clean
+.PHONY: help venv demo demo-tune demo-pipeline test test-slow test-realdata test-serving flink-test test-newest test-jax lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ demo: $(INSTALLED) ## Synthetic corpus, features, training, evaluation, report: 
 
 demo-tune: $(INSTALLED) ## Search for settings on the synthetic corpus, where good ones are planted
 	$(BIN)/ser demo --tune
+
+demo-pipeline: $(INSTALLED) ## The same way as a pipeline: cached, validated, blessed, published
+	$(BIN)/ser run demo
 
 test: $(INSTALLED) ## Tests on synthetic data; minutes, no download
 	$(BIN)/$(PYTEST)
@@ -48,6 +51,10 @@ test-realdata: $(INSTALLED) ## Tests on the real corpora; needs SER_KERAS_DATA
 test-serving: $(INSTALLED) ## A gRPC client in another language; needs Node.js with npm
 	npm ci --no-audit --no-fund --prefix examples/node
 	$(BIN)/$(PYTEST) -m node tests/serving
+
+flink-test: $(INSTALLED) ## The Beam jobs on a Flink cluster; needs Java, downloads 232 MB once
+	$(BIN)/python -m tests.flink_jars
+	$(BIN)/$(PYTEST) -m flink tests/pipeline
 
 test-newest: $(NEWEST_INSTALLED) ## The same tests on the newest TensorFlow, without tensorflow-io
 	$(NEWEST)/bin/$(PYTEST)

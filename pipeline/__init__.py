@@ -1,1 +1,1 @@
-"""Apache Beam jobs that turn a corpus into a feature set."""
+"""Apache Beam jobs, and the pipeline that runs every step from corpus to published model."""

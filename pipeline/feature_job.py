@@ -5,19 +5,15 @@ it depends on, returns at once where that result is there already, and otherwise
 workers left before one rename makes it visible.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.metrics import MetricsFilter
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineState
 
 from pipeline.attempt import Attempt, point_latest
-from pipeline.local_runner import process_pipeline, run_watched
+from pipeline.graph import Progress, run_graph, watching
 from pipeline.outcome import (
     check_losses,
     collect,
@@ -46,11 +42,6 @@ from ser_keras.features.specs import SPECS, FrameSpec
 from ser_keras.labels import class_set_from
 
 FORMAT = 1
-POLL_S = 0.2
-
-_RUNNER_ARGS = ("--runner", "--direct_running_mode")
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -208,7 +199,8 @@ def _build(
     job: FeatureJob, output: Path, workers: int, beam_args: Sequence[str], report: Progress
 ) -> Path:
     with Attempt(output) as attempt:
-        with _watching(attempt.path, group_sizes(job.sources, job.num_shards), report):
+        sizes = group_sizes(job.sources, job.num_shards)
+        with watching("features", lambda: _done(attempt.path, sizes), len(job.sources), report):
             counted = _run(job, attempt.path.absolute(), workers, beam_args)
         outcome = collect(attempt.path, job.sources, job.num_shards)
         if counted and counted != outcome.counters:
@@ -233,37 +225,26 @@ def _build(
 
 def _run(job: FeatureJob, folder: Path, workers: int, beam_args: Sequence[str]) -> dict[str, int]:
     """Runs the graph; returns the counters that the runner reports, {} where it reports none."""
-    processes = workers > 1 and not any(arg.startswith(_RUNNER_ARGS) for arg in beam_args)
-    try:
-        if processes:
-            pipeline = process_pipeline(workers, folder, beam_args)
-        else:
-            # Named, because Beam's default may download another runner.
-            pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *beam_args]))
+
+    def build(pipeline: beam.Pipeline) -> None:
         (
             pipeline
             | "List recordings" >> beam.Create(job.sources, reshuffle=False)
             | "Key by shard" >> KeyByShard(job.num_shards)
             | "Write shards" >> WriteShards(str(folder), job.num_shards, job.spec, job.limits)
         )
-        result = run_watched(pipeline, folder) if processes else pipeline.run()
-        state = result.wait_until_finish()
-    except Exception as error:
-        last = str(error).strip().splitlines() or [type(error).__name__]
-        raise SerError(
-            f"feature job in {folder.parent}: Beam stopped: {last[-1]} Nothing was published. "
-            "Mend the cause and run the same command again."
-        ) from error
-    if state not in (None, PipelineState.DONE):
-        raise SerError(
-            f"feature job in {folder.parent}: Beam ended in the state {state}, expected DONE. "
-            "Nothing was published. Look into the runner's log and run the job again."
-        )
+
+    result = run_graph(build, f"feature job in {folder.parent}", folder, workers, beam_args)
     found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     counted = {each.key.metric.name: each.committed for each in found if each.committed is not None}
     return {name: counted[name] for name in ("seen", "ok") if name in counted} | {
         name: counted[name] for name in sorted(counted) if name.startswith("dead_")
     }
+
+
+def _done(folder: Path, sizes: Mapping[str, int]) -> int:
+    """Counts the recordings of the shards that are there."""
+    return sum(size for name, size in sizes.items() if (folder / (name + REPORT_SUFFIX)).exists())
 
 
 def _require_bearable(job: FeatureJob, output: Path, dead: Sequence[DeadLetter]) -> None:
@@ -274,29 +255,3 @@ def _require_bearable(job: FeatureJob, output: Path, dead: Sequence[DeadLetter])
         return
     write_dead_letters(letters, dead)
     raise losses_error(job.where, job.sources, dead, reason, letters)
-
-
-@contextmanager
-def _watching(folder: Path, sizes: Mapping[str, int], report: Progress) -> Iterator[None]:
-    """Reports how many recordings are done, seen by the shards that are there: any runner's."""
-    total = sum(sizes.values())
-    ended = threading.Event()
-
-    def done() -> int:
-        return sum(
-            size for name, size in sizes.items() if (folder / (name + REPORT_SUFFIX)).exists()
-        )
-
-    def watch() -> None:
-        while not ended.wait(POLL_S):
-            report("features", done(), total)
-
-    report("features", 0, total)
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-        report("features", done(), total)

@@ -24,7 +24,11 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for verb in sorted(entry_points(group=VERBS), key=lambda point: point.name):
-        app.command(verb.name, context_settings=_settings(verb.name))(verb.load())
+        loaded = verb.load()
+        if isinstance(loaded, typer.Typer):
+            app.add_typer(loaded, name=verb.name)
+        else:
+            app.command(verb.name, context_settings=_settings(verb.name))(loaded)
 
     @app.callback(invoke_without_command=True)
     def version(
@@ -38,8 +42,8 @@ def make_app() -> typer.Typer:
 
 
 def _settings(verb: str) -> dict[str, bool]:
-    # What follows `--` on the feature job's line belongs to Beam.
-    beam = verb == "features"
+    # What follows `--` on the line of a Beam job belongs to Beam.
+    beam = verb in ("features", "statistics")
     return {"allow_extra_args": beam, "ignore_unknown_options": False}
 
 

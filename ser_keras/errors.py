@@ -74,6 +74,12 @@ class ServingError(SerError):
     exit_code = 9
 
 
+class RefusalError(SerError):
+    """A step of a pipeline did its work and says no. The owner of data or model reads why."""
+
+    exit_code = 10
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Returns the sentence for an unknown `name`, with the nearest valid names first.
 

@@ -15,6 +15,9 @@ from ser_keras.training.config import load_config, recipe_names
 BEGIN = "<!-- results: written by `ser report --readme` -->"
 SETTINGS = {"paper": "the paper's", "ours": "ours"}
 END = "<!-- end of results -->"
+SCALE_BEGIN = "<!-- scale: written by `ser report --readme` -->"
+SCALE_END = "<!-- end of scale -->"
+SCALE_HOURS = 10_000
 
 
 def load_results(folder: Path) -> list[dict[str, Any]]:
@@ -159,23 +162,70 @@ def _percent(share: float) -> str:
 
 
 def write_readme(readme: Path, results_folder: Path) -> bool:
-    """Puts the table between the README's two markers and returns whether it changed anything.
+    """Puts the tables between the README's markers and returns whether that changed anything.
+
+    What the scale benchmark measured is written only where the README has markers for it.
 
     Raises:
-        SchemaError: the markers are missing.
+        SchemaError: the markers of the results are missing.
     """
     text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SchemaError(f"{readme}: found no pair of markers; put {BEGIN!r} and {END!r} there.")
-    new = f"{before}{BEGIN}\n{table_of(results_folder)}\n{END}{after}"
+    new = _between(text, BEGIN, END, table_of(results_folder), readme)
+    scale = results_folder / "scale_benchmark.json"
+    if SCALE_BEGIN in text and scale.exists():
+        new = _between(new, SCALE_BEGIN, SCALE_END, describe_scale(_read(scale)), readme)
     if new == text:
         return False
     temporary = readme.with_name(f".{readme.name}.{os.getpid()}")
     temporary.write_text(new, encoding="utf-8")
     os.replace(temporary, readme)
     return True
+
+
+def _between(text: str, begin: str, end: str, body: str, readme: Path) -> str:
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise SchemaError(f"{readme}: found no pair of markers; put {begin!r} and {end!r} there.")
+    return f"{before}{begin}\n{body}\n{end}{after}"
+
+
+def describe_scale(result: Mapping[str, Any]) -> str:
+    """Returns what `benchmarks/scale.py` measured, and what `SCALE_HOURS` would need by it."""
+    runs = {(run["corpus"], run["workers"]): run for run in result["runs"]}
+    small, large = runs["tenth", 1], runs["all", 1]
+    rows = {
+        "recordings": [f"{run['recordings']:,}" for run in (small, large)],
+        "CPU seconds per hour of audio": [f"{each:.1f}" for each in result["cpu_s_per_hour"]],
+        "MB of features per hour": [_megabytes(each) for each in result["shard_bytes_per_hour"]],
+        "peak memory in MB, one process": [_megabytes(each) for each in result["peak_bytes"]],
+        "the larger of two workers": [_megabytes(each) for each in result["worker_peak_bytes"]],
+    }
+    small_bytes, large_bytes = result["peak_bytes"]
+    growth = (large_bytes - small_bytes) / (large["recordings"] - small["recordings"])
+    recordings = SCALE_HOURS * large["recordings"] / large["hours"]
+    core_hours = SCALE_HOURS * result["cpu_s_per_hour"][1] / 3600
+    set_bytes = SCALE_HOURS * result["shard_bytes_per_hour"][1]
+    return "\n".join(
+        [
+            f"| `{result['spec']}` | {small['hours']:.1f} hours | {large['hours']:.1f} hours |",
+            "|---|---|---|",
+            *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()),
+            "",
+            f"Start-up left aside, two workers did {result['speedup']:.2f} times the work of one "
+            f"in the same time; by the CPU seconds of the busier one, "
+            f"{result['speedup_by_cpu']:.2f} times (load of the machine: "
+            f"{result['load'][0]:.1f} before, up to {max(result['load']):.1f} in the runs). By "
+            f"these figures {SCALE_HOURS:,} hours of such speech need {core_hours:.0f} core-hours "
+            f"and {set_bytes / 1e9:,.0f} GB of disk for the features. Memory follows the number "
+            f"of recordings, not their length: {growth / 1e3:.1f} kB for each, which would be "
+            f"{growth * recordings / 1e9:.0f} GB for all {recordings / 1e6:.1f} million at once.",
+        ]
+    )
+
+
+def _megabytes(size_bytes: float) -> str:
+    return f"{size_bytes / 1e6:.0f}"
 
 
 def describe(result: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from tensorflow.python.client import pywrap_tf_session
 
 from serving.pace import Pace
 from serving.request_error import RequestError
-from serving.warmup import FILE
+from serving.warmup import read_warmup
 
 SERVE = "serve"
 # With a limit the session runs the graph in another thread, which costs half a millisecond. Longer
@@ -143,7 +143,7 @@ class LoadedModel:
             pywrap_tf_session.TF_DeleteBuffer(buffer)
 
     def _warm_up(self) -> None:
-        for request in _warmup_requests(self.folder / "assets.extra" / FILE):
+        for request in read_warmup(self.folder):
             inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
             outputs = self.run(request.model_spec.signature_name, inputs)
             for name, values in outputs.items():
@@ -152,16 +152,6 @@ class LoadedModel:
                         f"warm-up of {request.model_spec.signature_name}: output {name} is not "
                         "finite."
                     )
-
-
-def _warmup_requests(path: Path) -> list[Any]:
-    if not path.exists():
-        return []
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    records = tf.compat.v1.io.tf_record_iterator(str(path))
-    logs = map(prediction_log_pb2.PredictionLog.FromString, records)
-    return [log.predict_log.request for log in logs]
 
 
 def _size(inputs: Mapping[str, np.ndarray]) -> int:

@@ -7,9 +7,12 @@ this, the first users after every swap would wait for it.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from ser_keras.data.schema import read_framed
 
 FILE = "tf_serving_warmup_requests"
 BATCH_SIZES = (1, 2, 8)
@@ -80,3 +83,14 @@ def write_warmup(
                 for name, values in batch.items():
                     request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
                 writer.write(log.SerializeToString())
+
+
+def read_warmup(version: Path) -> list[Any]:
+    """Returns the requests of a version's warm-up file, `PredictRequest` each; none without one."""
+    path = version / "assets.extra" / FILE
+    if not path.exists():
+        return []
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    logs = map(prediction_log_pb2.PredictionLog.FromString, read_framed(path))
+    return [log.predict_log.request for log in logs]

@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-from ser_keras import cli
-
 VERBS = {
     "audit",
     "baseline",
@@ -18,28 +16,17 @@ VERBS = {
     "export",
     "features",
     "label-curve",
+    "lineage",
     "predict",
     "report",
     "reproduce",
+    "run",
     "sampled",
     "serve",
+    "statistics",
     "train",
     "tune",
 }
-
-
-@pytest.fixture
-def ser(monkeypatch, capsys):
-    """Returns a function that runs `ser ARGUMENTS` and gives (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ser", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, " ".join(printed.out.split()), " ".join(printed.err.split())
-
-    return run
 
 
 def test_every_verb_is_listed_with_a_sentence(ser):

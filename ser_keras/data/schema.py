@@ -9,9 +9,10 @@ test holds the bytes against TensorFlow's own. `parse_example` alone needs Tenso
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -122,6 +123,33 @@ def frame_record(record: bytes) -> tuple[bytes, bytes, bytes]:
     """
     length = struct.pack("<Q", len(record))
     return length + _masked_crc(length), record, _masked_crc(record)
+
+
+def read_framed(path: Path) -> Iterator[bytes]:
+    """Yields the records of a TFRecord file; `frame_record` is the inverse.
+
+    Raises:
+        SchemaError: the file is cut off, or a checksum is not that of its content.
+    """
+    with open(path, "rb") as stream:
+        while head := stream.read(12):
+            # A damaged length may be any number; it is not believed before its checksum fits.
+            whole = len(head) == 12 and head[8:] == _masked_crc(head[:8])
+            record = stream.read(struct.unpack("<Q", head[:8])[0]) if whole else b""
+            if not whole or stream.read(4) != _masked_crc(record):
+                raise SchemaError(
+                    f"{path}: found a damaged record before byte {stream.tell()}, expected its "
+                    "checksums to fit. Make the file again with the command that wrote it."
+                )
+            yield record
+
+
+def decode_example(record: bytes) -> tuple[str, np.ndarray]:
+    """Returns (key, features float32 (frames, dim)) of a record, without TensorFlow."""
+    feature = _example_class().FromString(record).features.feature
+    values = np.frombuffer(feature["features"].bytes_list.value[0], "<f4")
+    key = feature["key"].bytes_list.value[0].decode("utf-8", "surrogateescape")
+    return key, values.reshape(tuple(feature["shape"].int64_list.value))
 
 
 def parse_example(serialized: "tf.Tensor") -> dict[str, "tf.Tensor"]:

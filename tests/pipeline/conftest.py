@@ -65,6 +65,14 @@ def build(corpus, tmp_path):
     return run
 
 
+@pytest.fixture(scope="session")
+def export(tmp_path_factory):
+    """(version's folder, run, features, corpus's artifact) of a tiny real export."""
+    from tests.pipeline import exported
+
+    return exported.make(tmp_path_factory.mktemp("export"))
+
+
 @pytest.fixture
 def zoo(tmp_path, monkeypatch):
     """A folder of good and damaged recordings, and what must become of each by name.

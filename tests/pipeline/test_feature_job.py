@@ -254,6 +254,14 @@ def test_an_output_that_is_a_file_is_refused(build, tmp_path):
         {"workers": 2},
         {"beam_args": ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]},
         {"beam_args": ["--direct_runner_bundle_repeat=2"]},
+        # A job server and its worker: the job is pickled, sent and staged as for a cluster.
+        {
+            "beam_args": [
+                "--runner=PortableRunner",
+                "--job_endpoint=embed",
+                "--environment_type=LOOPBACK",
+            ]
+        },
     ],
 )
 def test_other_workers_and_repeated_bundles_give_equal_files(build, tmp_path, options):

@@ -1,0 +1,60 @@
+"""Statistics against a schema kept by hand, and against earlier statistics."""
+
+from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.data_schema import DataSchema
+from pipeline.drift import drift_between
+from pipeline.statistics_file import load_statistics
+from pipeline.validation import (
+    audit_anomalies,
+    summary_of,
+    validate,
+    validate_drift,
+    write_anomalies,
+)
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import ConfigError
+
+SPEC = ComponentSpec(
+    name="data_validator",
+    about="Holds statistics against a schema and against earlier data; refuses what does not fit.",
+    parameters={
+        "protocol": Parameter(str, "name of a protocol whose folds are audited for leaks", ""),
+        "seed": Parameter(int, "seed of that protocol's folds", 0),
+    },
+    inputs={
+        "statistics": "Statistics",
+        "schema": "Schema",
+        "features": "Features",
+        "earlier": "Statistics",
+    },
+    outputs={"anomalies": "Anomalies"},
+    optional=frozenset({"features", "earlier"}),
+)
+
+
+def execute(task: Task) -> Outcome:
+    """Validates, and refuses where there is an anomaly.
+
+    Inputs: `statistics`; `schema`, with schema.yaml; `features`, for the audit of a protocol;
+    `earlier`, statistics that drift is measured from. Outputs: `anomalies`, with anomalies.json.
+    """
+    statistics = load_statistics(task.inputs["statistics"])
+    schema = DataSchema.load(task.inputs["schema"])
+    anomalies, drift = validate(statistics, schema), None
+    if "earlier" in task.inputs:
+        drift = drift_between(statistics, load_statistics(task.inputs["earlier"]))
+        anomalies += validate_drift(drift, schema.drift)
+    if protocol := task.parameters["protocol"]:
+        if "features" not in task.inputs:
+            raise ConfigError(
+                f"data_validator: found the protocol {protocol} and no features, expected both. "
+                "Connect features, whose rows the audit compares."
+            )
+        found = FeatureSet.open(task.inputs["features"])
+        anomalies += audit_anomalies(found, protocol, task.parameters["seed"])
+    write_anomalies(task.outputs["anomalies"], anomalies, statistics, drift)
+    facts = {"anomalies": len(anomalies), "drift": drift}
+    return Outcome(facts, summary_of(anomalies) if anomalies else "")
+
+
+COMPONENT = Component(SPEC, execute)

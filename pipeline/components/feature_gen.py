@@ -1,0 +1,74 @@
+"""A corpus into a feature set, by the Beam job."""
+
+from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from ser_keras.errors import CorpusError
+
+SPEC = ComponentSpec(
+    name="feature_gen",
+    about="Runs the feature job, with Apache Beam.",
+    parameters={
+        "spec": Parameter(str, "feature spec, such as logmel40 or spectrogram200", required=True),
+        "trim_db": Parameter(float, "drop silent ends: dB below the loudest frame"),
+        "name": Parameter(str, "what results call the data; the corpus if empty", ""),
+        "max_bad_ratio": Parameter(float, "largest bearable share of unusable recordings", 0.01),
+        "shards": Parameter(int, "number of files; a matter of the data if left out"),
+        "workers": Parameter(int, "processes on this machine", 1, changes_result=False),
+        "beam_args": Parameter(
+            list, "options for Beam, such as --runner=FlinkRunner", (), changes_result=False
+        ),
+    },
+    inputs={"corpus": "Corpus"},
+    outputs={"features": "Features"},
+)
+
+
+def execute(task: Task) -> Outcome:
+    """Runs the job and checks that it read what the corpus was said to hold.
+
+    Inputs: `corpus`. Outputs: `features`, as `FeatureSet.open` takes them.
+    """
+    from pipeline.commands import quiet_beam
+
+    quiet_beam()
+    from pipeline.corpus_artifact import load_corpus
+    from pipeline.feature_job import build_feature_set
+    from ser_keras.audit import audit_audio
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.features.specs import get_spec
+
+    given, corpus = task.parameters, load_corpus(task.inputs["corpus"])
+    trim = {} if given["trim_db"] is None else {"trim_db": given["trim_db"]}
+    path = build_feature_set(
+        corpus.corpus,
+        corpus.data_dir,
+        get_spec(given["spec"], **trim),
+        task.outputs["features"],
+        name=given["name"] or None,
+        allow_partial=corpus.allow_partial,
+        max_bad_ratio=given["max_bad_ratio"],
+        num_shards=given["shards"],
+        workers=given["workers"],
+        beam_args=given["beam_args"],
+        progress=task.progress,
+    )
+    found = FeatureSet.open(path)
+    other = [row.key for row in found.rows if corpus.sha256_of.get(row.key) != row.source_sha256]
+    if other:
+        raise CorpusError(
+            f"{corpus.data_dir}: {len(other)} recordings were changed while the pipeline ran, such "
+            f"as {other[0]}. Run it again when the corpus is at rest."
+        )
+    findings = audit_audio(found.rows)
+    return Outcome(
+        {
+            "spec": found.schema.spec_name,
+            "records": found.manifest["num_records"],
+            "dead": found.manifest["num_dead"],
+            "fingerprint": found.manifest["fingerprint"],
+            "speakers": sorted({f"{row.corpus}/{row.speaker}" for row in found.rows}),
+            "audit": [f"{finding.severity}: {finding.message}" for finding in findings],
+        }
+    )
+
+
+COMPONENT = Component(SPEC, execute)

@@ -1,0 +1,65 @@
+"""Features, and the corpus where there is one, into statistics and their picture."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.statistics_file import load_statistics
+
+SPEC = ComponentSpec(
+    name="statistics_gen",
+    about="Counts and measures a feature set with Apache Beam.",
+    parameters={
+        "workers": Parameter(int, "processes on this machine", 1, changes_result=False),
+        "beam_args": Parameter(
+            list, "options for Beam, such as --runner=FlinkRunner", (), changes_result=False
+        ),
+    },
+    inputs={"features": "Features", "corpus": "Corpus"},
+    outputs={"statistics": "Statistics"},
+    optional=frozenset({"corpus"}),
+)
+
+
+def execute(task: Task) -> Outcome:
+    """Runs the statistics job.
+
+    Inputs: `features`; `corpus`, to hear silence and clipping. Outputs: `statistics`, with
+    statistics.json and statistics.svg.
+    """
+    from pipeline.commands import quiet_beam
+
+    quiet_beam()
+    from pipeline.commands import quiet_beam
+
+    quiet_beam()
+    from pipeline.corpus_artifact import load_corpus
+    from pipeline.statistics_job import run_statistics
+    from ser_keras.plots import data_statistics
+
+    corpus = load_corpus(task.inputs["corpus"]) if "corpus" in task.inputs else None
+    path = run_statistics(
+        task.inputs["features"],
+        task.outputs["statistics"],
+        task.parameters["beam_args"],
+        task.parameters["workers"],
+        task.progress,
+        data_dir=corpus.data_dir if corpus is not None else None,
+    )
+    found = load_statistics(path)
+    data_statistics(found, path.with_suffix(".svg"))
+    return Outcome(
+        {
+            "utterances": found["utterances"],
+            "labels": found["counts"]["label"],
+            "silence_ratio": _mean(found["silence_ratio"]),
+            "clipping_ratio": _mean(found["clipping_ratio"]),
+        }
+    )
+
+
+def _mean(distribution: Mapping[str, Any] | None) -> float | None:
+    return distribution["mean"] if distribution is not None else None
+
+
+COMPONENT = Component(SPEC, execute)

@@ -1,0 +1,89 @@
+"""Features into a trained and tested run: some folds of a protocol, or all of them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+
+SPEC = ComponentSpec(
+    name="trainer",
+    about="Trains and tests folds of a protocol, with a recipe or with the best of a search.",
+    parameters={
+        "protocol": Parameter(str, "named protocol, see `ser corpora`", required=True),
+        "recipe": Parameter(str, "name of a recipe or a YAML file, without a search", "demo"),
+        "weights": Parameter(Path, "file of pretrained backbone weights"),
+        "folds": Parameter(list, "only these folds; all if empty", ()),
+        "set": Parameter(list, "changes of the recipe, such as epochs=20", ()),
+        "classes": Parameter(str, "class set; the protocol's own if empty", ""),
+        "seed": Parameter(int, "of the folds", 0),
+    },
+    inputs={"features": "Features", "settings": "Settings"},
+    outputs={"model": "Model"},
+    optional=frozenset({"settings"}),
+    resumes=True,
+)
+
+
+def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
+    """Gives the recipe's file and the pretrained weights."""
+    from ser_keras.training.config import recipe_path
+
+    yield recipe_path(parameters["recipe"])
+    if parameters["weights"] is not None:
+        yield parameters["weights"]
+
+
+def execute(task: Task) -> Outcome:
+    """Trains what is not trained yet.
+
+    Inputs: `features`; `settings`, with best.yaml, which then is the recipe. Outputs: `model`, a
+    run's folder with result.json, as `ser crossval` leaves it.
+    """
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.protocols import build_protocol
+    from ser_keras.training.config import load_config
+    from ser_keras.training.crossval import run_crossval
+    from ser_keras.training.provenance import command
+
+    given = task.parameters
+    recipe = str(task.inputs["settings"] / "best.yaml") if "settings" in task.inputs else None
+    recipe = recipe or given["recipe"]
+    weights = [] if given["weights"] is None else [f"model.weights={given['weights']}"]
+    config = load_config(recipe, [*given["set"], *weights])
+    feature_set = FeatureSet.open(task.inputs["features"])
+    protocol = build_protocol(
+        given["protocol"],
+        feature_set.rows,
+        class_set=given["classes"] or None,
+        seed=given["seed"],
+    )
+    result = run_crossval(
+        {Path(recipe).stem: config},
+        feature_set,
+        protocol,
+        task.outputs["model"],
+        folds=given["folds"],
+        command=command(),
+        progress=lambda fold, epoch, epochs, logs: task.progress(
+            f"fold {fold}, loss {logs['loss']:.3f}, epoch", epoch, epochs
+        ),
+    )
+    trained = {record["fold"] for record in result["folds"]}
+    heard = {
+        key for fold in protocol.folds if fold.name in trained for key in (*fold.train, *fold.valid)
+    }
+    return Outcome(
+        {
+            "model": result["model"],
+            "ua": result["pooled"]["ua"],
+            "wa": result["pooled"]["wa"],
+            "folds": sorted(trained),
+            "speakers": sorted(
+                {f"{row.corpus}/{row.speaker}" for row in feature_set.rows if row.key in heard}
+            ),
+        }
+    )
+
+
+COMPONENT = Component(SPEC, execute, reads)

@@ -1,0 +1,91 @@
+"""Features into the best settings that a search finds on validation speakers."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+
+SPEC = ComponentSpec(
+    name="tuner",
+    about="Searches for settings on speakers that no test part holds. May be left out.",
+    parameters={
+        "space": Parameter(str, "system whose space is searched, or a YAML file", required=True),
+        "protocol": Parameter(str, "named protocol, see `ser corpora`", required=True),
+        "strategy": Parameter(str, "random, bayesian or hyperband", "random"),
+        "trials": Parameter(int, "how many", 20),
+        "folds": Parameter(list, "folds whose validation part judges; the first two if empty", ()),
+        "set": Parameter(list, "changes of all trials, such as epochs=5", ()),
+        "classes": Parameter(str, "class set; the protocol's own if empty", ""),
+        "trial_epochs": Parameter(int, "epochs of each trial; the best has the recipe's again"),
+        "seed": Parameter(int, "of the choice of trials", 0),
+    },
+    inputs={"features": "Features"},
+    outputs={"settings": "Settings"},
+    resumes=True,
+)
+
+
+def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
+    """Gives the search space's file and that of the recipe that it varies."""
+    from ser_keras.training.config import recipe_path
+
+    path = Path(parameters["space"])
+    if path.suffix not in (".yaml", ".yml"):
+        path = Path(str(resources.files("tuning") / "spaces" / f"{path}.yaml"))
+    yield path
+    # Without keras-tuner, which takes seconds to import. What is wrong in it the search will say.
+    space = yaml.safe_load(path.read_bytes()) if path.is_file() else None
+    if isinstance(space, dict) and "recipe" in space:
+        yield recipe_path(space["recipe"])
+
+
+def execute(task: Task) -> Outcome:
+    """Runs the trials that have not been run yet.
+
+    Inputs: `features`. Outputs: `settings`: best.yaml, search.json, the report, and every trial's
+    configuration and record; no weights.
+    """
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.protocols import build_protocol
+    from ser_keras.training.provenance import command
+    from tuning.report import write_report
+    from tuning.search import Search, default_folds, run_search
+    from tuning.space import load_space
+
+    given, output = task.parameters, task.outputs["settings"]
+    feature_set = FeatureSet.open(task.inputs["features"])
+    protocol = build_protocol(
+        given["protocol"], feature_set.rows, class_set=given["classes"] or None
+    )
+    search = Search(
+        load_space(given["space"]),
+        given["strategy"],
+        given["trials"],
+        tuple(given["folds"] or default_folds(protocol, 2)),
+        tuple(given["set"]),
+        given["seed"],
+        given["trial_epochs"],
+    )
+    result = run_search(
+        search,
+        feature_set,
+        protocol,
+        output,
+        command=command(),
+        progress=lambda fold, epoch, epochs, logs: task.progress(
+            f"trial {fold}, epoch", epoch, epochs
+        ),
+    )
+    write_report(result, output)
+    for folds in output.glob("trials/*/*/"):
+        shutil.rmtree(folds)
+    best = next(record for record in result["trials"] if record["trial"] == result["best"])
+    return Outcome({"trials": len(result["trials"]), "best": result["best"], "ua": best["ua"]})
+
+
+COMPONENT = Component(SPEC, execute, reads)

@@ -1,0 +1,268 @@
+"""What a model listened to, drawn over the audio: the attention figures of the papers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_keras.plots.picture import open_figure, save_figure
+
+RANGE_DB = 70.0
+TOP_DOWN_CLASSES = 3
+# More columns than a picture has pixels show nothing more.
+WAVEFORM_COLUMNS = 1500
+OUTLINE = "#d55e00"
+# Lines are told apart by these as well as by colour, for readers without colour.
+MARKS = "ovs^D<P>X*"
+DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
+
+Panel = tuple[float, Callable[[Any, Any], None]]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model made of a stretch of audio. Times are seconds from the start of the recording.
+
+    Args:
+        system: str. A name in `ser_keras.models`.
+        model: str. Name and version of the export.
+        source: str. Name of the recording.
+        probabilities: mapping of class to probability, in the model's order.
+        waveform: float32 (samples,). What was given to the model.
+        sample_rate_hz: int.
+        start_s: float. Where the waveform begins.
+        frame_edges_s: (frames + 1,). Frame t stands for the time between edges t and t + 1; what is
+            outside of them, silent ends for the most part, no frame holds.
+        features: (rows, frames). What the model heard, see `feature_name`.
+        feature_name: str. Quantity and unit.
+        row_edges: (rows + 1,). Edges of the features' rows, see `row_name`.
+        row_name: str. Quantity and unit.
+        maps: mapping of name to an array whose last axis is the frames: "attention", of one axis or
+            of rows and frames; for MOMA "attention_layer1" and "attention_blocks" (views, frames),
+            and "gamma" (views,); for the attention-pooling CNN "top_down" (K, rows, frames); for
+            the predictive VRNN (values, frames) "attention", its W, and "saliency". nan where the
+            model made nothing.
+        posterior: (steps, K). What a model that goes along with the speech said at each step; empty
+            for the others.
+        posterior_s: (steps,). When it could say so.
+    """
+
+    system: str
+    model: str
+    source: str
+    probabilities: Mapping[str, float]
+    waveform: np.ndarray
+    sample_rate_hz: int
+    start_s: float
+    frame_edges_s: np.ndarray
+    features: np.ndarray
+    feature_name: str
+    row_edges: np.ndarray
+    row_name: str
+    maps: Mapping[str, np.ndarray]
+    posterior: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    posterior_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def end_s(self) -> float:
+        """Where the waveform ends."""
+        return self.start_s + len(self.waveform) / self.sample_rate_hz
+
+    @property
+    def likeliest(self) -> list[tuple[str, float]]:
+        """Classes with their probabilities, the likeliest first."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])
+
+
+def explanation(heard: Explanation, path: Path) -> None:
+    """Draws the maps of a model under the waveform, or over the spectrogram, on one time axis.
+
+    MOMA: the attention of both layers (its Figs. 2-5). Sparse autoencoder: its attention. Attention
+    FCN: the spectrogram and the attention of its cells (its Fig. 4). Attention-pooling CNN: the
+    same with the bottom-up map, and the top-down maps of the likeliest classes. Predictive VRNN:
+    the posterior at every step, the saliency of every value, and which of them were sampled.
+
+    Args:
+        heard: see `serving.explain`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    panels = [(1.3, _waveform), *_panels(heard)]
+    heights = [height for height, _ in panels]
+    figure = open_figure(path, (10.0, sum(heights) + 0.8))
+    rows = figure.subplots(len(panels), 1, sharex=True, height_ratios=heights)
+    for axes, (_, draw) in zip(rows, panels, strict=True):
+        draw(axes, heard)
+        missed = _unheard(axes, heard)
+    rows[-1].set_xlim(heard.start_s, heard.end_s)
+    hatched = "; hatched: in no frame of the model's" if missed else ""
+    rows[-1].set_xlabel(f"time in the recording (s){hatched}")
+    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in heard.likeliest[:3])
+    title = f"{heard.source}: {shares}\nby {heard.model} ({heard.system})"
+    # A dollar in a file's name is no formula.
+    figure.suptitle(title, fontsize="medium", parse_math=False)
+    save_figure(figure, path)
+
+
+def _panels(heard: Explanation) -> list[Panel]:
+    if "saliency" in heard.maps:
+        return [(1.8, _posterior), (2.2, _saliency), (2.2, _sampled)]
+    if heard.maps["attention"].ndim == 2:
+        panels = [(2.0, _spectrogram), (2.0, _attention_map)]
+        count = min(TOP_DOWN_CLASSES, len(heard.maps.get("top_down", ())))
+        return panels + [(1.6, _top_down(number)) for number in range(count)]
+    layers: list[Panel] = [(1.5, _first_layer)] if "attention_layer1" in heard.maps else []
+    return [*layers, (2.0, _attention)]
+
+
+# === Panels ===
+
+
+def _waveform(axes: Any, heard: Explanation) -> None:
+    """Draws the range of the samples of each column of the picture."""
+    step = -(-len(heard.waveform) // WAVEFORM_COLUMNS)
+    starts = np.arange(0, len(heard.waveform), step)
+    low, high = (f.reduceat(heard.waveform, starts) for f in (np.minimum, np.maximum))
+    times = heard.start_s + starts / heard.sample_rate_hz
+    axes.fill_between(times, low, high, color="0.25", linewidth=0.5)
+    axes.set_ylabel("amplitude\n(full scale 1)")
+
+
+def _first_layer(axes: Any, heard: Explanation) -> None:
+    _weights(axes, heard, heard.maps["attention_layer1"], "layer 1", color="black")
+    _even(axes, heard.maps["attention_layer1"])
+
+
+def _attention(axes: Any, heard: Explanation) -> None:
+    """Draws the weights of the frames; for a mixture each view's part of them as well."""
+    views = heard.maps.get("attention_blocks", ())
+    shares = heard.maps.get("gamma", ())
+    for number, (view, gamma) in enumerate(zip(views, shares, strict=True)):
+        dash = DASHES[number % len(DASHES)]
+        name = f"view {number + 1}, $\\gamma$ = {gamma:.2f}"
+        _weights(axes, heard, gamma * view, name, linestyle=dash, color=f"C{number}")
+    name = "layer 2, sum of its views" if len(views) else "attention"
+    _weights(axes, heard, heard.maps["attention"], name, color="black", linewidth=1.8)
+    _even(axes, heard.maps["attention"])
+
+
+def _weights(axes: Any, heard: Explanation, weights: np.ndarray, name: str, **style: Any) -> None:
+    middles = (heard.frame_edges_s[1:] + heard.frame_edges_s[:-1]) / 2
+    axes.plot(middles, len(weights) * weights, label=name, **style)
+
+
+def _even(axes: Any, weights: np.ndarray) -> None:
+    """Draws the weight that every frame would have if all counted alike, names all lines."""
+    axes.axhline(weights.sum(), color="0.5", linewidth=0.8, label="all frames alike")
+    axes.set_ylim(min(0.0, axes.get_ylim()[0]))
+    axes.set_ylabel("attention\n(weight x frames)")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")
+
+
+def _spectrogram(axes: Any, heard: Explanation) -> None:
+    """Draws what the model heard, with an outline around the cells with half of the attention."""
+    from matplotlib.patheffects import withStroke
+
+    values = heard.features
+    lowest = max(values.min(), values.max() - RANGE_DB) if "dB" in heard.feature_name else None
+    _cells(axes, heard, values, heard.feature_name, cmap="Greys", vmin=lowest)
+    inside = _half(heard.maps["attention"])
+    if inside.any() and not inside.all():
+        x, y = ((edges[1:] + edges[:-1]) / 2 for edges in (heard.frame_edges_s, heard.row_edges))
+        if min(inside.shape) > 1:
+            halo = [withStroke(linewidth=3.5, foreground="white")]
+            lines = axes.contour(x, y, inside, levels=[0.5], colors=OUTLINE, linewidths=1.5)
+            lines.set_path_effects(halo)
+            axes.set_title("inside the outline: half of the attention", fontsize="small")
+
+
+def _attention_map(axes: Any, heard: Explanation) -> None:
+    attention = heard.maps["attention"]
+    name = "attention\n(weight x cells)"
+    _cells(axes, heard, attention.size * attention, name, cmap="cividis", vmin=0.0)
+    kind = "bottom-up map, of all classes" if "top_down" in heard.maps else "attention"
+    axes.set_title(f"{kind}; 1: all cells alike", fontsize="small")
+
+
+def _top_down(rank: int) -> Callable[[Any, Explanation], None]:
+    """Returns what draws the map of the class of that rank; all of them on one colour scale."""
+
+    def draw(axes: Any, heard: Explanation) -> None:
+        name, share = heard.likeliest[rank]
+        number = list(heard.probabilities).index(name)
+        maps = heard.maps["top_down"]
+        limits = {"vmin": np.nanmin(maps), "vmax": np.nanmax(maps)}
+        _cells(axes, heard, maps[number], "score\n(logit)", cmap="cividis", **limits)
+        title = f"top-down map of {name} ({100 * share:.0f} %)"
+        axes.set_title(title, fontsize="small", parse_math=False)
+
+    return draw
+
+
+def _posterior(axes: Any, heard: Explanation) -> None:
+    best = heard.likeliest[0][0]
+    for number, (name, said) in enumerate(zip(heard.probabilities, heard.posterior.T, strict=True)):
+        style = {"color": f"C{number}", "linewidth": 0.9, "markersize": 4}
+        if name == best:
+            style = {"color": "black", "linewidth": 2.0, "markersize": 5, "zorder": 3}
+        mark = MARKS[number % len(MARKS)]
+        axes.plot(heard.posterior_s, said, marker=mark, label=name, **style)
+    axes.set(ylabel="posterior at the\nend of a window", ylim=(-0.03, 1.03))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")
+
+
+def _saliency(axes: Any, heard: Explanation) -> None:
+    saliency = heard.maps["saliency"]
+    name = "|seen - predicted|\n(deviations)"
+    _cells(axes, heard, saliency, name, cmap="cividis", vmin=0.0)
+    axes.set_title("saliency; of the first window nothing was predicted", fontsize="small")
+
+
+def _sampled(axes: Any, heard: Explanation) -> None:
+    sampled = heard.maps["attention"]
+    bar = _cells(axes, heard, sampled, "sampled (W)", cmap="Greys", vmin=-0.3, vmax=1.3)
+    bar.set_ticks([0, 1], labels=["no", "yes"])
+    title = f"sampled: {100 * sampled.mean():.0f} % of all values"
+    axes.set_title(f"{title}; elsewhere the prediction is heard", fontsize="small")
+
+
+# === Parts ===
+
+
+def _cells(axes: Any, heard: Explanation, values: np.ndarray, name: str, **style: Any) -> Any:
+    """Draws values (rows, frames) as a picture on the two axes; returns its colour bar."""
+    rows, row_name = heard.row_edges, heard.row_name
+    if len(values) != len(rows) - 1:
+        # Windows that the model makes have values of their own.
+        rows, row_name = np.arange(len(values) + 1) - 0.5, "value of the window\n(number)"
+    image = axes.pcolorfast(heard.frame_edges_s, rows, values, **style)
+    axes.set_ylabel(row_name)
+    return axes.figure.colorbar(image, ax=axes, label=name, pad=0.01)
+
+
+def _half(weights: np.ndarray) -> np.ndarray:
+    """Returns the fewest cells that hold half of the weight, bool.
+
+    Example:
+        >>> _half(np.array([[0.3, 0.1], [0.1, 0.5]])).tolist()
+        [[False, False], [False, True]]
+    """
+    order = np.argsort(-weights, axis=None, kind="stable")
+    before = np.cumsum(weights.ravel()[order]) - weights.ravel()[order]
+    inside = np.zeros(weights.size, bool)
+    inside[order] = before < weights.sum() / 2
+    return inside.reshape(weights.shape)
+
+
+def _unheard(axes: Any, heard: Explanation) -> bool:
+    """Hatches the time that is in no frame; tells whether there is any to be seen."""
+    ends = ((heard.start_s, heard.frame_edges_s[0]), (heard.frame_edges_s[-1], heard.end_s))
+    least = (heard.end_s - heard.start_s) / WAVEFORM_COLUMNS
+    spans = [(first, last) for first, last in ends if last - first > least]
+    for first, last in spans:
+        axes.axvspan(first, last, facecolor="none", edgecolor="0.6", hatch="////", linewidth=0)
+    return bool(spans)

@@ -1,0 +1,42 @@
+"""A figure that is opened for a file, and written to it whole and without a date."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from ser_keras.errors import ConfigError
+
+
+def open_figure(path: Path, size: tuple[float, float]) -> Any:
+    """Returns a matplotlib figure.
+
+    Args:
+        path: where it will be written, for the error.
+        size: width and height in inches.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{path}: pictures need matplotlib. Install it with: pip install 'ser-keras[plot]'"
+        ) from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes the picture without date or random ids: one result gives one file, byte for byte."""
+    from matplotlib import rc_context
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        with rc_context({"svg.hashsalt": "ser_keras"}):
+            metadata = {"Date": None} if path.suffix == ".svg" else None
+            figure.savefig(temporary, metadata=metadata)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

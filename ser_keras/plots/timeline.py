@@ -1,0 +1,68 @@
+"""How the emotions of a long recording change, as a picture that is clicked on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ser_keras.plots.picture import open_figure, save_figure
+
+# At 100 pixels an inch matplotlib's letters have the size of a page's text; screens have finer dots.
+PIXELS_PER_INCH = 100
+DOTS_PER_PIXEL = 2
+
+_TICKS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800)
+
+
+def emotion_timeline(
+    classes: Sequence[str],
+    edges_s: np.ndarray,
+    probabilities: np.ndarray,
+    path: Path,
+    *,
+    width_px: int = 760,
+    marked: int | None = None,
+) -> tuple[float, float]:
+    """Draws the probability of every emotion over time; returns where in the picture time runs.
+
+    Args:
+        classes: the K emotions.
+        edges_s: array (N + 1,). Where each of the N windows begins and the last ends, in seconds.
+        probabilities: array (N, K).
+        path: Path. `.png` or `.svg`.
+        width_px: int. How wide it will be shown, for letters that can be read on a phone.
+        marked: int. The window with a frame around it; none when left out.
+
+    Returns:
+        (left, right) of the time axis as shares of the width, so that a click has a time.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    figure = open_figure(path, (width_px / PIXELS_PER_INCH, 1.1 + 0.26 * len(classes)))
+    figure.set_dpi(DOTS_PER_PIXEL * PIXELS_PER_INCH)
+    axes = figure.subplots()
+    rows = np.arange(len(classes) + 1) - 0.5
+    mesh = axes.pcolormesh(
+        edges_s, rows, 100 * probabilities.T, cmap="cividis", vmin=0, vmax=100
+    )
+    if marked is not None:
+        left, right = edges_s[marked], edges_s[marked + 1]
+        # White between two black lines is seen on every colour of the scale.
+        for colour, wide in (("black", 5), ("white", 2.5)):
+            axes.vlines([left, right], rows[0], rows[-1], colour, linewidth=wide, clip_on=False)
+    axes.set(yticks=range(len(classes)), ylim=(rows[-1], rows[0]))
+    axes.set_yticklabels(classes)
+    step = next(
+        (step for step in _TICKS_S if edges_s[-1] / step <= width_px / 80), _TICKS_S[-1]
+    )
+    ticks = np.arange(0, edges_s[-1] + 1e-9, step)
+    minutes = edges_s[-1] > 120
+    names = [f"{tick // 60:.0f}:{tick % 60:02.0f}" if minutes else f"{tick:g}" for tick in ticks]
+    axes.set_xticks(ticks, names)
+    axes.set_xlabel("time (min:s)" if minutes else "time (s)")
+    bar = figure.colorbar(mesh, ax=axes, label="probability (%)", location="top", aspect=40)
+    bar.outline.set_visible(False)
+    save_figure(figure, path)
+    place = axes.get_position()
+    return place.x0, place.x1

@@ -1,0 +1,53 @@
+import pytest
+
+from pipeline.blessing import bless, reasons_against
+from pipeline.components.evaluator import COMPONENT
+from pipeline.evaluation import load_evaluation
+from ser_keras.errors import ConfigError
+from tests.pipeline.components.tasks import run
+from tests.pipeline.runs import sure, write_run
+
+LOWEST = {"all": {"ua": 0.9}}
+
+
+@pytest.fixture
+def inputs(feature_set, features, tmp_path):
+    """A run that is wrong about three of 48 utterances (WA 0.9375), and its features."""
+    rows = feature_set.rows
+    return {"model": write_run(tmp_path / "run", rows, sure(rows, (0, 1, 2))), "features": features}
+
+
+def test_scores_above_the_limits_are_blessed(inputs, tmp_path):
+    said, made = run(COMPONENT, inputs, tmp_path, lowest=LOWEST)
+    assert not said.refusal
+    assert (said.facts["blessed"], said.facts["wa"]) == (True, 0.9375)
+    assert reasons_against(made["evaluation"]) == []
+    assert load_evaluation(made["evaluation"])["slices"]["all"]["all"]["wa"] == 0.9375
+
+
+def test_scores_below_them_and_no_limits_are_refused_with_the_scores_kept(inputs, tmp_path):
+    said, made = run(COMPONENT, inputs, tmp_path / "1", lowest={"all": {"ua": 0.95}})
+    assert said.refusal == "all: ua is 0.938, at least 0.95 is expected"
+    assert reasons_against(made["evaluation"]) == [said.refusal]
+    assert load_evaluation(made["evaluation"])["slices"]
+    said, made = run(COMPONENT, inputs, tmp_path / "2")
+    assert "no limits, no blessing" in said.refusal
+    assert not said.facts["blessed"]
+
+
+def test_the_last_blessed_evaluation_is_the_bar_and_there_may_be_none_yet(
+    inputs, feature_set, tmp_path
+):
+    drop = {"all": {"wa": 0.01}}
+    said, made = run(COMPONENT, inputs, tmp_path / "1", lowest=LOWEST, largest_drop=drop)
+    assert not said.refusal
+    assert said.facts["notes"] == ["largest_drop is not judged: there is no blessed evaluation yet"]
+    worse = write_run(tmp_path / "worse", feature_set.rows, sure(feature_set.rows, range(4)))
+    given = {**inputs, "model": worse, "baseline": made["evaluation"]}
+    said, _ = run(COMPONENT, given, tmp_path / "2", lowest=LOWEST, largest_drop=drop)
+    assert said.refusal == (
+        "all: wa is 0.917, in the blessed evaluation 0.938, a drop of at most 0.01 is expected"
+    )
+    bless(made["evaluation"], ["too slow"])
+    with pytest.raises(ConfigError, match="found a baseline that is not blessed"):
+        run(COMPONENT, given, tmp_path / "3", lowest=LOWEST)

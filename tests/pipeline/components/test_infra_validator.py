@@ -1,0 +1,43 @@
+import shutil
+
+import pytest
+
+from pipeline.blessing import reasons_against
+from pipeline.components.infra_validator import COMPONENT
+from pipeline.components.pusher import COMPONENT as PUSHER
+from pipeline.evaluation import write_evaluation
+from pipeline.verdict import Verdict
+from ser_keras.errors import ExportError
+from serving.runtime import LoadedModel
+from tests.pipeline import exported
+from tests.pipeline.components.tasks import run
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_good_export_is_blessed_and_then_published_so_that_it_serves(export, tmp_path):
+    version, run_folder, features, corpus = export
+    inputs = {"export": version, "model": run_folder, "features": features, "corpus": corpus}
+    said, made = run(COMPONENT, inputs, tmp_path / "1", recordings=3)
+    assert not said.refusal
+    assert said.facts["recorded"] == 6
+    assert reasons_against(made["blessing"]) == []
+    about = exported.weights(version)
+    write_evaluation(tmp_path / "evaluation", {"weights": {exported.FOLD: about}}, Verdict())
+    judged = {"export": version, "evaluation": tmp_path / "evaluation", **made}
+    said, made = run(PUSHER, judged, tmp_path / "2", base=str(tmp_path / "models"))
+    assert said.facts["path"] == str(tmp_path / "models" / "moma" / "1")
+    assert (made["pushed"] / "pushed.json").is_file()
+    LoadedModel(tmp_path / "models" / "moma" / "1").close()
+
+
+def test_a_broken_export_is_refused_and_cannot_be_published(export, tmp_path):
+    broken = shutil.copytree(export[0], tmp_path / "broken")
+    next(broken.glob("variables/*.data-*")).write_bytes(b"")
+    said, made = run(COMPONENT, {"export": broken}, tmp_path / "1")
+    assert "ended with 1" in said.refusal
+    write_evaluation(tmp_path / "evaluation", {"weights": {}}, Verdict())
+    judged = {"export": broken, "evaluation": tmp_path / "evaluation", **made}
+    with pytest.raises(ExportError, match="its infra validation is not blessed"):
+        run(PUSHER, judged, tmp_path / "2", base=str(tmp_path / "models"))
+    assert not (tmp_path / "models").exists()

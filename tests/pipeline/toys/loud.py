@@ -1,0 +1,6 @@
+"""What `shout` does, in a module of its own."""
+
+
+def loud(text: str) -> str:
+    """Returns the text in capitals."""
+    return text.upper()

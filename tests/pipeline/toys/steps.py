@@ -1,0 +1,34 @@
+"""Works in steps, each of which leaves a file, and goes on with those that are missing."""
+
+from pipeline.component import Component, ComponentSpec, Outcome, Parameter
+from ser_keras.errors import SerError
+from tests.pipeline.toys import LOG, log, read
+
+SPEC = ComponentSpec(
+    name="steps",
+    about="Steps.",
+    parameters={
+        "steps": Parameter(int, "how many", 3),
+        "stumble": Parameter(int, "step at which it fails", 0, False, False),
+        "log": LOG,
+    },
+    inputs={"text": "Text"},
+    outputs={"text": "Text"},
+    resumes=True,
+)
+
+
+def execute(task):
+    text = read(task.inputs["text"])
+    for step in range(1, task.parameters["steps"] + 1):
+        file = task.outputs["text"] / f"{step}.txt"
+        if not file.exists():
+            if step == task.parameters["stumble"]:
+                raise SerError(f"stumbled at {step}.")
+            log(task.parameters, f"step {step}")
+            file.write_text(text * step)
+        task.progress("step", step, task.parameters["steps"])
+    return Outcome()
+
+
+COMPONENT = Component(SPEC, execute)
