@@ -14,6 +14,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
+# Has no doctests, and gradio is not in every environment.
+collect_ignore = ["serving/web_page.py"]
+
 pytest_plugins = ["tests.small_features"]
 
 

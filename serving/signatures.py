@@ -17,8 +17,12 @@ from ser_keras.features.specs import FrameSpec
 from ser_keras.models.predictive_vrnn_stream import streaming_predictive_vrnn
 
 STREAMING = "predictive_vrnn"
-# What a model's outputs for training, not for users, are called by; attention maps have their own.
-MAPS = ("attention", "top_down", "gamma")
+# How the outputs begin that show what a model heard; its others are for training. Those of the last
+# line are the predictive VRNN's, whose attention is where its prediction was furthest off.
+MAPS = (
+    *("attention", "top_down", "gamma"),
+    *("step_logits", "prediction_mean", "normalized"),
+)
 MAX_SECONDS = 120
 
 Outputs = dict[str, tf.Tensor]
@@ -33,12 +37,15 @@ class Served:
         spec: the features that the model was trained on.
         classes: names of the classes, in the order of the logits.
         segments: how utterances are cut in evaluation; `WHOLE` for models that take all of them.
+        temperature: float. What the logarithms of the probabilities are divided by, see
+            `ser_keras.metrics.with_temperature`; 1 leaves them as the model says them.
     """
 
     model: keras.Model
     spec: FrameSpec
     classes: Sequence[str]
     segments: Segments
+    temperature: float = 1.0
 
 
 class ServedModule:
@@ -55,6 +62,7 @@ class ServedModule:
         self.model, self.spec, self.segments = served.model, served.spec, served.segments
         self.front_end = FrontEnd(served.spec)
         self.names = list(served.classes)
+        self.temperature = served.temperature
         streams = served.model.name == STREAMING
         self.step: keras.Model | None = streaming_predictive_vrnn(self.model) if streams else None
 
@@ -196,6 +204,8 @@ class ServedModule:
         return stream.get_concrete_function(**inputs)
 
     def _named(self, probabilities: tf.Tensor, others: Outputs) -> Outputs:
+        if self.temperature != 1.0:
+            probabilities = tf.nn.softmax(tf.math.log(probabilities) / self.temperature)
         names = tf.constant(self.names)
         batch = tf.shape(probabilities)[0]
         return {

@@ -151,16 +151,20 @@ def _pieces(waveform: np.ndarray, length: int, hop: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(waveform, length)[::hop]
 
 
-def _trimmed(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
-    """Returns the samples from the first loud frame to the last, all where no trimming is asked."""
+def loud_part(spec: FrameSpec, waveform: np.ndarray) -> slice:
+    """Returns which samples count: the first loud frame to the last, all where none is trimmed."""
     length, hop = spec.frame_samples, spec.hop_samples
     if spec.trim_db is None or len(waveform) < length:
-        return waveform
+        return slice(0, len(waveform))
     sums = np.concatenate(([0.0], np.cumsum(np.square(waveform, dtype=np.float64))))
     starts = np.arange(0, len(waveform) - length + 1, hop)
     energy = sums[starts + length] - sums[starts]
     loud = np.flatnonzero(energy >= energy.max() * 10.0 ** (-spec.trim_db / 10.0))
-    return waveform[starts[loud[0]] : starts[loud[-1]] + length]
+    return slice(int(starts[loud[0]]), int(starts[loud[-1]]) + length)
+
+
+def _trimmed(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
+    return waveform[loud_part(spec, waveform)]
 
 
 def _power(

@@ -1,5 +1,6 @@
 """Pictures of results. The only package that imports matplotlib."""
 
+from ser_keras.plots.report import corpus_matrix, reliability, speaker_scores
 from ser_keras.plots.results import (
     data_statistics,
     graph,
@@ -11,11 +12,14 @@ from ser_keras.plots.results import (
 )
 
 __all__ = [
+    "corpus_matrix",
     "data_statistics",
     "graph",
     "label_curve",
     "learning_curves",
     "parallel_coordinates",
+    "reliability",
     "similarity",
+    "speaker_scores",
     "study",
 ]

@@ -1,4 +1,4 @@
-"""The spectrogram of a stretch of speech with a model's attention on it, for screens of any width."""
+"""The spectrogram of some speech with a model's attention on it, for screens of any width."""
 
 from pathlib import Path
 from typing import Any
@@ -6,57 +6,77 @@ from typing import Any
 import numpy as np
 
 from ser_keras.features.extract import extract
-from ser_keras.features.specs import get_spec
+from ser_keras.features.specs import SpectrogramSpec
+from ser_keras.plots.explanation import RANGE_DB, Explanation, outline_half
 from ser_keras.plots.picture import open_figure, save_figure
-from ser_keras.plots.timeline import DOTS_PER_PIXEL, PIXELS_PER_INCH
+from ser_keras.plots.timeline import DOTS_PER_INCH, PIXELS_PER_INCH
 
-RANGE_DB = 70.0
-HIGHEST_HZ = 8000
+# Finer than the ear, coarser than a screen.
+SPEC = SpectrogramSpec(fft_points=1024, num_bins=512)
+FREQUENCY = "frequency (Hz)"
+LINE = "#0072b2"
 
 
 def attended_spectrogram(
     waveform: np.ndarray,
-    start_s: float,
     path: Path,
     *,
+    start_s: float = 0.0,
+    heard: Explanation | None = None,
     width_px: int = 760,
-    attention: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> None:
-    """Draws a spectrogram in grey and the attention of its frames as a line over it.
+    """Draws a spectrogram in grey and over it what the model attended to.
+
+    Attention to frames is a line; attention to times and frequencies an outline around the cells
+    that have half of it. Of values that are no frequencies, as of a predictive VRNN, the line says
+    how many there were at each time.
 
     Args:
         waveform: (samples,) at 16 kHz, -1 to 1.
-        start_s: float. Where it begins in the recording.
         path: Path. `.png` or `.svg`.
+        start_s: float. Where the waveform begins in the recording.
+        heard: what the model made of it; None draws the speech alone.
         width_px: int. How wide it will be shown.
-        attention: (edges_s, weights): frame t has weights[t] and stands for the time in the
-            recording between edges t and t + 1; None draws none.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    figure = open_figure(path, (width_px / PIXELS_PER_INCH, 3.4))
-    figure.set_dpi(DOTS_PER_PIXEL * PIXELS_PER_INCH)
+    figure = open_figure(path, (width_px / PIXELS_PER_INCH, 3.6), DOTS_PER_INCH)
     axes = figure.subplots()
-    spec = get_spec("spectrogram400")
-    values = extract(spec, waveform).T
-    ends = start_s + len(waveform) / spec.sample_rate_hz
+    levels = extract(SPEC, waveform).T
+    end_s = start_s + len(waveform) / SPEC.sample_rate_hz
     image = axes.imshow(
-        values,
+        levels,
         cmap="Greys",
-        vmin=values.max() - RANGE_DB,
+        vmin=levels.max() - RANGE_DB,
         origin="lower",
         aspect="auto",
-        extent=(start_s, ends, 0, HIGHEST_HZ / 1000),
+        extent=(start_s, end_s, 0, SPEC.sample_rate_hz / 2),
     )
-    axes.set(xlabel="time in the recording (s)", ylabel="frequency (kHz)")
-    figure.colorbar(image, ax=axes, label="level (dB)", location="top", aspect=40)
-    if attention is not None:
-        _weights(axes.twinx(), *attention)
-    axes.set_xlim(start_s, ends)
+    axes.set(xlabel="time in the recording (s)", ylabel=FREQUENCY)
+    figure.colorbar(image, ax=axes, label="level (dB)", location="top", aspect=40, pad=0.02)
+    if heard is not None:
+        cells = heard.maps["attention"].ndim == 2 and heard.row_name == FREQUENCY
+        (outline_half if cells else _line)(axes, heard)
+    axes.set_xlim(start_s, end_s)
     save_figure(figure, path)
 
 
-def _weights(axes: Any, edges_s: np.ndarray, weights: np.ndarray) -> None:
-    """Draws weights on an axis of their own, where 1 is what every frame would have alike."""
+def _line(axes: Any, heard: Explanation) -> None:
+    """Draws the attention of the frames over what is there, with an axis of its own."""
     from matplotlib.patheffects import withStroke
+
+    weights = heard.maps["attention"]
+    over_time = weights if weights.ndim == 1 else weights.sum(axis=0)
+    middles = (heard.frame_edges_s[1:] + heard.frame_edges_s[:-1]) / 2
+    right = axes.twinx()
+    right.plot(
+        middles,
+        over_time / over_time.mean(),
+        color=LINE,
+        linewidth=2,
+        path_effects=[withStroke(linewidth=4, foreground="white")],
+    )
+    right.axhline(1.0, color=LINE, linestyle=":", linewidth=1)
+    right.set_ylabel("attention (dotted: all alike)", color=LINE)
+    right.set_ylim(0, 1.1 * max(right.get_ylim()[1], 1))

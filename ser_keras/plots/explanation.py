@@ -14,7 +14,9 @@ TOP_DOWN_CLASSES = 3
 # More columns than a picture has pixels show nothing more.
 WAVEFORM_COLUMNS = 1500
 OUTLINE = "#d55e00"
-# Lines are told apart by these as well as by colour, for readers without colour.
+# Colours that the colour-blind tell apart (Okabe and Ito 2008); for readers without colour there
+# are marks and dashes.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#332288")
 MARKS = "ovs^D<P>X*"
 DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 
@@ -39,11 +41,12 @@ class Explanation:
         feature_name: str. Quantity and unit.
         row_edges: (rows + 1,). Edges of the features' rows, see `row_name`.
         row_name: str. Quantity and unit.
-        maps: mapping of name to an array whose last axis is the frames: "attention", of one axis or
-            of rows and frames; for MOMA "attention_layer1" and "attention_blocks" (views, frames),
-            and "gamma" (views,); for the attention-pooling CNN "top_down" (K, rows, frames); for
-            the predictive VRNN (values, frames) "attention", its W, and "saliency". nan where the
-            model made nothing.
+        maps: mapping of name to an array whose last axis is the frames. Weights, 1 where all frames
+            or cells count alike: "attention", of frames or of rows and frames; for MOMA
+            "attention_layer1" and "attention_blocks" (views, frames), whose sum, each times its
+            "gamma" (views,), is its attention. Scores of the attention-pooling CNN: "top_down"
+            (K, rows, frames). Of the predictive VRNN: "saliency" (values, frames), nan where
+            nothing was predicted, "attention", its W of 0 and 1, and "sampled_share" (steps,).
         posterior: (steps, K). What a model that goes along with the speech said at each step; empty
             for the others.
         posterior_s: (steps,). When it could say so.
@@ -99,7 +102,7 @@ def explanation(heard: Explanation, path: Path) -> None:
         draw(axes, heard)
         missed = _unheard(axes, heard)
     rows[-1].set_xlim(heard.start_s, heard.end_s)
-    hatched = "; hatched: in no frame of the model's" if missed else ""
+    hatched = "; hatched: not heard by the model" if missed else ""
     rows[-1].set_xlabel(f"time in the recording (s){hatched}")
     shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in heard.likeliest[:3])
     title = f"{heard.source}: {shares}\nby {heard.model} ({heard.system})"
@@ -134,7 +137,7 @@ def _waveform(axes: Any, heard: Explanation) -> None:
 
 def _first_layer(axes: Any, heard: Explanation) -> None:
     _weights(axes, heard, heard.maps["attention_layer1"], "layer 1", color="black")
-    _even(axes, heard.maps["attention_layer1"])
+    _even(axes, 1.0)
 
 
 def _attention(axes: Any, heard: Explanation) -> None:
@@ -144,46 +147,52 @@ def _attention(axes: Any, heard: Explanation) -> None:
     for number, (view, gamma) in enumerate(zip(views, shares, strict=True)):
         dash = DASHES[number % len(DASHES)]
         name = f"view {number + 1}, $\\gamma$ = {gamma:.2f}"
-        _weights(axes, heard, gamma * view, name, linestyle=dash, color=f"C{number}")
+        _weights(
+            axes, heard, gamma * view, name, linestyle=dash, color=COLOURS[number % len(COLOURS)]
+        )
     name = "layer 2, sum of its views" if len(views) else "attention"
     _weights(axes, heard, heard.maps["attention"], name, color="black", linewidth=1.8)
-    _even(axes, heard.maps["attention"])
+    _even(axes, float(np.sum(shares)) if len(views) else 1.0)
 
 
 def _weights(axes: Any, heard: Explanation, weights: np.ndarray, name: str, **style: Any) -> None:
     middles = (heard.frame_edges_s[1:] + heard.frame_edges_s[:-1]) / 2
-    axes.plot(middles, len(weights) * weights, label=name, **style)
+    axes.plot(middles, weights, label=name, **style)
 
 
-def _even(axes: Any, weights: np.ndarray) -> None:
+def _even(axes: Any, weight: float) -> None:
     """Draws the weight that every frame would have if all counted alike, names all lines."""
-    axes.axhline(weights.sum(), color="0.5", linewidth=0.8, label="all frames alike")
+    axes.axhline(weight, color="0.5", linewidth=0.8, label="all frames alike")
     axes.set_ylim(min(0.0, axes.get_ylim()[0]))
     axes.set_ylabel("attention\n(weight x frames)")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")
+    _legend(axes)
 
 
 def _spectrogram(axes: Any, heard: Explanation) -> None:
     """Draws what the model heard, with an outline around the cells with half of the attention."""
-    from matplotlib.patheffects import withStroke
-
     values = heard.features
     lowest = max(values.min(), values.max() - RANGE_DB) if "dB" in heard.feature_name else None
     _cells(axes, heard, values, heard.feature_name, cmap="Greys", vmin=lowest)
-    inside = _half(heard.maps["attention"])
-    if inside.any() and not inside.all():
-        x, y = ((edges[1:] + edges[:-1]) / 2 for edges in (heard.frame_edges_s, heard.row_edges))
-        if min(inside.shape) > 1:
-            halo = [withStroke(linewidth=3.5, foreground="white")]
-            lines = axes.contour(x, y, inside, levels=[0.5], colors=OUTLINE, linewidths=1.5)
-            lines.set_path_effects(halo)
-            axes.set_title("inside the outline: half of the attention", fontsize="small")
+    outline_half(axes, heard)
+
+
+def outline_half(axes: Any, heard: Explanation) -> None:
+    """Draws an outline around the cells with half of the attention, over what is there."""
+    from matplotlib.patheffects import withStroke
+
+    inside = np.pad(_half(heard.maps["attention"]), 1)
+    x, y = (
+        np.concatenate([edges[:1], (edges[1:] + edges[:-1]) / 2, edges[-1:]])
+        for edges in (heard.frame_edges_s, heard.row_edges)
+    )
+    lines = axes.contour(x, y, inside, levels=[0.5], colors=OUTLINE, linewidths=1.5)
+    lines.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
+    axes.set_title("inside the outline: half of the attention", fontsize="small")
 
 
 def _attention_map(axes: Any, heard: Explanation) -> None:
-    attention = heard.maps["attention"]
     name = "attention\n(weight x cells)"
-    _cells(axes, heard, attention.size * attention, name, cmap="cividis", vmin=0.0)
+    _cells(axes, heard, heard.maps["attention"], name, cmap="cividis", vmin=0.0)
     kind = "bottom-up map, of all classes" if "top_down" in heard.maps else "attention"
     axes.set_title(f"{kind}; 1: all cells alike", fontsize="small")
 
@@ -206,13 +215,13 @@ def _top_down(rank: int) -> Callable[[Any, Explanation], None]:
 def _posterior(axes: Any, heard: Explanation) -> None:
     best = heard.likeliest[0][0]
     for number, (name, said) in enumerate(zip(heard.probabilities, heard.posterior.T, strict=True)):
-        style = {"color": f"C{number}", "linewidth": 0.9, "markersize": 4}
+        style = {"color": COLOURS[number % len(COLOURS)], "linewidth": 0.9, "markersize": 4}
         if name == best:
             style = {"color": "black", "linewidth": 2.0, "markersize": 5, "zorder": 3}
         mark = MARKS[number % len(MARKS)]
         axes.plot(heard.posterior_s, said, marker=mark, label=name, **style)
     axes.set(ylabel="posterior at the\nend of a window", ylim=(-0.03, 1.03))
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")
+    _legend(axes)
 
 
 def _saliency(axes: Any, heard: Explanation) -> None:
@@ -223,14 +232,23 @@ def _saliency(axes: Any, heard: Explanation) -> None:
 
 
 def _sampled(axes: Any, heard: Explanation) -> None:
+    from matplotlib.colors import ListedColormap
+
     sampled = heard.maps["attention"]
-    bar = _cells(axes, heard, sampled, "sampled (W)", cmap="Greys", vmin=-0.3, vmax=1.3)
+    two = ListedColormap(["0.9", "0.2"])
+    bar = _cells(axes, heard, sampled, "sampled (W)", cmap=two, vmin=-0.5, vmax=1.5)
     bar.set_ticks([0, 1], labels=["no", "yes"])
-    title = f"sampled: {100 * sampled.mean():.0f} % of all values"
+    title = f"sampled: {100 * heard.maps['sampled_share'].mean():.0f} % of all values"
     axes.set_title(f"{title}; elsewhere the prediction is heard", fontsize="small")
 
 
 # === Parts ===
+
+
+def _legend(axes: Any) -> None:
+    """Names the lines in a row above them, where no line is."""
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    axes.legend(**place, ncols=9, fontsize="small", frameon=False, borderaxespad=0.1)
 
 
 def _cells(axes: Any, heard: Explanation, values: np.ndarray, name: str, **style: Any) -> Any:
@@ -245,17 +263,20 @@ def _cells(axes: Any, heard: Explanation, values: np.ndarray, name: str, **style
 
 
 def _half(weights: np.ndarray) -> np.ndarray:
-    """Returns the fewest cells that hold half of the weight, bool.
+    """Returns where the heaviest cells are that hold half of the weight, bool (rows, frames).
 
     Example:
-        >>> _half(np.array([[0.3, 0.1], [0.1, 0.5]])).tolist()
-        [[False, False], [False, True]]
+        >>> _half(np.array([[0.3, 0.3, 0.1], [0.1, 0.1, 0.5]])).tolist()
+        [[False, False, False], [False, False, True]]
     """
-    order = np.argsort(-weights, axis=None, kind="stable")
-    before = np.cumsum(weights.ravel()[order]) - weights.ravel()[order]
-    inside = np.zeros(weights.size, bool)
-    inside[order] = before < weights.sum() / 2
-    return inside.reshape(weights.shape)
+    weights = np.nan_to_num(weights)
+    # A cell of the model is several values here; each counts once.
+    rows = np.diff(weights, axis=0, prepend=np.nan).any(axis=1)
+    frames = np.diff(weights, axis=1, prepend=np.nan).any(axis=0)
+    falling = -np.sort(-weights[rows][:, frames], axis=None)
+    enough = np.searchsorted(np.cumsum(falling), falling.sum() / 2)
+    inside: np.ndarray = weights >= falling[enough]
+    return inside
 
 
 def _unheard(axes: Any, heard: Explanation) -> bool:

@@ -8,12 +8,13 @@ from typing import Any
 from ser_keras.errors import ConfigError
 
 
-def open_figure(path: Path, size: tuple[float, float]) -> Any:
+def open_figure(path: Path, size: tuple[float, float], dots_per_inch: int = 100) -> Any:
     """Returns a matplotlib figure.
 
     Args:
         path: where it will be written, for the error.
         size: width and height in inches.
+        dots_per_inch: int. How fine a `.png` is.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -24,7 +25,7 @@ def open_figure(path: Path, size: tuple[float, float]) -> Any:
         raise ConfigError(
             f"{path}: pictures need matplotlib. Install it with: pip install 'ser-keras[plot]'"
         ) from error
-    return Figure(figsize=size, layout="constrained")
+    return Figure(figsize=size, dpi=dots_per_inch, layout="constrained")
 
 
 def save_figure(figure: Any, path: Path) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 
 from ser_keras.plots.picture import open_figure, save_figure
 
-# At 100 pixels an inch matplotlib's letters have the size of a page's text; screens have finer dots.
+# With 100 pixels to an inch, letters are as large as a page's. Screens have finer dots than that.
 PIXELS_PER_INCH = 100
-DOTS_PER_PIXEL = 2
+DOTS_PER_INCH = 2 * PIXELS_PER_INCH
 
 _TICKS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800)
 
@@ -39,13 +39,12 @@ def emotion_timeline(
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    figure = open_figure(path, (width_px / PIXELS_PER_INCH, 1.1 + 0.26 * len(classes)))
-    figure.set_dpi(DOTS_PER_PIXEL * PIXELS_PER_INCH)
+    figure = open_figure(
+        path, (width_px / PIXELS_PER_INCH, 1.1 + 0.26 * len(classes)), DOTS_PER_INCH
+    )
     axes = figure.subplots()
     rows = np.arange(len(classes) + 1) - 0.5
-    mesh = axes.pcolormesh(
-        edges_s, rows, 100 * probabilities.T, cmap="cividis", vmin=0, vmax=100
-    )
+    mesh = axes.pcolormesh(edges_s, rows, 100 * probabilities.T, cmap="cividis", vmin=0, vmax=100)
     if marked is not None:
         left, right = edges_s[marked], edges_s[marked + 1]
         # White between two black lines is seen on every colour of the scale.
@@ -53,9 +52,7 @@ def emotion_timeline(
             axes.vlines([left, right], rows[0], rows[-1], colour, linewidth=wide, clip_on=False)
     axes.set(yticks=range(len(classes)), ylim=(rows[-1], rows[0]))
     axes.set_yticklabels(classes)
-    step = next(
-        (step for step in _TICKS_S if edges_s[-1] / step <= width_px / 80), _TICKS_S[-1]
-    )
+    step = next((step for step in _TICKS_S if edges_s[-1] / step <= width_px / 80), _TICKS_S[-1])
     ticks = np.arange(0, edges_s[-1] + 1e-9, step)
     minutes = edges_s[-1] > 120
     names = [f"{tick // 60:.0f}:{tick % 60:02.0f}" if minutes else f"{tick:g}" for tick in ticks]

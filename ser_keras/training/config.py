@@ -161,7 +161,7 @@ class TrainConfig:
         precision: str. `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         normalizer: str. `"unit"`, `"standard"` or `"none"`, see `FeatureStatistics.affine`.
         objective: mapping. Weights of the terms that the model is trained for, see
-            `ser_keras.models.objective_options`.
+            `ser_keras.models.objective_of`.
         jit_compile: bool. Compile the training step with XLA: quicker for recurrent models, slower
             for convolutions on CPUs.
         model, batch, unlabelled, augment, optimizer: the sections.

@@ -1,0 +1,256 @@
+"""The parts of the pages that are written from the code when the site is built.
+
+Nothing is typed twice: options come from the command line's own objects, keys and their meaning
+from dataclasses and docstrings, ranges from the files of the searches. `PARTS` at the end says what
+stands in the place of `<!-- generated: NAME -->`.
+"""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from docs.error_messages import ROOT, errors
+from docs.tables import arguments_of, code, described, plain, table, typed
+
+RESULT = re.compile(r"\]\((results/[^)]+\.(?:svg|json))\)")
+_ELSEWHERE = re.compile(r"\[([^\]]+)\]\((?!https?://|#|results/[^)]+\.)[^)]+\)")
+
+
+def commands() -> str:
+    """Returns every command of `ser` with its arguments and options, as `--help` says them."""
+    from ser_keras.cli import make_app
+
+    root = get_command(make_app())
+    return "\n\n".join(_command(*each) for each in _leaves(root, typer.Context(root), "ser"))
+
+
+def _leaves(command: Any, context: Any, name: str) -> Iterator[tuple[Any, Any, str]]:
+    if not hasattr(command, "commands"):
+        yield command, context, name
+        return
+    for verb, below in sorted(command.commands.items()):
+        inside = typer.Context(below, parent=context, info_name=verb)
+        yield from _leaves(below, inside, f"{name} {verb}")
+
+
+def _command(command: Any, context: Any, name: str) -> str:
+    records = [each.get_help_record(context) for each in command.params]
+    rows = [(f"`{left}`".replace(" / ", "` / `"), right) for left, right in filter(None, records)]
+    usage = " ".join(command.collect_usage_pieces(context))
+    about = map(plain, inspect.cleandoc(command.help or "").split("\n\n"))
+    parts = [f"## {name}", *about, f"```\n{name} {usage}\n```"]
+    return "\n\n".join([*parts, table("option,meaning", rows)] if rows else parts)
+
+
+def recipe_keys() -> str:
+    """Returns every key of a recipe, section by section."""
+    from ser_keras.training.config import TrainConfig
+
+    return "\n\n".join(_sections(TrainConfig, ""))
+
+
+def _sections(cls: Any, prefix: str) -> Iterator[str]:
+    defaults = {each.name: getattr(cls(), each.name) for each in dataclasses.fields(cls)}
+    below = {key: value for key, value in defaults.items() if dataclasses.is_dataclass(value)}
+    about = (inspect.getdoc(cls) or "").partition("\n\n")[0]
+    yield f"### {f'`{prefix[:-1]}`' if prefix else 'Top level'}\n\n{about}"
+    own = {key: value for key, value in defaults.items() if key not in below}
+    yield described(arguments_of(cls), own, prefix)
+    for key, value in below.items():
+        yield from _sections(type(value), f"{prefix}{key}.")
+
+
+def recipes() -> str:
+    """Returns a table of the recipes that come with the project."""
+    from ser_keras.training.config import load_config, recipe_names, recipe_path
+
+    rows = []
+    for name in recipe_names():
+        config = load_config(name)
+        head = recipe_path(name).read_text(encoding="utf-8").partition("\nspec:")[0]
+        # The rest of a recipe's head says how it was chosen.
+        about = " ".join(line.lstrip("# ") for line in head.splitlines()).partition(". ")[0]
+        rows.append((f"`{name}`", config.settings, f"`{config.spec}`", config.epochs, about))
+    return table("recipe,settings,features,epochs,about", rows)
+
+
+def model_options() -> str:
+    """Returns every option of every model, and the weights of what it is trained for."""
+    from ser_keras.models import MODELS, OBJECTIVES
+    from ser_keras.models import model_options as options_of
+
+    parts = []
+    for name, build in MODELS.items():
+        parts.append(f"### `{name}`")
+        parts.append(_options(build, options_of(name), "model.options"))
+        if name in OBJECTIVES:
+            # Smoothing is asked for in the optimizer's section.
+            keywords = inspect.signature(OBJECTIVES[name]).parameters.values()
+            weights = {p.name: p.default for p in keywords if p.kind is p.KEYWORD_ONLY}
+            weights.pop("label_smoothing")
+            parts.append(_options(OBJECTIVES[name], weights, "objective"))
+    return "\n\n".join(parts)
+
+
+def _options(function: Callable[..., Any], defaults: dict[str, Any], prefix: str) -> str:
+    return described(arguments_of(function), defaults, f"{prefix}.")
+
+
+def corpora() -> str:
+    """Returns a table of the corpora."""
+    from ser_keras.corpora import CORPORA
+
+    rows = []
+    for name, corpus in CORPORA.items():
+        info = corpus.info
+        size = f"{info.utterances} by {len(info.speakers)}" if info.utterances else "from the data"
+        classes = ", ".join(f"`{each}`" for each in info.class_sets) or "from the labels"
+        rows.append((f"`{name}`", size, classes, info.licence, info.access))
+    return table("corpus,utterances by speakers,class sets,licence,how to get it", rows)
+
+
+def protocols() -> str:
+    """Returns a table of the protocols: how each divides its corpus."""
+    from ser_keras.protocols.builders import PROTOCOLS, speaker_dependent
+
+    builders = {name: recipe.build for name, recipe in sorted(PROTOCOLS.items())}
+    builders["<corpus>-speaker-dependent-<k>"] = speaker_dependent
+    return table("protocol,folds", [(f"`{n}`", _first(build)) for n, build in builders.items()])
+
+
+def _first(function: Callable[..., Any]) -> str:
+    """Returns the first line of a docstring, without the words that say what is returned."""
+    line = (inspect.getdoc(function) or "").partition("\n")[0]
+    return line.removeprefix("Returns ").removeprefix("the builder of ")
+
+
+def feature_specs() -> str:
+    """Returns a table of the feature specs, and of the fields that each kind has."""
+    from ser_keras.features.specs import KINDS, SPECS
+
+    rows = [
+        (
+            f"`{name}`",
+            spec.kind,
+            spec.dim,
+            f"{1000 * spec.frame_length_s:.0f} ms every {1000 * spec.hop_s:.0f} ms",
+            f"{spec.sample_rate_hz} Hz",
+        )
+        for name, spec in SPECS.items()
+    ]
+    parts = [table("spec,kind,values per vector,frames,rate", rows)]
+    for kind, cls in KINDS.items():
+        # A class documents the fields that it adds.
+        meaning = {k: v for base in reversed(cls.__mro__) for k, v in arguments_of(base).items()}
+        defaults = {each.name: each.default for each in dataclasses.fields(cls)}
+        parts += [f"### `{kind}`", described(meaning, defaults)]
+    return "\n\n".join(parts)
+
+
+def components() -> str:
+    """Returns the contract of every component of a pipeline."""
+    from pipeline.components import COMPONENTS, get_component
+
+    parts = []
+    for name in COMPONENTS:
+        spec = get_component(name).spec
+        wires = [
+            f"Takes {_wires(spec.inputs, spec.optional)}." if spec.inputs else "Takes nothing.",
+            f"Makes {_wires(spec.outputs)}.",
+        ]
+        parts += [f"### `{name}`", spec.about, " ".join(wires)]
+        rows = [
+            (
+                f"`{key}`",
+                each.kind.__name__.lower(),
+                "required" if each.required else code(each.default),
+                f"{each.about}{'' if each.changes_result else '; changes no result'}",
+            )
+            for key, each in spec.parameters.items()
+        ]
+        parts += [table("parameter,type,default,meaning", rows)] * bool(rows)
+    return "\n\n".join(parts)
+
+
+def _wires(artifacts: Any, optional: Iterable[str] = ()) -> str:
+    return ", ".join(
+        f"`{key}` ({kind}{', may be left out' if key in optional else ''})"
+        for key, kind in artifacts.items()
+    )
+
+
+def data_schema() -> str:
+    """Returns every key of a schema of data."""
+    from pipeline.data_schema import DataSchema
+
+    meaning = arguments_of(DataSchema)
+    rows = [(f"`{f.name}`", *typed(meaning[f.name])) for f in dataclasses.fields(DataSchema)]
+    return table("key,type,meaning", rows)
+
+
+def search_spaces() -> str:
+    """Returns what each search may change, and why."""
+    from tuning.space import load_space, space_names
+
+    parts = []
+    for name in space_names():
+        space = load_space(name)
+        rows = []
+        for each in space.settings:
+            scale = ", logarithmic" * each.log
+            span = f"{each.low:g} to {each.high:g}{scale}"
+            choices = ", ".join(map(str, each.values))
+            rows.append((f"`{each.key}`", choices or span, each.why))
+        parts += [f"### `{name}`", f"Varies `{space.recipe}`.", table("key,range,why", rows)]
+    return "\n\n".join(parts)
+
+
+def studies() -> str:
+    """Returns a table of the studies of the papers."""
+    from tuning.study import load_study, study_names
+
+    rows = []
+    for name in study_names():
+        study = load_study(name)
+        for line in study.lines:
+            values = ", ".join(map(str, line.values))
+            rows.append((f"`{name}`", line.about, study.paper, f"`{line.key}`", values))
+    return table("study,line,paper,key,values", rows)
+
+
+def readme(heading: str) -> str:
+    """Returns a section of the README, without its heading.
+
+    Links to results stay; those to other files, which the site has not, become their words.
+
+    Raises:
+        KeyError: there is no such section.
+    """
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, found, after = text.partition(f"\n## {heading}\n")
+    if not found:
+        raise KeyError(f"README.md has no section {heading!r}")
+    return _ELSEWHERE.sub(r"\1", after.partition("\n## ")[0].strip())
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "recipe keys": recipe_keys,
+    "recipes": recipes,
+    "model options": model_options,
+    "corpora": corpora,
+    "protocols": protocols,
+    "feature specs": feature_specs,
+    "components": components,
+    "data schema": data_schema,
+    "search spaces": search_spaces,
+    "studies": studies,
+    "errors": errors,
+    "results": lambda: readme("Results"),
+    "scale": lambda: readme("Scale"),
+}

@@ -1,0 +1,60 @@
+"""What happens while the site is built: generated parts, the notebook, results, the graph."""
+
+import base64
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+from docs import generated
+from docs.error_messages import ROOT
+
+NOTEBOOK = "first_steps"
+_MARK = re.compile(r"<!-- generated: ([a-z ]+) -->")
+
+
+def on_files(files: Files, *, config: Any) -> Files:
+    """Adds pages and pictures that are in no folder."""
+    for uri, content in [*_notebook(), ("pictures/pipeline.svg", _graph())]:
+        files.append(File.generated(config, uri, content=content))
+    for name in sorted(set(generated.RESULT.findall(generated.readme("Results")))):
+        files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replaces each mark by what is generated; an unknown name stops the build."""
+    return _MARK.sub(lambda mark: generated.PARTS[mark[1]](), markdown)
+
+
+def _graph() -> bytes:
+    from pipeline.definition import load_pipeline
+    from pipeline.graph_picture import draw_graph
+
+    with tempfile.TemporaryDirectory() as folder:
+        draw_graph(load_pipeline("demo"), path := Path(folder) / "pipeline.svg")
+        return path.read_bytes()
+
+
+def _notebook() -> Iterator[tuple[str, str | bytes]]:
+    """Yields the notebook as a page, and its pictures; as it was run, where `make docs` ran it."""
+    source, ran = (ROOT / folder / f"{NOTEBOOK}.ipynb" for folder in ("docs", "build"))
+    if ran.is_file() and ran.stat().st_mtime > source.stat().st_mtime:
+        source = ran
+    parts = []
+    for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if "image/png" in data:
+                picture = f"pictures/{NOTEBOOK}_{len(parts)}.png"
+                yield picture, base64.b64decode(data["image/png"])
+                parts.append(f"![{cell['metadata'].get('alt', '')}]({picture})")
+            elif said := "".join(output.get("text", data.get("text/plain", ""))).rstrip():
+                parts.append(f'```{{.text title="prints"}}\n{said}\n```')
+    yield f"{NOTEBOOK}.md", "\n\n".join(parts)

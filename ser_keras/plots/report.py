@@ -1,0 +1,106 @@
+"""Pictures of a report: scores by speaker, calibration, and how far a corpus carries."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_keras.plots.picture import open_figure, save_figure
+
+_MARKS = "os^Dv<P>X*"
+_LINES = ("-", "--", ":", "-.")
+
+
+def speaker_scores(scores: Mapping[str, Mapping[str, float]], chance: float, path: Path) -> None:
+    """Draws the UA of every speaker, of several runs beside each other.
+
+    Args:
+        scores: mapping of the run's name to UA by speaker. Speakers are sorted by the first run's.
+        chance: float. 1 / number of classes.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    first = next(iter(scores.values()))
+    every = {name for found in scores.values() for name in found}
+    names = sorted(every, key=lambda name: (-first.get(name, -1.0), name))
+    figure = open_figure(path, (max(5.0, 1.5 + 0.32 * len(names)), 3.2 + 0.2 * len(scores)))
+    axes = figure.subplots()
+    for (run, found), mark in zip(scores.items(), cycle(_MARKS), strict=False):
+        places = [place for place, name in enumerate(names) if name in found]
+        axes.plot(places, [100 * found[names[p]] for p in places], mark, label=run, markersize=6)
+    axes.axhline(100 * chance, color="black", linestyle="--", linewidth=1, label="chance")
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize="small")
+    axes.set(xlabel="speaker", ylabel="UA of the speaker (%)", ylim=(-3, 103))
+    axes.grid(axis="y", color="0.9")
+    figure.legend(loc="outside upper left", fontsize="small")
+    save_figure(figure, path)
+
+
+def reliability(
+    curves: Mapping[str, Sequence[Mapping[str, float]]], chance: float, path: Path
+) -> None:
+    """Draws how often a model is right at each level of confidence, and how many there are.
+
+    Args:
+        curves: mapping of name to the bins of `metrics.reliability`.
+        chance: float. 1 / number of classes, below which no confidence is.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    figure = open_figure(path, (5.0, 4.6))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    ends = (100 * chance, 100)
+    upper.plot(ends, ends, color="0.6", linewidth=1, label="as sure as right")
+    for (name, bins), mark, line in zip(curves.items(), cycle(_MARKS), cycle(_LINES), strict=False):
+        sure, right, count = (
+            np.array([each[key] for each in bins])
+            for key in ("confidence", "accuracy", "utterances")
+        )
+        (drawn,) = upper.plot(100 * sure, 100 * right, mark + line, label=name, markersize=5)
+        lower.plot(100 * sure, count, mark + line, color=drawn.get_color(), markersize=4)
+    upper.set(ylabel="right (%)", ylim=(-3, 103))
+    upper.legend(fontsize="small")
+    lower.set(xlabel="confidence: largest probability (%)", ylabel="utterances")
+    lower.set_ylim(bottom=0)
+    save_figure(figure, path)
+
+
+def corpus_matrix(result: Mapping[str, Any], path: Path) -> None:
+    """Draws the UA of each corpus's model on each other corpus, with intervals.
+
+    Args:
+        result: see `training.crosscorpus.run_crosscorpus`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    names = result["datasets"]
+    values = np.full((len(names), len(names)), np.nan)
+    figure = open_figure(path, (2.6 + 1.3 * len(names), 1.8 + 1.0 * len(names)))
+    axes = figure.subplots()
+    chance = 100 / len(result["class_set"]["classes"])
+    for cell in result["cells"]:
+        row, column = names.index(cell["train"]), names.index(cell["test"])
+        values[row, column] = 100 * cell["ua"]
+    image = axes.imshow(values, cmap="cividis", vmin=chance, vmax=100)
+    for cell in result["cells"]:
+        row, column = names.index(cell["train"]), names.index(cell["test"])
+        low, high = (100 * end for end in cell["ua_interval"])
+        text = f"{100 * cell['ua']:.1f}\n{low:.1f} – {high:.1f}"
+        ink = "black" if 100 * cell["ua"] > (chance + 100) / 2 else "white"
+        axes.text(column, row, text, ha="center", va="center", color=ink)
+    for place in range(len(names)):
+        axes.text(place, place, "trained on", ha="center", va="center", color="0.4")
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="tested on", ylabel="trained on")
+    figure.colorbar(image, ax=axes, label="UA (%), from chance; below: 95 % over speakers")
+    figure.suptitle(f"{result['model']}, {len(result['class_set']['classes'])} shared classes")
+    save_figure(figure, path)

@@ -1,0 +1,205 @@
+"""The reference has everything there is: commands, keys, components, errors."""
+
+import dataclasses
+import doctest
+import json
+import re
+from importlib.metadata import entry_points
+
+import pytest
+import yaml
+from typer.main import get_command
+
+import ser_keras
+from docs import error_messages, generated, tables
+from docs.error_messages import ROOT
+from ser_keras import errors
+from ser_keras.cli import make_app
+
+MARK = re.compile(r"<!-- generated: (.+?) -->")
+
+
+def sections(text):
+    """Returns the parts of a page by the words of their headings."""
+    pieces = re.split(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def leaves(command, name="ser"):
+    if not hasattr(command, "commands"):
+        return {name: command}
+    found = [leaves(below, f"{name} {verb}") for verb, below in command.commands.items()]
+    return {name: each for one in found for name, each in one.items()}
+
+
+def flat(values, prefix=""):
+    for key, value in values.items():
+        if dataclasses.is_dataclass(value):
+            yield from flat(vars(value), f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def test_every_verb_and_option_is_described():
+    page = sections(generated.commands())
+    known = leaves(get_command(make_app()))
+    assert set(page) == set(known)
+    assert {name.split()[1] for name in page} == entry_points(group="ser_keras.commands").names
+    for name, command in known.items():
+        assert command.help.splitlines()[0] in page[name]
+        for each in command.params:
+            assert all(f"`{spelling}" in page[name] for spelling in each.opts if spelling[0] == "-")
+
+
+def test_every_key_of_a_recipe_is_described():
+    from ser_keras.training.config import TrainConfig
+
+    page = generated.recipe_keys()
+    keys = list(flat(vars(TrainConfig())))
+    assert len(keys) > 40
+    assert [key for key in keys if f"| `{key}` |" not in page] == []
+
+
+def test_every_option_of_a_model_is_described():
+    from ser_keras.models import MODELS, model_options
+
+    page = sections(generated.model_options())
+    assert {name.strip("`") for name in page} == set(MODELS)
+    for name in MODELS:
+        for option in model_options(name):
+            assert f"| `model.options.{option}` |" in page[f"`{name}`"]
+    assert "`objective.kl_weight`" in page["`predictive_vrnn`"]
+
+
+def test_a_key_that_nobody_described_stops_the_build():
+    @dataclasses.dataclass
+    class Forgetful:
+        """A section.
+
+        Args:
+            told: int. Something.
+        """
+
+        told: int = 1
+        untold: int = 2
+
+    with pytest.raises(KeyError, match="untold"):
+        list(generated._sections(Forgetful, ""))
+
+
+def test_every_recipe_corpus_protocol_and_spec_is_listed():
+    from ser_keras.corpora import CORPORA
+    from ser_keras.features.specs import KINDS, SPECS
+    from ser_keras.protocols.builders import PROTOCOLS
+    from ser_keras.training.config import recipe_names
+
+    listed = {
+        generated.recipes: recipe_names(),
+        generated.corpora: CORPORA,
+        generated.protocols: PROTOCOLS,
+        generated.feature_specs: [*SPECS, *KINDS],
+    }
+    for make, names in listed.items():
+        page = make()
+        assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def test_every_parameter_of_a_component_is_described():
+    from pipeline.components import COMPONENTS, get_component
+
+    page = sections(generated.components())
+    for name in COMPONENTS:
+        spec = get_component(name).spec
+        for key in (*spec.parameters, *spec.inputs, *spec.outputs):
+            assert f"`{key}`" in page[f"`{name}`"]
+
+
+def test_every_key_of_a_schema_of_data_is_described():
+    from pipeline.data_schema import DataSchema
+
+    page = generated.data_schema()
+    assert all(f"| `{each.name}` |" in page for each in dataclasses.fields(DataSchema))
+
+
+def test_every_search_and_study_is_listed():
+    searches, studies = generated.search_spaces(), generated.studies()
+    for folder, page in {"spaces": searches, "studies": studies}.items():
+        files = list((ROOT / "tuning" / folder).glob("*.yaml"))
+        assert files
+        assert [file.stem for file in files if f"`{file.stem}`" not in page] == []
+    assert "the paper's own study" in searches
+
+
+def test_every_class_of_error_says_who_acts():
+    text = generated.errors()
+    page = sections(text)
+    for each in (errors.SerError, *errors.SerError.__subclasses__()):
+        assert f"Exit code {each.exit_code}." in page[each.__name__]
+        row = text.partition(f"[`{each.__name__}`]")[2].splitlines()[0].split("|")
+        assert all(len(cell.split()) > 2 for cell in row[1:3])
+
+
+def test_messages_are_found_where_they_are_raised():
+    found = dict(error_messages.messages()["ConfigError"])
+    text = found["ser_keras.corpora.synthetic"]
+    assert "found num_speakers=⟨num_speakers⟩" in text
+    assert ("pipeline.components", "unknown component …; did you mean …? Known: ….") in (
+        error_messages.messages()["ConfigError"]
+    )
+
+
+def test_every_part_has_its_place_and_every_place_its_part():
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    marks = [name for page in pages for name in MARK.findall(page.read_text(encoding="utf-8"))]
+    assert sorted(marks) == sorted(generated.PARTS)
+
+
+def test_a_section_that_the_readme_lost_stops_the_build():
+    assert "UA is the mean recall" in generated.readme("Results")
+    with pytest.raises(KeyError, match="no section 'Dreams'"):
+        generated.readme("Dreams")
+
+
+def test_the_examples_of_the_tables_are_true():
+    assert doctest.testmod(tables) == (0, 4)
+
+
+def test_the_notebook_is_kept_without_what_it_printed():
+    cells = json.loads((ROOT / "docs" / "first_steps.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert not any(cell.get("outputs") for cell in cells)
+
+
+def test_the_citation_names_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == ser_keras.__version__
+    assert len(cited["references"]) == 5
+
+
+def test_commands_in_the_pages_exist():
+    described = sections(generated.commands())
+    pages = {page: page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")}
+    wrong = [
+        f"{page.name}: {why}" for page, text in pages.items() for why in unknown(text, described)
+    ]
+    assert len(pages) > 20
+    assert wrong == []
+
+
+def test_an_unknown_command_or_option_in_a_page_is_found():
+    page = "```\nser run a.yaml \\\n    --grph x\nser rnu a.yaml\nser features -- --runner=X\n```\n"
+    assert list(unknown(page, sections(generated.commands()))) == ["ser run --grph", "ser rnu"]
+
+
+def unknown(page, described):
+    """Yields the commands and options in a page's blocks of shell that are not in the reference."""
+    for block in re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        lines = block.replace("\\\n", " ")
+        for name, rest in re.findall(
+            r"(?:^|[|] *)(ser (?:lineage )?[a-z-]+)([^|#\n]*)", lines, re.M
+        ):
+            if name not in described:
+                yield name
+                continue
+            for option in re.findall(r"(?<= )--[a-z_-]+", rest.partition(" -- ")[0]):
+                if f"`{option}" not in described[name]:
+                    yield f"{name} {option}"
