@@ -1,12 +1,12 @@
 """What a search found, as a table and as one HTML file that needs nothing else."""
 
-import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ser_keras import html_page
 from ser_keras.plots import parallel_coordinates
 from ser_keras.training.checkpoint import write_atomic, write_json
 from tuning.space import Setting
@@ -77,45 +77,40 @@ def write_report(result: Mapping[str, Any], folder: Path) -> Path:
         list(zip(places, [trial["ua"] for trial in result["trials"]], strict=True)),
         picture,
     )
-    drawn = picture.read_text(encoding="utf-8")
     shares = importance(result)
-    explained = (
-        "".join(f"<li>{html.escape(key)}: {share:.0%}</li>" for key, share in shares.items())
-        or f"<li>fewer than {ENOUGH} trials: not said</li>"
-    )
-    why = "".join(
-        f"<li><code>{html.escape(setting.key)}</code>: {html.escape(setting.why)}</li>"
-        for setting in settings
-    )
     title = f"{result['model']} on {result['dataset']}: {len(result['trials'])} trials"
-    page = (
-        "<!doctype html><html lang='en'><meta charset='utf-8'>"
-        f"<title>{html.escape(title)}</title>"
-        "<style>body{font:16px sans-serif;max-width:72em;margin:2em auto;padding:0 1em}"
-        "table{border-collapse:collapse}td,th{padding:.2em .6em;text-align:right;"
-        "border-bottom:1px solid #ccc}svg{max-width:100%;height:auto}</style>"
-        f"<h1>{html.escape(title)}</h1>"
-        f"<p>{html.escape(_about(result))}</p>"
-        f"<p>{html.escape(describe_test(result)) if 'test' in result else ''}</p>"
-        f"{drawn[drawn.index('<svg') :]}"
-        f"<h2>What the differences come from</h2><ul>{explained}</ul>"
-        f"<h2>Trials</h2>{_html_table(table(result))}"
-        f"<h2>Why these ranges</h2><ul>{why}</ul>"
-        f"<p><code>{html.escape(result['command'])}</code></p></html>\n"
-    )
+    parts = [
+        html_page.paragraph(_about(result)),
+        html_page.paragraph(describe_test(result) if "test" in result else ""),
+        html_page.picture(picture, "The settings of every trial, and its UA"),
+        html_page.heading("What the differences come from"),
+        html_page.bullets((key, f"{share:.0%}") for key, share in shares.items())
+        if shares
+        else html_page.paragraph(f"Fewer than {ENOUGH} trials: not said."),
+        html_page.heading("Trials"),
+        html_page.markdown_table(table(result)),
+        html_page.heading("Why these ranges"),
+        html_page.bullets((setting.key, setting.why) for setting in settings),
+        html_page.code(result["command"]),
+    ]
     path = folder / "search.html"
-    write_atomic(path, lambda file: file.write(page.encode()))
+    html_page.write_page(path, title, parts)
     return path
 
 
 def describe_test(result: Mapping[str, Any]) -> str:
     """Returns what recipe and best settings were worth on the test parts of the search's folds."""
     test = result["test"]
-    difference, low, high = (100 * value for value in test["difference"])
+    speakers = test["best"]["speakers"]
     scores = ", ".join(f"{name} {_with_interval(test[name])}" for name in ("recipe", "best"))
+    # Without a minus zero.
+    difference, low, high = (round(100 * value, 1) + 0.0 for value in test["difference"])
+    sure = f"{low:+.1f} to {high:+.1f} over {speakers} speakers"
+    if speakers == 1:
+        sure = "of one speaker, which says nothing about others"
     return (
         f"Test parts of {', '.join(result['folds'])}, scored once: UA of {scores}; difference "
-        f"{difference:+.1f} ({low:+.1f} to {high:+.1f}) over {test['best']['speakers']} speakers."
+        f"{difference:+.1f} ({sure})."
     )
 
 
@@ -147,13 +142,3 @@ def _about(result: Mapping[str, Any]) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _html_table(markdown: str) -> str:
-    head, _, *rows = [line.strip("|").split("|") for line in markdown.splitlines()]
-    cells = "".join(f"<th>{html.escape(cell.strip())}</th>" for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell.strip())}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{cells}</tr>{body}</table>"

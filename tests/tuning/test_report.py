@@ -81,8 +81,11 @@ def test_kept_results_are_the_report_s_own_and_say_what_the_test_said(tmp_path):
     page = write_report(result, tmp_path).read_text()
     said = describe_test(result)
     assert "50.0 (40.0 to 60.0)" in said
-    assert "+5.0 (-1.0 to +11.0) over 5 speakers" in said
+    assert "+5.0 (-1.0 to +11.0 over 5 speakers)" in said
     assert said in page
+    alone = TEST["best"] | {"speakers": 1}
+    one = describe_test(result | {"test": TEST | {"best": alone, "difference": [-1e-9, -1.0, 1.0]}})
+    assert "difference +0.0 (of one speaker, which says nothing about others)" in one
     kept = keep(result, tmp_path, tmp_path / "results")
     assert kept.name == "search-d-p-moma.json"
     assert json.loads(kept.read_text()) == result
