@@ -10,20 +10,24 @@ BIN := $(VENV)/bin
 # Exists only after everything was installed, so that an interrupted installation is done again.
 INSTALLED := $(VENV)/.installed
 PACKAGES := $(wildcard ser_keras pipeline tuning serving)
+DOCS_INSTALLED := $(VENV)/.docs
+WEB_INSTALLED := $(VENV)/.web
 # The newest TensorFlow, NumPy 2 and JAX, without tensorflow-io.
 NEWEST := .venv-newest
 NEWEST_INSTALLED := $(NEWEST)/.installed
-CHECKED := $(PACKAGES) $(wildcard tests benchmarks examples) conftest.py
+CHECKED := $(PACKAGES) $(wildcard tests benchmarks examples docs) conftest.py
 
 # An inherited core type makes NumPy's matrix kernels those of another processor.
 unexport OPENBLAS_CORETYPE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# It says at every build that MkDocs 2 will be another program.
+export NO_MKDOCS_2_WARNING := 1
 
 # Skips are listed with their reasons: a suite that skips everything must not look well.
 # A file of tests stays in one process, for what its tests share.
 PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help venv demo demo-tune demo-pipeline test test-slow test-realdata test-serving flink-test test-newest test-jax lint format clean
+.PHONY: help venv demo demo-tune demo-pipeline test test-slow test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +56,9 @@ test-serving: $(INSTALLED) ## A gRPC client in another language; needs Node.js w
 	npm ci --no-audit --no-fund --prefix examples/node
 	$(BIN)/$(PYTEST) -m node tests/serving
 
+test-web: $(WEB_INSTALLED) ## The page in a real browser; needs Chromium (Debian: apt-get install chromium)
+	$(BIN)/$(PYTEST) -n 0 -m web tests/serving
+
 flink-test: $(INSTALLED) ## The Beam jobs on a Flink cluster; needs Java, downloads 232 MB once
 	$(BIN)/python -m tests.flink_jars
 	$(BIN)/$(PYTEST) -m flink tests/pipeline
@@ -61,6 +68,11 @@ test-newest: $(NEWEST_INSTALLED) ## The same tests on the newest TensorFlow, wit
 
 test-jax: $(NEWEST_INSTALLED) ## Layers and models on JAX
 	KERAS_BACKEND=jax $(NEWEST)/bin/$(PYTEST) tests/layers tests/models
+
+docs: $(DOCS_INSTALLED) ## Run the notebook, build the documentation into build/site
+	mkdir -p build
+	$(BIN)/jupyter-execute docs/first_steps.ipynb --output=../build/first_steps.ipynb
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m mkdocs build --strict
 
 lint: $(INSTALLED) ## Style, formatting, types
 	$(BIN)/ruff check .
@@ -102,6 +114,14 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	echo "Installing the packages of constraints.txt into $(VENV): 3 GB, a few minutes"; \
 	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint,serve]'; \
 	touch $(INSTALLED)
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/pip install --constraint constraints.txt --editable '.[docs]'
+	@touch $(DOCS_INSTALLED)
+
+$(WEB_INSTALLED): $(INSTALLED)
+	$(BIN)/pip install --constraint constraints.txt --editable '.[web,test-web]'
+	@touch $(WEB_INSTALLED)
 
 # The project's own requirements name TensorFlow 2.16, hence --no-deps.
 $(NEWEST_INSTALLED): setup.cfg pyproject.toml constraints-newest.txt | $(INSTALLED)

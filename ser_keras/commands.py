@@ -10,8 +10,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ser_keras.errors import ConfigError
-
 console = Console(soft_wrap=True, highlight=False)
 
 Features = Annotated[Path, typer.Option(help="Output folder of `ser features`.")]
@@ -289,25 +287,6 @@ def evaluate(
     console.print_json(data=summary)
 
 
-def sampled(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of predictive_vrnn.")],
-    features: Features,
-    results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
-) -> None:
-    """Show which share of its input a predictive VRNN sampled, by emotion, on its test parts."""
-    from ser_keras.plots import similarity
-    from ser_keras.report import describe_sampled
-    from ser_keras.training.checkpoint import write_json
-    from ser_keras.training.sampled import sampled_by_emotion
-
-    result = sampled_by_emotion(run, features)
-    if results:
-        path = results / f"sampled-{result['dataset']}-{result['spec']}.json"
-        write_json(path, result)
-        similarity(result, path.with_suffix(".svg"))
-    console.print(describe_sampled(result), markup=False)
-
-
 def label_curve(
     features: Features,
     protocol: ProtocolName,
@@ -374,24 +353,3 @@ def baseline(
         f"SVM on {result['dataset']}, {protocol}: UA {100 * result['pooled']['ua']:.1f}, "
         f"WA {100 * result['pooled']['wa']:.1f}"
     )
-
-
-def report(
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
-    readme: Annotated[
-        Path | None, typer.Option(help="Write the table between this file's markers.")
-    ] = None,
-) -> None:
-    """Print the table of all results, or write it into a README and draw the learning curves."""
-    from ser_keras import report as reports
-    from ser_keras.plots import learning_curves
-
-    if readme is None:
-        console.print(reports.table_of(results), markup=False)
-        return
-    if not readme.is_file():
-        raise ConfigError(f"--readme {readme}: found no file there.")
-    changed = reports.write_readme(readme, results)
-    for result in reports.load_results(results):
-        learning_curves(result, reports.result_path(results, result).with_suffix(".svg"))
-    console.print(f"{readme}: {'table written' if changed else 'already up to date'}")

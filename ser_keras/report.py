@@ -32,13 +32,18 @@ def load_results(folder: Path) -> list[dict[str, Any]]:
         raise ConfigError(
             f"{folder}: found no crossval-*.json. Run ser crossval ... --results {folder} first."
         )
-    results = [_read(path) for path in paths]
+    results = [read_json(path) for path in paths]
     return sorted(
         results, key=lambda r: (r["dataset"], r["protocol"]["name"], r["model"], r["settings"])
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns what a command has written.
+
+    Raises:
+        SchemaError: it is not JSON.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -58,12 +63,12 @@ def result_path(folder: Path, result: Mapping[str, Any]) -> Path:
 def load_floors(folder: Path) -> list[dict[str, Any]]:
     """Returns the reference floors of `floors.json`; an empty list where there is none."""
     path = folder / "floors.json"
-    return _read(path)["floors"] if path.exists() else []
+    return read_json(path)["floors"] if path.exists() else []
 
 
 def load_baselines(folder: Path) -> list[dict[str, Any]]:
     """Returns what `ser baseline --results` has left in `folder`."""
-    return [_read(path) for path in sorted(folder.glob("baseline-*.json"))]
+    return [read_json(path) for path in sorted(folder.glob("baseline-*.json"))]
 
 
 def floor_of(floors: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> str:
@@ -173,7 +178,7 @@ def write_readme(readme: Path, results_folder: Path) -> bool:
     new = _between(text, BEGIN, END, table_of(results_folder), readme)
     scale = results_folder / "scale_benchmark.json"
     if SCALE_BEGIN in text and scale.exists():
-        new = _between(new, SCALE_BEGIN, SCALE_END, describe_scale(_read(scale)), readme)
+        new = _between(new, SCALE_BEGIN, SCALE_END, describe_scale(read_json(scale)), readme)
     if new == text:
         return False
     temporary = readme.with_name(f".{readme.name}.{os.getpid()}")
@@ -277,3 +282,23 @@ def describe_label_curve(result: Mapping[str, Any]) -> str:
         cells = ["" if point is None else _percent(point["ua"]) for point in points]
         lines.append(f"| {100 * fraction:g} % ({labelled:g}) | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def describe_crosscorpus(result: Mapping[str, Any]) -> str:
+    """Returns the Markdown matrix of UA by training and tested corpus, in percent."""
+    names = result["datasets"]
+    cells = {(cell["train"], cell["test"]): cell for cell in result["cells"]}
+    lines = [f"| trained on | {' | '.join(names)} |", "|---|" + len(names) * "---|"]
+    for train in names:
+        row = [_with_interval(cells.get((train, test))) for test in names]
+        lines.append(f"| {train} | {' | '.join(row)} |")
+    classes = result["class_set"]["classes"]
+    about = f"UA on {', '.join(classes)}; chance {_percent(1 / len(classes))}; 95 % over speakers."
+    return "\n".join([*lines, "", about])
+
+
+def _with_interval(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return ""
+    low, high = map(_percent, cell["ua_interval"])
+    return f"{_percent(cell['ua'])} ({low} – {high})"

@@ -22,6 +22,7 @@ SAMPLE_RATE_HZ = 16000
 MAX_MESSAGE_BYTES = 64 * 2**20
 BLOCK_S = 10.0
 MAX_PCM_BYTES = 2**16
+UNCERTAIN = "uncertain"
 # Asking twice changes nothing on the server, so what was not answered may be asked again.
 _RETRY = {
     "methodConfig": [
@@ -68,6 +69,20 @@ class Prediction:
     version: int
     start_s: float
     end_s: float
+
+    def answer(self, uncertain_below: float = 0.0) -> str:
+        """Returns the label, or `"uncertain"` where its probability is below a limit.
+
+        Args:
+            uncertain_below: float. The limit, 0 to 1. What it should be depends on what an error
+                costs; probabilities mean most where the model card says that it was calibrated.
+
+        Example:
+            >>> said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
+            >>> said.answer(), said.answer(uncertain_below=0.7)
+            ('sad', 'uncertain')
+        """
+        return self.label if self.probabilities[self.label] >= uncertain_below else UNCERTAIN
 
 
 class SerClient:

@@ -142,6 +142,10 @@ def predict(
     hop_s: Annotated[float, typer.Option(help="Distance of windows, with --timeline.")] = 2.0,
     rate: Annotated[int, typer.Option(help="Samples per second of standard input.")] = 16000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    uncertain_below: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Say uncertain where no class has this probability."),
+    ] = 0.0,
     root_certificate: Annotated[
         Path | None, typer.Option(help="PEM file of the server's authority, for TLS.")
     ] = None,
@@ -166,7 +170,7 @@ def predict(
                 else:
                     said = iter([client.predict(source)])
                 for prediction in said:
-                    console.print(_told(source, prediction, as_json), markup=False)
+                    console.print(_told(source, prediction, as_json, uncertain_below), markup=False)
             except (ServerError, soundfile.LibsndfileError) as error:
                 failed += 1
                 Console(stderr=True, soft_wrap=True).print(f"{source}: {error}", markup=False)
@@ -174,12 +178,54 @@ def predict(
         raise ServingError(f"{failed} of {len(sources)} files have no prediction, see above.")
 
 
-def _told(source: Path, prediction: Any, as_json: bool) -> str:
+def _told(source: Path, prediction: Any, as_json: bool, uncertain_below: float) -> str:
+    answer = prediction.answer(uncertain_below)
     where = {"start_s": round(prediction.start_s, 3), "end_s": round(prediction.end_s, 3)}
     if as_json:
-        about = {"file": str(source), **where, "label": prediction.label}
+        about = {"file": str(source), **where, "label": answer}
         about |= {"probabilities": prediction.probabilities, "version": prediction.version}
         return json.dumps(about)
     likeliest = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:3]
     shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in likeliest)
-    return f"{source} {where['start_s']:.1f}-{where['end_s']:.1f} s: {shares}"
+    # The likeliest stands first by itself; only a doubt needs a word.
+    doubt = "" if answer == prediction.label else f"{answer}: "
+    return f"{source} {where['start_s']:.1f}-{where['end_s']:.1f} s: {doubt}{shares}"
+
+
+def explain(
+    file: Annotated[Path, typer.Argument(help="Audio file.")],
+    model: Annotated[
+        Path, typer.Option(help="Folder of an export, as of `ser export`, or of one version of it.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("explained"),
+    start: Annotated[float, typer.Option(min=0, help="Where to begin, in seconds.")] = 0.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.05, max=120, help="How much of the recording, at most.")
+    ] = 20.0,
+    server: Annotated[
+        str | None, typer.Option(help="host:port of a server that runs this version.")
+    ] = None,
+) -> None:
+    """Draw where a model listened in a recording, as in its paper's figures (PNG and SVG)."""
+    from ser_keras.plots.explanation import explanation
+    from serving import explain as explaining
+
+    # Saved graphs are for answers; that they have no gradients is no news.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    export = explaining.open_export(model)
+    rate = export.about["sample_rate_hz"]
+    waveform = explaining.read_part(file, start, seconds, rate)
+    with console.status("loading the model ...") as status:
+        runner = explaining.served(export, server) if server else explaining.loaded(export)
+        with runner as ask:
+            status.update("explaining ...")
+            heard = explaining.explain(export, ask, waveform, source=file.name, start_s=start)
+        status.update("drawing ...")
+        pictures = [
+            output / f"{file.stem}-{export.about['name']}{kind}" for kind in (".png", ".svg")
+        ]
+        for picture in pictures:
+            explanation(heard, picture)
+    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in heard.likeliest[:3])
+    console.print(f"{file} {heard.start_s:.1f}-{heard.end_s:.1f} s: {shares}", markup=False)
+    console.print(f"pictures: {', '.join(map(str, pictures))}", markup=False)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ser_keras import metrics
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
 from ser_keras.data.feature_set import FeatureSet
@@ -18,6 +19,7 @@ from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError, ExportError, SchemaError, unknown_name
 from ser_keras.features.specs import spec_from_dict
 from ser_keras.protocols import Protocol
+from ser_keras.training.calibration import temperature_of
 from serving.layout import new_version
 from serving.model_card import model_card
 from serving.signatures import Served, ServedModule
@@ -39,6 +41,7 @@ class TrainedModel:
         feature_set: the features that it was trained on.
         model: keras.Model.
         result: mapping. The run's `result.json`, empty where it has none yet.
+        calibration: mapping. See `ser_keras.training.calibration.temperature_of`.
     """
 
     record: dict[str, Any]
@@ -46,6 +49,7 @@ class TrainedModel:
     feature_set: FeatureSet
     model: keras.Model
     result: dict[str, Any]
+    calibration: dict[str, Any]
 
     @property
     def served(self) -> Served:
@@ -56,6 +60,7 @@ class TrainedModel:
             spec_from_dict(self.feature_set.schema.spec),
             self.protocol.class_set.classes,
             Segments(batch["segment_frames"], batch["test_hop"]),
+            self.calibration["temperature"],
         )
 
     @property
@@ -74,7 +79,7 @@ def open_run(run: Path, features: Path, fold: str | None = None) -> TrainedModel
 
     Raises:
         ConfigError: not a run, or an unknown or ambiguous fold.
-        SchemaError: features of another spec.
+        SchemaError: features of another spec, or a temperature of other weights.
     """
     names = sorted(path.parent.name for path in run.glob("folds/*/fold.json"))
     if not names:
@@ -103,6 +108,7 @@ def open_run(run: Path, features: Path, fold: str | None = None) -> TrainedModel
         feature_set,
         keras.models.load_model(folder / "model.keras"),
         json.loads(result.read_text(encoding="utf-8")) if result.exists() else {},
+        temperature_of(run, record),
     )
 
 
@@ -178,6 +184,7 @@ def describe(
         "shares_speakers": trained.protocol.shares_speakers,
         "fold_scores": {"ua": record["ua"], "wa": record["wa"]},
         "pooled": result.get("pooled", {}),
+        "calibration": trained.calibration,
         "sizes": record["sizes"],
         "parameters": record["parameters"],
         "weights_sha256": record["weights_sha256"],
@@ -239,7 +246,10 @@ def check(staged: Path, trained: TrainedModel, data_dir: Path) -> dict[str, dict
 
 
 def keras_probabilities(served: Served, features: np.ndarray) -> np.ndarray:
-    """Returns what the Keras model says of one utterance, (K,): the mean over its segments."""
+    """Returns what the Keras model says of one utterance, (K,): the mean over its segments.
+
+    The temperature is that of the export.
+    """
     size, hop = served.segments.frames or len(features), served.segments.hop
     pieces = [features[n * hop :][:size] for n in range(served.segments.count(len(features)))]
     served.model.jit_compile = False  # XLA would compile it for every length
@@ -249,7 +259,7 @@ def keras_probabilities(served: Served, features: np.ndarray) -> np.ndarray:
         logits = keras.ops.convert_to_numpy(served.model.predict_on_batch(inputs)["logits"][0])
         powers = np.exp(logits.astype(np.float64) - logits.max())
         said.append(powers / powers.sum())
-    return np.mean(said, axis=0)
+    return metrics.with_temperature(np.mean(said, axis=0)[None], served.temperature)[0]
 
 
 def _three(trained: TrainedModel) -> Sequence[str]:

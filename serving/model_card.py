@@ -15,7 +15,7 @@ LIMITS = """\
   calm sentence in a language it never met included.
 - Its data are acted or elicited speech in few voices, sentences and rooms. Spontaneous speech,
   other languages, ages, microphones and noise are worse, by how much nobody measured here.
-- Its probabilities are not calibrated.
+- {calibration}
 - What a voice shows is not what a person feels."""
 
 
@@ -47,7 +47,7 @@ def model_card(about: Mapping[str, Any]) -> str:
             f"training and test.\n\n{_scores(about)}"
         ),
         "Intended use": INTENDED,
-        "Limits": LIMITS,
+        "Limits": LIMITS.format(calibration=_calibration(about["calibration"])),
         "Checked at export": _checks(about["checked"]),
         "Made with": "\n".join(
             f"- {name} {number}"
@@ -70,6 +70,15 @@ def _scores(about: Mapping[str, Any]) -> str:
             f"| {_percent(pooled['wa'])} |"
         )
     return "\n".join(lines)
+
+
+def _calibration(found: Mapping[str, Any]) -> str:
+    if not found["fitted_on"]:
+        return "Its probabilities are not calibrated."
+    return (
+        f"Its probabilities are calibrated with the temperature T = {found['temperature']:.2f}, "
+        f"fitted on: {found['fitted_on']}. On other voices and rooms they are as doubtful as ever."
+    )
 
 
 def _checks(checked: Mapping[str, Mapping[str, float]]) -> str:

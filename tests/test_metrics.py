@@ -62,6 +62,54 @@ def test_certain_answers_fall_in_the_last_bin():
     assert metrics.expected_calibration_error([1, 0], np.eye(2)) == 1
 
 
+@given(st.floats(0.2, 3.0), st.integers(0, 999))
+def test_the_fitted_temperature_undoes_one_that_was_applied(temperature, seed):
+    rng = np.random.default_rng(seed)
+    honest = rng.dirichlet(np.full(3, 0.7), size=400) * 0.98 + 0.02 / 3
+    true = np.array([rng.choice(3, p=row) for row in honest])
+    asked = metrics.fit_temperature(true, honest)
+    found = metrics.fit_temperature(true, metrics.with_temperature(honest, 1 / temperature))
+    assert found == pytest.approx(asked * temperature, rel=1e-3)
+
+
+def test_the_fitted_temperature_is_the_best_of_a_grid():
+    rng = np.random.default_rng(3)
+    shares = rng.dirichlet(np.full(4, 0.2), size=60)
+    true = rng.integers(4, size=60)
+    grid = np.geomspace(0.1, 10, 400)
+    losses = [metrics.cross_entropy(true, metrics.with_temperature(shares, t)) for t in grid]
+    best = metrics.cross_entropy(
+        true, metrics.with_temperature(shares, metrics.fit_temperature(true, shares))
+    )
+    assert best <= min(losses) + 1e-9
+
+
+def test_a_temperature_changes_no_answer_and_one_changes_nothing():
+    shares = np.random.default_rng(0).dirichlet(np.ones(4), size=50)
+    hot = metrics.with_temperature(shares, 5.0)
+    np.testing.assert_array_equal(hot.argmax(axis=1), shares.argmax(axis=1))
+    assert (hot.max(axis=1) <= shares.max(axis=1)).all()
+    np.testing.assert_allclose(metrics.with_temperature(shares, 1.0), shares)
+    logits = np.log(shares) / 5.0
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(hot, softmax)
+
+
+def test_certain_and_always_right_ends_at_the_least_temperature():
+    assert metrics.fit_temperature([0, 1], [[0.9, 0.1], [0.1, 0.9]]) == pytest.approx(0.1, abs=1e-3)
+    assert metrics.fit_temperature([0, 1], np.eye(2)) <= 10
+
+
+def test_bins_hold_every_utterance_once():
+    rng = np.random.default_rng(1)
+    shares, true = rng.dirichlet(np.ones(3), size=77), rng.integers(3, size=77)
+    bins = metrics.reliability(true, shares, 10)
+    assert sum(one["utterances"] for one in bins) == 77
+    right = sum(one["utterances"] * one["accuracy"] for one in bins) / 77
+    assert right == pytest.approx(metrics.weighted_accuracy(true, shares.argmax(axis=1)))
+    assert [one["confidence"] for one in bins] == sorted(one["confidence"] for one in bins)
+
+
 def test_the_papers_binary_accuracy_is_61_in_ordinary_accuracy():
     true = [0, 1, 2, 3] * 25
     said = true[:61] + [(t + 1) % 4 for t in true[61:]]

@@ -21,6 +21,7 @@ that folder, not by `..`, not by a link and not by being absolute, unless `allow
 Counts: whatever the table holds, up to `MAX_ROWS` rows.
 """
 
+import sys
 from pathlib import Path
 
 from ser_keras.corpora.base import CorpusInfo, Utterance, unique_keys
@@ -97,6 +98,8 @@ def read(
         seen[path] = where
         _check_words(values, where)
         values["label"] = values["label"].lower()
+        # The same few words in a million rows are kept once.
+        values = {name: sys.intern(value) for name, value in values.items()}
         key = f"manifest/{Path(written).with_suffix('').as_posix()}"
         utterances.append(Utterance(key, path, corpus="manifest", **values))
     if not utterances:

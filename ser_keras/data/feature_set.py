@@ -14,7 +14,7 @@ Readers go through the manifest, never by a pattern of names.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -97,18 +97,9 @@ class FeatureSet:
             SchemaError: nothing is there, the job has not finished, or a file is missing, has
                 another size or a damaged index. Says which, and what to do.
         """
-        folder = _set_folder(Path(path))
-        manifest = _read_manifest(folder / MANIFEST)
-        for name, sha256 in manifest["files"].items():
-            if hashlib.sha256(_read(folder / name)).hexdigest() != sha256:
-                raise SchemaError(
-                    f"{folder / name}: found other content than {MANIFEST} was written for "
-                    f"(sha256 {sha256[:12]}...). The file was damaged or edited. {_AGAIN}"
-                )
-        for shard in manifest["shards"]:
-            _check_size(folder / shard["name"], shard["bytes"])
-        schema = Schema.from_json(_read(folder / SCHEMA).decode(), folder / SCHEMA)
-        return cls(folder, schema, manifest, _read_rows(folder / INDEX, manifest["num_records"]))
+        folder, schema, manifest = _described(Path(path))
+        rows = tuple(_read_rows(folder / INDEX, manifest["num_records"]))
+        return cls(folder, schema, manifest, rows)
 
     @property
     def shard_paths(self) -> tuple[Path, ...]:
@@ -158,6 +149,39 @@ class FeatureSet:
                 )
 
 
+def check_set(path: str | Path) -> tuple[Schema, dict[str, Any]]:
+    """Checks a set as `FeatureSet.open` does, but never holds more than one of its rows.
+
+    Returns:
+        (schema, content of `manifest.json`).
+
+    Raises:
+        SchemaError: as `FeatureSet.open`.
+    """
+    folder, schema, manifest = _described(Path(path))
+    for _ in _read_rows(folder / INDEX, manifest["num_records"]):
+        pass
+    return schema, manifest
+
+
+def _described(path: Path) -> tuple[Path, Schema, dict[str, Any]]:
+    """Returns folder, schema and manifest of a set of which all but the rows has been checked."""
+    folder = _set_folder(path)
+    manifest = _read_manifest(folder / MANIFEST)
+    for name, sha256 in manifest["files"].items():
+        digest = hashlib.sha256()
+        for line in _lines(folder / name):
+            digest.update(line)
+        if digest.hexdigest() != sha256:
+            raise SchemaError(
+                f"{folder / name}: found other content than {MANIFEST} was written for "
+                f"(sha256 {sha256[:12]}...). The file was damaged or edited. {_AGAIN}"
+            )
+    for shard in manifest["shards"]:
+        _check_size(folder / shard["name"], shard["bytes"])
+    return folder, Schema.from_json(_read(folder / SCHEMA).decode(), folder / SCHEMA), manifest
+
+
 def _set_folder(path: Path) -> Path:
     if (path / MANIFEST).is_file():
         return path
@@ -182,8 +206,13 @@ def _set_folder(path: Path) -> Path:
 
 
 def _read(path: Path) -> bytes:
+    return b"".join(_lines(path))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            yield from stream
     except OSError as error:
         raise SchemaError(
             f"{path}: could not be read ({error.strerror}), expected a file of a feature set. "
@@ -213,17 +242,17 @@ def _check_size(path: Path, expected: int) -> None:
         raise SchemaError(f"{path}: found {what}, expected {expected} bytes. {_AGAIN}")
 
 
-def _read_rows(path: Path, expected: int) -> tuple[IndexRow, ...]:
+def _read_rows(path: Path, expected: int) -> Iterator[IndexRow]:
     names = {field.name for field in fields(IndexRow)}
-    rows = []
-    for number, line in enumerate(_read(path).splitlines(), 1):
+    number = 0
+    for number, line in enumerate(_lines(path), 1):
         try:
-            rows.append(IndexRow.from_dict(json.loads(line)))
+            row = IndexRow.from_dict(json.loads(line))
         except (ValueError, TypeError, KeyError):
             raise SchemaError(
                 f"{path}, line {number}: found no index row, expected JSON with the fields "
                 f"{', '.join(sorted(names))}. {_AGAIN}"
             ) from None
-    if len(rows) != expected:
-        raise SchemaError(f"{path}: found {len(rows)} rows, expected {expected}. {_AGAIN}")
-    return tuple(rows)
+        yield row
+    if number != expected:
+        raise SchemaError(f"{path}: found {number} rows, expected {expected}. {_AGAIN}")

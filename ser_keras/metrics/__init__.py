@@ -5,33 +5,46 @@ said to be `p`, `N` is their number and `K` the number of classes. Classes that 
 `y_true` are absent: averages over classes skip them, and `summarize` names them.
 """
 
+from ser_keras.metrics.calibration import (
+    cross_entropy,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    with_temperature,
+)
 from ser_keras.metrics.intervals import speaker_difference, speaker_interval
 from ser_keras.metrics.scores import (
     METRICS,
     confusion_matrix,
-    expected_calibration_error,
     macro_f1,
     mean_binary_accuracy,
     mean_binary_balanced_accuracy,
     recall_per_class,
+    recalls_of,
     unweighted_accuracy,
     unweighted_accuracy_of,
     weighted_accuracy,
 )
-from ser_keras.metrics.summary import summarize
+from ser_keras.metrics.summary import confusion_by_speaker, summarize
 
 __all__ = [
     "METRICS",
+    "confusion_by_speaker",
     "confusion_matrix",
+    "cross_entropy",
     "expected_calibration_error",
+    "fit_temperature",
     "macro_f1",
     "mean_binary_accuracy",
     "mean_binary_balanced_accuracy",
     "recall_per_class",
+    "recalls_of",
+    "reliability",
     "speaker_difference",
     "speaker_interval",
     "summarize",
     "unweighted_accuracy",
     "unweighted_accuracy_of",
     "weighted_accuracy",
+    "with_temperature",
 ]

@@ -40,7 +40,7 @@ def recall_per_class(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> 
         >>> recall_per_class([0, 0, 1], [0, 1, 1], 3)
         array([0.5, 1. , nan])
     """
-    return _recalls(confusion_matrix(y_true, y_pred, num_classes))
+    return recalls_of(confusion_matrix(y_true, y_pred, num_classes))
 
 
 def weighted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
@@ -75,6 +75,19 @@ def unweighted_accuracy_of(confusion: ArrayLike) -> float:
         0.625
     """
     return float(_unweighted_accuracy(np.asarray(confusion)))
+
+
+def recalls_of(confusion: ArrayLike) -> np.ndarray:
+    """Returns the recalls of a confusion matrix, float (K,), nan where a class is absent.
+
+    Args:
+        confusion: (K, K) counts, true classes in the rows.
+
+    Example:
+        >>> recalls_of([[3, 1], [0, 0]])
+        array([0.75,  nan])
+    """
+    return _recalls(np.asarray(confusion))
 
 
 def macro_f1(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
@@ -112,36 +125,6 @@ def mean_binary_balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_clas
         0.75
     """
     return float(_mean_binary_balanced_accuracy(confusion_matrix(y_true, y_pred, num_classes)))
-
-
-def expected_calibration_error(
-    y_true: ArrayLike, probabilities: ArrayLike, bins: int = 15
-) -> float:
-    """Returns `sum_b n_b / N |accuracy_b - confidence_b|` over equally wide bins of confidence.
-
-    The confidence is the largest probability; bin b holds those in `(b / bins, (b + 1) / bins]`.
-    Guo et al. 2017, "On Calibration of Modern Neural Networks", Eq. 3.
-
-    Args:
-        y_true: int (N,). True classes.
-        probabilities: float (N, K). Rows sum to one.
-        bins: int. Number of bins.
-
-    Raises:
-        ConfigError: the shapes do not fit, or the rows are no probabilities.
-
-    Example:
-        >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.9, 0.1]]), 3)
-        0.4
-    """
-    shares = class_probabilities(probabilities)
-    true, said = class_pairs(y_true, shares.argmax(axis=1), shares.shape[1])
-    if bins < 1:
-        raise ConfigError(f"calibration error: found {bins} bins, expected at least 1.")
-    confidence = shares.max(axis=1)
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    surplus = np.bincount(index, weights=(true == said) - confidence, minlength=bins)
-    return float(np.abs(surplus).sum() / len(true))
 
 
 def class_pairs(

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ser_keras.errors import ConfigError
+from ser_keras.metrics.calibration import expected_calibration_error
 from ser_keras.metrics.intervals import speaker_interval
 from ser_keras.metrics.scores import (
     METRICS,
     class_probabilities,
     confusion_matrix,
-    expected_calibration_error,
     recall_per_class,
 )
 
@@ -74,4 +75,29 @@ def summarize(
         "expected_calibration_error": expected_calibration_error(y_true, shares),
         "utterances": int(counts.sum()),
         "speakers": len(set(speakers)),
+    }
+
+
+def confusion_by_speaker(
+    y_true: ArrayLike, y_pred: ArrayLike, speakers: Sequence[str], num_classes: int
+) -> dict[str, list[list[int]]]:
+    """Returns each speaker's confusion matrix, by speaker: what a comparison of two models needs.
+
+    Args:
+        y_true: int (N,). True classes.
+        y_pred: int (N,). Classes said.
+        speakers: (N,). Who spoke each utterance.
+        num_classes: int. Number of classes.
+
+    Raises:
+        ConfigError: data as in `confusion_matrix`.
+
+    Example:
+        >>> confusion_by_speaker([0, 1, 1], [0, 1, 0], ["b", "a", "b"], 2)
+        {'a': [[0, 0], [0, 1]], 'b': [[1, 0], [1, 0]]}
+    """
+    true, said, who = np.asarray(y_true), np.asarray(y_pred), np.asarray(speakers, dtype=str)
+    return {
+        str(name): confusion_matrix(true[who == name], said[who == name], num_classes).tolist()
+        for name in np.unique(who)
     }

@@ -240,8 +240,8 @@ def summarize_run(
         },
         "cost": _cost(config, feature_set, protocol, records),
         "weights": records[0]["weights"],
-        "features": _feature_facts(feature_set),
-        "audit": [vars(finding) | {"keys": list(finding.keys)[:10]} for finding in findings],
+        "features": feature_facts(feature_set),
+        "audit": [finding_dict(finding) for finding in findings],
         "recipes": {name: each.to_dict() for name, each in recipes.items()},
         "command": command,
         "versions": provenance.versions(),
@@ -266,7 +266,13 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"mean": float(np.mean(values)), "std": float(np.std(values))}
 
 
-def _feature_facts(feature_set: FeatureSet) -> dict[str, Any]:
+def finding_dict(finding: audit.Finding) -> dict[str, Any]:
+    """Returns a finding as plain values, with ten of its keys at most."""
+    return vars(finding) | {"keys": list(finding.keys)[:10]}
+
+
+def feature_facts(feature_set: FeatureSet) -> dict[str, Any]:
+    """Returns which features a result was made with, as plain values."""
     return {
         "spec_name": feature_set.schema.spec_name,
         "spec": feature_set.schema.spec,

@@ -1,11 +1,13 @@
 import hashlib
 import json
+import shutil
 
 import pytest
 
-from ser_keras.data.feature_set import FeatureSet, IndexRow
+from ser_keras.data.feature_set import FeatureSet, IndexRow, check_set
 from ser_keras.data.schema import Schema
 from ser_keras.errors import SchemaError
+from tests.memory import growth
 
 NAME = "0123456789abcdef"
 SHARDS = {"part-00000-of-00002.tfrecord": b"first", "part-00001-of-00002.tfrecord": b"second"}
@@ -65,12 +67,13 @@ def output(tmp_path):
     return tmp_path
 
 
-def rewrite_index(output, text):
+def rewrite_index(output, text, records=2):
     """Changes the index together with its hash, as a faulty writer would."""
     (output / NAME / "index.jsonl").write_text(text)
     path = output / NAME / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["files"]["index.jsonl"] = sha256(text.encode())
+    manifest["num_records"] = records
     path.write_text(json.dumps(manifest))
 
 
@@ -165,6 +168,27 @@ def test_a_lost_row_is_counted(output):
     rewrite_index(output, json.dumps(row(0).to_dict()) + "\n")
     with pytest.raises(SchemaError, match="found 1 rows, expected 2"):
         FeatureSet.open(output)
+
+
+def test_a_set_can_be_checked_without_being_opened(output):
+    found = FeatureSet.open(output)
+    assert check_set(output) == (found.schema, found.manifest)
+    rewrite_index(output, json.dumps(row(0).to_dict()) + "\n")
+    with pytest.raises(SchemaError, match="found 1 rows, expected 2"):
+        check_set(output)
+    (output / NAME / "index.jsonl").write_text("")
+    with pytest.raises(SchemaError, match=r"index.jsonl: found other content"):
+        check_set(output)
+
+
+def test_checking_holds_no_rows(output, tmp_path):
+    sets = {}
+    for count in (500, 1500):
+        sets[count] = shutil.copytree(output, tmp_path / str(count))
+        lines = [json.dumps(row(number).to_dict()) + "\n" for number in range(count)]
+        rewrite_index(sets[count], "".join(lines), count)
+    assert growth(lambda count: check_set(sets[count]), 500, 1500)[0] < 10
+    assert growth(lambda count: FeatureSet.open(sets[count]), 500, 1500)[0] > 500
 
 
 def test_require_accepts_what_fits_and_names_both_values_otherwise(output):

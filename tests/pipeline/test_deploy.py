@@ -11,10 +11,8 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2 as beam_api
 from apache_beam.transforms.environments import DockerEnvironment, Environment
 
-from pipeline.sources import Source
-from pipeline.transforms import KeyByShard, WriteShards
+from pipeline.shard_lists import WriteListedShards
 from ser_keras.audio import AudioLimits
-from ser_keras.corpora.base import Utterance
 from tests.pipeline.conftest import SPEC
 
 DEPLOY = Path(__file__).parents[2] / "pipeline/deploy"
@@ -34,12 +32,10 @@ def environment_of(engine):
     image = options.view_as(WorkerOptions).sdk_container_image
     pipeline = beam.Pipeline(options=options)
     assert type(pipeline.runner).__name__ == RUNNERS[engine]
-    source = Source(Utterance("a", Path("a.wav"), "sad", "anna", "manifest"), "a.wav", "", 1)
     (
         pipeline
-        | beam.Create([source], reshuffle=False)
-        | KeyByShard(2)
-        | WriteShards("/shared/features", 2, SPEC, AudioLimits())
+        | beam.Create([0, 1], reshuffle=False)
+        | WriteListedShards("/shared/features", 2, SPEC, AudioLimits())
     )
     default = (
         DockerEnvironment.from_container_image(image)

@@ -18,6 +18,7 @@ from tests.pipeline.conftest import snapshot
 SIZE_MB = 64
 # What is written, in this order, and the stage of the job at which that happens.
 STAGES = {
+    "sources-00000": "list of the first shard",
     "part-00000": "first shard",
     "part-00002": "a shard in the middle",
     "part-00003-of-00004.report": "last shard's report",

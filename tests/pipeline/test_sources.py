@@ -1,3 +1,6 @@
+import dataclasses
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -10,8 +13,13 @@ from pipeline import sources
 from ser_keras.corpora import CORPORA, Corpus
 from ser_keras.corpora.base import Utterance
 from ser_keras.errors import ConfigError, CorpusError
+from tests.memory import growth
 
 SETTINGS = {"num_shards": 8}
+
+
+def identity(found, settings=SETTINGS):
+    return sources.fingerprint(sources.source_fingerprint(found), settings)
 
 
 @given(key=st.text(), num_shards=st.integers(1, 1000))
@@ -34,10 +42,63 @@ def test_sources_are_sorted_hashed_and_relative(corpus):
     assert len({source.sha256 for source in found}) == 24
 
 
+@given(text=st.text(st.characters()), num_bytes=st.integers(0, 2**40))
+def test_a_source_survives_its_line(text, num_bytes):
+    utterance = Utterance("zoo/a", Path("/zoo/\udcff.wav"), text, "anna", "zoo", split="test")
+    source = sources.Source(utterance, "\udcff.wav", "ab" * 32, num_bytes)
+    line = source.to_line()
+    assert sources.Source.from_line(line) == source
+    assert line.splitlines(keepends=True) == [line]
+
+
+def test_a_part_of_a_list_is_a_list_of_the_same_recordings(corpus):
+    found = sources.list_sources("manifest", corpus)
+    assert list(found[3:9:2]) == [found[3], found[5], found[7]]
+    assert found[-1] == list(found)[23]
+
+
+def test_more_recordings_than_are_hashed_at_once_keep_their_order(corpus, monkeypatch):
+    found = list(sources.list_sources("manifest", corpus))
+    for number in (1, 7, 24, 25):
+        monkeypatch.setattr(sources, "_HASHED_AT_ONCE", number)
+        assert list(sources.list_sources("manifest", corpus)) == found
+
+
+def test_listing_takes_less_than_a_kilobyte_for_each_recording(tmp_path, monkeypatch):
+    many = [tmp_path / f"{number:05}.wav" for number in range(1200)]
+    for number, path in enumerate(many):
+        path.write_bytes(b"%d" % number)
+
+    def listed(count):
+        lines = [f"{path.name},sad,speaker{place % 24}" for place, path in enumerate(many[:count])]
+        table = tmp_path / "manifest.csv"
+        table.write_text("\n".join(["path,label,speaker", *lines, ""]))
+        found = sources.list_sources("manifest", table)
+        assert len(found) == count
+        return found
+
+    # The peak is that of the corpus's reader.
+    peak, held = growth(listed, 400, 1200)
+    assert held < 300
+    assert peak < 1000
+
+
+def test_the_fingerprint_of_the_recordings_is_that_of_one_list(corpus):
+    found = sources.list_sources("manifest", corpus)
+    known = [
+        {**dataclasses.asdict(each.utterance), "path": each.path, "sha256": each.sha256}
+        for each in found
+    ]
+    for count in (0, 1, 24):
+        text = json.dumps(known[:count], sort_keys=True)
+        expected = hashlib.sha256(text.encode()).hexdigest()
+        assert sources.source_fingerprint(found[:count]) == expected
+
+
 def test_the_identity_does_not_depend_on_the_place(corpus, tmp_path):
     copy = shutil.copytree(corpus, tmp_path / "elsewhere")
     first, second = (sources.list_sources("manifest", root) for root in (corpus, copy))
-    assert sources.fingerprint(first, SETTINGS) == sources.fingerprint(second, SETTINGS)
+    assert identity(first) == identity(second)
 
 
 def change_a_byte(corpus):
@@ -58,21 +119,21 @@ def remove_a_row(corpus):
 
 @pytest.mark.parametrize("change", [change_a_byte, change_a_label, remove_a_row])
 def test_any_change_of_the_data_is_another_identity(corpus, change):
-    before = sources.fingerprint(sources.list_sources("manifest", corpus), SETTINGS)
+    before = identity(sources.list_sources("manifest", corpus))
     change(corpus)
-    assert sources.fingerprint(sources.list_sources("manifest", corpus), SETTINGS) != before
+    assert identity(sources.list_sources("manifest", corpus)) != before
 
 
 def test_other_settings_and_other_code_are_another_identity(corpus, monkeypatch, tmp_path):
     found = sources.list_sources("manifest", corpus)
-    before = sources.fingerprint(found, SETTINGS)
-    assert sources.fingerprint(found, {"num_shards": 9}) != before
+    before = identity(found)
+    assert identity(found, {"num_shards": 9}) != before
     copies = [Path(shutil.copy(path, tmp_path)) for path in sources.code_paths()]
     monkeypatch.setattr(sources, "code_paths", lambda: copies)
-    assert sources.fingerprint(found, SETTINGS) == before
+    assert identity(found) == before
     with (tmp_path / "extract.py").open("a") as stream:
         stream.write("# changed\n")
-    assert sources.fingerprint(found, SETTINGS) != before
+    assert identity(found) != before
 
 
 def test_what_cannot_be_read_has_no_hash_and_does_not_block(tmp_path):

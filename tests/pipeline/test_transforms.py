@@ -8,8 +8,9 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that
 
 from pipeline import transforms
-from pipeline.sources import group_sizes, list_sources, shard_name, shard_of
-from pipeline.transforms import DeadLetter, KeyByShard, ShardReport, WriteShards, write_shard
+from pipeline.shard_lists import WriteListedShards, list_name, places_by_shard, write_lists
+from pipeline.sources import list_sources, shard_name
+from pipeline.transforms import DeadLetter, ShardReport, write_shard
 from ser_keras.audio import AudioLimits, content_hash, read_audio
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import SPECS
@@ -112,16 +113,18 @@ def test_the_graph_writes_each_shard_once_even_if_bundles_are_repeated(sources, 
             "not_audio",
         ]
 
+    places = places_by_shard(sources, 3)
+    write_lists(folder, sources, places)
     pipeline = test_pipeline.TestPipeline(runner="FnApiRunner", options=options)
-    reports = (
-        pipeline | beam.Create(sources) | KeyByShard(3) | WriteShards(str(folder), 3, SPEC, LIMITS)
-    )
+    shards = pipeline | beam.Create(list(places))
+    reports = shards | WriteListedShards(str(folder), 3, SPEC, LIMITS)
     assert_that(reports, whole)
     result = pipeline.run()
     result.wait_until_finish()
-    sizes = group_sizes(sources, 3)
+    names = [shard_name(shard, 3) for shard in places]
     assert sorted(snapshot(folder)) == sorted(
-        name + suffix for name in sizes for suffix in (".report.json", ".tfrecord")
+        [name + suffix for name in names for suffix in (".report.json", ".tfrecord")]
+        + [list_name(shard) for shard in places]
     )
     found = result.metrics().query()
     counters = {each.key.metric.name: each.committed for each in found["counters"]}
@@ -130,12 +133,6 @@ def test_the_graph_writes_each_shard_once_even_if_bundles_are_repeated(sources, 
         each.committed for each in found["distributions"] if each.key.metric.name == "audio_ms"
     )
     assert audio_ms.count == 22
-
-
-def test_grouping_agrees_with_the_hash(sources):
-    for source in sources:
-        assert shard_name(shard_of(source.key, 3), 3) in group_sizes(sources, 3)
-    assert sum(group_sizes(sources, 3).values()) == len(sources)
 
 
 def test_dead_letters_are_plain_values():

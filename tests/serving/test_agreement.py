@@ -19,7 +19,7 @@ from serving.export import keras_probabilities
 from serving.manager import ModelConfig
 from serving.runtime import LoadedModel
 from serving.server import Server, ServerOptions
-from serving.signatures import Served
+from serving.signatures import MAPS, Served
 from tests.serving import exports
 
 TOLERANCE = 1e-5
@@ -123,7 +123,7 @@ def test_explain_has_every_map_and_the_others_attention_alone(system):
     heard = signatures["front_end"](**tensors)
     mask = tf.sequence_mask(heard["frames"], heard["features"].shape[1])
     said = served.model({"features": heard["features"], "mask": mask})
-    mapped = {name for name in said if name.startswith(("attention", "top_down", "gamma"))}
+    mapped = {name for name in said if name.startswith(MAPS)}
     assert {name for name in default if name in said} == {"attention"}
     assert {name for name in every if name in said} == mapped
     for name in default:

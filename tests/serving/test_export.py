@@ -12,6 +12,7 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, ExportError, SchemaError
 from ser_keras.features.specs import get_spec
 from ser_keras.protocols import build_protocol
+from ser_keras.training.calibration import calibrate_run
 from ser_keras.training.config import config_from_dict
 from ser_keras.training.crossval import run_crossval
 from serving.export import export_model, open_run
@@ -57,6 +58,20 @@ def test_an_export_is_checked_published_and_described(trained, tmp_path):
     model.close()
     export_model(opened, corpus, tmp_path, name="mine")
     assert versions(tmp_path / "mine") == [1, 2]
+
+
+def test_a_calibrated_run_is_exported_with_its_temperature(trained, tmp_path):
+    run, features, corpus = trained
+    plain = open_run(run, features)
+    found = calibrate_run(run, plain.feature_set)["folds"][plain.record["fold"]]
+    opened = open_run(run, features)
+    assert (plain.served.temperature, opened.served.temperature) == (1.0, found["temperature"])
+    folder = export_model(opened, corpus, tmp_path)
+    about = json.loads((folder / "assets.extra" / "model.json").read_text())
+    assert about["calibration"]["temperature"] == found["temperature"]
+    card = (folder / "assets.extra" / "model_card.md").read_text()
+    assert f"T = {found['temperature']:.2f}, fitted on: {found['fitted_on']}" in card
+    (run / "calibration.json").unlink()
 
 
 def test_a_model_that_is_not_the_trained_one_is_not_published(trained, tmp_path, monkeypatch):

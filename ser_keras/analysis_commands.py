@@ -1,0 +1,156 @@
+"""The verbs that look at what was trained: parse options, call one function, print."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ser_keras.commands import (
+    DEFAULT_RECIPE,
+    EpochBars,
+    Features,
+    Output,
+    Overrides,
+    Recipe,
+    console,
+)
+from ser_keras.errors import ConfigError
+
+
+def report(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Folders of `ser crossval`, or crossval-*.json; several stand side by side."
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder for report.html, report.json and report.tex.")
+    ] = Path("report"),
+    results: Annotated[
+        Path, typer.Option(help="Folder of results; with RUNS, where the floors are.")
+    ] = Path("results"),
+    readme: Annotated[
+        Path | None, typer.Option(help="Write the table between this file's markers.")
+    ] = None,
+) -> None:
+    """Report on runs in one HTML file; without RUNS, print or write the table of all results."""
+    from ser_keras import report as reports
+    from ser_keras.plots import learning_curves
+
+    if runs:
+        if readme is not None:
+            raise ConfigError("--readme: writes the table of all results; leave out the runs.")
+        _report_on(runs, output, results)
+        return
+    if readme is None:
+        console.print(reports.table_of(results), markup=False)
+        return
+    if not readme.is_file():
+        raise ConfigError(f"--readme {readme}: found no file there.")
+    changed = reports.write_readme(readme, results)
+    for result in reports.load_results(results):
+        learning_curves(result, reports.result_path(results, result).with_suffix(".svg"))
+    console.print(f"{readme}: {'table written' if changed else 'already up to date'}")
+
+
+def _report_on(runs: list[Path], output: Path, results: Path) -> None:
+    from ser_keras.report_page import write_report
+    from ser_keras.report_runs import open_runs
+
+    opened = open_runs(runs)
+    with console.status("drawing ..."):
+        paths = write_report(opened, output, results)
+    console.print(f"report: {', '.join(map(str, paths))}", markup=False)
+
+
+def sampled(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of predictive_vrnn.")],
+    features: Features,
+    results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
+) -> None:
+    """Show which share of its input a predictive VRNN sampled, by emotion, on its test parts."""
+    from ser_keras.plots import similarity
+    from ser_keras.report import describe_sampled
+    from ser_keras.training.checkpoint import write_json
+    from ser_keras.training.sampled import sampled_by_emotion
+
+    result = sampled_by_emotion(run, features)
+    if results:
+        path = results / f"sampled-{result['dataset']}-{result['spec']}.json"
+        write_json(path, result)
+        similarity(result, path.with_suffix(".svg"))
+    console.print(describe_sampled(result), markup=False)
+
+
+def crosscorpus(
+    features: Annotated[
+        list[Path], typer.Option(help="Output folder of `ser features`; once for each corpus.")
+    ],
+    output: Output,
+    recipe: Recipe = DEFAULT_RECIPE,
+    class_set: Annotated[
+        str | None, typer.Option("--classes", help="Class set; what the corpora share if left out.")
+    ] = None,
+    overrides: Overrides = None,
+    seed: Annotated[int, typer.Option(help="Draws validation speakers, where there are any.")] = 0,
+    results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
+) -> None:
+    """Train on each corpus and test on all others, over the classes that they share."""
+    from ser_keras import labels, plots
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.report import describe_crosscorpus
+    from ser_keras.training.checkpoint import write_json
+    from ser_keras.training.config import load_config
+    from ser_keras.training.crosscorpus import run_crosscorpus
+    from ser_keras.training.provenance import command
+
+    with EpochBars() as bars:
+        result = run_crosscorpus(
+            Path(recipe).stem,
+            load_config(recipe, list(overrides or ())),
+            [FeatureSet.open(path) for path in features],
+            output,
+            class_set=labels.class_set(class_set) if class_set else None,
+            seed=seed,
+            command=command(),
+            progress=bars,
+        )
+    name = "-".join(["crosscorpus", *result["datasets"], result["model"]])
+    path = (results or output) / f"{name}.json"
+    write_json(path, result)
+    plots.corpus_matrix(result, path.with_suffix(".svg"))
+    console.print(describe_crosscorpus(result), markup=False)
+    console.print(f"matrix: {path.with_suffix('.svg')}")
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="Folder of `ser train` or `ser crossval`.")],
+    features: Features,
+    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write it beside the run's result in this folder.")
+    ] = None,
+) -> None:
+    """Fit a temperature per fold on its validation part, for probabilities that can be believed.
+
+    With epochs fixed in advance the models have trained on that part: then a second model trains
+    without it, which takes as long as the run did.
+    """
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.report import read_json, result_path
+    from ser_keras.report_runs import calibration_path
+    from ser_keras.training.calibration import calibrate_run
+    from ser_keras.training.checkpoint import write_json
+
+    with EpochBars() as bars:
+        found = calibrate_run(run, FeatureSet.open(features), folds=folds or (), progress=bars)
+    if results:
+        path = result_path(results, read_json(run / "result.json"))
+        write_json(calibration_path(path), found)
+    for name, one in found["folds"].items():
+        console.print(f"{name}: T {one['temperature']:.2f}, on {one['fitted_on']}", markup=False)
+    before, after = (
+        100 * found[when]["expected_calibration_error"] for when in ("before", "after")
+    )
+    console.print(f"calibration error of the test parts: {before:.1f} before, {after:.1f} after")

@@ -1,0 +1,76 @@
+"""Results of cross-validations as `ser crossval` writes them, of answers made up by a seed."""
+
+import json
+
+import numpy as np
+
+from ser_keras import metrics
+
+CLASSES = ("angry", "happy", "sad")
+
+
+def result_of(seed=0, *, skill=0.6, speakers=("a", "b", "c", "d"), **changes):
+    """Returns a result; with more `skill` more answers are right. Its utterances are the same."""
+    rng = np.random.default_rng(seed)
+    true = np.tile(np.arange(3), 8 * len(speakers))
+    who = np.repeat(speakers, 24)
+    right = rng.random(len(true)) < skill
+    said = np.where(right, true, rng.integers(3, size=len(true)))
+    shares = 0.15 * np.ones((len(true), 3)) + 0.55 * np.eye(3)[said]
+    history = [{"loss": 1.1 - 0.1 * epoch, "valid_ua": 0.3 + 0.1 * epoch} for epoch in range(3)]
+    folds = [
+        {
+            "fold": f"speaker-{name}",
+            "recipe": "tiny",
+            "sizes": {"train": 72, "valid": 24, "test": 24},
+            "ua": 0.5,
+            "wa": 0.5,
+            "epoch": 3,
+            "history": history,
+        }
+        for name in speakers
+    ]
+    return {
+        "model": "moma",
+        "settings": "ours",
+        "dataset": "mine",
+        "corpus": "manifest",
+        "class_set": {"name": "mine", "classes": list(CLASSES), "merge": {}},
+        "protocol": {
+            "name": "manifest-loso",
+            "sha256": "5" * 64,
+            "seed": 0,
+            "shares_speakers": False,
+            "shares_sentences": True,
+            "folds": len(folds),
+            "folds_run": len(folds),
+        },
+        "epoch_chosen_by": "validation",
+        "pooled": metrics.summarize(true, shares, list(who), CLASSES),
+        "by_speaker": metrics.confusion_by_speaker(true, said, list(who), 3),
+        "reliability": metrics.reliability(true, shares),
+        "over_folds": {"ua": {"mean": 0.5, "std": 0.0}, "wa": {"mean": 0.5, "std": 0.0}},
+        "cost": {
+            "parameters": 12345,
+            "multiply_accumulates": 678901,
+            "at_frames": 99,
+            "train_seconds": 12.5,
+        },
+        "weights": {"initialisation": "random"},
+        "features": {"spec_name": "logmel40", "fingerprint": "f" * 64, "records": 96, "dead": 1},
+        "audit": [
+            {"check": "sentences", "severity": "info", "message": "<two> shared", "keys": []}
+        ],
+        "recipes": {"tiny": {"epochs": 3}},
+        "command": "ser crossval --recipe 'a & b'",
+        "versions": {"keras": "3.15.1"},
+        "commit": "c" * 40,
+        "folds": folds,
+    } | changes
+
+
+def write_run(folder, name, result):
+    """Writes a result as the folder of a run has it; returns the folder."""
+    (folder / name).mkdir()
+    (folder / name / "result.json").write_text(json.dumps(result))
+    return folder / name
