@@ -126,12 +126,12 @@ class FeatureBar:
 
 
 def _summarize(path: Path, wall_s: float, computed_s: float) -> None:
-    from ser_keras.data.feature_set import DEAD_LETTERS, FeatureSet
+    from ser_keras.data.feature_set import DEAD_LETTERS, check_set
 
-    found = FeatureSet.open(path)
-    counters = found.manifest["counters"]
+    schema, manifest = check_set(path)
+    counters = manifest["counters"]
     audio_s = counters["seconds_audio"]
-    what = f"{counters['ok']} recordings, {audio_s:.0f} s of audio, {found.schema.spec_name}"
+    what = f"{counters['ok']} recordings, {audio_s:.0f} s of audio, {schema.spec_name}"
     if computed_s:
         speed = f"{computed_s:.1f} s of {wall_s:.1f} s in the graph, {audio_s / computed_s:.0f} x"
         console.print(f"{path}: {what}; {speed}", markup=False)
@@ -139,7 +139,7 @@ def _summarize(path: Path, wall_s: float, computed_s: float) -> None:
         console.print(
             f"{path}: {what}; already there, nothing recomputed ({wall_s:.1f} s)", markup=False
         )
-    if found.manifest["num_dead"]:
+    if manifest["num_dead"]:
         kinds = {k.removeprefix("dead_"): n for k, n in counters.items() if k.startswith("dead_")}
         listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
         console.print(f"left out: {listed}; see {path / DEAD_LETTERS}", markup=False)

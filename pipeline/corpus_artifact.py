@@ -53,22 +53,24 @@ def write_corpus(
         allow_partial: bool.
         sources: the recordings, sorted by key.
     """
-    utterances = [source.utterance for source in sources]
+    # The sources are gone through again and again, because gathered they would take more memory.
+    times = Counter(source.sha256 for source in sources)
     same = defaultdict(list)
     for source in sources:
-        same[source.sha256].append(source.key)
+        if not source.sha256 or times[source.sha256] > 1:
+            same[source.sha256].append(source.key)
     facts = {
         "corpus": corpus,
         "data_dir": data_dir,
         "allow_partial": allow_partial,
         "recordings": len(sources),
         "bytes": sum(source.num_bytes for source in sources),
-        "labels": dict(Counter(each.label for each in utterances)),
-        "speakers": dict(Counter(f"{corpus}/{each.speaker}" for each in utterances)),
+        "labels": dict(Counter(each.utterance.label for each in sources)),
+        "speakers": dict(Counter(f"{corpus}/{each.utterance.speaker}" for each in sources)),
         "unreadable": sorted(same.pop("", [])),
-        "copies": sorted(keys for keys in same.values() if len(keys) > 1),
+        "copies": sorted(same.values()),
     }
-    rows = [
+    rows = (
         {
             "key": source.key,
             "path": source.path,
@@ -78,7 +80,7 @@ def write_corpus(
             "sha256": source.sha256,
         }
         for source in sources
-    ]
+    )
     with replacing(folder / RECORDINGS) as stream:
         stream.writelines(f"{json.dumps(row)}\n".encode() for row in rows)
     with replacing(folder / CORPUS) as stream:
@@ -94,7 +96,8 @@ def load_corpus(folder: Path) -> CorpusArtifact:
     """
     try:
         facts = json.loads((folder / CORPUS).read_text(encoding="utf-8"))
-        lines = (folder / RECORDINGS).read_text(encoding="utf-8").splitlines()
+        with (folder / RECORDINGS).open(encoding="utf-8") as stream:
+            sha256_of = {row["key"]: row["sha256"] for row in map(json.loads, stream)}
     except (OSError, ValueError) as error:
         raise SchemaError(
             f"{folder}: could not be read as a corpus ({error}). Run its node again."
@@ -103,6 +106,6 @@ def load_corpus(folder: Path) -> CorpusArtifact:
         facts["corpus"],
         Path(facts["data_dir"]) if facts["data_dir"] else folder / OWN_AUDIO,
         facts["allow_partial"],
-        {row["key"]: row["sha256"] for row in map(json.loads, lines)},
+        sha256_of,
         facts,
     )

@@ -5,37 +5,39 @@ it depends on, returns at once where that result is there already, and otherwise
 workers left before one rename makes it visible.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.metrics import MetricsFilter
 
-from pipeline.attempt import Attempt, point_latest
+from pipeline.attempt import Attempt, point_latest, replacing
 from pipeline.graph import Progress, run_graph, watching
 from pipeline.outcome import (
     check_losses,
     collect,
     losses_error,
-    write_dead_letters,
+    read_dead_letters,
     write_set,
 )
+from pipeline.shard_lists import WriteListedShards, places_by_shard, write_lists
 from pipeline.sources import (
-    Source,
+    SourceList,
     choose_num_shards,
     fingerprint,
-    group_sizes,
     library_versions,
     list_sources,
+    shard_name,
     source_fingerprint,
-    with_hashes,
 )
-from pipeline.transforms import NAMESPACE, REPORT_SUFFIX, DeadLetter, KeyByShard, WriteShards
+from pipeline.transforms import NAMESPACE, REPORT_SUFFIX
 from ser_keras import __version__
 from ser_keras.audio import AudioLimits
 from ser_keras.corpora import get_corpus
-from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.feature_set import DEAD_LETTERS, check_set
 from ser_keras.data.schema import Schema
 from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.features.specs import SPECS, FrameSpec
@@ -59,15 +61,20 @@ class FeatureJob:
     """
 
     where: str
-    sources: Sequence[Source]
+    sources: SourceList
     spec: FrameSpec
     schema: Schema
     num_shards: int
     limits: AudioLimits
     max_bad_ratio: float
 
-    def fingerprint(self, sources: Sequence[Source]) -> str:
-        """Returns the identity of the job's result if `sources` are what it reads."""
+    @cached_property
+    def identity(self) -> str:
+        """The identity of the job's result if the recordings stay as they were listed."""
+        return self.fingerprint(source_fingerprint(self.sources))
+
+    def fingerprint(self, sources: str) -> str:
+        """Returns the identity of the job's result for the fingerprint of what it reads."""
         settings = {
             "format": FORMAT,
             "schema": asdict(self.schema),
@@ -176,7 +183,7 @@ def _check_options(
             )
 
 
-def _schema(corpus: str, name: str, spec: FrameSpec, sources: Sequence[Source]) -> Schema:
+def _schema(corpus: str, name: str, spec: FrameSpec, sources: SourceList) -> Schema:
     labels = class_set_from(corpus, (source.utterance.label for source in sources)).classes
     class_sets = tuple(get_corpus(corpus).info.class_sets)
     return Schema(spec.to_dict(), name_of_spec(spec), spec.dim, corpus, name, labels, class_sets)
@@ -184,13 +191,13 @@ def _schema(corpus: str, name: str, spec: FrameSpec, sources: Sequence[Source]) 
 
 def _reuse(job: FeatureJob, output: Path) -> Path | None:
     """Returns the finished set of the same job, if it is there and whole."""
-    finished = output / job.fingerprint(job.sources)[:16]
+    finished = output / job.identity[:16]
     try:
-        found = FeatureSet.open(finished)
+        check_set(finished)
     except SchemaError:
         return None
     # The share that can be borne is no part of the fingerprint.
-    _require_bearable(job, output, [DeadLetter(**letter) for letter in found.dead_letters])
+    _require_bearable(job, output, finished)
     point_latest(output, finished.name)
     return finished
 
@@ -199,22 +206,23 @@ def _build(
     job: FeatureJob, output: Path, workers: int, beam_args: Sequence[str], report: Progress
 ) -> Path:
     with Attempt(output) as attempt:
-        sizes = group_sizes(job.sources, job.num_shards)
+        places = places_by_shard(job.sources, job.num_shards)
+        write_lists(attempt.path, job.sources, places)
+        sizes = {shard_name(n, job.num_shards): len(of_n) for n, of_n in places.items()}
         with watching("features", lambda: _done(attempt.path, sizes), len(job.sources), report):
-            counted = _run(job, attempt.path.absolute(), workers, beam_args)
-        outcome = collect(attempt.path, job.sources, job.num_shards)
+            counted = _run(job, list(places), attempt.path.absolute(), workers, beam_args)
+        outcome = collect(attempt.path, job.sources, places, job.num_shards)
         if counted and counted != outcome.counters:
             raise SerError(
                 f"{attempt.path}: Beam counted {counted}, the shards hold {outcome.counters}. "
                 "Nothing was published. Run the job again, with another runner if this persists."
             )
-        _require_bearable(job, output, outcome.dead)
+        _require_bearable(job, output, attempt.path)
         # A file may have changed since it was listed; the name says what was really read.
-        read = with_hashes(job.sources, outcome.sha256_of)
-        identity = job.fingerprint(read)
+        identity = job.fingerprint(outcome.source_fingerprint)
         facts = {
             "fingerprint": identity,
-            "source_fingerprint": source_fingerprint(read),
+            "source_fingerprint": outcome.source_fingerprint,
             "name": job.schema.name,
             "corpus": job.schema.corpus,
             "versions": {"ser-keras": __version__, **library_versions()},
@@ -223,15 +231,16 @@ def _build(
         return attempt.commit(identity[:16])
 
 
-def _run(job: FeatureJob, folder: Path, workers: int, beam_args: Sequence[str]) -> dict[str, int]:
+def _run(
+    job: FeatureJob, shards: Sequence[int], folder: Path, workers: int, beam_args: Sequence[str]
+) -> dict[str, int]:
     """Runs the graph; returns the counters that the runner reports, {} where it reports none."""
 
     def build(pipeline: beam.Pipeline) -> None:
         (
             pipeline
-            | "List recordings" >> beam.Create(job.sources, reshuffle=False)
-            | "Key by shard" >> KeyByShard(job.num_shards)
-            | "Write shards" >> WriteShards(str(folder), job.num_shards, job.spec, job.limits)
+            | "List shards" >> beam.Create(shards, reshuffle=False)
+            | "Write shards" >> WriteListedShards(str(folder), job.num_shards, job.spec, job.limits)
         )
 
     result = run_graph(build, f"feature job in {folder.parent}", folder, workers, beam_args)
@@ -247,11 +256,13 @@ def _done(folder: Path, sizes: Mapping[str, int]) -> int:
     return sum(size for name, size in sizes.items() if (folder / (name + REPORT_SUFFIX)).exists())
 
 
-def _require_bearable(job: FeatureJob, output: Path, dead: Sequence[DeadLetter]) -> None:
-    letters = output / f"dead_letters-{job.fingerprint(job.sources)[:16]}.jsonl"
-    reason = check_losses(job.sources, dead, job.max_bad_ratio)
+def _require_bearable(job: FeatureJob, output: Path, folder: Path) -> None:
+    """Raises CorpusError where too much is among the dead letters of a set's folder."""
+    dead, letters = folder / DEAD_LETTERS, output / f"dead_letters-{job.identity[:16]}.jsonl"
+    reason = check_losses(job.sources, read_dead_letters(dead), job.max_bad_ratio)
     if not reason:
         letters.unlink(missing_ok=True)
         return
-    write_dead_letters(letters, dead)
-    raise losses_error(job.where, job.sources, dead, reason, letters)
+    with replacing(letters) as stream, dead.open("rb") as found:
+        shutil.copyfileobj(found, stream)
+    raise losses_error(job.where, len(job.sources), reason, letters)

@@ -5,6 +5,7 @@ found again by name, and any change of a recording, a label, a spec, the code or
 another one.
 """
 
+import gc
 import hashlib
 import inspect
 import itertools
@@ -12,12 +13,12 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import soundfile
 
@@ -33,10 +34,13 @@ from ser_keras.features.specs import FrameSpec
 MIN_SHARDS = 8
 SOURCE_BYTES_PER_SHARD = 64 * 2**20
 
+# Each file that waits to be hashed costs a kilobyte.
+_HASHED_AT_ONCE = 256
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr")
+_SAID = tuple(each.name for each in fields(Utterance))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """One recording to be processed.
 
@@ -57,10 +61,47 @@ class Source:
         """The utterance's key."""
         return self.utterance.key
 
+    def to_line(self) -> bytes:
+        """Returns all of it as a line of JSON, without names; `from_line` is the inverse."""
+        said = {**_said(self.utterance), "path": str(self.utterance.path)}
+        values = [*said.values(), self.path, self.sha256, self.num_bytes]
+        return json.dumps(values).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Source":
+        """Returns the source that `to_line` wrote."""
+        key, path, *said, relative, sha256, num_bytes = json.loads(line)
+        return cls(Utterance(key, Path(path), *said), relative, sha256, num_bytes)
+
+
+class SourceList(Sequence[Source]):
+    """Recordings, each held as its line: 240 bytes for what takes 1300 as objects.
+
+    Args:
+        lines: what `Source.to_line` gave.
+    """
+
+    def __init__(self, lines: Iterable[bytes]):
+        self.lines = list(lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @overload
+    def __getitem__(self, index: int) -> Source: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "SourceList": ...
+
+    def __getitem__(self, index: int | slice) -> "Source | SourceList":
+        if isinstance(index, slice):
+            return SourceList(self.lines[index])
+        return Source.from_line(self.lines[index])
+
 
 def list_sources(
     corpus: str, data_dir: Path, *, allow_partial: bool = False, allow_outside: bool = False
-) -> list[Source]:
+) -> SourceList:
     """Reads a corpus's tree and hashes its recordings.
 
     Returns:
@@ -80,10 +121,10 @@ def list_sources(
                 f"{corpus} at {data_dir}: found the key {one.key} twice ({one.path} and "
                 f"{next_one.path}), expected it once. Remove or rename one of the two."
             )
-    root = data_dir if data_dir.is_dir() else data_dir.parent
-    # Hashing waits for the disk and releases the GIL, so more threads than cores pay.
-    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
-        return list(pool.map(lambda utterance: _source(utterance, root), utterances))
+    found = SourceList(_lines(utterances, data_dir if data_dir.is_dir() else data_dir.parent))
+    # Empties Python's lists of free objects, a few of which keep most of what the utterances took.
+    gc.collect()
+    return found
 
 
 def file_sha256(path: Path) -> str:
@@ -98,7 +139,7 @@ def file_sha256(path: Path) -> str:
         return ""
 
 
-def choose_num_shards(sources: Sequence[Source]) -> int:
+def choose_num_shards(sources: Iterable[Source]) -> int:
     """Returns how many shards the data want: a matter of their size, never of the machine.
 
     Example:
@@ -130,45 +171,31 @@ def shard_name(index: int, num_shards: int) -> str:
     return f"part-{index:05}-of-{num_shards:05}"
 
 
-def group_sizes(sources: Sequence[Source], num_shards: int) -> dict[str, int]:
-    """Returns the number of sources of each shard that has any, by the shard's name."""
-    sizes: dict[str, int] = {}
-    for source in sources:
-        name = shard_name(shard_of(source.key, num_shards), num_shards)
-        sizes[name] = sizes.get(name, 0) + 1
-    return dict(sorted(sizes.items()))
-
-
-def with_hashes(sources: Sequence[Source], sha256_of: Mapping[str, str]) -> list[Source]:
-    """Returns the sources with the hashes of what the job really read."""
-    return [
-        source
-        if source.sha256 == sha256_of[source.key]
-        else replace(source, sha256=sha256_of[source.key])
-        for source in sources
-    ]
-
-
-def source_fingerprint(sources: Sequence[Source]) -> str:
+def source_fingerprint(sources: Iterable[Source]) -> str:
     """Returns a hash of the recordings and all that is known of them, wherever they lie."""
-    return _digest([_identity(source) for source in sources])
+    # That of one JSON list, which is never there as a whole.
+    digest = hashlib.sha256(b"[")
+    for number, source in enumerate(sources):
+        known = {**_said(source.utterance), "path": source.path, "sha256": source.sha256}
+        digest.update(b", " * (number > 0) + json.dumps(known, sort_keys=True).encode())
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
-def fingerprint(sources: Sequence[Source], settings: Mapping[str, Any]) -> str:
+def fingerprint(sources: str, settings: Mapping[str, Any]) -> str:
     """Returns the identity of a job's result.
 
     Args:
-        sources: the recordings with their hashes.
+        sources: str. What `source_fingerprint` says of the recordings.
         settings: mapping, ready for JSON. Spec, names, limits, number of shards.
     """
-    return _digest(
-        {
-            "sources": source_fingerprint(sources),
-            "settings": settings,
-            "versions": library_versions(),
-            "code": [file_sha256(path) for path in code_paths()],
-        }
-    )
+    depends_on = {
+        "sources": sources,
+        "settings": settings,
+        "versions": library_versions(),
+        "code": [file_sha256(path) for path in code_paths()],
+    }
+    return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
 
 
 def code_paths() -> list[Path]:
@@ -188,6 +215,17 @@ def library_versions() -> dict[str, str]:
     }
 
 
+def _lines(utterances: list[Utterance], root: Path) -> Iterator[bytes]:
+    """Yields the lines of hashed recordings, and takes these out of the list."""
+    utterances.reverse()
+    # Hashing waits for the disk and releases the GIL, so more threads than cores pay.
+    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
+        while utterances:
+            some = utterances[: -_HASHED_AT_ONCE - 1 : -1]
+            del utterances[-_HASHED_AT_ONCE:]
+            yield from pool.map(lambda utterance: _source(utterance, root).to_line(), some)
+
+
 def _source(utterance: Utterance, root: Path) -> Source:
     path = Path(utterance.path)
     size = path.stat().st_size if path.is_file() else 0
@@ -195,10 +233,5 @@ def _source(utterance: Utterance, root: Path) -> Source:
     return Source(utterance, relative, file_sha256(path), size)
 
 
-def _identity(source: Source) -> dict[str, Any]:
-    said = {each.name: getattr(source.utterance, each.name) for each in fields(source.utterance)}
-    return {**said, "path": source.path, "sha256": source.sha256}
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def _said(utterance: Utterance) -> dict[str, Any]:
+    return {name: getattr(utterance, name) for name in _SAID}

@@ -1,9 +1,9 @@
-"""The Beam graph of the feature job: sources -> shards -> one finished file per shard.
+"""The work of the feature job: the recordings of a shard -> one finished file.
 
-No payload moves between workers. Rows of a few hundred bytes are grouped by shard; whoever gets a
-shard reads its recordings in key order and writes their features straight into the shard's file.
-A shard's bytes depend on its recordings alone, so any runner and any number of workers give the
-same ones, and a bundle that is tried again replaces a file by its equal.
+No payload moves between workers. Whoever gets a shard's number (see `pipeline.shard_lists`) reads
+its recordings in key order and writes their features straight into the shard's file. A shard's
+bytes depend on its recordings alone, so any runner and any number of workers give the same ones,
+and a bundle that is tried again replaces a file by its equal.
 
 The work itself is `write_shard` and `process`, plain functions. One thread per worker: more of them
 wait for the interpreter's lock (measured: no gain with 2, 3 or 4).
@@ -23,7 +23,7 @@ import numpy as np
 from apache_beam.metrics import Metrics
 
 from pipeline.attempt import replacing
-from pipeline.sources import Source, file_sha256, shard_name, shard_of
+from pipeline.sources import Source, file_sha256, shard_name
 from ser_keras.audio import SAMPLE_RATE_HZ, AudioLimits, content_hash, read_audio, read_bytes
 from ser_keras.audit import fingerprint
 from ser_keras.data.feature_set import IndexRow
@@ -170,48 +170,6 @@ def process(
         where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
         message = f"{source.path}: {where}, expected no such error. Please report it."
         return _dead_letter(source, data, stage, "internal", message)
-
-
-@beam.typehints.with_input_types(Source)
-@beam.typehints.with_output_types(tuple[int, Source])
-class KeyByShard(beam.PTransform):
-    """Gives every source the number of its shard, a hash of its key.
-
-    Args:
-        num_shards: int.
-    """
-
-    def __init__(self, num_shards: int):
-        super().__init__()
-        self.num_shards = num_shards
-
-    def expand(self, sources: beam.PCollection) -> beam.PCollection:
-        """Returns (shard, source) pairs."""
-        num_shards = self.num_shards
-        return sources | "Hash key" >> beam.Map(
-            lambda source: (shard_of(source.key, num_shards), source)
-        ).with_output_types(tuple[int, Source])
-
-
-@beam.typehints.with_input_types(tuple[int, Source])
-@beam.typehints.with_output_types(ShardReport)
-class WriteShards(beam.PTransform):
-    """Writes the recordings of each shard into one file.
-
-    Args:
-        folder: str. Where shards and reports are put; every worker sees it.
-        num_shards: int.
-        spec: what to extract.
-        limits: what a recording's header may promise.
-    """
-
-    def __init__(self, folder: str, num_shards: int, spec: FrameSpec, limits: AudioLimits):
-        super().__init__()
-        self.writer = WriteShardFn(folder, num_shards, spec, limits)
-
-    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
-        """Returns one report per shard."""
-        return pairs | "Group shard" >> beam.GroupByKey() | "Write shard" >> beam.ParDo(self.writer)
 
 
 @beam.typehints.with_input_types(tuple[int, Iterable[Source]])

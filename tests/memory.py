@@ -5,23 +5,26 @@ from collections.abc import Callable
 from typing import Any
 
 
-def peak_bytes(run: Callable[[], Any]) -> tuple[int, int]:
-    """Returns (peak while `run` runs, what its result holds)."""
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        result = run()
-        held, peak = tracemalloc.get_traced_memory()
-        del result
-        return peak - before, held - before
-    finally:
-        tracemalloc.stop()
-
-
 def growth(run: Callable[[int], Any], few: int, many: int) -> tuple[float, float]:
-    """Returns how much (peak, held) grow per item from `run(few)` to `run(many)`."""
+    """Returns how much grows per item from `run(few)` to `run(many)`: (peak, what is returned)."""
     # What is made once, on the first call, counts for neither.
     run(few)
-    small, large = peak_bytes(lambda: run(few)), peak_bytes(lambda: run(many))
-    peak, held = ((each - first) / (many - few) for first, each in zip(small, large, strict=True))
-    return peak, held
+    (small_peak, small_held), (peak, held) = (_least_bytes(run, count) for count in (few, many))
+    return (peak - small_peak) / (many - few), (held - small_held) / (many - few)
+
+
+def _least_bytes(run: Callable[[int], Any], count: int) -> tuple[int, int]:
+    # Of two calls, for the interpreter's table of names doubles at any time, but not twice.
+    peaks, helds = zip(*(_bytes(run, count) for _ in range(2)), strict=True)
+    return min(peaks), min(helds)
+
+
+def _bytes(run: Callable[[int], Any], count: int) -> tuple[int, int]:
+    tracemalloc.start()
+    try:
+        result = run(count)
+        held, peak = tracemalloc.get_traced_memory()
+        del result
+        return peak, held
+    finally:
+        tracemalloc.stop()

@@ -181,7 +181,7 @@ def test_the_error_counts_kinds_and_quotes_the_first(tmp_path):
 
 def test_collecting_takes_a_few_bytes_for_each_recording(tmp_path):
     made = {}
-    for count in (400, 2000):
+    for count in (200, 1000):
         sources = listed(count)
         # As in a real corpus, there are more shards rather than larger ones.
         made[count] = tmp_path / str(count), sources, count // 40
@@ -192,6 +192,6 @@ def test_collecting_takes_a_few_bytes_for_each_recording(tmp_path):
         places = places_by_shard(sources, num_shards)
         return collect(folder, sources, places, num_shards), places
 
-    peak, held = growth(collected, 400, 2000)
+    peak, held = growth(collected, 200, 1000)
     assert peak < 100
     assert held < 50
