@@ -1,12 +1,26 @@
-"""What a piece of code takes of memory for each further item, in bytes, as Python counts it."""
+"""What a process takes of memory, and what a piece of code takes for each further item."""
 
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
+def peak_bytes(process: int | str = "self") -> int:
+    """Returns the most resident memory that a process has had since it runs its program.
+
+    What `getrusage` calls the peak begins with the memory of whoever started the process.
+    """
+    status = Path(f"/proc/{process}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return 1024 * int(line.split()[1])
+
+
 def growth(run: Callable[[int], Any], few: int, many: int) -> tuple[float, float]:
-    """Returns how much grows per item from `run(few)` to `run(many)`: (peak, what is returned)."""
+    """Returns the bytes per item from `run(few)` to `run(many)`: (at the peak, what is returned).
+
+    As Python counts them.
+    """
     # What is made once, on the first call, counts for neither.
     run(few)
     (small_peak, small_held), (peak, held) = (_least_bytes(run, count) for count in (few, many))

@@ -5,12 +5,12 @@ does so in C, so the watch is faulthandler's own thread, which prints where ever
 """
 
 import faulthandler
-import resource
 import sys
 
 from pipeline import transforms
 from pipeline.feature_job import build_feature_set
 from ser_keras.features.specs import get_spec
+from tests.memory import peak_bytes
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
 
     transforms.process = watched
     build_feature_set("manifest", table, get_spec("logmel23"), output, max_bad_ratio=1.0)
-    sys.stdout.write(str(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+    sys.stdout.write(str(peak_bytes()))
 
 
 if __name__ == "__main__":
