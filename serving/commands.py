@@ -167,6 +167,7 @@ def predict(
                     )
                 elif timeline:
                     said = client.timeline(source, window_s=window_s, hop_s=hop_s)
+                    said = _watched(said, source)
                 else:
                     said = iter([client.predict(source)])
                 for prediction in said:
@@ -176,6 +177,20 @@ def predict(
                 Console(stderr=True, soft_wrap=True).print(f"{source}: {error}", markup=False)
     if failed:
         raise ServingError(f"{failed} of {len(sources)} files have no prediction, see above.")
+
+
+def _watched(said: Iterator[Any], source: Path) -> Iterator[Any]:
+    """Yields predictions; a bar says how far they are where their lines go into a file."""
+    import soundfile
+    from rich.progress import Progress
+
+    shown = sys.stderr.isatty() and not sys.stdout.isatty()
+    bar = Progress(console=Console(stderr=True), redirect_stdout=False, disable=not shown)
+    with bar:
+        task = bar.add_task(source.name, total=soundfile.info(source).duration)
+        for prediction in said:
+            yield prediction
+            bar.update(task, completed=prediction.end_s)
 
 
 def _told(source: Path, prediction: Any, as_json: bool, uncertain_below: float) -> str:

@@ -76,9 +76,7 @@ def recognize(client: SerClient, path: Path, tell: Tell = lambda share, text: No
         if not windows:
             raise _unreadable(path, "has no samples", "empty")
         whole = duration_s <= WHOLE_S
-        if len(windows) == 1:
-            label, probabilities = windows[0].label, windows[0].probabilities
-        elif whole:
+        if whole:
             said = client.predict(path)
             label, probabilities = said.label, said.probabilities
         else:

@@ -76,11 +76,8 @@ class Models:
         )
         shares = sorted(window.probabilities.items(), key=lambda item: -item[1])[:3]
         sentence = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares)
-        return (
-            player(waveform, rate, play),
-            picture,
-            f"{said.model} says of this window: {sentence}.{note}",
-        )
+        words = f"{said.model} says of this window: {sentence}.{note}"
+        return player(waveform, rate, play), picture, words
 
 
 @dataclass(frozen=True)
@@ -89,10 +86,12 @@ class View:
 
     Args:
         recognition: what was said.
+        marked: int. Number of the window that is marked.
         left_px, right_px: float. Columns of the picture where the recording begins and ends.
     """
 
     recognition: Recognition
+    marked: int
     left_px: float
     right_px: float
 
@@ -119,7 +118,7 @@ def look(said: Recognition, marked: int, width_px: int) -> tuple[View, Image.Ima
             classes, edges, shares, path, width_px=width_px, marked=marked
         )
     )
-    return View(said, left * picture.width, right * picture.width), picture
+    return View(said, marked, left * picture.width, right * picture.width), picture
 
 
 def summary(said: Recognition) -> str:

@@ -1,10 +1,12 @@
 """The verb that opens the page: parse options, start what it needs, stop it at the end."""
 
+import os
 import signal
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -49,18 +51,11 @@ def web(
     names = _names(server, model or [], [each.name for each in found])
     if root_certificate is not None and not root_certificate.is_file():
         raise ConfigError(f"--root-certificate {root_certificate}: there is no such file.")
-    try:
-        from serving.web_page import Page
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"ser web needs {error.name}. Install it with: pip install 'ser-keras[web,plot,serve]'"
-        ) from error
-    from serving.web import Models
-
     with ExitStack() as stack:
-        with console.status(
-            "starting the server ..." if server is None else "asking the server ..."
-        ):
+        with console.status("starting ..."):
+            page_class = _page_class(stack.enter_context(TemporaryDirectory(prefix="ser-web-")))
+            from serving.web import Models
+
             endpoint = server or stack.enter_context(local_server(found))
             clients = {
                 name: stack.enter_context(
@@ -73,10 +68,11 @@ def web(
                     client.wait_until_available(20.0)
                 except ServerError as error:
                     raise ServingError(f"{error} Is it there, and is this its name?") from None
-        explains = stack.enter_context(explainer(endpoint, root_certificate))
-        page = Page(Models(clients, exports, explains))
-        stack.callback(page.close)
-        console.print(f"{page.launch(host, port)} shows {', '.join(names)}; Ctrl-C ends it")
+            explains = stack.enter_context(explainer(endpoint, root_certificate))
+            page = page_class(Models(clients, exports, explains))
+            stack.callback(page.close)
+            address = page.launch(host, port)
+        console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")
         if host not in LOOPBACK:
             console.print(
                 f"[yellow]everyone who reaches {host} can use the page, without a password; "
@@ -101,6 +97,19 @@ def _names(server: str | None, models: list[str], exported: list[str]) -> list[s
             f"{' and among --model ' + ', '.join(names) if models else ''}."
         )
     return names
+
+
+def _page_class(folder: str) -> Any:
+    """Returns `serving.web_page.Page`, which keeps uploads and pictures in a folder."""
+    # Read when gradio is imported; it deletes nothing at its end.
+    os.environ["GRADIO_TEMP_DIR"] = folder
+    try:
+        from serving.web_page import Page
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"ser web needs {error.name}. Install it with: pip install 'ser-keras[web,plot,serve]'"
+        ) from error
+    return Page
 
 
 def _wait() -> None:

@@ -164,11 +164,11 @@ class Page:
             show_progress_on=self.status,
             **quiet,
         )
-        now = [self.view, self.width, self.number]
-        self.number.input(self.open, now, shown, **quiet)
+        now = [self.view, self.width]
+        self.number.input(self.open, [*now, self.number], shown, **quiet)
         self.before.click(partial(self.beside, -1), now, shown, **quiet)
         self.after.click(partial(self.beside, 1), now, shown, **quiet)
-        self.timeline.select(self.open_at, now[:2], shown, **quiet)
+        self.timeline.select(self.open_at, now, shown, **quiet)
 
     # === What events do ===
 
@@ -196,10 +196,10 @@ class Page:
         """Returns view, timeline, window's number, sound, spectrogram and words of a window."""
         return self._opened(view.recognition, width_px, number)
 
-    def beside(self, step: int, view: View, width_px: float, number: int) -> list[Any]:
+    def beside(self, step: int, view: View, width_px: float) -> list[Any]:
         """Returns the same of the window so many further on."""
         last = len(view.recognition.windows) - 1
-        return self._opened(view.recognition, width_px, min(max(number + step, 0), last))
+        return self._opened(view.recognition, width_px, min(max(view.marked + step, 0), last))
 
     def open_at(self, view: View, width_px: float, click: gr.SelectData) -> list[Any]:
         """Returns the same of the window that was clicked on."""

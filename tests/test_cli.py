@@ -29,6 +29,7 @@ VERBS = {
     "statistics",
     "train",
     "tune",
+    "web",
 }
 
 
