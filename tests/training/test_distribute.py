@@ -121,7 +121,7 @@ def assert_same_training(one, other):
     """Compares histories and weights, up to rounding."""
     for logs, expected in zip(one[0]["history"], other[0]["history"], strict=True):
         for name in logs.keys() - {"seconds"}:
-            assert logs[name] == pytest.approx(expected[name], abs=1e-4), name
+            assert logs[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-4), name
     for weights, expected in zip(one[1], other[1], strict=True):
         np.testing.assert_allclose(weights, expected, atol=1e-5)
 
