@@ -60,4 +60,6 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def command() -> str:
     """Returns the command line of this process, as a person would type it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    name = Path(sys.argv[0]).name
+    # `python -m ser_keras` is the same command under another name.
+    return shlex.join(["ser" if name == "__main__.py" else name, *sys.argv[1:]])
