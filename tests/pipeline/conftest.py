@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.components import COMPONENTS
 from pipeline.feature_job import build_feature_set
 from ser_keras.corpora import CORPORA
 from ser_keras.corpora.base import Utterance
 from ser_keras.features.specs import get_spec
 from tests import trees
 from tests.bad_audio import make_zoo
+from tests.pipeline.toy_pipeline import ToyPipeline, register
 
 SPEC = get_spec("logmel23")
 SPEAKERS = ("anna", "bert", "cleo")
@@ -91,3 +93,16 @@ def zoo(tmp_path, monkeypatch):
     monkeypatch.setitem(CORPORA, "manifest", dataclasses.replace(CORPORA["manifest"], read=read))
     root = tmp_path / "zoo"
     return root, {path.name: kind for path, kind in make_zoo(root)}
+
+
+@pytest.fixture
+def toys(monkeypatch):
+    """The toy components stand beside the real ones."""
+    for name, module in register("tests.pipeline.toys").items():
+        monkeypatch.setitem(COMPONENTS, name, module)
+
+
+@pytest.fixture
+def toy(tmp_path, toys):
+    """A pipeline of toys that was not run yet."""
+    return ToyPipeline(tmp_path)

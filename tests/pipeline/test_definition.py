@@ -9,13 +9,9 @@ from pipeline.components import COMPONENTS, get_component
 from pipeline.definition import example_names, load_pipeline
 from pipeline.graph_picture import lay_out
 from ser_keras.errors import ConfigError
-from tests.pipeline.toy_pipeline import NODES, register
+from tests.pipeline.toy_pipeline import NODES
 
-
-@pytest.fixture(autouse=True)
-def toys(monkeypatch):
-    for name, module in register("tests.pipeline.toys").items():
-        monkeypatch.setitem(COMPONENTS, name, module)
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 @pytest.fixture

@@ -6,20 +6,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.components import COMPONENTS
 from pipeline.lineage import ABANDONED, LIVE, REMOVED, Execution, Lineage
 from pipeline.removal import DELETIONS, delete_speaker, plan_deletion, remove_rubbish
 from pipeline.run_commands import lineage as app
 from pipeline.runner import DONE, FAILED
 from pipeline.verification import verify
 from ser_keras.errors import ConfigError, CorpusError, SchemaError
-from tests.pipeline.toy_pipeline import ToyPipeline, register
+from tests.pipeline.toy_pipeline import ToyPipeline
 
-
-@pytest.fixture(autouse=True)
-def toys(monkeypatch):
-    for name, module in register("tests.pipeline.toys").items():
-        monkeypatch.setitem(COMPONENTS, name, module)
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 @pytest.fixture

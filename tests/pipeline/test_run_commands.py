@@ -3,21 +3,10 @@
 import pytest
 from rich.console import Console
 
-from pipeline.components import COMPONENTS
 from pipeline.definition import load_pipeline
 from pipeline.run_view import RunView
-from tests.pipeline.toy_pipeline import ToyPipeline, register
 
-
-@pytest.fixture(autouse=True)
-def toys(monkeypatch):
-    for name, module in register("tests.pipeline.toys").items():
-        monkeypatch.setitem(COMPONENTS, name, module)
-
-
-@pytest.fixture
-def toy(tmp_path):
-    return ToyPipeline(tmp_path)
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 def test_a_run_says_what_becomes_of_each_node_and_where_things_lie(toy, ser):

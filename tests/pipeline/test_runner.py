@@ -6,27 +6,18 @@ import numpy as np
 import pytest
 
 from pipeline.component import Task
-from pipeline.components import COMPONENTS
 from pipeline.lineage import ABANDONED, LIVE
 from pipeline.removal import remove_rubbish
 from pipeline.runner import CACHED, DONE, FAILED, REFUSED, SKIPPED
 from ser_keras.errors import CorpusError, SchemaError
-from tests.pipeline.toy_pipeline import NODES, REPOSITORY, ToyPipeline, register
+from tests.pipeline.toy_pipeline import NODES, REPOSITORY, ToyPipeline
 
 ALL = set(NODES)
 # Two for each record, PENDING and LIVE, and one for each artifact, of which `join` makes two.
 RENAMES = 2 * len(NODES) + len(NODES) + 1
 
 
-@pytest.fixture(autouse=True)
-def toys(monkeypatch):
-    for name, module in register("tests.pipeline.toys").items():
-        monkeypatch.setitem(COMPONENTS, name, module)
-
-
-@pytest.fixture
-def toy(tmp_path):
-    return ToyPipeline(tmp_path)
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 def executed(states):
