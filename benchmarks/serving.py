@@ -4,15 +4,16 @@
 
 Every system in its paper's size with random weights: weights change no time. The server is another
 process on the same cores; calls in process and over gRPC take turns, so that a machine whose speed
-drifts slows both. With 8 clients, threads call the graph in process, and threads of this process
-the server. Live streams are clients of the predictive VRNN, each with a window of speech to be
-heard every hop: front end, then one step. `late` is how long after the end of its hop an answer
-came; a stream keeps up when that is below one hop. Overload asks ten times what 8 clients got,
-whether the last answer has come or not; those count that come after the first deadlines have
-passed and before the last request is sent. `asking_cores` is how much of the machine this process
-took to ask. The restart is from kill -9 to the first answer. `bare_ms` is what Python's gRPC takes
-of itself: a server that reads the same bytes, waits as long as the graph took in process, and
-answers with as many bytes as the real one; what its client waited beyond that.
+drifts slows both. The server has the batching.config of serving/deploy. With 8 clients, threads
+call the graph in process, and threads of this process the server. Live streams are clients of the
+predictive VRNN, each with a window of speech to be heard every hop: front end, then one step.
+`late` is how long after the end of its hop an answer came; a stream keeps up when that is below one
+hop. Overload asks ten times what 8 clients got, whether the last answer has come or not; those
+count that come after the first deadlines have passed and before the last request is sent.
+`asking_cores` is how much of the machine this process took to ask. The restart is from kill -9 to
+the first answer. `bare_ms` is what Python's gRPC takes of itself: a server that reads the same
+bytes, waits as long as the graph took in process, and answers with as many bytes as the real one;
+what its client waited beyond that.
 """
 
 import argparse
@@ -52,6 +53,7 @@ from serving.export import write_export
 from serving.runtime import LoadedModel
 from serving.signatures import Served
 
+DEPLOY = Path(__file__).resolve().parents[1] / "serving" / "deploy"
 SYSTEMS = {
     "moma": ("logmel23", {}, WHOLE),
     "predictive_vrnn": ("mfcc40-windows", {}, WHOLE),
@@ -61,6 +63,7 @@ SYSTEMS = {
 }
 SECONDS = (1, 4, 30)
 CLIENTS = 8
+BATCHING = ["--enable_batching", "--batching_parameters_file", DEPLOY / "batching.config"]
 OVERLOAD, DEADLINE_S = 10, 1.0
 CLASSES = tuple("abcdefgh")
 
@@ -81,6 +84,7 @@ def serve(name, base):
     port = 20000 + os.getpid() % 20000
     command = [sys.executable, "-m", "ser_keras", "serve", "--model_name", name]
     command += ["--model_base_path", base / name, "--port", port, "--rest_api_port", port + 1]
+    command += BATCHING
     process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL)
     return process, f"localhost:{port}"
 

@@ -13,6 +13,7 @@ from ser_keras.commands import (
     Overrides,
     Recipe,
     console,
+    starting,
 )
 from ser_keras.errors import ConfigError
 
@@ -35,8 +36,9 @@ def report(
     ] = None,
 ) -> None:
     """Report on runs in one HTML file; without RUNS, print or write the table of all results."""
-    from ser_keras import report as reports
-    from ser_keras.plots import learning_curves
+    with starting():
+        from ser_keras import report as reports
+        from ser_keras.plots import learning_curves
 
     if runs:
         if readme is not None:
@@ -55,11 +57,12 @@ def report(
 
 
 def _report_on(runs: list[Path], output: Path, results: Path) -> None:
-    from ser_keras.report_page import write_report
-    from ser_keras.report_runs import open_runs
+    with starting():
+        from ser_keras.report_page import write_report
+        from ser_keras.report_runs import open_runs
 
     opened = open_runs(runs)
-    with console.status("drawing ..."):
+    with console.status("drawing"):
         paths = write_report(opened, output, results)
     console.print(f"report: {', '.join(map(str, paths))}", markup=False)
 
@@ -70,10 +73,11 @@ def sampled(
     results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
 ) -> None:
     """Show which share of its input a predictive VRNN sampled, by emotion, on its test parts."""
-    from ser_keras.plots import similarity
-    from ser_keras.report import describe_sampled
-    from ser_keras.training.checkpoint import write_json
-    from ser_keras.training.sampled import sampled_by_emotion
+    with starting():
+        from ser_keras.plots import similarity
+        from ser_keras.report import describe_sampled
+        from ser_keras.training.checkpoint import write_json
+        from ser_keras.training.sampled import sampled_by_emotion
 
     result = sampled_by_emotion(run, features)
     if results:
@@ -97,13 +101,14 @@ def crosscorpus(
     results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
 ) -> None:
     """Train on each corpus and test on all others, over the classes that they share."""
-    from ser_keras import labels, plots
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.report import describe_crosscorpus
-    from ser_keras.training.checkpoint import write_json
-    from ser_keras.training.config import load_config
-    from ser_keras.training.crosscorpus import run_crosscorpus
-    from ser_keras.training.provenance import command
+    with starting():
+        from ser_keras import labels, plots
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.report import describe_crosscorpus
+        from ser_keras.training.checkpoint import write_json
+        from ser_keras.training.config import load_config
+        from ser_keras.training.crosscorpus import run_crosscorpus
+        from ser_keras.training.provenance import command
 
     with EpochBars() as bars:
         result = run_crosscorpus(
@@ -137,11 +142,12 @@ def calibrate(
     With epochs fixed in advance the models have trained on that part: then a second model trains
     without it, which takes as long as the run did.
     """
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.report import read_json, result_path
-    from ser_keras.report_runs import calibration_path
-    from ser_keras.training.calibration import calibrate_run
-    from ser_keras.training.checkpoint import write_json
+    with starting():
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.report import read_json, result_path
+        from ser_keras.report_runs import calibration_path
+        from ser_keras.training.calibration import calibrate_run
+        from ser_keras.training.checkpoint import write_json
 
     with EpochBars() as bars:
         found = calibrate_run(run, FeatureSet.open(features), folds=folds or (), progress=bars)

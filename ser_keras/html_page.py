@@ -16,7 +16,7 @@ caption{text-align:left;white-space:nowrap;color:#444;padding-bottom:.3em}
 figure{margin:1em 0}
 svg{max-width:100%;height:auto}
 .wide{overflow-x:auto}
-code{overflow-wrap:anywhere}"""
+code,li,p{overflow-wrap:anywhere}"""
 _WORDS = " class='words'"
 
 
@@ -135,5 +135,5 @@ def _shade(share: float | None) -> str:
         return ""
     # From white to a dark blue, linear in lightness; the text is white on the darker half.
     red, green, blue = (round(255 + share * (dark - 255)) for dark in (8, 48, 107))
-    ink = "#fff" if share > 0.6 else "#111"
+    ink = "#fff" if share > 0.65 else "#000"
     return f" style='background:#{red:02x}{green:02x}{blue:02x};color:{ink}'"

@@ -174,7 +174,7 @@ def _speakers(run: Run, fact: Mapping[str, Any]) -> str:
         for speaker, one in fact["speakers"].items()
     ]
     head = ["speaker", "utterances", "UA", *run.classes]
-    return html_page.shaded_table(head, rows, "Recall in percent of each test speaker.")
+    return html_page.shaded_table(head, rows, "Recall of each test speaker (%); darker: larger.")
 
 
 def _calibration(run: Run, fact: Mapping[str, Any], folder: Path) -> Iterator[str]:

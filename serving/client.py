@@ -84,6 +84,29 @@ class Prediction:
         """
         return self.label if self.probabilities[self.label] >= uncertain_below else UNCERTAIN
 
+    @property
+    def likeliest(self) -> list[tuple[str, float]]:
+        """Classes with their probabilities, the likeliest first."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])
+
+    def in_words(self, uncertain_below: float = 0.0, most: int = 3) -> str:
+        """Returns the likeliest classes with their probabilities; a doubt is said before them.
+
+        Args:
+            uncertain_below: float. See `answer`.
+            most: int. How many classes.
+
+        Example:
+            >>> said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
+            >>> said.in_words(), said.in_words(uncertain_below=0.7, most=1)
+            ('sad 60 %, angry 40 %', 'uncertain: sad 60 %')
+        """
+        likeliest = self.likeliest[:most]
+        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in likeliest)
+        answer = self.answer(uncertain_below)
+        # The likeliest stands first by itself; only a doubt needs a word.
+        return shares if answer == self.label else f"{answer}: {shares}"
+
 
 class SerClient:
     """Asks one model of a server.
@@ -272,6 +295,8 @@ class SerClient:
                 yield resampler.resample_chunk(block)
             yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
             return
+        if not Path(source).is_file():
+            raise ServerError("found no file there.", "NOT_FOUND")
         with soundfile.SoundFile(source) as file:
             resampler = soxr.ResampleStream(file.samplerate, self.sample_rate_hz, 1, np.float32)
             for block in file.blocks(round(BLOCK_S * file.samplerate), dtype=np.float32):

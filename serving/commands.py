@@ -11,6 +11,14 @@ import typer
 from rich.console import Console
 
 from ser_keras.errors import ConfigError, ServingError
+from serving.endpoint import (
+    Certificate,
+    Endpoint,
+    Key,
+    RootCertificate,
+    UncertainBelow,
+    endpoint_of,
+)
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -65,29 +73,28 @@ def serve(
         typer.Option("--monitoring_config_file", help="A monitoring.config, for the metrics."),
     ] = None,
     enable_batching: Annotated[
-        bool, typer.Option("--enable_batching", help="Accepted; this server joins no requests.")
+        bool,
+        typer.Option(
+            "--enable_batching", help="Run requests of equal shapes that wait together as one."
+        ),
     ] = False,
     batching_parameters_file: Annotated[
         Path | None,
-        typer.Option("--batching_parameters_file", help="A batching.config; read, not followed."),
+        typer.Option("--batching_parameters_file", help="A batching.config: its max_batch_size."),
     ] = None,
     threads: Annotated[
         int, typer.Option("--grpc_max_threads", help="Calls that are looked at at once.")
     ] = 16,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
-    from serving.config_files import read_batching, read_monitoring, read_ssl
+    from serving.config_files import MOST_ROWS, read_batching, read_monitoring, read_ssl
     from serving.server import Server, ServerOptions
 
     # The session is deprecated for training; a server runs nothing else.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     configs = _configured(model_name, model_base_path, model_config_file)
-    # TensorFlow Serving joins requests; here a client's batch is the only one. The file is read all
-    # the same, so that a mistake in it shows before production.
-    if batching_parameters_file:
-        read_batching(batching_parameters_file)
-    if enable_batching:
-        console.print("--enable_batching: requests are not joined by this server")
+    # Read whether or not it is followed, so that a mistake in it shows before production.
+    most_rows = read_batching(batching_parameters_file) if batching_parameters_file else MOST_ROWS
     monitoring: dict[str, Any] = {}
     if monitoring_config_file:
         monitoring["metrics_path"] = read_monitoring(monitoring_config_file)
@@ -97,6 +104,7 @@ def serve(
         rest_port=rest_api_port,
         threads=threads,
         poll_s=poll_s,
+        most_rows=most_rows if enable_batching else 0,
         ssl=read_ssl(ssl_config_file) if ssl_config_file else None,
         **monitoring,
     )
@@ -142,21 +150,18 @@ def predict(
     hop_s: Annotated[float, typer.Option(help="Distance of windows, with --timeline.")] = 2.0,
     rate: Annotated[int, typer.Option(help="Samples per second of standard input.")] = 16000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
-    uncertain_below: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Say uncertain where no class has this probability."),
-    ] = 0.0,
-    root_certificate: Annotated[
-        Path | None, typer.Option(help="PEM file of the server's authority, for TLS.")
-    ] = None,
+    uncertain_below: UncertainBelow = 0.0,
+    root_certificate: RootCertificate = None,
+    certificate: Certificate = None,
+    key: Key = None,
 ) -> None:
     """Ask a server what emotion speech has; a file that fails costs that file alone."""
     import soundfile
 
-    from serving.client import SerClient, ServerError
+    from serving.client import ServerError
 
     failed = 0
-    with SerClient(server, model, root_certificate=root_certificate) as client:
+    with Endpoint(server, root_certificate, certificate, key).client(model) as client:
         for source in sources:
             try:
                 said: Iterator[Any]
@@ -194,17 +199,13 @@ def _watched(said: Iterator[Any], source: Path) -> Iterator[Any]:
 
 
 def _told(source: Path, prediction: Any, as_json: bool, uncertain_below: float) -> str:
-    answer = prediction.answer(uncertain_below)
     where = {"start_s": round(prediction.start_s, 3), "end_s": round(prediction.end_s, 3)}
     if as_json:
-        about = {"file": str(source), **where, "label": answer}
+        about = {"file": str(source), **where, "label": prediction.answer(uncertain_below)}
         about |= {"probabilities": prediction.probabilities, "version": prediction.version}
         return json.dumps(about)
-    likeliest = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:3]
-    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in likeliest)
-    # The likeliest stands first by itself; only a doubt needs a word.
-    doubt = "" if answer == prediction.label else f"{answer}: "
-    return f"{source} {where['start_s']:.1f}-{where['end_s']:.1f} s: {doubt}{shares}"
+    words = prediction.in_words(uncertain_below)
+    return f"{source} {where['start_s']:.1f}-{where['end_s']:.1f} s: {words}"
 
 
 def explain(
@@ -220,6 +221,9 @@ def explain(
     server: Annotated[
         str | None, typer.Option(help="host:port of a server that runs this version.")
     ] = None,
+    root_certificate: RootCertificate = None,
+    certificate: Certificate = None,
+    key: Key = None,
 ) -> None:
     """Draw where a model listened in a recording, as in its paper's figures (PNG and SVG)."""
     from ser_keras.plots.explanation import explanation
@@ -227,11 +231,12 @@ def explain(
 
     # Saved graphs are for answers; that they have no gradients is no news.
     logging.getLogger("absl").setLevel(logging.ERROR)
+    endpoint = endpoint_of(server, root_certificate, certificate, key)
     export = explaining.open_export(model)
     rate = export.about["sample_rate_hz"]
     waveform = explaining.read_part(file, start, seconds, rate)
     with console.status("loading the model ...") as status:
-        runner = explaining.served(export, server) if server else explaining.loaded(export)
+        runner = explaining.served(export, endpoint) if endpoint else explaining.loaded(export)
         with runner as ask:
             status.update("explaining ...")
             heard = explaining.explain(export, ask, waveform, source=file.name, start_s=start)
@@ -241,6 +246,6 @@ def explain(
         ]
         for picture in pictures:
             explanation(heard, picture)
-    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in heard.likeliest[:3])
-    console.print(f"{file} {heard.start_s:.1f}-{heard.end_s:.1f} s: {shares}", markup=False)
+    where = f"{heard.start_s:.1f}-{heard.end_s:.1f} s"
+    console.print(f"{file} {where}: {heard.in_words}", markup=False)
     console.print(f"pictures: {', '.join(map(str, pictures))}", markup=False)

@@ -86,17 +86,21 @@ def read_monitoring(path: Path) -> str | None:
     return (config.path or METRICS_PATH) if config.enable else None
 
 
-def read_batching(path: Path) -> dict[str, Any]:
-    """Returns the parameters that a `batching.config` sets, by name.
+def read_batching(path: Path) -> int:
+    """Returns the most rows of a batch that a `batching.config` allows.
 
     Raises:
         ConfigError: not readable.
     """
-    config = _parsed(path, "a batching.config", _BATCHING, "max_batch_size { value: 16 }")
-    return {field.name: getattr(config, field.name) for field, _ in config.ListFields()}
+    expected = "max_batch_size { value: 16 }"
+    config = _parsed(path, "a batching.config", _BATCHING, expected)
+    return config.max_batch_size.value if config.HasField("max_batch_size") else MOST_ROWS
 
 
 # === Messages that the published package does not hold ===
+
+# TensorFlow Serving's own, where a batching.config says nothing.
+MOST_ROWS = 1000
 
 _Fields = dict[str, Any]
 _NUMBER, _TEXT = {"value": "int64"}, {"value": "string"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -17,8 +17,12 @@ from ser_keras.features.specs import spec_from_dict
 from ser_keras.metrics import with_temperature
 from ser_keras.models import build_model
 from ser_keras.plots.explanation import Explanation
+from serving.endpoint import Endpoint
 from serving.layout import versions
 from serving.map_places import columns, feature_levels, feature_rows, frame_times
+
+if TYPE_CHECKING:
+    from serving.client import SerClient
 
 STREAMING = "predictive_vrnn"
 # Exports from before there was one.
@@ -91,23 +95,29 @@ def loaded(export: DescribedExport) -> Iterator[Ask]:
 
 
 @contextmanager
-def served(export: DescribedExport, server: str) -> Iterator[Ask]:
+def served(export: DescribedExport, endpoint: Endpoint) -> Iterator[Ask]:
     """Gives what runs the export's signatures on a server.
 
     Raises:
         ServingError: the server does not answer, or refuses.
     """
-    from serving.client import SerClient, ServerError
+    from serving.client import ServerError
 
     number = export.folder.name
     version = int(number) if number.isdecimal() else None
-    with SerClient(server, export.about["name"], version=version) as client:
+    with endpoint.client(export.about["name"], version) as client:
         try:
-            yield lambda signature, inputs: client.ask(inputs, signature)[0]
+            yield ask_of(client)
         except ServerError as error:
             raise ServingError(
-                f"{error}. Start it with ser serve, or leave --server out."
+                f"{error}. Start it with ser serve, look at its certificates, or leave --server "
+                "out."
             ) from None
+
+
+def ask_of(client: "SerClient") -> Ask:
+    """Returns what runs the signatures of a client's model on its server."""
+    return lambda signature, inputs: client.ask(inputs, signature)[0]
 
 
 def read_part(path: Path, start_s: float, seconds: float, sample_rate_hz: int) -> np.ndarray:
@@ -217,25 +227,25 @@ def _attended(
     frames, dim = shape
     length = min(segments.frames or frames, frames)
     time, rows = columns(model, length), columns(model, dim)
+
+    def over_frames(pieces: np.ndarray) -> np.ndarray:
+        return _on_time_line(pieces[..., time.owners(length)], frames, segments.hop)
+
+    def over_cells(pieces: np.ndarray) -> np.ndarray:
+        return over_frames(pieces[..., rows.owners(dim), :])
+
     maps = {}
     for name, value in said.items():
         # A model of whole utterances has one segment, which is the batch.
         pieces = value[0] if segments.frames else value
         if name == "gamma":
             maps[name] = pieces[0]
-            continue
-        if name == "top_down":
-            pieces = np.moveaxis(pieces, -1, 1)
+        elif name == "top_down":
+            maps[name] = over_cells(np.moveaxis(pieces, -1, 1))
+        elif name == "attention" and pieces.ndim == 3:
+            maps[name] = over_cells(pieces * time.count * rows.count)
         elif name.startswith("attention"):
-            pieces = pieces * time.count
-        else:
-            continue
-        pieces = np.take(pieces, time.owners(length), axis=-1)
-        if name == "attention" and pieces.ndim == 3:
-            pieces = pieces * rows.count
-        if name == "top_down" or (name == "attention" and pieces.ndim == 3):
-            pieces = np.take(pieces, rows.owners(dim), axis=-2)
-        maps[name] = _on_time_line(pieces, frames, segments.hop)
+            maps[name] = over_frames(pieces * time.count)
     return maps
 
 

@@ -1,6 +1,6 @@
 """Explanations for a page: made by a process of its own, since they need Keras."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -10,7 +10,8 @@ import numpy as np
 
 from ser_keras.errors import SerError, ServingError
 from ser_keras.plots.explanation import Explanation
-from serving.client import SerClient, ServerError
+from serving.client import ServerError
+from serving.endpoint import Endpoint
 from serving.own_process import own_process
 
 
@@ -55,34 +56,22 @@ class Explainer:
 
 
 @contextmanager
-def explainer(endpoint: str, root_certificate: Path | None = None) -> Iterator[Explainer]:
-    """Gives an Explainer of the models of a server; loads Keras while others go on.
-
-    Args:
-        endpoint: str. `host:port` of the server.
-        root_certificate: path of a PEM file, for TLS; None speaks in the clear.
-    """
-    with own_process(_answer, endpoint, root_certificate) as pipe:
+def explainer(endpoint: Endpoint) -> Iterator[Explainer]:
+    """Gives an Explainer of the models of a server; loads Keras while others go on."""
+    with own_process(_answer, endpoint) as pipe:
         yield Explainer(pipe)
 
 
-def _answer(pipe: Connection, endpoint: str, root_certificate: Path | None) -> None:
+def _answer(pipe: Connection, endpoint: Endpoint) -> None:
     """The other process: explains until the pipe ends."""
-    from serving.explain import explain, open_export
+    from serving.explain import ask_of, explain, open_export
 
     while True:
         model, folder, waveform, start_s = pipe.recv()
         try:
-            with SerClient(endpoint, model, root_certificate=root_certificate) as client:
-
-                def ask(
-                    name: str, inputs: Mapping[str, np.ndarray], client: SerClient = client
-                ) -> Mapping[str, np.ndarray]:
-                    return client.ask(inputs, name)[0]
-
-                pipe.send(
-                    explain(open_export(folder), ask, waveform, source=model, start_s=start_s)
-                )
+            with endpoint.client(model) as client:
+                export, ask = open_export(folder), ask_of(client)
+                pipe.send(explain(export, ask, waveform, source=model, start_s=start_s))
         except SerError as error:
             pipe.send(error)
         except ServerError as error:

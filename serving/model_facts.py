@@ -10,9 +10,9 @@ from ser_keras.corpora import CORPORA
 from serving.local_server import Published
 
 WARNING = """\
-A machine guesses here, and it can be wrong. It always names one of its emotions, for silence, music
-and strange languages, too. What a voice shows is not what a person feels: do not judge people by
-it."""
+A machine guesses here, and it can be wrong. It knows no more than its emotions, and finds them in
+silence, music and strange languages, too. What a voice shows is not what a person feels: do not
+judge people by it."""
 
 
 def facts(name: str, export: Published | None) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import grpc
 
@@ -21,6 +22,26 @@ FORGOTTEN_S = 5.0
 # Between two requests a processor waits a millisecond for Python. Where that is much of the time,
 # twice as many run; long ones would only be in each other's way.
 SHORT_S = 0.02
+
+
+@dataclass(frozen=True)
+class Place:
+    """A request among others.
+
+    Args:
+        alike: what it is compared with.
+        ends: float. When its time is over, by `time.perf_counter`; infinite without a limit.
+        waits: bool. Others are ahead of it.
+    """
+
+    alike: tuple[str, int]
+    ends: float
+    waits: bool
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that are left, None without a limit."""
+        return None if math.isinf(self.ends) else self.ends - time.perf_counter()
 
 
 class Pace:
@@ -63,69 +84,96 @@ class Pace:
             RequestError: too little time is left for an answer. RESOURCE_EXHAUSTED where others
                 were ahead of it, else DEADLINE_EXCEEDED.
         """
-        asked = time.perf_counter()
+        with self.admitted(kind, size, timeout_s) as place, self.slot(place) as left_s:
+            yield left_s
+
+    @contextmanager
+    def admitted(self, kind: str, size: int, timeout_s: float | None) -> Iterator["Place"]:
+        """Counts a request among those ahead of others, and gives its place.
+
+        Raises:
+            RequestError: too much is ahead of it.
+        """
+        place, usual_s = self._placed(kind, size, timeout_s, counted=True)
+        try:
+            yield place
+        finally:
+            with self._lock:
+                self._admitted -= 1
+                # Rounding must not add up.
+                self._ahead_s = self._ahead_s - usual_s if self._admitted else 0.0
+
+    def checked(self, kind: str, size: int, timeout_s: float | None) -> "Place":
+        """Gives the place of a request that is not counted, since it runs with another.
+
+        Raises:
+            RequestError: too much is ahead of it.
+        """
+        return self._placed(kind, size, timeout_s, counted=False)[0]
+
+    def _placed(
+        self, kind: str, size: int, timeout_s: float | None, *, counted: bool
+    ) -> tuple["Place", float]:
+        """Returns the place of a request, and the seconds that its like usually takes."""
+        began = time.perf_counter()
         # gRPC says how long is left even where no deadline was set: longer than a lock can wait.
         limit_s = math.inf if timeout_s is None else min(max(0.0, timeout_s), LONGEST_S)
         # Sizes up to twice another's are alike.
         alike = kind, size.bit_length()
-        with self._admission(alike, limit_s) as waits:
-            if not self._started(alike, None if timeout_s is None else limit_s):
-                raise _late("all processors are taken")
-            try:
-                began = time.perf_counter()
-                left_s = limit_s - (began - asked)
-                refusal = _refusal(left_s, self._usual(alike), waits)
-                if refusal is not None:
-                    raise refusal
-                try:
-                    yield None if timeout_s is None else left_s
-                except RequestError as error:
-                    late = error.code is grpc.StatusCode.DEADLINE_EXCEEDED
-                    if late and time.perf_counter() - began > self._usual(alike):
-                        # It would have taken longer still; other refusals say nothing.
-                        self._took(alike, time.perf_counter() - began)
-                    raise
-                self._took(alike, time.perf_counter() - began)
-            finally:
-                with self._ended:
-                    self._running -= 1
-                    self._ended.notify()
-
-    def _started(self, alike: tuple[str, int], limit_s: float | None) -> bool:
-        """Waits until a request may run; tells whether that came in time."""
-
-        def may_run() -> bool:
-            share = 2 if 0 < self._usual(alike) < SHORT_S else 1
-            return self._running < share * self._count
-
-        with self._ended:
-            if not self._ended.wait_for(may_run, limit_s):
-                return False
-            self._running += 1
-            return True
-
-    @contextmanager
-    def _admission(self, alike: tuple[str, int], limit_s: float) -> Iterator[bool]:
-        """Counts a request among those ahead of others; gives whether it has to wait."""
         usual_s = self._usual(alike)
         with self._lock:
             waits = self._admitted >= self._count
             left_s = limit_s - (self._ahead_s / self._count if waits else 0.0)
             refusal = _refusal(left_s, usual_s, waits)
-            if refusal is None:
+            if refusal is None and counted:
                 self._admitted += 1
                 self._ahead_s += usual_s
         if refusal is not None:
             if waits:
                 time.sleep(min(PAUSE_S, limit_s / 2))
             raise refusal
+        return Place(alike, began + limit_s, waits), usual_s
+
+    @contextmanager
+    def slot(self, place: "Place") -> Iterator[float | None]:
+        """Waits for a slot and gives the seconds that are then left, None without a limit.
+
+        Raises:
+            RequestError: too little time is left for an answer.
+        """
+        if not self._started(place):
+            raise late("all processors are taken")
         try:
-            yield waits
+            began = time.perf_counter()
+            refusal = _refusal(place.ends - began, self._usual(place.alike), place.waits)
+            if refusal is not None:
+                raise refusal
+            try:
+                yield place.left_s
+            except RequestError as error:
+                ended = error.code is grpc.StatusCode.DEADLINE_EXCEEDED
+                if ended and time.perf_counter() - began > self._usual(place.alike):
+                    # It would have taken longer still; other refusals say nothing.
+                    self._took(place.alike, time.perf_counter() - began)
+                raise
+            self._took(place.alike, time.perf_counter() - began)
         finally:
-            with self._lock:
-                self._admitted -= 1
-                # Rounding must not add up.
-                self._ahead_s = self._ahead_s - usual_s if self._admitted else 0.0
+            with self._ended:
+                self._running -= 1
+                self._ended.notify()
+
+    def _started(self, place: "Place") -> bool:
+        """Waits until a request may run; tells whether that came in time."""
+
+        def may_run() -> bool:
+            share = 2 if 0 < self._usual(place.alike) < SHORT_S else 1
+            return self._running < share * self._count
+
+        with self._ended:
+            if not self._ended.wait_for(may_run, place.left_s):
+                return False
+            self._running += 1
+            return True
 
     def _usual(self, alike: tuple[str, int]) -> float:
         """Returns the seconds of late; fewer the longer ago, or one slow answer were the last."""
@@ -145,8 +193,9 @@ def _refusal(left_s: float, usual_s: float, waits: bool) -> RequestError | None:
     why = f"{max(0.0, left_s):.1f} s are left, a request like this takes {usual_s:.1f} s"
     if waits:
         return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"busy: {why}")
-    return _late(why)
+    return late(why)
 
 
-def _late(why: str) -> RequestError:
+def late(why: str) -> RequestError:
+    """Returns the refusal of a request that nothing was ahead of."""
     return RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, f"late: {why}")

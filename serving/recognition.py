@@ -1,6 +1,6 @@
 """What a model says of a recording of any length, window by window, for people who look at it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,20 +28,20 @@ class Recognition:
         path: Path of the recording.
         model: str. Its name on the server.
         duration_s: float. Length of the recording.
-        label: str. The likeliest class of the whole recording, or what the model says instead.
-        probabilities: mapping of class to probability, of the whole recording.
+        overall: Prediction. Of the whole recording, without maps.
         whole: bool. Whether the model heard it in one piece; otherwise the probabilities are the
             mean over the windows.
         windows: tuple of predictions, in their order, without maps.
+        uncertain_below: float. Where no class has this probability, people are told `uncertain`.
     """
 
     path: Path
     model: str
     duration_s: float
-    label: str
-    probabilities: Mapping[str, float]
+    overall: Prediction
     whole: bool
     windows: tuple[Prediction, ...]
+    uncertain_below: float = 0.0
 
     def window_at(self, time_s: float) -> int:
         """Returns the number of the window whose middle is nearest to a time."""
@@ -49,7 +49,12 @@ class Recognition:
         return int(np.argmin(np.abs(np.array(middles) - time_s)))
 
 
-def recognize(client: SerClient, path: Path, tell: Tell = lambda share, text: None) -> Recognition:
+def recognize(
+    client: SerClient,
+    path: Path,
+    tell: Tell = lambda share, text: None,
+    uncertain_below: float = 0.0,
+) -> Recognition:
     """Asks a model about a recording of any length.
 
     The recording is read block by block, and the maps of its windows are dropped: an hour needs
@@ -59,6 +64,7 @@ def recognize(client: SerClient, path: Path, tell: Tell = lambda share, text: No
         client: of the model.
         path: of the recording.
         tell: called with the share that is done and a sentence.
+        uncertain_below: float. See `Recognition`.
 
     Raises:
         AudioError: not a recording that can be read, or one that is too long.
@@ -76,15 +82,12 @@ def recognize(client: SerClient, path: Path, tell: Tell = lambda share, text: No
         if not windows:
             raise _unreadable(path, "has no samples", "empty")
         whole = duration_s <= WHOLE_S
-        if whole:
-            said = client.predict(path)
-            label, probabilities = said.label, said.probabilities
-        else:
-            probabilities = _mean(windows)
-            label = max(probabilities, key=lambda name: probabilities[name])
+        overall = replace(client.predict(path), maps={}) if whole else _mean(windows)
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, str(error), "truncated") from None
-    return Recognition(path, client.model, duration_s, label, probabilities, whole, tuple(windows))
+    return Recognition(
+        path, client.model, duration_s, overall, whole, tuple(windows), uncertain_below
+    )
 
 
 def samples_of(path: Path, start_s: float, end_s: float, sample_rate_hz: int) -> np.ndarray:
@@ -144,8 +147,11 @@ def _unreadable(path: Path, found: str, kind: str) -> AudioError:
     )
 
 
-def _mean(windows: list[Prediction]) -> dict[str, float]:
-    return {
+def _mean(windows: list[Prediction]) -> Prediction:
+    """Returns a prediction of all windows together: the mean of their probabilities."""
+    probabilities = {
         name: float(np.mean([window.probabilities[name] for window in windows]))
         for name in windows[0].probabilities
     }
+    label = max(probabilities, key=lambda name: probabilities[name])
+    return replace(windows[-1], label=label, probabilities=probabilities, start_s=0.0)

@@ -4,7 +4,7 @@ The graph runs in TensorFlow's own session, fed and fetched by the names of the 
 that wrong types and shapes are refused by the same code, with the same words, as by a server.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 
+from serving.batches import Arrays, Batches
 from serving.pace import Pace
 from serving.request_error import RequestError
 from serving.warmup import read_warmup
@@ -29,13 +30,15 @@ class LoadedModel:
 
     Args:
         folder: Path of the version.
+        most_rows: int. Requests that wait at the same time run in batches of up to so many rows,
+            where their shapes are equal; 0 runs each alone.
 
     Raises:
         tensorflow.errors.OpError, OSError: the folder holds no SavedModel that can be served.
         RequestError: a warm-up request fails, or its answer is not finite.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, most_rows: int = 0):
         self.folder = folder
         config = config_pb2.ConfigProto()
         # A second round finds nothing to improve and costs a twentieth of the time to get ready.
@@ -50,12 +53,14 @@ class LoadedModel:
                 for name, signature in meta.signature_def.items()
                 if not name.startswith("__")
             }
+            self._batched = {name for name, one in self.signatures.items() if _is_batched(one)}
             self._places = {name: self._placed(one) for name, one in self.signatures.items()}
             self.session._extend_graph()
-            self._pace = Pace()
+            self._pace, self._batches = Pace(), None
             self._warm_up()
             # What the first runs took says nothing about those that follow.
             self._pace = Pace()
+            self._batches = Batches(self._pace, self._run, most_rows) if most_rows else None
         except BaseException:
             self.session.close()
             raise
@@ -67,7 +72,7 @@ class LoadedModel:
     def run(
         self,
         signature_name: str,
-        inputs: Mapping[str, np.ndarray],
+        inputs: Arrays,
         outputs: Sequence[str] = (),
         timeout_s: float | None = None,
     ) -> dict[str, np.ndarray]:
@@ -86,13 +91,15 @@ class LoadedModel:
         signature = self.signature(signature_name)
         _check_inputs(signature, inputs)
         names = _checked_outputs(signature, outputs)
-        with self._pace.turn(signature_name or DEFAULT, _size(inputs), timeout_s) as left_s:
-            found = self._run(signature_name or DEFAULT, inputs, left_s)
+        name, size = signature_name or DEFAULT, _size(inputs)
+        if self._batches is not None and name in self._batched and _is_batch(inputs):
+            found = self._batches.run(name, inputs, size, timeout_s)
+        else:
+            with self._pace.turn(name, size, timeout_s) as left_s:
+                found = self._run(name, inputs, left_s)
         return {name: found[name] for name in names}
 
-    def _run(
-        self, name: str, inputs: Mapping[str, np.ndarray], timeout_s: float | None
-    ) -> dict[str, np.ndarray]:
+    def _run(self, name: str, inputs: Arrays, timeout_s: float | None) -> Arrays:
         """Returns all outputs of the signature called `name`."""
         feeds, fetches = self._places[name]
         options = config_pb2.RunOptions()
@@ -154,7 +161,7 @@ class LoadedModel:
                     )
 
 
-def _size(inputs: Mapping[str, np.ndarray]) -> int:
+def _size(inputs: Arrays) -> int:
     """Returns the bytes of a request's arrays."""
     return sum(
         sum(map(len, values.ravel())) if values.dtype == object else values.nbytes
@@ -162,7 +169,28 @@ def _size(inputs: Mapping[str, np.ndarray]) -> int:
     )
 
 
-def _check_inputs(signature: Any, inputs: Mapping[str, np.ndarray]) -> None:
+def _is_batched(signature: Any) -> bool:
+    """Tells whether the first axis of all inputs and outputs is that of the batch."""
+    shapes = [
+        tensor.tensor_shape
+        for tensors in (signature.inputs, signature.outputs)
+        for tensor in tensors.values()
+    ]
+    return all(bool(shape.dim) and shape.dim[0].size == -1 for shape in shapes)
+
+
+def _is_batch(inputs: Arrays) -> bool:
+    """Tells whether a request may run with others and still gets what it would get alone.
+
+    Texts may not: recordings in files differ in length, and maps are as long as the longest.
+    """
+    values = list(inputs.values())
+    if any(value.ndim == 0 or value.dtype == object for value in values):
+        return False
+    return len({len(value) for value in values}) == 1 and len(values[0]) > 0
+
+
+def _check_inputs(signature: Any, inputs: Arrays) -> None:
     """Refuses another number of inputs, or other names, in TensorFlow Serving's words."""
     expected, found = set(signature.inputs), set(inputs)
     if len(found) != len(expected):

@@ -31,6 +31,7 @@ class ServerOptions:
             64 took a third of the processors' time to read what was then refused.
         max_calls: int. Calls that are accepted at once; more are refused unread, by gRPC itself.
         max_message_bytes: int. Largest request.
+        most_rows: int. Of requests that run as one; 0 joins none.
         poll_s: float. How often the disk is looked at.
         drain_s: float. How long running calls may take at the end.
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
@@ -43,6 +44,7 @@ class ServerOptions:
     threads: int = 16
     max_calls: int = 64
     max_message_bytes: int = 32 * 2**20
+    most_rows: int = 0
     poll_s: float = 1.0
     drain_s: float = 10.0
     ssl: Any = None
@@ -66,7 +68,7 @@ class Server:
     ):
         self.options, self.log = options, log
         self.metrics = Metrics()
-        self.manager = ModelManager(configs, log)
+        self.manager = ModelManager(configs, log, most_rows=options.most_rows)
         self._ended = threading.Event()
         self._grpc = self._grpc_server()
         self._rest: RestServer | None = None

@@ -19,7 +19,7 @@ from PIL import Image
 from ser_keras.errors import SerError
 from ser_keras.plots.attended import attended_spectrogram
 from ser_keras.plots.timeline import emotion_timeline
-from serving.client import Prediction, SerClient
+from serving.client import UNCERTAIN, SerClient
 from serving.explainer import Explainer
 from serving.local_server import Published
 from serving.model_facts import card, described, facts
@@ -74,9 +74,7 @@ class Models:
                 waveform, path, start_s=window.start_s, heard=heard, width_px=width_px
             )
         )
-        shares = sorted(window.probabilities.items(), key=lambda item: -item[1])[:3]
-        sentence = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares)
-        words = f"{said.model} says of this window: {sentence}.{note}"
+        words = f"{said.model} says of this window: {window.in_words(said.uncertain_below)}.{note}"
         return player(waveform, rate, play), picture, words
 
 
@@ -111,11 +109,19 @@ def look(said: Recognition, marked: int, width_px: int) -> tuple[View, Image.Ima
     """
     middles = np.array([(window.start_s + window.end_s) / 2 for window in said.windows])
     edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [said.duration_s]])
-    classes = list(said.probabilities)
+    classes = list(said.overall.probabilities)
     shares = np.array([[window.probabilities[name] for name in classes] for window in said.windows])
+    answers = np.array([window.answer(said.uncertain_below) for window in said.windows])
     picture, (left, right) = _drawn(
         lambda path: emotion_timeline(
-            classes, edges, shares, path, width_px=width_px, marked=marked
+            classes,
+            edges,
+            shares,
+            path,
+            width_px=width_px,
+            marked=marked,
+            # Where nobody asks for doubts there is no row for them.
+            uncertain=answers == UNCERTAIN if said.uncertain_below else None,
         )
     )
     return View(said, marked, left * picture.width, right * picture.width), picture
@@ -124,15 +130,16 @@ def look(said: Recognition, marked: int, width_px: int) -> tuple[View, Image.Ima
 def summary(said: Recognition) -> str:
     """Returns as HTML what a model says of the whole recording: a sentence and bars."""
     how = "heard in one piece" if said.whole else f"the mean of {len(said.windows)} windows"
-    shares = sorted(said.probabilities.items(), key=lambda item: -item[1])
     bars = "".join(
         f"<li><span>{html.escape(name)}</span><span>{100 * share:.0f} %</span>"
         f'<i style="width:{100 * share:.1f}%"></i></li>'
-        for name, share in shares
+        for name, share in said.overall.likeliest
     )
-    model, label = html.escape(said.model), html.escape(said.label)
+    answer = said.overall.answer(said.uncertain_below)
+    model, label, answer = map(html.escape, (said.model, said.overall.label, answer))
+    doubt = "" if answer == label else f", {label} is only the likeliest"
     return (
-        f'<p role="status">{model} says: <strong>{label}</strong>. The whole recording of '
+        f'<p role="status">{model} says: <strong>{answer}</strong>{doubt}. The whole recording of '
         f'{clock(said.duration_s)}, {how}.</p><ul class="bars">{bars}</ul>'
     )
 
@@ -146,16 +153,20 @@ def player(waveform: np.ndarray, sample_rate_hz: int, play: bool) -> str:
     return f'<audio {how} aria-label="This window" src="data:audio/wav;base64,{data}"></audio>'
 
 
-def window_name(number: int, window: Prediction) -> str:
-    """Returns a line that tells windows apart.
+def window_names(said: Recognition) -> list[str]:
+    """Returns a line for each window, so that people tell them apart.
 
     Example:
-        >>> window_name(1, Prediction("sad", {"sad": 0.6, "calm": 0.4}, {}, 1, 2.0, 6.0))
-        '2: 0:02 - 0:06, sad 60 %'
+        >>> from serving.client import Prediction
+        >>> window = Prediction("sad", {"sad": 0.6, "calm": 0.4}, {}, 1, 0.0, 4.0)
+        >>> window_names(Recognition(Path("a.wav"), "moma", 4.0, window, True, (window,)))
+        ['1: 0:00 - 0:04, sad 60 %']
     """
-    share = max(window.probabilities.values())
-    when = f"{clock(window.start_s)} - {clock(window.end_s)}"
-    return f"{number + 1}: {when}, {window.label} {100 * share:.0f} %"
+    return [
+        f"{number}: {clock(window.start_s)} - {clock(window.end_s)}, "
+        f"{window.in_words(said.uncertain_below, most=1)}"
+        for number, window in enumerate(said.windows, 1)
+    ]
 
 
 def trouble(error: Exception) -> str:

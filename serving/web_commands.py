@@ -3,18 +3,32 @@
 import os
 import signal
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from ser_keras.errors import ConfigError, ServingError
+from serving.endpoint import (
+    Certificate,
+    Endpoint,
+    Key,
+    RootCertificate,
+    UncertainBelow,
+    endpoint_of,
+)
+
+if TYPE_CHECKING:
+    from serving.client import SerClient
+    from serving.local_server import Published
 
 console = Console(soft_wrap=True, highlight=False)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+READY_S = 20.0
 
 
 def web(
@@ -32,9 +46,10 @@ def web(
     ] = None,
     host: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
-    root_certificate: Annotated[
-        Path | None, typer.Option(help="PEM file of the server's authority, for TLS.")
-    ] = None,
+    uncertain_below: UncertainBelow = 0.0,
+    root_certificate: RootCertificate = None,
+    certificate: Certificate = None,
+    key: Key = None,
 ) -> None:
     """Open a page that records speech and shows what a model hears in it.
 
@@ -42,35 +57,14 @@ def web(
     --server with --model, and with --export, too, where the export is at hand: it says which data
     the model was trained on, and where it attends.
     """
-    from serving.client import SerClient, ServerError
-    from serving.explainer import explainer
-    from serving.local_server import Published, local_server
+    from serving.local_server import Published
 
+    elsewhere = endpoint_of(server, root_certificate, certificate, key)
     found = [Published.open(path) for path in export or []]
-    exports = {each.name: each for each in found}
     names = _names(server, model or [], [each.name for each in found])
-    if root_certificate is not None and not root_certificate.is_file():
-        raise ConfigError(f"--root-certificate {root_certificate}: there is no such file.")
     with ExitStack() as stack:
         with console.status("starting ..."):
-            page_class = _page_class(stack.enter_context(TemporaryDirectory(prefix="ser-web-")))
-            from serving.web import Models
-
-            endpoint = server or stack.enter_context(local_server(found))
-            clients = {
-                name: stack.enter_context(
-                    SerClient(endpoint, name, root_certificate=root_certificate)
-                )
-                for name in names
-            }
-            for client in clients.values():
-                try:
-                    client.wait_until_available(20.0)
-                except ServerError as error:
-                    raise ServingError(f"{error} Is it there, and is this its name?") from None
-            explains = stack.enter_context(explainer(endpoint, root_certificate))
-            page = page_class(Models(clients, exports, explains))
-            stack.callback(page.close)
+            page = stack.enter_context(_page(elsewhere, names, found, uncertain_below))
             address = page.launch(host, port)
         console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")
         if host not in LOOPBACK:
@@ -99,6 +93,38 @@ def _names(server: str | None, models: list[str], exported: list[str]) -> list[s
     return names
 
 
+@contextmanager
+def _page(
+    elsewhere: Endpoint | None,
+    names: Sequence[str],
+    found: Sequence["Published"],
+    uncertain_below: float,
+) -> Iterator[Any]:
+    """Gives a `serving.web_page.Page`; what it needs is there as long as it is.
+
+    Args:
+        elsewhere: the server of the models; None starts one here.
+        names: of the models on the server.
+        found: exports that are at hand.
+        uncertain_below: float. See `Page`.
+    """
+    from serving.explainer import explainer
+    from serving.local_server import local_server
+
+    with ExitStack() as stack:
+        page_class = _page_class(stack.enter_context(TemporaryDirectory(prefix="ser-web-")))
+        from serving.web import Models
+
+        endpoint = elsewhere or Endpoint(stack.enter_context(local_server(found)))
+        clients = {name: stack.enter_context(_ready_client(endpoint, name)) for name in names}
+        explains = stack.enter_context(explainer(endpoint))
+        page = page_class(
+            Models(clients, {each.name: each for each in found}, explains), uncertain_below
+        )
+        stack.callback(page.close)
+        yield page
+
+
 def _page_class(folder: str) -> Any:
     """Returns `serving.web_page.Page`, which keeps uploads and pictures in a folder."""
     # Read when gradio is imported; it deletes nothing at its end.
@@ -110,6 +136,21 @@ def _page_class(folder: str) -> Any:
             f"ser web needs {error.name}. Install it with: pip install 'ser-keras[web,plot,serve]'"
         ) from error
     return Page
+
+
+@contextmanager
+def _ready_client(endpoint: Endpoint, name: str) -> Iterator["SerClient"]:
+    """Gives a client of a model that answers."""
+    from serving.client import ServerError
+
+    with endpoint.client(name) as client:
+        try:
+            client.wait_until_available(READY_S)
+        except ServerError as error:
+            raise ServingError(
+                f"{error} Is it there, is this its name, does it want certificates?"
+            ) from None
+        yield client
 
 
 def _wait() -> None:

@@ -19,14 +19,20 @@ from ser_keras.errors import ConfigError, SerError
 from serving.client import ServerError
 from serving.model_facts import WARNING
 from serving.recognition import HOP_S, WINDOW_S, Recognition, recognize
-from serving.web import Models, View, look, summary, trouble, window_name
+from serving.web import Models, View, look, summary, trouble, window_names
 
 LARGEST_UPLOAD = "500mb"
 # Uploads are looked for every ten minutes, and deleted when they are an hour old.
 CLEANING_S = (600, 3600)
 NARROWEST_PX, WIDEST_PX = 280, 794
-# What the page has for pictures, so that their letters are as large as its own.
-WIDTH = f"() => Math.min(document.documentElement.clientWidth - 26, {WIDEST_PX})"
+# Gives what the page has for pictures, so that their letters are as large as its own. A list of
+# gradio that is left by Tab opens again, hence it must not hear of it.
+LOADED = f"""() => {{
+    window.addEventListener("keydown", event => {{
+        if (event.key === "Tab" && event.target.role === "combobox") event.stopPropagation()
+    }}, true)
+    return Math.min(document.documentElement.clientWidth - 26, {WIDEST_PX})
+}}"""
 STYLE = """
 .gradio-container {width: 100% !important; max-width: min(820px, 100vw) !important; margin: auto}
 .gradio-container .fillable {padding: 8px 12px !important}
@@ -34,8 +40,10 @@ STYLE = """
 #status {min-height: 6rem}
 #status .html-container, #part .html-container {padding: 0 !important}
 #part audio {width: 100%}
+/* Times and buttons of the player, which were too pale to read. */
+body:not(.dark) #speech {--neutral-400: var(--neutral-600)}
 .trouble {border-left: 4px solid #b00020; padding: .5rem .8rem; font-weight: 600}
-.bars {list-style: none; padding: 0; margin: .6rem 0; max-width: 32rem}
+.bars {list-style: none; padding: 0; margin: .6rem 0 1.2rem; max-width: 32rem}
 .bars li {display: grid; grid-template-columns: 1fr auto; margin: 0 0 .45rem}
 .bars i {grid-column: 1 / -1; height: .5rem; background: #0072b2; min-width: 1px}
 :focus-visible {outline: 3px solid #d55e00 !important; outline-offset: 1px}
@@ -45,6 +53,7 @@ HELP = f"""\
 
 The model hears {WINDOW_S:g} s at a time, every {HOP_S:g} s. Click on the picture to hear a window
 and see it below; or choose one from the list, with the keyboard, too."""
+DOUBT = " Where none of its emotions has {:g} %, the answer is **uncertain**."
 
 
 class Page:
@@ -52,10 +61,11 @@ class Page:
 
     Args:
         models: what people can pick from.
+        uncertain_below: float. Where no class has this probability, people are told `uncertain`.
     """
 
-    def __init__(self, models: Models):
-        self.models = models
+    def __init__(self, models: Models, uncertain_below: float = 0.0):
+        self.models, self.uncertain_below = models, uncertain_below
         with gr.Blocks(
             title="Emotion from speech", analytics_enabled=False, delete_cache=CLEANING_S
         ) as self.blocks:
@@ -103,7 +113,8 @@ class Page:
     def _lay_out(self) -> None:
         names = list(self.models.clients)
         about, card = self.models.about(names[0])
-        gr.Markdown(f"# Emotion from speech\n\n{WARNING}")
+        doubt = DOUBT.format(100 * self.uncertain_below) if self.uncertain_below else ""
+        gr.Markdown(f"# Emotion from speech\n\n{WARNING}{doubt}")
         self.speech = gr.Audio(
             label="Speech: a file (WAV, FLAC, Ogg, MP3), or recorded here",
             sources=["upload", "microphone"],
@@ -139,7 +150,9 @@ class Page:
             elem_id="timeline",
             **plain,
         )
-        self.number = gr.Dropdown(label="Window", interactive=True, elem_id="window")
+        self.number = gr.Dropdown(
+            label="Window", interactive=True, filterable=False, elem_id="window"
+        )
         with gr.Row():
             self.before = gr.Button("Window before", size="sm", min_width=120)
             self.after = gr.Button("Next window", size="sm", min_width=120)
@@ -147,14 +160,14 @@ class Page:
         self.part = gr.HTML(elem_id="part")
         self.spectrogram = gr.Image(
             label="Spectrogram and attention",
-            alt_text="Spectrogram of the window, over it the attention of the model",
+            alt_text="Spectrogram of the window; over it the attention of the model, if known",
             elem_id="spectrogram",
             **plain,
         )
 
     def _wire(self) -> None:
         quiet: dict[str, Any] = {"api_visibility": "private"}
-        self.blocks.load(None, None, self.width, js=WIDTH, **quiet)
+        self.blocks.load(None, None, self.width, js=LOADED, **quiet)
         self.model.change(self.models.about, self.model, [self.about, self.card], **quiet)
         shown = [self.view, self.timeline, self.number, self.part, self.spectrogram, self.words]
         self.button.click(
@@ -183,17 +196,21 @@ class Page:
         try:
             if path is None:
                 raise ConfigError("There is no speech yet. Record some, or choose a file.")
-            said = recognize(self.models.clients[model], Path(path), progress)
+            client = self.models.clients[model]
+            said = recognize(client, Path(path), progress, self.uncertain_below)
         except (SerError, ServerError) as error:
             return [trouble(error), gr.update(visible=False), None, *[gr.skip()] * 5]
         # Only who chose a window wants to hear it at once.
         view, picture, _, *others = self._opened(said, width_px, 0, play=False)
-        lines = [(window_name(place, window), place) for place, window in enumerate(said.windows)]
-        number = gr.update(choices=lines, value=0)
+        names = [(name, place) for place, name in enumerate(window_names(said))]
+        number = gr.update(choices=names, value=0)
         return [summary(said), gr.update(visible=True), view, picture, number, *others]
 
     def open(self, view: View, width_px: float, number: int) -> list[Any]:
         """Returns view, timeline, window's number, sound, spectrogram and words of a window."""
+        # Whoever passes through the list has chosen nothing new, and wants to hear nothing.
+        if number == view.marked:
+            return [gr.skip()] * 6
         return self._opened(view.recognition, width_px, number)
 
     def beside(self, step: int, view: View, width_px: float) -> list[Any]:

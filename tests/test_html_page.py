@@ -56,8 +56,8 @@ def test_darker_cells_are_larger_shares_with_letters_that_stand_out():
     white, middle, dark = (
         html_page.shaded_table([], [("n", [("1", share)])]) for share in (0.0, 0.5, 1.0)
     )
-    assert "#ffffff;color:#111" in white
-    assert "color:#111" in middle
+    assert "#ffffff;color:#000" in white
+    assert "color:#000" in middle
     assert "#08306b;color:#fff" in dark
 
 

@@ -78,6 +78,11 @@ class Explanation:
         """Classes with their probabilities, the likeliest first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])
 
+    @property
+    def in_words(self) -> str:
+        """The three likeliest classes with their probabilities."""
+        return ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.likeliest[:3])
+
 
 def explanation(heard: Explanation, path: Path) -> None:
     """Draws the maps of a model under the waveform, or over the spectrogram, on one time axis.
@@ -104,8 +109,7 @@ def explanation(heard: Explanation, path: Path) -> None:
     rows[-1].set_xlim(heard.start_s, heard.end_s)
     hatched = "; hatched: not heard by the model" if missed else ""
     rows[-1].set_xlabel(f"time in the recording (s){hatched}")
-    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in heard.likeliest[:3])
-    title = f"{heard.source}: {shares}\nby {heard.model} ({heard.system})"
+    title = f"{heard.source}: {heard.in_words}\nby {heard.model} ({heard.system})"
     # A dollar in a file's name is no formula.
     figure.suptitle(title, fontsize="medium", parse_math=False)
     save_figure(figure, path)
@@ -163,7 +167,9 @@ def _weights(axes: Any, heard: Explanation, weights: np.ndarray, name: str, **st
 def _even(axes: Any, weight: float) -> None:
     """Draws the weight that every frame would have if all counted alike, names all lines."""
     axes.axhline(weight, color="0.5", linewidth=0.8, label="all frames alike")
-    axes.set_ylim(min(0.0, axes.get_ylim()[0]))
+    low, high = axes.get_ylim()
+    # Seen from 0, a margin of what the lines move is too little.
+    axes.set_ylim(min(0.0, low), 1.05 * high)
     axes.set_ylabel("attention\n(weight x frames)")
     _legend(axes)
 
@@ -191,10 +197,14 @@ def outline_half(axes: Any, heard: Explanation) -> None:
 
 
 def _attention_map(axes: Any, heard: Explanation) -> None:
+    from matplotlib.colors import PowerNorm
+
     name = "attention\n(weight x cells)"
-    _cells(axes, heard, heard.maps["attention"], name, cmap="cividis", vmin=0.0)
+    # One heavy cell would leave all others black on an even scale.
+    root = PowerNorm(0.5, vmin=0.0)
+    _cells(axes, heard, heard.maps["attention"], name, cmap="cividis", norm=root)
     kind = "bottom-up map, of all classes" if "top_down" in heard.maps else "attention"
-    axes.set_title(f"{kind}; 1: all cells alike", fontsize="small")
+    axes.set_title(f"{kind}; 1: all cells alike; colours by the square root", fontsize="small")
 
 
 def _top_down(rank: int) -> Callable[[Any, Explanation], None]:

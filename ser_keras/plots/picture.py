@@ -25,7 +25,7 @@ def open_figure(path: Path, size: tuple[float, float], dots_per_inch: int = 100)
         raise ConfigError(
             f"{path}: pictures need matplotlib. Install it with: pip install 'ser-keras[plot]'"
         ) from error
-    return Figure(figsize=size, dpi=dots_per_inch, layout="constrained")
+    return Figure(figsize=size, dpi=dots_per_inch, layout=_layout())
 
 
 def save_figure(figure: Any, path: Path) -> None:
@@ -41,3 +41,23 @@ def save_figure(figure: Any, path: Path) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _layout() -> Any:
+    """Returns what makes room for texts, and gives the axes the same places every time.
+
+    The last digits of what its solver finds depend on addresses in memory, and the ids in an SVG on
+    these digits.
+    """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    class Rounded(ConstrainedLayoutEngine):
+        def execute(self, fig: Any) -> None:
+            super().execute(fig)
+            for axes in fig.axes:
+                place = axes.get_position(original=True).bounds
+                axes.set_position([round(each, 6) for each in place])
+                # Whoever sets a position is left out of the next layout.
+                axes.set_in_layout(True)
+
+    return Rounded()

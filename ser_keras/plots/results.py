@@ -1,13 +1,16 @@
 """Pictures of results: curves, tables, searches, statistics, graphs."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ser_keras.plots.picture import open_figure, save_figure
+
+# For readers without colour.
+_LINES = ("-", "--", "-.", ":")
 
 
 def learning_curves(result: Mapping[str, Any], path: Path) -> None:
@@ -23,13 +26,14 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    figure = open_figure(path, (9, 3.5))
+    figure = open_figure(path, (10, 3.5))
     left, right = figure.subplots(1, 2)
-    for fold in result["folds"]:
+    for fold, line in zip(result["folds"], cycle(_LINES), strict=False):
         epochs = range(1, len(fold["history"]) + 1)
-        left.plot(epochs, [logs["loss"] for logs in fold["history"]], label=fold["fold"])
+        left.plot(epochs, [logs["loss"] for logs in fold["history"]], line, label=fold["fold"])
     left.set(xlabel="epoch", ylabel="training loss (nats)", yscale="log")
-    left.legend(title="fold", fontsize="x-small", ncols=2)
+    left.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(title="fold", fontsize="x-small", loc="outside right center")
     if result["epoch_chosen_by"] == "validation":
         _validation(right, result["folds"])
     else:
@@ -74,19 +78,20 @@ def label_curve(result: Mapping[str, Any], path: Path) -> None:
     """
     figure = open_figure(path, (6, 4))
     axes = figure.subplots()
-    for kind in sorted({point["unlabelled"] for point in result["points"]}):
+    kinds = sorted({point["unlabelled"] for point in result["points"]})
+    for kind, mark, line in zip(kinds, cycle("os^D"), cycle(_LINES), strict=False):
         points = [point for point in result["points"] if point["unlabelled"] == kind]
         shares = [100 * point["fraction"] for point in points]
         values = 100 * np.array([[point["ua"], *point["ua_interval"]] for point in points])
-        (line,) = axes.plot(shares, values[:, 0], "o-", label=kind)
-        axes.fill_between(shares, values[:, 1], values[:, 2], color=line.get_color(), alpha=0.15)
+        (drawn,) = axes.plot(shares, values[:, 0], mark + line, label=kind)
+        axes.fill_between(shares, values[:, 1], values[:, 2], color=drawn.get_color(), alpha=0.15)
     chance = 100 / len(result["class_set"]["classes"])
-    axes.axhline(chance, color="black", linestyle="--")
-    axes.set(xscale="log", xlabel="training utterances with a label (%)")
-    axes.set_ylabel("test UA (%), band: 95 % over speakers, dashed: chance")
+    axes.axhline(chance, color="black", linestyle=":", label="chance")
+    axes.set(xscale="log", xlabel="training utterances with a label (%)", ylabel="test UA (%)")
+    shares = sorted({100 * point["fraction"] for point in result["points"]})
     axes.set_xticks(shares, [f"{share:g}" for share in shares])
     axes.minorticks_off()
-    axes.legend()
+    axes.legend(title="bands: 95 % over speakers", fontsize="small", title_fontsize="small")
     figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
     save_figure(figure, path)
 
@@ -270,11 +275,12 @@ def _arrow(
 
 def _validation(axes: Any, folds: Sequence[Mapping[str, Any]]) -> None:
     """Draws validation UA over the epochs, with a dot at the epoch that was kept."""
-    for fold in folds:
+    for fold, line in zip(folds, cycle(_LINES), strict=False):
         values = [100 * logs["valid_ua"] for logs in fold["history"]]
-        axes.plot(range(1, len(values) + 1), values)
+        axes.plot(range(1, len(values) + 1), values, line)
         axes.plot(fold["epoch"], values[fold["epoch"] - 1], "k.", zorder=3)
     axes.set(xlabel="epoch", ylabel="validation UA (%), dot: epoch kept")
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _test(axes: Any, result: Mapping[str, Any]) -> None:
@@ -283,7 +289,11 @@ def _test(axes: Any, result: Mapping[str, Any]) -> None:
     axes.bar([fold["fold"] for fold in folds], [100 * fold["ua"] for fold in folds])
     axes.axhline(100 / len(result["class_set"]["classes"]), color="black", linestyle="--")
     axes.tick_params(axis="x", rotation=45)
-    axes.set(ylabel="test UA (%), dashed: chance", title=f"after epoch {folds[0]['epoch']}")
+    axes.set(
+        xlabel="fold",
+        ylabel="test UA (%), dashed: chance",
+        title=f"after epoch {folds[0]['epoch']}",
+    )
 
 
 def _shares(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ def emotion_timeline(
     *,
     width_px: int = 760,
     marked: int | None = None,
+    uncertain: np.ndarray | None = None,
 ) -> tuple[float, float]:
     """Draws the probability of every emotion over time; returns where in the picture time runs.
 
@@ -32,6 +34,7 @@ def emotion_timeline(
         path: Path. `.png` or `.svg`.
         width_px: int. How wide it will be shown, for letters that can be read on a phone.
         marked: int. The window with a frame around it; none when left out.
+        uncertain: bool (N,). Which windows have no answer; no row says so when left out.
 
     Returns:
         (left, right) of the time axis as shares of the width, so that a click has a time.
@@ -39,27 +42,40 @@ def emotion_timeline(
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    figure = open_figure(
-        path, (width_px / PIXELS_PER_INCH, 1.1 + 0.26 * len(classes)), DOTS_PER_INCH
-    )
+    names = [*classes, *([] if uncertain is None else ["uncertain"])]
+    figure = open_figure(path, (width_px / PIXELS_PER_INCH, 1.1 + 0.26 * len(names)), DOTS_PER_INCH)
     axes = figure.subplots()
     rows = np.arange(len(classes) + 1) - 0.5
     mesh = axes.pcolormesh(edges_s, rows, 100 * probabilities.T, cmap="cividis", vmin=0, vmax=100)
+    if uncertain is not None:
+        # No probability, hence grey on white, and apart from them.
+        doubts = [rows[-1] + 0.15, rows[-1] + 1]
+        axes.pcolormesh(edges_s, doubts, uncertain[None], cmap="Greys", vmin=0, vmax=1.4)
+    axes.set(yticks=range(len(names)), ylim=(len(names) - 0.5, rows[0]))
+    axes.set_yticklabels(names)
     if marked is not None:
-        left, right = edges_s[marked], edges_s[marked + 1]
-        # White between two black lines is seen on every colour of the scale.
-        for colour, wide in (("black", 5), ("white", 2.5)):
-            axes.vlines([left, right], rows[0], rows[-1], colour, linewidth=wide, clip_on=False)
-    axes.set(yticks=range(len(classes)), ylim=(rows[-1], rows[0]))
-    axes.set_yticklabels(classes)
+        _frame(axes, edges_s[marked], edges_s[marked + 1])
     step = next((step for step in _TICKS_S if edges_s[-1] / step <= width_px / 80), _TICKS_S[-1])
     ticks = np.arange(0, edges_s[-1] + 1e-9, step)
     minutes = edges_s[-1] > 120
-    names = [f"{tick // 60:.0f}:{tick % 60:02.0f}" if minutes else f"{tick:g}" for tick in ticks]
-    axes.set_xticks(ticks, names)
+    times = [f"{tick // 60:.0f}:{tick % 60:02.0f}" if minutes else f"{tick:g}" for tick in ticks]
+    axes.set_xticks(ticks, times)
     axes.set_xlabel("time (min:s)" if minutes else "time (s)")
     bar = figure.colorbar(mesh, ax=axes, label="probability (%)", location="top", aspect=40)
     bar.outline.set_visible(False)
     save_figure(figure, path)
     place = axes.get_position()
     return place.x0, place.x1
+
+
+def _frame(axes: Any, left: float, right: float) -> None:
+    """Draws a frame around all rows between two times."""
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    bottom, top = axes.get_ylim()
+    frame = Rectangle((left, top), right - left, bottom - top, fill=False, clip_on=False, zorder=3)
+    # White between two black lines is seen on every colour of the scale.
+    frame.set(edgecolor="white", linewidth=2.5, joinstyle="miter")
+    frame.set_path_effects([withStroke(linewidth=5, foreground="black", joinstyle="miter")])
+    axes.add_patch(frame)

@@ -21,6 +21,21 @@ def write_certificates(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in found}
 
 
+def write_ssl_config(folder: Path) -> tuple[Path, dict[str, Path]]:
+    """Writes what a server needs to let in only clients that show who they are.
+
+    Returns:
+        (path of the ssl.config, the files as options of `ser` and arguments of `SerClient`).
+    """
+    files = write_certificates(folder)
+    lines = {"server_key": "server.key", "server_cert": "server.pem", "custom_ca": "ca.pem"}
+    texts = [f"{name}: {files[file].read_text()!r}" for name, file in lines.items()]
+    config = folder / "ssl.config"
+    config.write_text("\n".join([*texts, "client_verify: true"]))
+    shown = {"certificate": files["client.pem"], "key": files["client.key"]}
+    return config, {"root_certificate": files["ca.pem"], **shown}
+
+
 def _signed(name, issuer=None, issuer_key=None):
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.serving import exports
+from tests.serving.certificates import write_ssl_config
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +25,20 @@ def server(moma):
     running = Server(configs, ServerOptions(port=0, rest_port=0, max_message_bytes=2**21))
     running.start()
     yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def closed(moma, tmp_path_factory):
+    """The endpoint of a server of `moma` that wants to see who asks."""
+    from serving.config_files import read_ssl
+    from serving.endpoint import Endpoint
+    from serving.manager import ModelConfig
+    from serving.server import Server, ServerOptions
+
+    config, known = write_ssl_config(tmp_path_factory.mktemp("certificates"))
+    options = ServerOptions(port=0, rest_port=0, ssl=read_ssl(config))
+    running = Server([ModelConfig("moma", moma[1])], options)
+    running.start()
+    yield Endpoint(f"localhost:{running.port}", **known)
     running.stop()

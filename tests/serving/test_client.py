@@ -60,6 +60,14 @@ def test_a_recording_without_samples_is_not_sent(server):
         client.predict(np.zeros(0, np.float32))
 
 
+def test_a_recording_that_is_not_there_is_said_to_be_that(tmp_path):
+    with (
+        SerClient("127.0.0.1:1", "moma") as client,
+        pytest.raises(ServerError, match="found no file there"),
+    ):
+        client.predict(tmp_path / "none.wav")
+
+
 def test_files_of_another_rate_and_two_channels_are_one_waveform(server, tmp_path):
     (clip,) = exports.clips(1, least=30000)
     stereo = np.stack([clip, np.zeros_like(clip)], axis=1)

@@ -19,6 +19,7 @@ from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
 from ser_keras.plots.explanation import explanation
 from serving import commands
+from serving.endpoint import Endpoint
 from serving.explain import DescribedExport, explain, loaded, open_export, served
 from serving.map_places import columns
 from serving.signatures import Served, ServedModule
@@ -297,7 +298,7 @@ def test_a_server_says_the_same(server, moma):
     waveform = speech(1.0)
     with loaded(export) as ask:
         here = explain(export, ask, waveform, source="a.wav")
-    with served(export, f"localhost:{server.port}") as ask:
+    with served(export, Endpoint(f"localhost:{server.port}")) as ask:
         there = explain(export, ask, waveform, source="a.wav")
     for name, values in here.maps.items():
         np.testing.assert_allclose(there.maps[name], values, atol=1e-5, err_msg=name)
@@ -307,7 +308,7 @@ def test_a_server_that_is_not_there_is_a_sentence(moma):
     made, folder = moma
     export = describe(made, exports.SYSTEMS["moma"][1], folder / "1")
     refused = pytest.raises(ServingError, match=r"UNAVAILABLE: .* Start it with ser serve")
-    with refused, served(export, "localhost:1") as ask:
+    with refused, served(export, Endpoint("localhost:1")) as ask:
         explain(export, ask, speech(0.2), source="a.wav")
 
 

@@ -20,7 +20,7 @@ from tensorflow_serving.apis import predict_pb2
 from serving import messages
 from serving.client import SerClient, ServerError
 from tests.serving import exports
-from tests.serving.certificates import write_certificates
+from tests.serving.certificates import write_ssl_config
 
 pytestmark = pytest.mark.slow
 FUZZED = 10_000
@@ -66,7 +66,8 @@ def free_port():
 def served(moma, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served") / "moma"
     shutil.copytree(moma[1], folder)
-    running = Served(folder)
+    # Requests that are joined are the harder case.
+    running = Served(folder, "--enable_batching")
     with running.client() as client:
         client.wait_until_available(60)
     yield running
@@ -203,19 +204,13 @@ def test_killed_and_started_again_it_answers_the_same(served, clip):
 
 
 def test_tls_and_clients_that_show_who_they_are(moma, clip, tmp_path):
-    files = write_certificates(tmp_path)
-    config = tmp_path / "ssl.config"
-    lines = {"server_key": files["server.key"], "server_cert": files["server.pem"]}
-    lines["custom_ca"] = files["ca.pem"]
-    texts = [f"{name}: {path.read_text()!r}" for name, path in lines.items()]
-    config.write_text("\n".join([*texts, "client_verify: true"]))
+    config, known = write_ssl_config(tmp_path)
     running = Served(moma[1], "--ssl_config_file", config)
-    known = {"certificate": files["client.pem"], "key": files["client.key"]}
     try:
-        with running.client(root_certificate=files["ca.pem"], **known) as client:
+        with running.client(**known) as client:
             client.wait_until_available(60)
             assert client.predict(clip).label in exports.CLASSES
-        for stranger in ({"root_certificate": files["ca.pem"]}, {}):
+        for stranger in ({"root_certificate": known["root_certificate"]}, {}):
             with (
                 running.client(**stranger, timeout_s=5.0) as client,
                 pytest.raises(ServerError, match=r"UNAVAILABLE|DEADLINE_EXCEEDED"),

@@ -21,10 +21,11 @@ import soundfile
 from ser_keras.errors import AudioError, ConfigError, ServingError
 from serving import explainer as explaining
 from serving.client import SerClient, ServerError
+from serving.endpoint import Endpoint
 from serving.local_server import Published, local_server
 from serving.model_facts import card, facts
 from serving.recognition import LONGEST_S, recognize, samples_of
-from serving.web import Models, look, summary, trouble
+from serving.web import Models, look, summary, trouble, window_names
 from serving.web_commands import web
 from tests.architecture import ROOT
 from tests.serving import exports
@@ -45,20 +46,26 @@ def client(server):
         yield asking
 
 
-@pytest.fixture
-def explainer(server):
+@contextlib.contextmanager
+def explainer_of(endpoint):
     """An explainer whose other end is a thread here."""
     ours, its = Pipe()
 
     def answer():
         with contextlib.suppress(EOFError):
-            explaining._answer(its, f"localhost:{server.port}", None)
+            explaining._answer(its, endpoint)
 
     thread = Thread(target=answer)
     thread.start()
     yield explaining.Explainer(ours)
     ours.close()
     thread.join()
+
+
+@pytest.fixture
+def explainer(server):
+    with explainer_of(Endpoint(f"localhost:{server.port}")) as explains:
+        yield explains
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +94,10 @@ def test_a_recognition_is_what_the_client_says_of_the_whole_and_of_the_windows(
         assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
     whole = client.predict(speech)
     assert said.whole
-    assert said.label == whole.label
-    assert said.probabilities == pytest.approx(whole.probabilities, abs=1e-6)
+    assert said.overall.label == whole.label
+    assert said.overall.probabilities == pytest.approx(whole.probabilities, abs=1e-6)
+    assert said.overall.start_s == 0
+    assert said.overall.end_s == pytest.approx(said.duration_s, abs=1e-3)
 
 
 def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path):
@@ -101,12 +110,14 @@ def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path)
     assert shares == sorted(shares)
     assert len(set(shares)) == len(said.windows) == 19
     assert told[-1] == (1.0, "heard 0:40 of 0:40")
-    assert not any(window.maps for window in said.windows)
+    assert not any(window.maps for window in (said.overall, *said.windows))
     assert not said.whole
+    assert (said.overall.start_s, said.overall.end_s) == (0, 40)
     means = {
         name: np.mean([w.probabilities[name] for w in said.windows]) for name in exports.CLASSES
     }
-    assert said.probabilities == pytest.approx(means)
+    assert said.overall.probabilities == pytest.approx(means)
+    assert said.overall.label == max(means, key=means.get)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +187,36 @@ def test_the_marked_window_is_seen_where_it_is(said):
     differing = np.flatnonzero(np.any(np.asarray(first) != np.asarray(last), axis=(0, 2)))
     middle = (view.left_px + view.right_px) / 2
     assert differing.min() < middle < differing.max()
-    # A frame has two sides, each some dots wide; between them nothing changes.
-    assert len(differing) < first.width / 10
+    # In the middle of its height a frame has two sides; between them nothing changes.
+    middle = first.height // 2
+    assert np.any(np.asarray(first)[middle] != np.asarray(last)[middle], axis=1).sum() < (
+        first.width / 10
+    )
+
+
+def test_doubts_are_said_with_the_likeliest_in_the_answer_and_in_the_list(said):
+    unsure, sure = (replace(said, uncertain_below=limit) for limit in (1.0, 0.01))
+    likeliest = said.overall.label
+    told = f"moma says: <strong>uncertain</strong>, {likeliest} is only the likeliest. "
+    assert told in summary(unsure)
+    assert summary(sure) == summary(said)
+    assert "uncertain" not in summary(said)
+    assert window_names(sure) == window_names(said)
+    for window, name in zip(said.windows, window_names(unsure), strict=True):
+        assert re.fullmatch(rf"\d: 0:\d\d - 0:\d\d, uncertain: {window.label} \d+ %", name)
+
+
+def test_doubts_are_seen_in_the_picture_where_they_are(said):
+    shares = [max(window.probabilities.values()) for window in said.windows]
+    limit = float(np.mean(shares))
+    view, mixed = look(replace(said, uncertain_below=limit), 0, 500)
+    _, sure = look(replace(said, uncertain_below=0.01), 0, 500)
+    _, without = look(said, 0, 500)
+    assert without.height < sure.height == mixed.height
+    differing = np.flatnonzero(np.any(np.asarray(mixed) != np.asarray(sure), axis=(0, 2)))
+    uncertain = {number for number, share in enumerate(shares) if share < limit}
+    assert 0 < len(uncertain) < len(shares)
+    assert {view.window_at(column) for column in differing} == uncertain
 
 
 def test_a_window_is_heard_and_drawn_with_its_attention(client, explainer, published, said):
@@ -194,6 +233,9 @@ def test_a_window_is_heard_and_drawn_with_its_attention(client, explainer, publi
     assert "autoplay" in with_export.window(said, 2, 500, play=True)[0]
     assert words.startswith(f"moma says of this window: {said.windows[2].label} ")
     assert words.count("%") == 3
+    doubtful = replace(said, uncertain_below=1.0)
+    words = with_export.window(doubtful, 2, 500)[2]
+    assert words.startswith(f"moma says of this window: uncertain: {said.windows[2].label} ")
     _, plain, note = without.window(said, 2, 500)
     assert "Where it attended is not known" in note
     assert picture.size == plain.size
@@ -213,9 +255,17 @@ def test_what_cannot_be_explained_is_shown_with_the_reason(client, explainer, pu
     assert "the process that explains has died" in words
 
 
+def test_a_server_that_wants_certificates_explains_to_who_shows_them(closed, published, said):
+    with explainer_of(closed) as explains, closed.client("moma") as client:
+        _, _, words = Models({"moma": client}, {"moma": published}, explains).window(said, 0, 500)
+    assert "not known" not in words
+
+
 def test_names_from_outside_are_text_not_markup(said):
-    odd = replace(said, model="<b>m</b>", label="<i>x</i>", probabilities={"<u>x</u>": 1.0})
-    shown = summary(odd) + trouble(ConfigError("<script>"))
+    overall = replace(said.overall, label="<u>x</u>", probabilities={"<u>x</u>": 0.9})
+    odd = replace(said, model="<b>m</b>", overall=overall)
+    doubtful = replace(odd, uncertain_below=1.0)
+    shown = summary(odd) + summary(doubtful) + trouble(ConfigError("<script>"))
     assert "<b>" not in shown
     assert "<u>" not in shown
     assert "<script>" not in shown
@@ -260,6 +310,7 @@ def test_an_export_is_named_by_its_model_or_by_one_of_its_versions(moma, tmp_pat
         ({"server": "localhost:1"}, "give --export .*, or --server host:port and --model"),
         ({"model": ["moma"]}, "--model is for models of a --server"),
         ({"root_certificate": Path("no.pem"), "server": "a:1", "model": ["m"]}, r"no\.pem"),
+        ({"root_certificate": Path("no.pem")}, "--root-certificate, .* are for a --server"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, found):
@@ -280,7 +331,7 @@ def test_the_local_server_and_the_explainer_answer_and_end_with_the_block(publis
     with (
         local_server([published]) as endpoint,
         SerClient(endpoint, "moma") as client,
-        explaining.explainer(endpoint) as explains,
+        explaining.explainer(Endpoint(endpoint)) as explains,
     ):
         client.wait_until_available(60.0)
         said = recognize(client, speech)

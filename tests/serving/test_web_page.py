@@ -165,6 +165,8 @@ def recognise(page):
 
 def keep(page, name):
     PICTURES.mkdir(parents=True, exist_ok=True)
+    # What is new fades in.
+    page.wait_for_timeout(700)
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
 
@@ -203,6 +205,20 @@ def status_of(page):
     return page.locator("#status").inner_text()
 
 
+def test_whoever_hears_the_page_is_told_what_everything_is(opened, speech):
+    page = opened("phone")
+    upload(page, speech)
+    recognise(page)
+    page.wait_for_timeout(1000)
+    assert page.evaluate("document.documentElement.lang")
+    read = page.locator("body").aria_snapshot()
+    assert read.count('- button "') > 10
+    nameless = r'^ *- (?:button|checkbox|combobox|slider|textbox)(?! ").*'
+    assert re.findall(nameless, read, re.MULTILINE) == []
+    for picture in ("Probability of each emotion over time", "Spectrogram of the window"):
+        assert f'- img "{picture}' in read
+
+
 def test_the_keyboard_alone_is_enough(opened, speech):
     page = opened("desktop")
 
@@ -239,6 +255,9 @@ def test_the_keyboard_alone_is_enough(opened, speech):
     # Here, too.
     page.wait_for_timeout(1000)
     walk_to("Next window")
+    page.wait_for_timeout(1000)
+    assert page.locator("[role=listbox]:visible").count() == 0
+    assert page.locator("#part audio[autoplay]").count() == 0
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('#window input').value.startsWith('2: ')")
     keep(page, "keyboard")
@@ -294,17 +313,27 @@ def test_ten_minutes_show_their_progress_within_a_gigabyte(opened, page_of, tmp_
 
 
 def test_a_server_elsewhere_is_asked_and_what_is_not_known_is_said(
-    opened, server, speech, tmp_path
+    opened, closed, speech, tmp_path
 ):
     kept = tmp_path / "kept"
     kept.mkdir()
-    elsewhere = ("--server", f"localhost:{server.port}", "--model", "moma")
-    with running(kept, *elsewhere) as other:
+    shown = ("--certificate", closed.certificate, "--key", closed.key)
+    elsewhere = ("--server", closed.address, "--model", "moma", *shown)
+    elsewhere += ("--root-certificate", closed.root_certificate)
+    with running(kept, *elsewhere, "--uncertain-below", 0.99) as other:
         page = opened("phone", other.address)
         assert "Nobody said here which data moma was trained on" in page.inner_text("#about")
+        assert "Where none of its emotions has 99 %, the answer is uncertain" in page.inner_text(
+            "body"
+        )
         upload(page, speech)
         recognise(page)
+        assert re.search(r"moma says: uncertain, \w+ is only the likeliest\.", status_of(page))
+        window = page.locator("#window input").input_value()
+        assert re.fullmatch(r"1: 0:00 - 0:04, uncertain: \w+ \d+ %", window)
+        assert "moma says of this window: uncertain: " in page.inner_text("#words")
         assert "Where it attended is not known" in page.inner_text("#words")
+        keep(page, "phone-uncertain")
         again = exports.completed(*web(other.port, *elsewhere), cwd=ROOT)
         assert again.returncode == 2
         assert f"--port {other.port}: taken" in again.stderr
