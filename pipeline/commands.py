@@ -122,7 +122,9 @@ class FeatureBar:
         if step == "features":
             self._began_s = self._began_s or time.perf_counter()
             self.computed_s = time.perf_counter() - self._began_s
-        self.bars.update(self.task, description=step, completed=done, total=total or None)
+        # `update` takes None for "as before".
+        self.bars.tasks[0].total = total or None
+        self.bars.update(self.task, description=step, completed=done)
 
 
 def _summarize(path: Path, wall_s: float, computed_s: float) -> None:

@@ -26,15 +26,16 @@ def demo(
 ) -> None:
     """Synthesise a corpus, extract features with Beam, train, test on unseen speakers, report."""
     from pipeline.commands import FeatureBar, quiet_beam
+    from ser_keras.commands import print_findings, starting
 
     quiet_beam()
-    from pipeline.feature_job import build_feature_set
-    from ser_keras.audit import audit_audio
-    from ser_keras.commands import print_findings
-    from ser_keras.corpora.synthetic import write_corpus
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.features.specs import get_spec
-    from ser_keras.training.config import load_config
+    with starting():
+        from pipeline.feature_job import build_feature_set
+        from ser_keras.audit import audit_audio
+        from ser_keras.corpora.synthetic import write_corpus
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.features.specs import get_spec
+        from ser_keras.training.config import load_config
 
     config = load_config("demo", [f"seed={seed}"])
     console.rule("1. speech: the built-in synthetic corpus")

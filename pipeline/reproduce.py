@@ -89,15 +89,18 @@ def run_variant(
     Raises:
         SerError: as the feature job and the cross-validation do.
     """
-    from pipeline.commands import FeatureBar
-    from pipeline.feature_job import build_feature_set
-    from ser_keras.commands import EpochBars
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.features.specs import get_spec
-    from ser_keras.protocols import build_protocol
-    from ser_keras.training import provenance
-    from ser_keras.training.config import load_config
-    from ser_keras.training.crossval import run_crossval
+    from pipeline.commands import FeatureBar, quiet_beam
+    from ser_keras.commands import EpochBars, starting
+
+    quiet_beam()
+    with starting():
+        from pipeline.feature_job import build_feature_set
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.features.specs import get_spec
+        from ser_keras.protocols import build_protocol
+        from ser_keras.training import provenance
+        from ser_keras.training.config import load_config
+        from ser_keras.training.crossval import run_crossval
 
     recipe = variant.recipe or experiment.recipe
     config = load_config(recipe, [*variant.changes, *changes])

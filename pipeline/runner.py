@@ -114,8 +114,10 @@ def run_pipeline(
         what became of each node, in the order of the pipeline.
 
     Raises:
+        ConfigError: something to be imported is not there; nothing has run.
         SchemaError: a record of the lineage is damaged.
     """
+    _check_imports(pipeline)
     with root_locked(pipeline.root, waiting):
         run = _Run(pipeline, view or Unwatched())
         try:
@@ -125,6 +127,20 @@ def run_pipeline(
         finally:
             run.hashes.save()
     return list(run.ended.values())
+
+
+def _check_imports(pipeline: Pipeline) -> None:
+    for node in pipeline.nodes:
+        for key, source in node.inputs.items():
+            if source.path is not None and not source.path.exists():
+                raise _nothing_at(source.path, node, key)
+
+
+def _nothing_at(path: Path, node: Node, key: str) -> ConfigError:
+    return ConfigError(
+        f"node {node.name}, input {key}: found nothing at {path}, expected a file or folder. "
+        "Correct the import; its path starts at the pipeline's file."
+    )
 
 
 class _Run:
@@ -226,10 +242,7 @@ class _Run:
             if source.path is not None:
                 sha256 = self.hashes.of(source.path)
                 if not sha256:
-                    raise ConfigError(
-                        f"node {node.name}, input {key}: found nothing at {source.path}, expected "
-                        "a file or folder. Correct the import."
-                    )
+                    raise _nothing_at(source.path, node, key)
                 found.append(Input(key, str(source.path.absolute()), sha256, ""))
                 continue
             maker = self._before(source, question) if source.last else None

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.commands import FeatureBar, beam_args_of, console, quiet_beam
+from ser_keras.commands import ClassSetName
 from ser_keras.errors import ConfigError, CorpusError
 
 
@@ -29,6 +30,7 @@ def statistics(
     protocol: Annotated[
         str | None, typer.Option(help="Also audit the folds of this protocol.")
     ] = None,
+    class_set: ClassSetName = None,
     workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
 ) -> None:
     """Count and measure a feature set, hold it against a schema and against earlier data.
@@ -60,7 +62,7 @@ def statistics(
     if draft is not None:
         DataSchema.draft(found).write_new(draft, found)
         console.print(f"first draft of a schema: {draft}; correct it by hand", markup=False)
-    _judge(features, output, found, earlier, expected, protocol)
+    _judge(features, output, found, earlier, expected, protocol, class_set)
 
 
 def _describe(found: Mapping[str, Any]) -> None:
@@ -90,6 +92,7 @@ def _judge(
     earlier: Mapping[str, Any] | None,
     expected: Any,
     protocol: str | None,
+    class_set: str | None,
 ) -> None:
     """Prints drift and anomalies, writes them down, and refuses where there are any."""
     from pipeline.drift import DRIFT_LIMITS, drift_between
@@ -113,7 +116,7 @@ def _judge(
     if drift:
         anomalies += validate_drift(drift, expected.drift if expected else DRIFT_LIMITS)
     if protocol:
-        anomalies += audit_anomalies(FeatureSet.open(features), protocol)
+        anomalies += audit_anomalies(FeatureSet.open(features), protocol, class_set=class_set)
     if not (expected or drift or protocol):
         return
     path = write_anomalies(output, anomalies, found, drift)

@@ -79,19 +79,22 @@ def validate_drift(drift: Mapping[str, Any], limits: Mapping[str, float]) -> lis
     ]
 
 
-def audit_anomalies(found: FeatureSet, protocol: str, seed: int = 0) -> list[Anomaly]:
+def audit_anomalies(
+    found: FeatureSet, protocol: str, seed: int = 0, class_set: str | None = None
+) -> list[Anomaly]:
     """Returns what the audit of a protocol's folds finds that must stop a training.
 
     Args:
         found: the features.
         protocol: str. Name of a protocol.
         seed: int. Of its folds.
+        class_set: str. Which classes; the protocol's own when None.
 
     Raises:
         ConfigError: no such protocol for these data.
     """
     try:
-        folds = build_protocol(protocol, found.rows, seed=seed)
+        folds = build_protocol(protocol, found.rows, class_set=class_set, seed=seed)
         failed = [f for f in audit.audit_protocol(folds, found.rows) if f.severity == "fail"]
         leaks = {finding.check: finding.message for finding in failed}
     except LeakageError as error:

@@ -4,6 +4,7 @@ Heavy packages are imported inside the verbs, so that listings and help stay ins
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,11 @@ Strategy = Annotated[
 ]
 
 
+def starting() -> AbstractContextManager[Any]:
+    """Returns what shows that a verb is at work while it imports; TensorFlow takes seconds."""
+    return console.status("starting")
+
+
 def corpora() -> None:
     """List the corpora: size, classes, speakers, protocols, licence, and how to get each."""
     from ser_keras.corpora import CORPORA
@@ -70,12 +76,12 @@ def _size(info: Any) -> str:
 
 def download(
     corpus: Annotated[str, typer.Argument(help="ravdess or emodb.")],
-    data_dir: Annotated[Path, typer.Option(help="Where the corpus's folder is made.")],
+    data_dir: Annotated[Path, typer.Option(help="Where a folder of the corpus's name is made.")],
 ) -> None:
     """Download a free corpus: resumable, hash-checked, unpacked safely."""
     from ser_keras.corpora.download import download as fetch
 
-    console.print(f"{corpus} is at {fetch(corpus, data_dir)}")
+    console.print(f"{corpus} is at {fetch(corpus, data_dir / corpus)}")
 
 
 def audit(
@@ -138,7 +144,10 @@ def _open(features: Path, protocol: str, class_set: str | None, seed: int) -> tu
 
 
 class EpochBars:
-    """A progress bar per fold: epochs done, loss, and validation UA where there is one."""
+    """A progress bar per fold: epochs done, loss, and validation UA where there is one.
+
+    Above them another moves, since an epoch may take minutes and a fold is shown after its first.
+    """
 
     def __init__(self) -> None:
         from rich.progress import (
@@ -157,13 +166,19 @@ class EpochBars:
             TimeRemainingColumn(),
             console=console,
         )
+        self._moving = self.bars.add_task("training", total=None, logs="")
         self.tasks: dict[str, Any] = {}
 
     def __enter__(self) -> "EpochBars":
         self.bars.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.bars.remove_task(self._moving)
+        if kind is None:
+            for task in self.bars.tasks:
+                # Fewer epochs than asked for: no better one was to be expected.
+                self.bars.update(task.id, total=task.completed)
         self.bars.stop()
 
     def __call__(self, fold: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
@@ -196,16 +211,18 @@ def crossval(
     strategy: Strategy = "none",
 ) -> None:
     """Train and test every fold of a protocol; print the pooled scores."""
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.training.config import load_config
-    from ser_keras.training.crossval import run_crossval
-    from ser_keras.training.distribute import check_strategy, joined
-    from ser_keras.training.provenance import command
-
     overrides = list(overrides or ())
     if label_fraction is not None:
         overrides.append(f"unlabelled.label_fraction={label_fraction}")
-    recipes = {Path(name).stem: load_config(name, overrides) for name in recipe or [DEFAULT_RECIPE]}
+    with starting():
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.training.config import load_config
+        from ser_keras.training.crossval import run_crossval
+        from ser_keras.training.distribute import check_strategy, joined
+        from ser_keras.training.provenance import command
+
+    names = recipe or [DEFAULT_RECIPE]
+    recipes = {Path(name).stem: load_config(name, overrides) for name in names}
     feature_set, folds_of = _open(features, protocol, class_set, seed)
     for config in recipes.values():
         check_strategy(strategy, config)
@@ -278,10 +295,12 @@ def evaluate(
     output: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
 ) -> None:
     """Score a trained model again, on its own test part or on another feature set."""
-    from ser_keras.training.checkpoint import write_json
-    from ser_keras.training.evaluate import evaluate_run
+    with starting():
+        from ser_keras.training.checkpoint import write_json
+        from ser_keras.training.evaluate import evaluate_run
 
-    summary = evaluate_run(run, features, fold=fold, whole=whole)
+    with console.status("scoring"):
+        summary = evaluate_run(run, features, fold=fold, whole=whole)
     if output:
         write_json(output, summary)
     console.print_json(data=summary)
@@ -304,13 +323,14 @@ def label_curve(
     results: Annotated[Path | None, typer.Option(help="Also write the curve here.")] = None,
 ) -> None:
     """Train with fewer and fewer labels, with and without the rest; print UA at each share."""
-    from ser_keras import plots
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.report import describe_label_curve
-    from ser_keras.training.checkpoint import write_json
-    from ser_keras.training.config import load_config
-    from ser_keras.training.label_curve import FRACTIONS, run_label_curve
-    from ser_keras.training.provenance import command
+    with starting():
+        from ser_keras import plots
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.report import describe_label_curve
+        from ser_keras.training.checkpoint import write_json
+        from ser_keras.training.config import load_config
+        from ser_keras.training.label_curve import FRACTIONS, run_label_curve
+        from ser_keras.training.provenance import command
 
     config = load_config(recipe, list(overrides or ()))
     feature_set, folds_of = _open(features, protocol, class_set, seed)
@@ -342,11 +362,13 @@ def baseline(
     results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
 ) -> None:
     """Score the floor: an SVM on each utterance's mean and deviation of the features."""
-    from ser_keras.training.baseline import run_baseline
-    from ser_keras.training.checkpoint import write_json
+    with starting():
+        from ser_keras.training.baseline import run_baseline
+        from ser_keras.training.checkpoint import write_json
 
     feature_set, folds_of = _open(features, protocol, class_set, seed)
-    result = run_baseline(feature_set, folds_of)
+    with console.status("scoring"):
+        result = run_baseline(feature_set, folds_of)
     if results:
         write_json(results / f"baseline-{result['dataset']}-{protocol}.json", result)
     console.print(

@@ -1,9 +1,12 @@
 """The command line as a user meets it: sentences and exit codes."""
 
+import contextlib
 import subprocess
 import sys
 
 import pytest
+
+from ser_keras.commands import EpochBars
 
 VERBS = {
     "audit",
@@ -51,6 +54,31 @@ def test_corpora_names_licences_and_protocols(ser):
     assert code == 0
     assert "ravdess-actor5" in out
     assert "CC BY-NC-SA" in out
+
+
+def test_bars_of_a_training_move_before_the_first_epoch_ends_and_leave_the_folds():
+    with EpochBars() as shown:
+        assert [(task.description, task.total) for task in shown.bars.tasks] == [("training", None)]
+        shown("s01", 1, 2, {"loss": 0.5})
+    assert [(task.description, task.completed) for task in shown.bars.tasks] == [("fold s01", 1)]
+
+
+def test_the_bar_of_a_fold_is_full_where_it_ended_early_and_not_where_it_was_interrupted():
+    with EpochBars() as ended:
+        ended("s01", 3, 5, {"loss": 0.5})
+    assert ended.bars.tasks[0].total == 3
+    with contextlib.suppress(KeyboardInterrupt), EpochBars() as interrupted:
+        interrupted("s01", 3, 5, {"loss": 0.5})
+        raise KeyboardInterrupt
+    assert interrupted.bars.tasks[0].total == 5
+
+
+def test_a_download_is_a_folder_of_the_corpus_name(ser, tmp_path):
+    done = tmp_path / "emodb" / ".completed"
+    done.parent.mkdir()
+    done.write_text('{"corpus": "emodb"}')
+    code, out, _ = ser("download", "emodb", "--data-dir", tmp_path)
+    assert (code, out) == (0, f"emodb is at {tmp_path / 'emodb'}")
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,7 @@ def test_names_of_speakers_never_lead_out_of_a_folder():
         ("emodb-speaker-dependent-1", people("emodb", 4), {}, "unknown protocol"),
         ("nobody-speaker-dependent-5", people("emodb", 4), {}, "unknown protocol"),
         ("emodb-loso", people("casia", 4), {}, "no utterances of the corpus emodb"),
-        ("emodb-loso", people("emodb", 4), {}, "Take the class set emodb4"),
+        ("emodb-loso", people("emodb", 4), {}, r"class set emodb4 \(in commands: --cl"),
         ("emodb-loso", people("emodb", 4), {"class_set": "emodb8"}, "did you mean"),
         ("emodb-loso", people("emodb", 2), {"class_set": "emodb4"}, "1 speakers besides the test"),
         ("emodb-loso", people("emodb", 4) * 2, {"class_set": "emodb4"}, "more than once"),

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ser_keras.commands import ClassSetName, Features, Output, Overrides, ProtocolName, console
+from ser_keras.commands import (
+    ClassSetName,
+    Features,
+    Output,
+    Overrides,
+    ProtocolName,
+    console,
+    starting,
+)
 
 if TYPE_CHECKING:
     from tuning.search import Search
@@ -61,24 +69,25 @@ def tune(
 
     With --workers or --chief no trial is stopped early: which ones fell behind would be chance.
     """
-    from ser_keras.commands import EpochBars
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.errors import ConfigError
-    from ser_keras.protocols import build_protocol
-    from ser_keras.training.checkpoint import write_json
-    from ser_keras.training.provenance import command
-    from tuning.comparison import compare_on_test
-    from tuning.report import describe_test, keep, table, write_report
-    from tuning.search import (
-        RESULT,
-        Search,
-        begin_search,
-        default_folds,
-        end_search,
-        run_search,
-    )
-    from tuning.space import load_space, space_names
-    from tuning.workers import CHIEF, Member
+    with starting():
+        from ser_keras.commands import EpochBars
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.errors import ConfigError
+        from ser_keras.protocols import build_protocol
+        from ser_keras.training.checkpoint import write_json
+        from ser_keras.training.provenance import command
+        from tuning.comparison import compare_on_test
+        from tuning.report import describe_test, keep, table, write_report
+        from tuning.search import (
+            RESULT,
+            Search,
+            begin_search,
+            default_folds,
+            end_search,
+            run_search,
+        )
+        from tuning.space import load_space, space_names
+        from tuning.workers import CHIEF, Member
 
     _check_roles(workers, deadline_minutes, chief, worker_id)
     if (model is None) == (space is None):
@@ -179,14 +188,15 @@ def study(
     results: Results = None,
 ) -> None:
     """Repeat a study of the papers: train at every value of a setting, draw what it does."""
-    from ser_keras import plots
-    from ser_keras.commands import EpochBars
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.protocols import build_protocol
-    from ser_keras.training.checkpoint import write_json
-    from ser_keras.training.provenance import command
-    from tuning.search import default_folds
-    from tuning.study import load_study, run_study
+    with starting():
+        from ser_keras import plots
+        from ser_keras.commands import EpochBars
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.protocols import build_protocol
+        from ser_keras.training.checkpoint import write_json
+        from ser_keras.training.provenance import command
+        from tuning.search import default_folds
+        from tuning.study import load_study, run_study
 
     asked = load_study(name, recipe)
     feature_set = FeatureSet.open(features)

@@ -125,7 +125,7 @@ def _scored(
             protocol.class_set,
             validation_fold(fold),
             folder / fold.name,
-            named_progress(progress, f"{folder.name}, {fold.name}"),
+            named_progress(progress, f"{fold.name}, trial {folder.name}"),
         )
         scored.append(trainer.run())
         if len(scored) < len(folds) and _is_below_median(scored, earlier):

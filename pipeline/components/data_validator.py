@@ -19,6 +19,7 @@ SPEC = ComponentSpec(
     about="Holds statistics against a schema and against earlier data; refuses what does not fit.",
     parameters={
         "protocol": Parameter(str, "name of a protocol whose folds are audited for leaks", ""),
+        "classes": Parameter(str, "class set; the protocol's own if empty", ""),
         "seed": Parameter(int, "seed of that protocol's folds", 0),
     },
     inputs={
@@ -44,14 +45,15 @@ def execute(task: Task) -> Outcome:
     if "earlier" in task.inputs:
         drift = drift_between(statistics, load_statistics(task.inputs["earlier"]))
         anomalies += validate_drift(drift, schema.drift)
-    if protocol := task.parameters["protocol"]:
+    given = task.parameters
+    if protocol := given["protocol"]:
         if "features" not in task.inputs:
             raise ConfigError(
                 f"data_validator: found the protocol {protocol} and no features, expected both. "
                 "Connect features, whose rows the audit compares."
             )
         found = FeatureSet.open(task.inputs["features"])
-        anomalies += audit_anomalies(found, protocol, task.parameters["seed"])
+        anomalies += audit_anomalies(found, protocol, given["seed"], given["classes"] or None)
     write_anomalies(task.outputs["anomalies"], anomalies, statistics, drift)
     facts = {"anomalies": len(anomalies), "drift": drift}
     return Outcome(facts, summary_of(anomalies) if anomalies else "")

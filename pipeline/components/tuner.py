@@ -78,7 +78,7 @@ def execute(task: Task) -> Outcome:
         output,
         command=command(),
         progress=lambda fold, epoch, epochs, logs: task.progress(
-            f"trial {fold}, epoch", epoch, epochs
+            f"fold {fold}, epoch", epoch, epochs
         ),
     )
     write_report(result, output)

@@ -1,5 +1,6 @@
 """A download that goes on where it stopped, for `pooch.retrieve(..., downloader=...)`."""
 
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from ser_keras.errors import CorpusError
 
 # An interruption loses what came of the current block.
 _BLOCK_BYTES = 2**14
+
+_log = logging.getLogger(__name__)
 
 
 class _InterruptedTransferError(Exception):
@@ -47,7 +50,10 @@ class ResumingDownloader:
         del pooch
         for attempt in range(self.attempts):
             if attempt:
-                time.sleep(self.pause_s * 2 ** (attempt - 1))
+                pause_s = self.pause_s * 2 ** (attempt - 1)
+                sentence = "%s: cut short, %d bytes are kept. Asking again in %g s."
+                _log.warning(sentence, url, self._have(), pause_s)
+                time.sleep(pause_s)
             try:
                 self._fetch(url)
                 os.replace(self.part, output_file)

@@ -134,7 +134,9 @@ def _refuse_empty_classes(name: str, corpus: str, rows: Sequence[Row], classes: 
             for wanted in CLASS_SETS[other].classes
         )
     ]
-    advice = f"Take the class set {' or '.join(fitting)}" if fitting else "Use the whole corpus"
+    advice = "Use the whole corpus"
+    if fitting:
+        advice = f"Take the class set {' or '.join(fitting)} (in commands: --classes)"
     raise ConfigError(
         f"{name}: found no utterances of {', '.join(empty)}, expected some of each class of "
         f"{classes.name}. {advice}."

@@ -117,6 +117,28 @@ def test_paths_outside_are_read_when_asked(tmp_path):
     assert manifest.read(root, allow_outside=True)[0].path == tmp_path.resolve() / "1.wav"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "a/1.wav",
+        "./a//1.wav",
+        "b/1.wav",
+        "b/../a/1.wav",
+        "linked.wav",
+        "a/../linked.wav",
+        "a/b/../1.wav",
+    ],
+)
+def test_links_and_dots_lead_to_the_file_that_they_name(tmp_path, written):
+    trees.manifest(tmp_path, f"path,label,speaker\n{written},sad,anna\n", ["a/1.wav", "c/d/1.wav"])
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "linked.wav").symlink_to("a/1.wav")
+    (tmp_path / "a" / "b").symlink_to("../c/d")
+    (tmp_path / "c" / "1.wav").touch()
+    (found,) = manifest.read(tmp_path)
+    assert found.path == (tmp_path / written).resolve()
+
+
 def test_too_many_rows_are_refused(tmp_path):
     text = "path,label,speaker\n1.wav,sad,anna\n2.wav,sad,anna\n"
     assert "manifest.csv:3: found more than 1 rows." in refused(tmp_path, text, max_rows=1)

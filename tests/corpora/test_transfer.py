@@ -44,11 +44,14 @@ def test_interrupted_transfer_goes_on_where_it_stopped(part):
     assert behaviour.asked == ["", f"bytes={kept}-"]
 
 
-def test_one_call_tries_again_by_itself(part):
+def test_one_call_tries_again_by_itself_and_says_so(part, caplog):
     behaviour = Behaviour(CONTENT, cuts=[200_000, 150_000])
     with serving(behaviour) as url:
         assert fetch(part, url, attempts=3) == CONTENT
     assert len(behaviour.asked) == 3
+    first, second = caplog.messages
+    assert first.startswith(f"{url}: cut short, ")
+    assert second.endswith(" bytes are kept. Asking again in 0 s.")
 
 
 def test_server_without_ranges_starts_again(part):

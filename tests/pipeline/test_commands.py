@@ -54,6 +54,14 @@ def test_options_after_two_dashes_reach_beam(corpus, tmp_path, caplog):
     assert "direct_num_workers: 3" in caplog.text
 
 
+def test_a_step_of_unknown_length_forgets_the_length_of_the_step_before():
+    bar = commands.FeatureBar()
+    for step in (("statistics", 8, 8), ("comparing", 0, 0)):
+        bar(*step)
+    (task,) = bar.bars.tasks
+    assert (task.description, task.completed, task.total) == ("comparing", 0, None)
+
+
 def test_a_stray_word_is_refused(corpus, tmp_path):
     with pytest.raises(ConfigError, match="found 'emodb', expected an option"):
         ser(*options(corpus, tmp_path / "features"), "emodb")

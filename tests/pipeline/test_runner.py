@@ -9,7 +9,7 @@ from pipeline.component import Task
 from pipeline.lineage import ABANDONED, LIVE
 from pipeline.removal import remove_rubbish
 from pipeline.runner import CACHED, DONE, FAILED, REFUSED, SKIPPED
-from ser_keras.errors import CorpusError, SchemaError
+from ser_keras.errors import ConfigError, CorpusError, SchemaError
 from tests.pipeline.toy_pipeline import NODES, REPOSITORY, ToyPipeline
 
 ALL = set(NODES)
@@ -219,6 +219,13 @@ def test_an_import_counts_by_its_content(toy, tmp_path):
     assert toy.content()["join.text/text.txt"] == "HELLO+outside"
     (tmp_path / "imported/text.txt").write_text("Outside")
     assert executed(toy.run()) == {"join", "check", "guarded"}
+
+
+def test_an_import_of_nothing_is_said_before_anything_runs(toy):
+    toy.nodes["join"]["inputs"]["right"] = {"import": "nowhere"}
+    with pytest.raises(ConfigError, match=r"node join, input right: found nothing at .*nowhere"):
+        toy.ended()
+    assert not toy.root.exists()
 
 
 def test_progress_and_states_are_told(toy):

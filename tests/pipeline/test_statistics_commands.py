@@ -46,6 +46,12 @@ def test_what_fits_the_schema_and_the_past_is_accepted(drafted, corpus, tmp_path
     assert report["drift"]["mean_shift"] == 0
 
 
+def test_the_audited_folds_have_the_class_set_that_is_named(drafted, tmp_path):
+    line = [drafted[0], "--output", tmp_path / "again", "--protocol", "manifest-loso"]
+    with pytest.raises(ConfigError, match=r"no utterances of happy, neutral, .* of emodb4"):
+        ser(*line, "--classes", "emodb4")
+
+
 def test_an_anomaly_ends_the_command_and_is_written_down(drafted, corpus, tmp_path):
     features, _, schema, _ = drafted
     schema.write_text(schema.read_text().replace("angry:", "happy:"))

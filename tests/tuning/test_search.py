@@ -62,7 +62,7 @@ def test_a_killed_search_goes_on_and_ends_like_an_undisturbed_one(
 
     with pytest.raises(Killed):
         run_search(asked, feature_set, protocol, tmp_path / "killed", progress=kill)
-    first = tmp_path / "killed" / "trials" / calls[0][0].split(",")[0] / "record.json"
+    first = tmp_path / "killed" / "trials" / calls[0][0].rpartition(" ")[2] / "record.json"
     before = first.stat().st_mtime_ns
     again = run_search(asked, feature_set, protocol, tmp_path / "killed")
     assert first.stat().st_mtime_ns == before

@@ -53,3 +53,5 @@ def test_a_protocol_is_audited_on_the_features(inputs, build, tmp_path):
     given = {**inputs, "features": build()}
     said, _ = run(COMPONENT, given, tmp_path / "2", protocol="manifest-loso")
     assert not said.refusal
+    with pytest.raises(ConfigError, match="expected some of each class of emodb4"):
+        run(COMPONENT, given, tmp_path / "3", protocol="manifest-loso", classes="emodb4")
