@@ -134,7 +134,7 @@ def verify(root: Root) -> None:
     from pipeline.verification import verify as problems_of
 
     found = Lineage.open(root)
-    with console.status("reading ...") as status:
+    with console.status("reading") as status:
         problems = problems_of(
             found,
             lambda node, done, total: status.update(

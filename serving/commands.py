@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from ser_keras.commands import starting
 from ser_keras.errors import ConfigError, ServingError
 from serving.endpoint import (
     Certificate,
@@ -39,13 +40,12 @@ def export(
     ] = None,
 ) -> None:
     """Write a trained model as a SavedModel that takes raw speech; check it and publish it."""
-    from serving.export import export_model, open_run
+    with starting() as status:
+        from serving.export import export_model, open_run
 
-    # Saved graphs are for answers; that they have no gradients is no news.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    with console.status("reading the run ...") as status:
+        status.update("reading the run")
         trained = open_run(run, features, fold)
-        status.update("writing and checking the SavedModel ...")
+        status.update("writing and checking the SavedModel")
         folder = export_model(trained, data_dir, base, name=name, version=version)
     console.print(f"published {folder}; its model card: {folder / 'assets.extra/model_card.md'}")
 
@@ -87,8 +87,9 @@ def serve(
     ] = 16,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
-    from serving.config_files import MOST_ROWS, read_batching, read_monitoring, read_ssl
-    from serving.server import Server, ServerOptions
+    with starting():
+        from serving.config_files import MOST_ROWS, read_batching, read_monitoring, read_ssl
+        from serving.server import Server, ServerOptions
 
     # The session is deprecated for training; a server runs nothing else.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -112,7 +113,7 @@ def serve(
         "[yellow]development server, not TensorFlow Serving[/]; for production run the container "
         "of serving/deploy with the same files"
     )
-    with console.status("loading ..."):
+    with console.status("loading"):
         server = Server(configs, options, lambda text: console.print(text, markup=False))
         server.start()
     console.print(f"gRPC {host}:{server.port}, REST http://{host}:{server.rest_port}/v1/models")
@@ -160,7 +161,7 @@ def predict(
 
     from serving.client import ServerError
 
-    failed = 0
+    failed, complaints = 0, Console(stderr=True, soft_wrap=True)
     with Endpoint(server, root_certificate, certificate, key).client(model) as client:
         for source in sources:
             try:
@@ -179,7 +180,10 @@ def predict(
                     console.print(_told(source, prediction, as_json, uncertain_below), markup=False)
             except (ServerError, soundfile.LibsndfileError) as error:
                 failed += 1
-                Console(stderr=True, soft_wrap=True).print(f"{source}: {error}", markup=False)
+                hint = ""
+                if isinstance(error, ServerError) and error.code == "UNAVAILABLE":
+                    hint = ". Start it with ser serve, and wait until it says where it listens."
+                complaints.print(f"{source}: {error}{hint}", markup=False)
     if failed:
         raise ServingError(f"{failed} of {len(sources)} files have no prediction, see above.")
 
@@ -192,7 +196,9 @@ def _watched(said: Iterator[Any], source: Path) -> Iterator[Any]:
     shown = sys.stderr.isatty() and not sys.stdout.isatty()
     bar = Progress(console=Console(stderr=True), redirect_stdout=False, disable=not shown)
     with bar:
-        task = bar.add_task(source.name, total=soundfile.info(source).duration)
+        # Where there is no such file, asking for the first prediction says so.
+        total = soundfile.info(source).duration if source.is_file() else None
+        task = bar.add_task(source.name, total=total)
         for prediction in said:
             yield prediction
             bar.update(task, completed=prediction.end_s)
@@ -226,21 +232,19 @@ def explain(
     key: Key = None,
 ) -> None:
     """Draw where a model listened in a recording, as in its paper's figures (PNG and SVG)."""
-    from ser_keras.plots.explanation import explanation
-    from serving import explain as explaining
-
-    # Saved graphs are for answers; that they have no gradients is no news.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    with starting():
+        from ser_keras.plots.explanation import explanation
+        from serving import explain as explaining
     endpoint = endpoint_of(server, root_certificate, certificate, key)
     export = explaining.open_export(model)
     rate = export.about["sample_rate_hz"]
     waveform = explaining.read_part(file, start, seconds, rate)
-    with console.status("loading the model ...") as status:
+    with console.status("loading the model") as status:
         runner = explaining.served(export, endpoint) if endpoint else explaining.loaded(export)
         with runner as ask:
-            status.update("explaining ...")
+            status.update("explaining")
             heard = explaining.explain(export, ask, waveform, source=file.name, start_s=start)
-        status.update("drawing ...")
+        status.update("drawing")
         pictures = [
             output / f"{file.stem}-{export.about['name']}{kind}" for kind in (".png", ".svg")
         ]

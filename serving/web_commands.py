@@ -63,7 +63,7 @@ def web(
     found = [Published.open(path) for path in export or []]
     names = _names(server, model or [], [each.name for each in found])
     with ExitStack() as stack:
-        with console.status("starting ..."):
+        with console.status("starting"):
             page = stack.enter_context(_page(elsewhere, names, found, uncertain_below))
             address = page.launch(host, port)
         console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")

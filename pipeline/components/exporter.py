@@ -1,7 +1,5 @@
 """A trained fold into a SavedModel that takes raw speech: a candidate for the servers."""
 
-import logging
-
 from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
 
 SPEC = ComponentSpec(
@@ -25,8 +23,6 @@ def execute(task: Task) -> Outcome:
     from pipeline.corpus_artifact import load_corpus
     from serving.export import export_model, open_run
 
-    # Saved graphs are for answers; that they have no gradients is no news.
-    logging.getLogger("absl").addFilter(lambda said: "custom gradients" not in str(said.msg))
     given, export = task.parameters, task.outputs["export"]
     task.progress("reading the run", 0, 0)
     trained = open_run(task.inputs["model"], task.inputs["features"], given["fold"] or None)

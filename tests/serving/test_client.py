@@ -10,6 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_keras.errors import ServingError
 from serving.client import SerClient, ServerError, _windows
 from tests.serving import exports
 
@@ -58,6 +59,19 @@ def test_a_recording_without_samples_is_not_sent(server):
         pytest.raises(ServerError, match="has no samples"),
     ):
         client.predict(np.zeros(0, np.float32))
+
+
+@pytest.mark.parametrize("options", [[], ["--timeline"]])
+def test_predict_says_what_to_do_where_nobody_listens_and_what_is_not_there(tmp_path, options):
+    speech = tmp_path / "a.wav"
+    soundfile.write(speech, np.zeros(1600), 16000)
+    files = [str(speech), str(tmp_path / "b.wav")]
+    ser = [sys.executable, "-m", "ser_keras", "predict", "--server", "127.0.0.1:1"]
+    said = exports.completed(*ser, *files, *options, cwd=tmp_path)
+    assert said.returncode == ServingError.exit_code
+    assert f"{files[0]}: 127.0.0.1:1, model moma: UNAVAILABLE" in said.stderr
+    assert "Start it with ser serve" in said.stderr
+    assert f"{files[1]}: found no file there" in said.stderr
 
 
 def test_a_recording_that_is_not_there_is_said_to_be_that(tmp_path):
