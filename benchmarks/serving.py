@@ -8,12 +8,13 @@ drifts slows both. The server has the batching.config of serving/deploy. With 8 
 call the graph in process, and threads of this process the server. Live streams are clients of the
 predictive VRNN, each with a window of speech to be heard every hop: front end, then one step.
 `late` is how long after the end of its hop an answer came; a stream keeps up when that is below one
-hop. Overload asks ten times what 8 clients got, whether the last answer has come or not; those
-count that come after the first deadlines have passed and before the last request is sent.
-`asking_cores` is how much of the machine this process took to ask. The restart is from kill -9 to
-the first answer. `bare_ms` is what Python's gRPC takes of itself: a server that reads the same
-bytes, waits as long as the graph took in process, and answers with as many bytes as the real one;
-what its client waited beyond that.
+hop. Overload is ten times as many clients, each of which asks again as soon as it is answered or
+refused; a flood asks ten times as often as 8 clients got answers, whether the last has come or not.
+Of both those count that come after the first deadlines have passed and before the last request is
+sent. `asking_cores` is how much of the machine this process took to ask. The restart is from kill
+-9 to the first answer. `bare_ms` is what Python's gRPC takes of itself: a server that reads the
+same bytes, waits as long as the graph took in process, and answers with as many bytes as the real
+one; what its client waited beyond that.
 """
 
 import argparse
@@ -148,14 +149,14 @@ def turns(ways, rounds, what):
 
 
 def calls_per_second(call, seconds):
-    """Returns the calls that `CLIENTS` threads make in a second."""
+    """Returns the calls of `CLIENTS` threads that are answered in a second."""
     ends = time.perf_counter() + seconds
 
     def work(_):
         count = 0
         while time.perf_counter() < ends:
             call()
-            count += 1
+            count += time.perf_counter() < ends
         return count
 
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -201,7 +202,9 @@ def measure(name, base, rounds, seconds):
                     rates[way].append(calls_per_second(call, seconds))
             throughput = {way: round(float(np.median(found)), 2) for way, found in rates.items()}
             peak = throughput["grpc"]
-            flooded = overload(endpoint, name, inputs, peak, 2 * seconds + DEADLINE_S)
+            asker = Asker(endpoint, name, inputs, 2 * seconds + DEADLINE_S)
+            overload = asker.ask(peak, clients=OVERLOAD * CLIENTS)
+            flood = asker.ask(peak, rate=OVERLOAD * peak)
             streams = {}
             if "stream" in model.signatures:
                 streams = live_streams(endpoint, name, model.signature("stream").inputs)
@@ -221,49 +224,58 @@ def measure(name, base, rounds, seconds):
     return {
         "memory_loaded_mb": fresh,
         "killed_and_answering_again_s": restart_s,
-        "overload": flooded,
+        "overload": overload,
+        "flood": flood,
         "latency": rows,
         f"calls_per_second_with_{CLIENTS}_clients": throughput,
     } | streams
 
 
-def overload(endpoint, name, inputs, peak, seconds):
-    """Returns what becomes of requests that come too often, each with a deadline."""
-    with SerClient(endpoint, name) as client:
-        data = client.request_of(inputs).SerializeToString()
-    rate, done = OVERLOAD * peak, threading.Semaphore(0)
-    codes, steady, late = Counter(), Counter(), []
-    with grpc.insecure_channel(endpoint) as channel:
-        call = channel.unary_unary(messages.PREDICT)
+class Asker:
+    """Asks one thing many times, each time with a deadline, and counts what becomes of it."""
 
-        def ended(future, asked):
-            now, code = time.perf_counter(), future.code().name
-            codes[code] += 1
-            steady[code] += DEADLINE_S <= now - began < seconds
-            late.append(now - asked)
-            done.release()
+    def __init__(self, endpoint, name, inputs, seconds):
+        self.endpoint, self.seconds = endpoint, seconds
+        with SerClient(endpoint, name) as client:
+            self.data = client.request_of(inputs).SerializeToString()
 
-        began, worked, sent = time.perf_counter(), time.process_time(), 0
-        while (now := time.perf_counter() - began) < seconds:
-            if now * rate < sent:
-                time.sleep(sent / rate - now)
-            asked = time.perf_counter()
-            future = call.future(data, timeout=DEADLINE_S)
-            future.add_done_callback(lambda future, asked=asked: ended(future, asked))
-            sent += 1
-        asking = (time.process_time() - worked) / seconds
-        for _ in range(sent):
-            done.acquire()
-    answered = steady["OK"] / (seconds - DEADLINE_S)
-    return {
-        "asked_per_second": round(sent / seconds, 1),
-        "answered_per_second": round(answered, 1),
-        "share_of_peak": round(answered / peak, 3),
-        "asking_cores": round(asking, 2),
-        "codes": dict(codes),
-        "deadline_s": DEADLINE_S,
-        "slowest_s": round(max(late), 3),
-    }
+    def ask(self, peak, *, clients=None, rate=None):
+        """Asks with so many clients, each again as soon as it is told, or at a rate regardless."""
+        free = threading.Semaphore(clients or 0)
+        codes, steady, late = Counter(), Counter(), []
+        with grpc.insecure_channel(self.endpoint) as channel:
+            call = channel.unary_unary(messages.PREDICT)
+
+            def ended(future, asked):
+                now, code = time.perf_counter(), future.code().name
+                codes[code] += 1
+                steady[code] += DEADLINE_S <= now - began < self.seconds
+                late.append(now - asked)
+                free.release()
+
+            began, worked, sent = time.perf_counter(), time.process_time(), 0
+            while (now := time.perf_counter() - began) < self.seconds:
+                if rate is None:
+                    free.acquire()
+                elif now * rate < sent:
+                    time.sleep(sent / rate - now)
+                asked = time.perf_counter()
+                future = call.future(self.data, timeout=DEADLINE_S)
+                future.add_done_callback(lambda future, asked=asked: ended(future, asked))
+                sent += 1
+            asking = (time.process_time() - worked) / self.seconds
+            for _ in range(clients or sent):
+                free.acquire()
+        answered = steady["OK"] / (self.seconds - DEADLINE_S)
+        return {
+            "asked_per_second": round(sent / self.seconds, 1),
+            "answered_per_second": round(answered, 1),
+            "share_of_peak": round(answered / peak, 3),
+            "asking_cores": round(asking, 2),
+            "codes": dict(codes),
+            "deadline_s": DEADLINE_S,
+            "slowest_s": round(max(late), 3),
+        }
 
 
 def live_streams(endpoint, name, stream_inputs, count=100, hops=20):

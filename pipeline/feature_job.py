@@ -1,10 +1,12 @@
-"""The feature job: list and hash the recordings, run the Beam graph, check, publish.
+"""The feature job: list the recordings, run the Beam graph, check, publish.
 
-The driver's part is small and comes before and after the graph: it names the result by everything
-it depends on, returns at once where that result is there already, and otherwise counts what the
-workers left before one rename makes it visible.
+The driver's part is small and comes before and after the graph, for nobody shares it: it returns at
+once where the result is there already, and otherwise counts what the workers left, names it by
+everything it depends on, and makes it visible by one rename. Recordings are hashed by the workers,
+who read them anyway; the driver does so only where a set of the same kind and size is there.
 """
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,9 +29,10 @@ from pipeline.shard_lists import WriteListedShards, places_by_shard, write_lists
 from pipeline.sources import (
     SourceList,
     choose_num_shards,
+    find_sources,
     fingerprint,
+    hashed,
     library_versions,
-    list_sources,
     shard_name,
     source_fingerprint,
 )
@@ -37,7 +40,7 @@ from pipeline.transforms import NAMESPACE, REPORT_SUFFIX
 from ser_keras import __version__
 from ser_keras.audio import AudioLimits
 from ser_keras.corpora import get_corpus
-from ser_keras.data.feature_set import DEAD_LETTERS, check_set
+from ser_keras.data.feature_set import DEAD_LETTERS, MANIFEST, SCHEMA, check_set
 from ser_keras.data.schema import Schema
 from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.features.specs import SPECS, FrameSpec
@@ -52,7 +55,7 @@ class FeatureJob:
 
     Args:
         where: str. What messages call the corpus.
-        sources: recordings, sorted by key.
+        sources: recordings, sorted by key, without hashes.
         spec: what to extract.
         schema: what `schema.json` will say.
         num_shards: int.
@@ -70,8 +73,8 @@ class FeatureJob:
 
     @cached_property
     def identity(self) -> str:
-        """The identity of the job's result if the recordings stay as they were listed."""
-        return self.fingerprint(source_fingerprint(self.sources))
+        """The identity of the job's result if the recordings stay as they are; reads them all."""
+        return self.fingerprint(source_fingerprint(hashed(self.sources)))
 
     def fingerprint(self, sources: str) -> str:
         """Returns the identity of the job's result for the fingerprint of what it reads."""
@@ -130,7 +133,7 @@ def build_feature_set(
     _check_options(output, max_bad_ratio, num_shards, workers)
     report("listing", 0, 0)
     # Absolute, because a worker's current folder is its own.
-    sources = list_sources(
+    sources = find_sources(
         corpus, data_dir.absolute(), allow_partial=allow_partial, allow_outside=allow_outside
     )
     job = FeatureJob(
@@ -138,7 +141,7 @@ def build_feature_set(
         sources=sources,
         spec=spec,
         schema=_schema(corpus, name or corpus, spec, sources),
-        num_shards=num_shards or choose_num_shards(sources),
+        num_shards=num_shards or choose_num_shards(sources.column("num_bytes")),
         limits=limits or AudioLimits(),
         max_bad_ratio=max_bad_ratio,
     )
@@ -184,22 +187,39 @@ def _check_options(
 
 
 def _schema(corpus: str, name: str, spec: FrameSpec, sources: SourceList) -> Schema:
-    labels = class_set_from(corpus, (source.utterance.label for source in sources)).classes
+    labels = class_set_from(corpus, sources.column("label")).classes
     class_sets = tuple(get_corpus(corpus).info.class_sets)
     return Schema(spec.to_dict(), name_of_spec(spec), spec.dim, corpus, name, labels, class_sets)
 
 
 def _reuse(job: FeatureJob, output: Path) -> Path | None:
     """Returns the finished set of the same job, if it is there and whole."""
+    if not _is_similar_there(job, output):
+        return None
     finished = output / job.identity[:16]
     try:
         check_set(finished)
     except SchemaError:
         return None
     # The share that can be borne is no part of the fingerprint.
-    _require_bearable(job, output, finished)
+    _require_bearable(job, output, finished, job.identity)
     point_latest(output, finished.name)
     return finished
+
+
+def _is_similar_there(job: FeatureJob, output: Path) -> bool:
+    """Returns whether a set of the same schema and as many recordings is there."""
+    for path in output.glob(f"*/{MANIFEST}"):
+        try:
+            found = json.loads(path.read_bytes())
+            count = found["num_records"] + found["num_dead"]
+            schema = path.with_name(SCHEMA).read_text()
+        except (OSError, ValueError, TypeError, KeyError):
+            # A damaged set is made again.
+            continue
+        if (count, schema) == (len(job.sources), job.schema.to_json()):
+            return True
+    return False
 
 
 def _build(
@@ -217,9 +237,9 @@ def _build(
                 f"{attempt.path}: Beam counted {counted}, the shards hold {outcome.counters}. "
                 "Nothing was published. Run the job again, with another runner if this persists."
             )
-        _require_bearable(job, output, attempt.path)
         # A file may have changed since it was listed; the name says what was really read.
         identity = job.fingerprint(outcome.source_fingerprint)
+        _require_bearable(job, output, attempt.path, identity)
         facts = {
             "fingerprint": identity,
             "source_fingerprint": outcome.source_fingerprint,
@@ -256,9 +276,9 @@ def _done(folder: Path, sizes: Mapping[str, int]) -> int:
     return sum(size for name, size in sizes.items() if (folder / (name + REPORT_SUFFIX)).exists())
 
 
-def _require_bearable(job: FeatureJob, output: Path, folder: Path) -> None:
+def _require_bearable(job: FeatureJob, output: Path, folder: Path, identity: str) -> None:
     """Raises CorpusError where too much is among the dead letters of a set's folder."""
-    dead, letters = folder / DEAD_LETTERS, output / f"dead_letters-{job.identity[:16]}.jsonl"
+    dead, letters = folder / DEAD_LETTERS, output / f"dead_letters-{identity[:16]}.jsonl"
     reason = check_losses(job.sources, read_dead_letters(dead), job.max_bad_ratio)
     if not reason:
         letters.unlink(missing_ok=True)

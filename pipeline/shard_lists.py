@@ -17,7 +17,7 @@ from ser_keras.audio import AudioLimits
 from ser_keras.features.specs import FrameSpec
 
 
-def places_by_shard(sources: Sequence[Source], num_shards: int) -> dict[int, "array[int]"]:
+def places_by_shard(sources: SourceList, num_shards: int) -> dict[int, "array[int]"]:
     """Returns where in `sources` the recordings of each shard stand, of shards that have any.
 
     Args:
@@ -25,8 +25,8 @@ def places_by_shard(sources: Sequence[Source], num_shards: int) -> dict[int, "ar
         num_shards: int.
     """
     places: dict[int, array[int]] = {}
-    for place, source in enumerate(sources):
-        places.setdefault(shard_of(source.key, num_shards), array("I")).append(place)
+    for place, key in enumerate(sources.column("key")):
+        places.setdefault(shard_of(key, num_shards), array("I")).append(place)
     return dict(sorted(places.items()))
 
 

@@ -1,4 +1,4 @@
-"""What a feature job reads: the recordings with their hashes, their shards, and the job's identity.
+"""What a feature job reads: the recordings, their hashes, their shards, and the job's identity.
 
 A job's fingerprint is a hash of everything its result depends on, so that a finished set can be
 found again by name, and any change of a recording, a label, a spec, the code or a library leads to
@@ -15,7 +15,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, overload
@@ -38,6 +38,8 @@ SOURCE_BYTES_PER_SHARD = 64 * 2**20
 _HASHED_AT_ONCE = 256
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr")
 _SAID = tuple(each.name for each in fields(Utterance))
+_LINE = (*_SAID, "relative", "sha256", "num_bytes")
+_SORTED = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Source:
     Args:
         utterance: what the corpus's reader says of it.
         path: str. Its file, relative to the corpus folder; the name under which it is reported.
-        sha256: str. Hash of the file, `""` where it cannot be read.
+        sha256: str. Hash of the file, `""` where it cannot be read or has not been read yet.
         num_bytes: int. Size of the file.
     """
 
@@ -98,14 +100,31 @@ class SourceList(Sequence[Source]):
             return SourceList(self.lines[index])
         return Source.from_line(self.lines[index])
 
+    def column(self, name: str) -> Iterator[Any]:
+        """Yields one field of every recording, in a third of the time of whole sources.
+
+        Args:
+            name: str. Field of an utterance, or `"num_bytes"`.
+        """
+        place = _LINE.index(name)
+        return (json.loads(line)[place] for line in self.lines)
+
 
 def list_sources(
     corpus: str, data_dir: Path, *, allow_partial: bool = False, allow_outside: bool = False
 ) -> SourceList:
-    """Reads a corpus's tree and hashes its recordings.
+    """Does `find_sources`, and hashes what it finds."""
+    found = find_sources(corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside)
+    return SourceList(source.to_line() for source in hashed(found))
+
+
+def find_sources(
+    corpus: str, data_dir: Path, *, allow_partial: bool = False, allow_outside: bool = False
+) -> SourceList:
+    """Reads a corpus's tree, but none of its recordings.
 
     Returns:
-        Sources, sorted by key.
+        Sources without hashes, sorted by key.
 
     Raises:
         ConfigError: no such corpus.
@@ -127,27 +146,34 @@ def list_sources(
     return found
 
 
+def hashed(sources: SourceList) -> Iterator[Source]:
+    """Reads the recordings and yields them with their hashes, in the same order."""
+    # Hashing waits for the disk and releases the GIL, so more threads than cores pay.
+    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
+        for first in range(0, len(sources), _HASHED_AT_ONCE):
+            yield from pool.map(_hashed, sources[first : first + _HASHED_AT_ONCE])
+
+
 def file_sha256(path: Path) -> str:
     """Returns the hash of a regular file's content, or `""` where there is none to be read."""
+    # A named pipe would block for ever.
+    if _num_bytes(path) is None:
+        return ""
     try:
-        # A named pipe would block for ever.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return ""
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, ValueError):
         return ""
 
 
-def choose_num_shards(sources: Iterable[Source]) -> int:
-    """Returns how many shards the data want: a matter of their size, never of the machine.
+def choose_num_shards(sizes: Iterable[int]) -> int:
+    """Returns how many shards recordings of these sizes want, in bytes; never the machine's matter.
 
     Example:
         >>> choose_num_shards([])
         8
     """
-    total = sum(source.num_bytes for source in sources)
-    return max(MIN_SHARDS, math.ceil(total / SOURCE_BYTES_PER_SHARD))
+    return max(MIN_SHARDS, math.ceil(sum(sizes) / SOURCE_BYTES_PER_SHARD))
 
 
 def shard_of(key: str, num_shards: int) -> int:
@@ -177,7 +203,7 @@ def source_fingerprint(sources: Iterable[Source]) -> str:
     digest = hashlib.sha256(b"[")
     for number, source in enumerate(sources):
         known = {**_said(source.utterance), "path": source.path, "sha256": source.sha256}
-        digest.update(b", " * (number > 0) + json.dumps(known, sort_keys=True).encode())
+        digest.update(b", " * (number > 0) + _SORTED.encode(known).encode())
     digest.update(b"]")
     return digest.hexdigest()
 
@@ -216,21 +242,33 @@ def library_versions() -> dict[str, str]:
 
 
 def _lines(utterances: list[Utterance], root: Path) -> Iterator[bytes]:
-    """Yields the lines of hashed recordings, and takes these out of the list."""
+    """Yields the lines of recordings, and takes these out of the list."""
     utterances.reverse()
-    # Hashing waits for the disk and releases the GIL, so more threads than cores pay.
-    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
-        while utterances:
-            some = utterances[: -_HASHED_AT_ONCE - 1 : -1]
-            del utterances[-_HASHED_AT_ONCE:]
-            yield from pool.map(lambda utterance: _source(utterance, root).to_line(), some)
+    while utterances:
+        utterance = utterances.pop()
+        path = os.fspath(utterance.path)
+        yield Source(utterance, _relative(path, root), "", _num_bytes(path) or 0).to_line()
 
 
-def _source(utterance: Utterance, root: Path) -> Source:
-    path = Path(utterance.path)
-    size = path.stat().st_size if path.is_file() else 0
-    relative = Path(os.path.relpath(path, root)).as_posix()
-    return Source(utterance, relative, file_sha256(path), size)
+def _relative(path: str, root: Path) -> str:
+    # What `relpath` would say, where no more than the folder's name is to be taken off.
+    inside = path.removeprefix(f"{root}/")
+    if inside != path and ".." not in inside:
+        return inside
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _num_bytes(path: str | Path) -> int | None:
+    """Returns the size of a regular file, None where there is none to be read."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _hashed(source: Source) -> Source:
+    return replace(source, sha256=file_sha256(source.utterance.path))
 
 
 def _said(utterance: Utterance) -> dict[str, Any]:

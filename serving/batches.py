@@ -12,8 +12,25 @@ from serving.pace import Pace, late
 from serving.request_error import RequestError
 
 Arrays = Mapping[str, np.ndarray]
+# A batch that takes longer keeps its first request waiting for the sake of the others.
+LONGEST_S = 0.1
 # (name of a signature, its inputs, seconds or None) -> its outputs.
 Run = Callable[[str, Arrays, float | None], Arrays]
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How requests are joined, as a batching.config says it.
+
+    Args:
+        most_rows: int. Of a batch: `max_batch_size`.
+        wait_s: float. How long a batch that is not full waits for more: `batch_timeout_micros`.
+        slots: int. Batches that run at once: `num_batch_threads`; 0 is one per processor.
+    """
+
+    most_rows: int = 1000
+    wait_s: float = 0.0
+    slots: int = 0
 
 
 @dataclass(eq=False)
@@ -22,12 +39,14 @@ class _Request:
 
     Args:
         inputs: mapping of name to array (rows, ...).
+        size: int. Of the arrays, in bytes.
         ends: float. When its time is over, by `time.perf_counter`; infinite without a limit.
         woken: set when it has an answer, or when it has to look for another batch.
         alone: bool. It may not be joined again, since a batch with it failed.
     """
 
     inputs: Arrays
+    size: int
     ends: float
     woken: threading.Event = field(default_factory=threading.Event)
     outputs: Arrays | None = None
@@ -53,22 +72,29 @@ class _Batch:
     def rows(self) -> int:
         return sum(request.rows for request in self.requests)
 
+    @property
+    def size(self) -> int:
+        return sum(request.size for request in self.requests)
+
 
 class Batches:
     """Joins requests of equal shapes that wait for a processor.
 
-    No request waits for others to come: those that find all processors busy run together when the
-    next is free. So the `batch_timeout_micros` of a batching.config, which bounds such waiting, has
-    nothing to do here.
+    Those that find all processors busy run together when the next is free. Where nothing else runs
+    no request waits for others to come.
 
     Args:
-        pace: gives batches their turn.
+        rules: how they are joined.
         run: runs a signature.
-        most_rows: int. Of a batch; TensorFlow Serving's `max_batch_size`.
+
+    Attributes:
+        pace: gives batches, and what runs beside them, their turn.
     """
 
-    def __init__(self, pace: Pace, run: Run, most_rows: int):
-        self._pace, self._run, self._most_rows = pace, run, most_rows
+    def __init__(self, rules: Batching, run: Run):
+        self._rules, self._run = rules, run
+        # What short ones waste is saved by joining them.
+        self.pace = Pace(rules.slots, short_s=0.0)
         self._lock = threading.Lock()
         # Those that may still be joined.
         self._open: list[_Batch] = []
@@ -86,12 +112,12 @@ class Batches:
             RequestError: the pace or the graph refuses it.
         """
         ends = math.inf if timeout_s is None else time.perf_counter() + timeout_s
-        request = _Request(inputs, ends)
+        request = _Request(inputs, size, ends)
         kind = name, *sorted((key, a.dtype.str, a.shape[1:]) for key, a in inputs.items())
         while request.outputs is None:
-            batch = self._joined(kind, request, size)
+            batch = self._joined(kind, request)
             if batch is None:
-                self._lead(kind, request, size)
+                self._lead(kind, request)
             elif request.woken.wait(request.left_s):
                 request.woken.clear()
             else:
@@ -99,17 +125,25 @@ class Batches:
                 raise late("all processors are taken")
         return request.outputs
 
-    def _joined(self, kind: tuple[object, ...], request: _Request, size: int) -> _Batch | None:
+    def _joined(self, kind: tuple[object, ...], request: _Request) -> _Batch | None:
         """Returns the open batch that the request is now part of, if there is one with room."""
-        if request.alone or not self._open:
+        name = str(kind[0])
+        if not self._open or not self._may_be_joined(name, request):
             return None
-        self._pace.checked(str(kind[0]), size, request.left_s)
+        self.pace.checked(name, request.size, request.left_s)
         with self._lock:
             for batch in self._open:
-                if batch.kind == kind and batch.rows + request.rows <= self._most_rows:
+                if (
+                    batch.kind == kind
+                    and batch.rows + request.rows <= self._rules.most_rows
+                    and self.pace.usual(name, batch.size + request.size) < LONGEST_S
+                ):
                     batch.requests.append(request)
                     return batch
         return None
+
+    def _may_be_joined(self, name: str, request: _Request) -> bool:
+        return not request.alone and self.pace.usual(name, request.size) < LONGEST_S / 2
 
     def _leave(self, batch: _Batch, request: _Request) -> None:
         """Takes a request out of a batch that has not begun."""
@@ -117,17 +151,21 @@ class Batches:
             if batch in self._open:
                 batch.requests.remove(request)
 
-    def _lead(self, kind: tuple[object, ...], request: _Request, size: int) -> None:
+    def _lead(self, kind: tuple[object, ...], request: _Request) -> None:
         """Opens a batch, waits for its turn and runs it, with those that have joined by then."""
         name = str(kind[0])
-        with self._pace.admitted(name, size, request.left_s) as place:
-            batch = _Batch(kind, [request])
-            with self._lock:
-                if not request.alone:
+        with self.pace.admitted(name, request.size, request.left_s) as place:
+            batch, joins = _Batch(kind, [request]), self._may_be_joined(name, request)
+            if joins:
+                with self._lock:
                     self._open.append(batch)
             try:
-                with self._pace.slot(place):
-                    self._answer(name, self._closed(batch))
+                with self.pace.slot(place):
+                    if joins and self.pace.running > 1 and batch.rows < self._rules.most_rows:
+                        time.sleep(self._rules.wait_s)
+                    requests = self._closed(batch)
+                    place.size = batch.size
+                    self._answer(name, requests)
             finally:
                 # Without an answer, they look for another batch.
                 for other in self._closed(batch)[1:]:

@@ -80,7 +80,7 @@ def serve(
     ] = False,
     batching_parameters_file: Annotated[
         Path | None,
-        typer.Option("--batching_parameters_file", help="A batching.config: its max_batch_size."),
+        typer.Option("--batching_parameters_file", help="A batching.config, for that."),
     ] = None,
     threads: Annotated[
         int, typer.Option("--grpc_max_threads", help="Calls that are looked at at once.")
@@ -88,14 +88,15 @@ def serve(
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
     with starting():
-        from serving.config_files import MOST_ROWS, read_batching, read_monitoring, read_ssl
+        from serving.batches import Batching
+        from serving.config_files import read_batching, read_monitoring, read_ssl
         from serving.server import Server, ServerOptions
 
     # The session is deprecated for training; a server runs nothing else.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     configs = _configured(model_name, model_base_path, model_config_file)
     # Read whether or not it is followed, so that a mistake in it shows before production.
-    most_rows = read_batching(batching_parameters_file) if batching_parameters_file else MOST_ROWS
+    batching = read_batching(batching_parameters_file) if batching_parameters_file else Batching()
     monitoring: dict[str, Any] = {}
     if monitoring_config_file:
         monitoring["metrics_path"] = read_monitoring(monitoring_config_file)
@@ -105,7 +106,7 @@ def serve(
         rest_port=rest_api_port,
         threads=threads,
         poll_s=poll_s,
-        most_rows=most_rows if enable_batching else 0,
+        batching=batching if enable_batching else None,
         ssl=read_ssl(ssl_config_file) if ssl_config_file else None,
         **monitoring,
     )

@@ -6,6 +6,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from ser_keras.errors import ConfigError
+from serving.batches import Batching
 from serving.manager import ModelConfig
 from serving.metrics import METRICS_PATH
 
@@ -86,21 +87,23 @@ def read_monitoring(path: Path) -> str | None:
     return (config.path or METRICS_PATH) if config.enable else None
 
 
-def read_batching(path: Path) -> int:
-    """Returns the most rows of a batch that a `batching.config` allows.
+def read_batching(path: Path) -> Batching:
+    """Returns what a `batching.config` says, of that which this server follows.
 
     Raises:
         ConfigError: not readable.
     """
     expected = "max_batch_size { value: 16 }"
     config = _parsed(path, "a batching.config", _BATCHING, expected)
-    return config.max_batch_size.value if config.HasField("max_batch_size") else MOST_ROWS
+    usual = Batching()
+    return Batching(
+        config.max_batch_size.value or usual.most_rows,
+        config.batch_timeout_micros.value / 1e6,
+        config.num_batch_threads.value,
+    )
 
 
 # === Messages that the published package does not hold ===
-
-# TensorFlow Serving's own, where a batching.config says nothing.
-MOST_ROWS = 1000
 
 _Fields = dict[str, Any]
 _NUMBER, _TEXT = {"value": "int64"}, {"value": "string"}

@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import tensorflow as tf
 
+from serving.batches import Batching
 from serving.layout import versions
 from serving.request_error import RequestError
 from serving.runtime import LoadedModel
@@ -78,7 +79,7 @@ class ModelManager:
         log: called with a sentence on every change.
         load_attempts: int. How often a failing version is tried before it is left alone.
         retry_s: float. Between two tries.
-        most_rows: int. As of `LoadedModel`.
+        batching: as of `LoadedModel`.
     """
 
     def __init__(
@@ -88,9 +89,9 @@ class ModelManager:
         *,
         load_attempts: int = 3,
         retry_s: float = 5.0,
-        most_rows: int = 0,
+        batching: Batching | None = None,
     ):
-        self.log, self.most_rows = log, most_rows
+        self.log, self.batching = log, batching
         self.load_attempts, self.retry_s = load_attempts, retry_s
         self._configs = {config.name: config for config in configs}
         self._versions: dict[str, dict[int, Version]] = {name: {} for name in self._configs}
@@ -222,7 +223,7 @@ class ModelManager:
             state = self._versions[name][number] = Version()
         began = time.monotonic()
         try:
-            model = LoadedModel(base_path / _folder_name(base_path, number), self.most_rows)
+            model = LoadedModel(base_path / _folder_name(base_path, number), self.batching)
             with self._changed:
                 served = [v.model for v in self._versions[name].values() if v.model is not None]
             _check_signature(model, served)

@@ -24,17 +24,19 @@ FORGOTTEN_S = 5.0
 SHORT_S = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass
 class Place:
     """A request among others.
 
     Args:
-        alike: what it is compared with.
+        kind: str. What is asked.
+        size: int. Of its arrays, in bytes; of all arrays, where it runs with others.
         ends: float. When its time is over, by `time.perf_counter`; infinite without a limit.
         waits: bool. Others are ahead of it.
     """
 
-    alike: tuple[str, int]
+    kind: str
+    size: int
     ends: float
     waits: bool
 
@@ -56,6 +58,7 @@ class Pace:
 
     Args:
         slots: int. Requests that run at once, short ones twice as many; 0 is one per processor.
+        short_s: float. Which are short, in seconds; 0 for none.
 
     Example:
         >>> pace = Pace()
@@ -67,13 +70,13 @@ class Pace:
         serving.request_error.RequestError: late: 0.1 s are left, a request like this takes 0.2 s
     """
 
-    def __init__(self, slots: int = 0):
-        self._count = slots or os.cpu_count() or 1
+    def __init__(self, slots: int = 0, short_s: float = SHORT_S):
+        self._count, self._short_s = slots or os.cpu_count() or 1, short_s
         self._running, self._ended = 0, threading.Condition()
         self._lock = threading.Lock()
         # Requests that wait or run, and the seconds that they usually take.
         self._admitted, self._ahead_s = 0, 0.0
-        # What the last ones took, and when that was found.
+        # What the last of a kind and size took, and when that was found.
         self._seconds: dict[tuple[str, int], tuple[float, float]] = {}
 
     @contextmanager
@@ -88,7 +91,7 @@ class Pace:
             yield left_s
 
     @contextmanager
-    def admitted(self, kind: str, size: int, timeout_s: float | None) -> Iterator["Place"]:
+    def admitted(self, kind: str, size: int, timeout_s: float | None) -> Iterator[Place]:
         """Counts a request among those ahead of others, and gives its place.
 
         Raises:
@@ -103,7 +106,7 @@ class Pace:
                 # Rounding must not add up.
                 self._ahead_s = self._ahead_s - usual_s if self._admitted else 0.0
 
-    def checked(self, kind: str, size: int, timeout_s: float | None) -> "Place":
+    def checked(self, kind: str, size: int, timeout_s: float | None) -> Place:
         """Gives the place of a request that is not counted, since it runs with another.
 
         Raises:
@@ -113,14 +116,12 @@ class Pace:
 
     def _placed(
         self, kind: str, size: int, timeout_s: float | None, *, counted: bool
-    ) -> tuple["Place", float]:
+    ) -> tuple[Place, float]:
         """Returns the place of a request, and the seconds that its like usually takes."""
         began = time.perf_counter()
         # gRPC says how long is left even where no deadline was set: longer than a lock can wait.
         limit_s = math.inf if timeout_s is None else min(max(0.0, timeout_s), LONGEST_S)
-        # Sizes up to twice another's are alike.
-        alike = kind, size.bit_length()
-        usual_s = self._usual(alike)
+        usual_s = self.usual(kind, size)
         with self._lock:
             waits = self._admitted >= self._count
             left_s = limit_s - (self._ahead_s / self._count if waits else 0.0)
@@ -132,10 +133,10 @@ class Pace:
             if waits:
                 time.sleep(min(PAUSE_S, limit_s / 2))
             raise refusal
-        return Place(alike, began + limit_s, waits), usual_s
+        return Place(kind, size, began + limit_s, waits), usual_s
 
     @contextmanager
-    def slot(self, place: "Place") -> Iterator[float | None]:
+    def slot(self, place: Place) -> Iterator[float | None]:
         """Waits for a slot and gives the seconds that are then left, None without a limit.
 
         Raises:
@@ -145,28 +146,29 @@ class Pace:
             raise late("all processors are taken")
         try:
             began = time.perf_counter()
-            refusal = _refusal(place.ends - began, self._usual(place.alike), place.waits)
+            usual_s = self.usual(place.kind, place.size)
+            refusal = _refusal(place.ends - began, usual_s, place.waits)
             if refusal is not None:
                 raise refusal
             try:
                 yield place.left_s
             except RequestError as error:
                 ended = error.code is grpc.StatusCode.DEADLINE_EXCEEDED
-                if ended and time.perf_counter() - began > self._usual(place.alike):
+                if ended and time.perf_counter() - began > usual_s:
                     # It would have taken longer still; other refusals say nothing.
-                    self._took(place.alike, time.perf_counter() - began)
+                    self._took(place, time.perf_counter() - began)
                 raise
-            self._took(place.alike, time.perf_counter() - began)
+            self._took(place, time.perf_counter() - began)
         finally:
             with self._ended:
                 self._running -= 1
                 self._ended.notify()
 
-    def _started(self, place: "Place") -> bool:
+    def _started(self, place: Place) -> bool:
         """Waits until a request may run; tells whether that came in time."""
 
         def may_run() -> bool:
-            share = 2 if 0 < self._usual(place.alike) < SHORT_S else 1
+            share = 2 if 0 < self.usual(place.kind, place.size) < self._short_s else 1
             return self._running < share * self._count
 
         with self._ended:
@@ -175,15 +177,26 @@ class Pace:
             self._running += 1
             return True
 
-    def _usual(self, alike: tuple[str, int]) -> float:
+    @property
+    def running(self) -> int:
+        """How many run."""
+        return self._running
+
+    def usual(self, kind: str, size: int) -> float:
         """Returns the seconds of late; fewer the longer ago, or one slow answer were the last."""
-        seconds, found = self._seconds.get(alike, (0.0, 0.0))
+        seconds, found = self._seconds.get(_alike(kind, size), (0.0, 0.0))
         return float(seconds * 0.5 ** ((time.perf_counter() - found) / FORGOTTEN_S))
 
-    def _took(self, alike: tuple[str, int], seconds: float) -> None:
+    def _took(self, place: Place, seconds: float) -> None:
+        alike = _alike(place.kind, place.size)
         before, _ = self._seconds.get(alike, (seconds, 0.0))
         newest = before + NEWEST_SHARE * (seconds - before)
         self._seconds[alike] = newest, time.perf_counter()
+
+
+def _alike(kind: str, size: int) -> tuple[str, int]:
+    """Returns what a request has in common with others: sizes up to twice another's are alike."""
+    return kind, size.bit_length()
 
 
 def _refusal(left_s: float, usual_s: float, waits: bool) -> RequestError | None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 
-from serving.batches import Arrays, Batches
+from serving.batches import Arrays, Batches, Batching
 from serving.pace import Pace
 from serving.request_error import RequestError
 from serving.warmup import read_warmup
@@ -30,15 +30,15 @@ class LoadedModel:
 
     Args:
         folder: Path of the version.
-        most_rows: int. Requests that wait at the same time run in batches of up to so many rows,
-            where their shapes are equal; 0 runs each alone.
+        batching: how requests that wait at the same time are joined, where their shapes are equal;
+            None runs each alone.
 
     Raises:
         tensorflow.errors.OpError, OSError: the folder holds no SavedModel that can be served.
         RequestError: a warm-up request fails, or its answer is not finite.
     """
 
-    def __init__(self, folder: Path, most_rows: int = 0):
+    def __init__(self, folder: Path, batching: Batching | None = None):
         self.folder = folder
         config = config_pb2.ConfigProto()
         # A second round finds nothing to improve and costs a twentieth of the time to get ready.
@@ -59,8 +59,8 @@ class LoadedModel:
             self._pace, self._batches = Pace(), None
             self._warm_up()
             # What the first runs took says nothing about those that follow.
-            self._pace = Pace()
-            self._batches = Batches(self._pace, self._run, most_rows) if most_rows else None
+            self._batches = Batches(batching, self._run) if batching else None
+            self._pace = self._batches.pace if self._batches else Pace()
         except BaseException:
             self.session.close()
             raise

@@ -1,6 +1,5 @@
 """The development server: TensorFlow Serving's protocols where no container engine is at hand."""
 
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
@@ -10,6 +9,8 @@ from typing import Any
 import grpc
 
 from ser_keras.errors import ConfigError
+from serving.batches import Batching
+from serving.ending import wait_for_the_end
 from serving.grpc_services import Services
 from serving.manager import ModelConfig, ModelManager
 from serving.metrics import METRICS_PATH, Metrics
@@ -29,9 +30,10 @@ class ServerOptions:
         threads: int. Calls that are looked at at once; as many run as there are processors, and the
             others wait for them or are refused. With 8, fewer waited than could have been answered;
             64 took a third of the processors' time to read what was then refused.
-        max_calls: int. Calls that are accepted at once; more are refused unread, by gRPC itself.
+        max_calls: int. Calls that are accepted at once; more are refused unread, by gRPC itself,
+            and ask again at once: with 64, eighty clients did little else. More wait longer.
         max_message_bytes: int. Largest request.
-        most_rows: int. Of requests that run as one; 0 joins none.
+        batching: how requests are joined; None joins none.
         poll_s: float. How often the disk is looked at.
         drain_s: float. How long running calls may take at the end.
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
@@ -42,9 +44,9 @@ class ServerOptions:
     port: int = 8500
     rest_port: int | None = 8501
     threads: int = 16
-    max_calls: int = 64
+    max_calls: int = 96
     max_message_bytes: int = 32 * 2**20
-    most_rows: int = 0
+    batching: Batching | None = None
     poll_s: float = 1.0
     drain_s: float = 10.0
     ssl: Any = None
@@ -68,7 +70,7 @@ class Server:
     ):
         self.options, self.log = options, log
         self.metrics = Metrics()
-        self.manager = ModelManager(configs, log, most_rows=options.most_rows)
+        self.manager = ModelManager(configs, log, batching=options.batching)
         self._ended = threading.Event()
         self._grpc = self._grpc_server()
         self._rest: RestServer | None = None
@@ -116,16 +118,13 @@ class Server:
 
     def wait(self) -> None:
         """Serves until SIGTERM or SIGINT, then stops."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._asked.set())
-        self._asked.wait()
+        wait_for_the_end()
         self.log("draining")
         self.stop()
 
     def _grpc_server(self) -> grpc.Server:
         from grpc_health.v1 import health, health_pb2_grpc
 
-        self._asked = threading.Event()
         options = self.options
         server = grpc.server(
             futures.ThreadPoolExecutor(options.threads),

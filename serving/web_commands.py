@@ -1,8 +1,6 @@
 """The verb that opens the page: parse options, start what it needs, stop it at the end."""
 
 import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ import typer
 from rich.console import Console
 
 from ser_keras.errors import ConfigError, ServingError
+from serving.ending import wait_for_the_end
 from serving.endpoint import (
     Certificate,
     Endpoint,
@@ -72,7 +71,7 @@ def web(
                 f"[yellow]everyone who reaches {host} can use the page, without a password; "
                 "browsers record only on pages with TLS[/]"
             )
-        _wait()
+        wait_for_the_end()
 
 
 def _names(server: str | None, models: list[str], exported: list[str]) -> list[str]:
@@ -151,11 +150,3 @@ def _ready_client(endpoint: Endpoint, name: str) -> Iterator["SerClient"]:
                 f"{error} Is it there, is this its name, does it want certificates?"
             ) from None
         yield client
-
-
-def _wait() -> None:
-    """Waits for SIGTERM or SIGINT."""
-    asked = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
-    asked.wait()

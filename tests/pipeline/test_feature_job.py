@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import attempt as attempts
+from pipeline import feature_job
 from ser_keras.audio import AudioLimits, content_hash, read_audio
 from ser_keras.audit import fingerprint
 from ser_keras.corpora import get_corpus
@@ -110,6 +111,28 @@ def test_another_number_of_shards_is_another_set_beside_the_first(build, tmp_pat
     assert FeatureSet.open(tmp_path / "features").path == second
     assert build(num_shards=2) == first
     assert FeatureSet.open(tmp_path / "features").path == first
+
+
+def test_recordings_are_hashed_beforehand_only_where_such_a_set_is_there(
+    build, corpus, tmp_path, monkeypatch
+):
+    asked, hashed = [], feature_job.hashed
+    monkeypatch.setattr(
+        feature_job, "hashed", lambda found: asked.append(len(found)) or hashed(found)
+    )
+    output = tmp_path / "features"
+    for number, text in enumerate(["", "[]", "{}", '{"num_records": 24}', "\udcff"]):
+        folder = output / f"damaged{number}"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(text, errors="surrogateescape")
+    build()
+    build(spec=get_spec("logmel40"))
+    table = corpus / "manifest.csv"
+    table.write_text(table.read_text().replace("anna/angry0.wav,angry,anna\n", ""))
+    fewer = build()
+    assert asked == []
+    assert build() == fewer
+    assert asked == [23]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,37 @@ def test_sources_are_sorted_hashed_and_relative(corpus):
     assert len({source.sha256 for source in found}) == 24
 
 
+def test_sources_are_found_without_reading_them_and_hashed_when_asked(corpus):
+    found = sources.find_sources("manifest", corpus)
+    assert {source.sha256 for source in found} == {""}
+    assert list(sources.hashed(found)) == list(sources.list_sources("manifest", corpus))
+
+
+def test_a_column_is_that_field_of_every_recording(corpus):
+    found = sources.find_sources("manifest", corpus)
+    for name in ("key", "label", "speaker"):
+        assert list(found.column(name)) == [getattr(each.utterance, name) for each in found]
+    assert list(found.column("num_bytes")) == [each.num_bytes for each in found]
+
+
+@pytest.mark.parametrize("root", ["corpus", "link", "corpus/anna/..", "corpus/bert", "."])
+def test_names_are_relative_to_the_corpus_however_its_folder_is_written(corpus, tmp_path, root):
+    (tmp_path / "link").symlink_to(corpus)
+    (corpus / "anna" / "a..b.wav").write_bytes(b"")
+    for path in (corpus / "anna/a..b.wav", tmp_path / "link/../corpus/a.wav", corpus / "a.wav"):
+        utterance = Utterance("zoo/a", path, "sad", "anna", "zoo")
+        (line,) = sources._lines([utterance], tmp_path / root)
+        expected = os.path.relpath(path, tmp_path / root)
+        assert sources.Source.from_line(line).path == expected
+
+
+def test_what_is_no_regular_file_has_no_size(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "none", ".", "x" * 300, "\0"):
+        (line,) = sources._lines([Utterance("zoo/a", tmp_path / name, "", "", "zoo")], tmp_path)
+        assert sources.Source.from_line(line).num_bytes == 0
+
+
 @given(text=st.text(st.characters()), num_bytes=st.integers(0, 2**40))
 def test_a_source_survives_its_line(text, num_bytes):
     utterance = Utterance("zoo/a", Path("/zoo/\udcff.wav"), text, "anna", "zoo", split="test")
@@ -149,10 +180,9 @@ def test_what_cannot_be_read_has_no_hash_and_does_not_block(tmp_path):
 
 
 def test_the_number_of_shards_follows_the_size_of_the_data(corpus):
-    found = sources.list_sources("manifest", corpus)
-    assert sources.choose_num_shards(found) == 8
-    large = [sources.Source(each.utterance, each.path, "", 2**30) for each in found]
-    assert sources.choose_num_shards(large) == 24 * 2**30 // (64 * 2**20)
+    found = sources.find_sources("manifest", corpus)
+    assert sources.choose_num_shards(found.column("num_bytes")) == 8
+    assert sources.choose_num_shards([2**30] * 24) == 24 * 2**30 // (64 * 2**20)
 
 
 def test_a_key_that_is_there_twice_is_refused(corpus, monkeypatch):

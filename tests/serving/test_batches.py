@@ -7,8 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.batches import Batches
-from serving.pace import Pace
+from serving.batches import Batches, Batching
 from serving.request_error import RequestError
 from serving.runtime import LoadedModel
 from tests.serving import exports
@@ -19,8 +18,7 @@ class Doubler:
 
     def __init__(self, most_rows=16):
         self.runs, self.open = [], threading.Event()
-        self.pace = Pace(slots=1)
-        self.batches = Batches(self.pace, self.graph, most_rows)
+        self.batches = Batches(Batching(most_rows, slots=1), self.graph)
 
     def graph(self, name, inputs, timeout_s):
         values = inputs["x"]
@@ -46,7 +44,7 @@ class Doubler:
 
         with ThreadPoolExecutor(len(requests) + 1) as pool:
             busy = pool.submit(self.ask, 0)
-            while not self.runs:
+            while not self.runs and not busy.done():
                 time.sleep(0.001)
             found = []
             for count, request in enumerate(requests, 1):
@@ -116,7 +114,7 @@ def test_in_a_batch_everyone_is_told_what_they_would_be_told_alone(moma):
     requests = [exports.batch([clip]) for clip in made] + [exports.batch(made[:2])]
     requests.append({"waveform": np.zeros((1, 3000), np.float32), "length": np.array([1, 2], "i4")})
     alone = LoadedModel(moma[1] / "1")
-    joining = LoadedModel(moma[1] / "1", most_rows=4)
+    joining = LoadedModel(moma[1] / "1", Batching(4, wait_s=0.001))
     runs = []
     run = joining._batches._run
 

@@ -4,7 +4,10 @@ import pytest
 
 from ser_keras import plots
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.features.specs import get_spec
+from ser_keras.models import build_model
 from tuning.study import Line, Study, load_study, run_study, study_names
+from tuning.trial import trial_config
 
 
 @pytest.fixture(scope="module")
@@ -14,9 +17,14 @@ def study(recipe):
 
 
 @pytest.mark.parametrize("name", study_names())
-def test_every_study_fits_its_recipe(name):
+def test_every_value_of_every_study_makes_a_model(name):
     study = load_study(name)
     assert all(len(line.values) > 1 for line in study.lines)
+    for line in study.lines:
+        for value in line.values:
+            config = trial_config(study.recipe, dict(line.fixed) | {line.key: value}, ())
+            dim = get_spec(config.spec).dim
+            build_model(config.model.name, num_classes=4, dim=dim, **config.model.options)
 
 
 def test_unknown_studies_are_refused_with_the_nearest():
