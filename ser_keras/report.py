@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from ser_keras.training.config import load_config, recipe_names
 BEGIN = "<!-- results: written by `ser report --readme` -->"
 SETTINGS = {"paper": "the paper's", "ours": "ours"}
 END = "<!-- end of results -->"
+SEARCH_BEGIN = "<!-- searches: written by `ser report --readme` -->"
+SEARCH_END = "<!-- end of searches -->"
 SCALE_BEGIN = "<!-- scale: written by `ser report --readme` -->"
 SCALE_END = "<!-- end of scale -->"
 SCALE_HOURS = 10_000
@@ -169,13 +171,16 @@ def _percent(share: float) -> str:
 def write_readme(readme: Path, results_folder: Path) -> bool:
     """Puts the tables between the README's markers and returns whether that changed anything.
 
-    What the scale benchmark measured is written only where the README has markers for it.
+    Searches, and what the scale benchmark measured, are written only where it has markers for them.
 
     Raises:
         SchemaError: the markers of the results are missing.
     """
     text = readme.read_text(encoding="utf-8")
     new = _between(text, BEGIN, END, table_of(results_folder), readme)
+    if SEARCH_BEGIN in text:
+        body = describe_searches(_searches(results_folder))
+        new = _between(new, SEARCH_BEGIN, SEARCH_END, body, readme)
     scale = results_folder / "scale_benchmark.json"
     if SCALE_BEGIN in text and scale.exists():
         new = _between(new, SCALE_BEGIN, SCALE_END, describe_scale(read_json(scale)), readme)
@@ -193,6 +198,39 @@ def _between(text: str, begin: str, end: str, body: str, readme: Path) -> str:
     if not found_begin or not found_end:
         raise SchemaError(f"{readme}: found no pair of markers; put {begin!r} and {end!r} there.")
     return f"{before}{begin}\n{body}\n{end}{after}"
+
+
+def _searches(results_folder: Path) -> list[dict[str, Any]]:
+    found = map(read_json, sorted(results_folder.glob("search-*.json")))
+    return [result for result in found if "test" in result]
+
+
+def describe_searches(results: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the Markdown table of what searches found: UA on test speakers, in percent."""
+    lines = [
+        "| data | folds | model | trials, epochs each | recipe | best found | difference |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        before, after = result["test"]["recipe"], result["test"]["best"]
+        # Nothing is not less than nothing.
+        gain, low, high = (f"{round(100 * v, 1) + 0:+.1f}" for v in result["test"]["difference"])
+        speakers = before["speakers"]
+        over = f" ({low} – {high})" if speakers > 1 else ", one speaker"
+        changes = ", ".join(result["changes"])
+        cells = [
+            f"{result['dataset']}, {len(result['class_set']['classes'])} classes",
+            f"`{result['protocol']['name']}` {', '.join(result['folds'])}",
+            f"`{result['model']}`{f' with {changes}' if changes else ''}",
+            f"{len(result['trials'])}, {result['trial_epochs'] or 'all'}",
+            *(
+                _with_interval(scores) if speakers > 1 else _percent(scores["ua"])
+                for scores in (before, after)
+            ),
+            f"{gain}{over}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def describe_scale(result: Mapping[str, Any]) -> str:

@@ -20,6 +20,26 @@ def test_the_readme_says_what_the_scale_benchmark_measured():
     assert f"{report.SCALE_BEGIN}\n{body}\n{report.SCALE_END}" in (ROOT / "README.md").read_text()
 
 
+def test_the_readme_shows_the_committed_searches():
+    found = [json.loads(path.read_text()) for path in sorted(ROOT.glob("results/search-*.json"))]
+    body = report.describe_searches([result for result in found if "test" in result])
+    assert f"{report.SEARCH_BEGIN}\n{body}\n{report.SEARCH_END}" in (ROOT / "README.md").read_text()
+
+
+def test_a_search_says_over_how_many_speakers_it_was_tested():
+    scores = {"ua": 0.5, "ua_interval": [0.4, 0.6], "speakers": 5}
+    result = {
+        "dataset": "d", "class_set": {"classes": ["a", "b"]}, "protocol": {"name": "p"},
+        "folds": ["f"], "model": "m", "trials": [{}, {}], "trial_epochs": 3, "changes": [],
+        "test": {"recipe": scores, "best": scores, "difference": [0.0, -0.1, 0.1]},
+    }  # fmt: skip
+    row = "| d, 2 classes | `p` f | `m` | 2, 3 | 50.0 (40.0 – 60.0) | 50.0 (40.0 – 60.0) | +0.0 "
+    assert report.describe_searches([result]).splitlines()[2] == row + "(-10.0 – +10.0) |"
+    scores["speakers"] = 1
+    row = "| d, 2 classes | `p` f | `m` | 2, 3 | 50.0 | 50.0 | +0.0, one speaker |"
+    assert report.describe_searches([result]).splitlines()[2] == row
+
+
 def test_what_a_large_corpus_needs_follows_from_what_was_measured():
     small = {"corpus": "tenth", "workers": 1, "recordings": 1000, "hours": 1.0}
     large = {"corpus": "all", "workers": 1, "recordings": 11_000, "hours": 11.0}
