@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from serving.pace import Pace, late
+from serving.pace import Pace, late, seconds_until
 from serving.request_error import RequestError
 
 Arrays = Mapping[str, np.ndarray]
@@ -58,7 +58,7 @@ class _Request:
 
     @property
     def left_s(self) -> float | None:
-        return None if math.isinf(self.ends) else max(0.0, self.ends - time.perf_counter())
+        return seconds_until(self.ends)
 
 
 @dataclass(eq=False)
@@ -186,9 +186,9 @@ class Batches:
             key: np.concatenate([request.inputs[key] for request in requests])
             for key in requests[0].inputs
         }
-        left_s = max(request.ends for request in requests) - time.perf_counter()
+        ends = max(request.ends for request in requests)
         try:
-            outputs = self._run(name, joined, None if math.isinf(left_s) else left_s)
+            outputs = self._run(name, joined, seconds_until(ends))
         except RequestError:
             # Whose fault it is, each finds out alone.
             for request in requests:

@@ -43,7 +43,7 @@ class Place:
     @property
     def left_s(self) -> float | None:
         """Seconds that are left, None without a limit."""
-        return None if math.isinf(self.ends) else self.ends - time.perf_counter()
+        return seconds_until(self.ends)
 
 
 class Pace:
@@ -192,6 +192,11 @@ class Pace:
         before, _ = self._seconds.get(alike, (seconds, 0.0))
         newest = before + NEWEST_SHARE * (seconds - before)
         self._seconds[alike] = newest, time.perf_counter()
+
+
+def seconds_until(ends: float) -> float | None:
+    """Returns the seconds until a time of `time.perf_counter`, None where that never comes."""
+    return None if math.isinf(ends) else ends - time.perf_counter()
 
 
 def _alike(kind: str, size: int) -> tuple[str, int]:
