@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from serving.pace import Pace, late, seconds_until
+from serving.pace import MARGIN, Pace, busy, seconds_until
 from serving.request_error import RequestError
 
 Arrays = Mapping[str, np.ndarray]
@@ -122,7 +122,7 @@ class Batches:
                 request.woken.clear()
             else:
                 self._leave(batch, request)
-                raise late("all processors are taken")
+                raise busy("all processors are taken")
         return request.outputs
 
     def _joined(self, kind: tuple[object, ...], request: _Request) -> _Batch | None:
@@ -163,9 +163,10 @@ class Batches:
                 with self.pace.slot(place):
                     if joins and self.pace.running > 1 and batch.rows < self._rules.most_rows:
                         time.sleep(self._rules.wait_s)
-                    requests = self._closed(batch)
+                    self._closed(batch)
+                    self._keep_those_in_time(name, batch)
                     place.size = batch.size
-                    self._answer(name, requests)
+                    self._answer(name, batch.requests)
             finally:
                 # Without an answer, they look for another batch.
                 for other in self._closed(batch)[1:]:
@@ -176,6 +177,18 @@ class Batches:
             if batch in self._open:
                 self._open.remove(batch)
         return batch.requests
+
+    def _keep_those_in_time(self, name: str, batch: _Batch) -> None:
+        """Leaves those out, of who came last, with whom the batch would be late for one of it."""
+        size, left_s = 0, math.inf
+        for number, request in enumerate(batch.requests):
+            size += request.size
+            left_s = min(left_s, math.inf if request.left_s is None else request.left_s)
+            if number and left_s < MARGIN * self.pace.usual(name, size):
+                out, batch.requests = batch.requests[number:], batch.requests[:number]
+                for other in out:
+                    other.woken.set()
+                return
 
     def _answer(self, name: str, requests: Sequence[_Request]) -> None:
         """Runs a batch and gives everyone their rows."""

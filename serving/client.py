@@ -248,7 +248,7 @@ class SerClient:
         self._name(request.model_spec)
         request.model_spec.signature_name = signature
         for name, values in inputs.items():
-            request.inputs[name].CopyFrom(messages.tensor_of(values))
+            messages.fill_tensor(request.inputs[name], values)
         return request
 
     def wait_until_available(self, timeout_s: float = 60.0) -> int:

@@ -145,12 +145,23 @@ def tensor_of(values: np.ndarray) -> Any:
         >>> array_of(tensor_of(np.arange(4, dtype=np.int32).reshape(2, 2))).tolist()
         [[0, 1], [2, 3]]
     """
+    tensor = TensorProto()
+    fill_tensor(tensor, values)
+    return tensor
+
+
+def fill_tensor(tensor: Any, values: np.ndarray) -> None:
+    """Writes an array into an empty TensorProto, where it stays: recordings are large to copy.
+
+    Raises:
+        TypeError: as of `tensor_of`.
+    """
     values = np.asarray(values)
     number = _NUMBERS.get(values.dtype)
     if number is None:
         known = ", ".join(str(dtype) for dtype in _NUMBERS)
         raise TypeError(f"tensor: found an array of {values.dtype}, expected one of {known}.")
-    tensor = TensorProto(dtype=number)
+    tensor.dtype = number
     for size in values.shape:
         tensor.tensor_shape.dim.add(size=size)
     if values.dtype == object:
@@ -158,8 +169,7 @@ def tensor_of(values: np.ndarray) -> Any:
             value.encode() if isinstance(value, str) else value for value in values.ravel()
         )
     else:
-        tensor.tensor_content = np.ascontiguousarray(values).tobytes()
-    return tensor
+        tensor.tensor_content = values.tobytes()
 
 
 def array_of(tensor: Any) -> np.ndarray:

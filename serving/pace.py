@@ -143,7 +143,7 @@ class Pace:
             RequestError: too little time is left for an answer.
         """
         if not self._started(place):
-            raise late("all processors are taken")
+            raise busy("all processors are taken")
         try:
             began = time.perf_counter()
             usual_s = self.usual(place.kind, place.size)
@@ -165,14 +165,20 @@ class Pace:
                 self._ended.notify()
 
     def _started(self, place: Place) -> bool:
-        """Waits until a request may run; tells whether that came in time."""
+        """Waits until a request may run; tells whether that came in time.
+
+        Who would be refused afterwards need not wait for it.
+        """
+        left_s = place.left_s
+        if left_s is not None and place.waits:
+            left_s -= MARGIN * self.usual(place.kind, place.size)
 
         def may_run() -> bool:
             share = 2 if 0 < self.usual(place.kind, place.size) < self._short_s else 1
             return self._running < share * self._count
 
         with self._ended:
-            if not self._ended.wait_for(may_run, place.left_s):
+            if not self._ended.wait_for(may_run, left_s):
                 return False
             self._running += 1
             return True
@@ -209,11 +215,9 @@ def _refusal(left_s: float, usual_s: float, waits: bool) -> RequestError | None:
     if 0 < left_s >= (MARGIN if waits else 1.0) * usual_s:
         return None
     why = f"{max(0.0, left_s):.1f} s are left, a request like this takes {usual_s:.1f} s"
-    if waits:
-        return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"busy: {why}")
-    return late(why)
+    return busy(why) if waits else RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, f"late: {why}")
 
 
-def late(why: str) -> RequestError:
-    """Returns the refusal of a request that nothing was ahead of."""
-    return RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, f"late: {why}")
+def busy(why: str) -> RequestError:
+    """Returns the refusal of a request that others were ahead of."""
+    return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"busy: {why}")

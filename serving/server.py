@@ -16,6 +16,8 @@ from serving.manager import ModelConfig, ModelManager
 from serving.metrics import METRICS_PATH, Metrics
 from serving.rest import RestServer
 
+# Half a minute of speech comes at once, instead of by 64 KiB and a word between.
+TRANSPORT = (("grpc.http2.lookahead_bytes", 8 * 2**20), ("grpc.http2.bdp_probe", 0))
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
 
 
@@ -133,6 +135,7 @@ class Server:
                 ("grpc.max_receive_message_length", options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                *TRANSPORT,
             ],
         )
         server.add_generic_rpc_handlers(Services(self.manager, self.metrics).handlers())

@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.batches import Batches, Batching
+from serving.batches import Batches, Batching, _Batch, _Request
 from serving.request_error import RequestError
 from serving.runtime import LoadedModel
 from tests.serving import exports
@@ -102,10 +102,24 @@ def test_one_whose_time_is_over_leaves_the_others(number):
     requests[number]["timeout_s"] = 0.1
     found = graph.meanwhile(*requests, busy_s=0.3)
     late = found.pop(number)
-    assert late.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert late.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     values = [value for value in (1, 2, 3) if value != number + 1]
     assert found == [2 * value for value in values]
     assert sorted(itertools.chain(*graph.runs)) == [0, *values]
+
+
+def test_who_would_make_others_late_is_left_out():
+    batches = Doubler().batches
+    inputs = {"x": np.ones((1, 1), np.float32)}
+    now = time.perf_counter()
+    requests = [_Request(inputs, 4, now + left_s) for left_s in (1.0, 9.0, 9.0, 9.0)]
+    # Bytes of one, of two or three, and of four requests, and what they took.
+    for size, seconds in {4: 0.1, 8: 0.1, 16: 2.0}.items():
+        batches.pace._took(batches.pace.checked("double", size, None), seconds)
+    batch = _Batch("double", list(requests))
+    batches._keep_those_in_time("double", batch)
+    assert batch.requests == requests[:3]
+    assert [request.woken.is_set() for request in requests] == [False, False, False, True]
 
 
 def test_in_a_batch_everyone_is_told_what_they_would_be_told_alone(moma):

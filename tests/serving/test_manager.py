@@ -1,6 +1,8 @@
 """Versions come and go while requests run."""
 
+import gc
 import shutil
+import weakref
 
 import keras
 import numpy as np
@@ -48,6 +50,19 @@ def test_the_newest_version_takes_over_and_the_old_one_ends(base, moma):
     shutil.rmtree(base / "0002")
     manager.poll()
     assert asked(manager)[0] == 1
+    manager.close()
+
+
+def test_what_is_served_is_spared_from_garbage_collection_and_what_was_is_freed(base):
+    manager = manager_of(base)
+    manager.poll()
+    # A full collection would stop every answer while it looks at each of these.
+    assert gc.get_freeze_count() > 100_000
+    with manager.lend("moma") as (model, _):
+        graph = weakref.ref(model.session.graph)
+    del model
+    manager.reload([])
+    assert graph() is None
     manager.close()
 
 
