@@ -253,4 +253,5 @@ PARTS: dict[str, Callable[[], str]] = {
     "errors": errors,
     "results": lambda: readme("Results"),
     "scale": lambda: readme("Scale"),
+    "serving speed": lambda: readme("How fast it answers"),
 }

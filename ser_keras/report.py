@@ -10,16 +10,11 @@ import numpy as np
 
 from ser_keras import metrics
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.report_benchmarks import BENCHMARKS
 from ser_keras.training.config import load_config, recipe_names
 
-BEGIN = "<!-- results: written by `ser report --readme` -->"
+RESULTS = "results"
 SETTINGS = {"paper": "the paper's", "ours": "ours"}
-END = "<!-- end of results -->"
-SEARCH_BEGIN = "<!-- searches: written by `ser report --readme` -->"
-SEARCH_END = "<!-- end of searches -->"
-SCALE_BEGIN = "<!-- scale: written by `ser report --readme` -->"
-SCALE_END = "<!-- end of scale -->"
-SCALE_HOURS = 10_000
 
 
 def load_results(folder: Path) -> list[dict[str, Any]]:
@@ -171,19 +166,22 @@ def _percent(share: float) -> str:
 def write_readme(readme: Path, results_folder: Path) -> bool:
     """Puts the tables between the README's markers and returns whether that changed anything.
 
-    Searches, and what the scale benchmark measured, are written only where it has markers for them.
+    All but that of the results are written only where it has markers for them.
 
     Raises:
         SchemaError: the markers of the results are missing.
     """
-    text = readme.read_text(encoding="utf-8")
-    new = _between(text, BEGIN, END, table_of(results_folder), readme)
-    if SEARCH_BEGIN in text:
-        body = describe_searches(_searches(results_folder))
-        new = _between(new, SEARCH_BEGIN, SEARCH_END, body, readme)
-    scale = results_folder / "scale_benchmark.json"
-    if SCALE_BEGIN in text and scale.exists():
-        new = _between(new, SCALE_BEGIN, SCALE_END, describe_scale(read_json(scale)), readme)
+    text = new = readme.read_text(encoding="utf-8")
+    for name, body in sections(results_folder).items():
+        begin, end = markers(name)
+        before, found_begin, rest = new.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if found_begin and found_end:
+            new = f"{before}{begin}\n{body}\n{end}{after}"
+        elif found_begin or name == RESULTS:
+            raise SchemaError(
+                f"{readme}: found no pair of markers; put {begin!r} and {end!r} there."
+            )
     if new == text:
         return False
     temporary = readme.with_name(f".{readme.name}.{os.getpid()}")
@@ -192,12 +190,21 @@ def write_readme(readme: Path, results_folder: Path) -> bool:
     return True
 
 
-def _between(text: str, begin: str, end: str, body: str, readme: Path) -> str:
-    before, found_begin, rest = text.partition(begin)
-    _, found_end, after = rest.partition(end)
-    if not found_begin or not found_end:
-        raise SchemaError(f"{readme}: found no pair of markers; put {begin!r} and {end!r} there.")
-    return f"{before}{begin}\n{body}\n{end}{after}"
+def markers(name: str) -> tuple[str, str]:
+    """Returns what stands before and after a part of the README that is written here."""
+    return f"<!-- {name}: written by `ser report --readme` -->", f"<!-- end of {name} -->"
+
+
+def sections(results_folder: Path) -> dict[str, str]:
+    """Returns the parts of the README that come from a folder of results, by name."""
+    made = {RESULTS: table_of(results_folder)}
+    if searches := _searches(results_folder):
+        made["searches"] = describe_searches(searches)
+    for name, describe_benchmark in BENCHMARKS.items():
+        path = results_folder / f"{name}_benchmark.json"
+        if path.exists():
+            made[name] = describe_benchmark(read_json(path))
+    return made
 
 
 def _searches(results_folder: Path) -> list[dict[str, Any]]:
@@ -231,44 +238,6 @@ def describe_searches(results: Sequence[Mapping[str, Any]]) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def describe_scale(result: Mapping[str, Any]) -> str:
-    """Returns what `benchmarks/scale.py` measured, and what `SCALE_HOURS` would need by it."""
-    runs = {(run["corpus"], run["workers"]): run for run in result["runs"]}
-    small, large = runs["tenth", 1], runs["all", 1]
-    rows = {
-        "recordings": [f"{run['recordings']:,}" for run in (small, large)],
-        "CPU seconds per hour of audio": [f"{each:.1f}" for each in result["cpu_s_per_hour"]],
-        "MB of features per hour": [_megabytes(each) for each in result["shard_bytes_per_hour"]],
-        "peak memory in MB, one process": [_megabytes(each) for each in result["peak_bytes"]],
-        "the larger of two workers": [_megabytes(each) for each in result["worker_peak_bytes"]],
-    }
-    small_bytes, large_bytes = result["peak_bytes"]
-    growth = (large_bytes - small_bytes) / (large["recordings"] - small["recordings"])
-    recordings = SCALE_HOURS * large["recordings"] / large["hours"]
-    core_hours = SCALE_HOURS * result["cpu_s_per_hour"][1] / 3600
-    set_bytes = SCALE_HOURS * result["shard_bytes_per_hour"][1]
-    return "\n".join(
-        [
-            f"| `{result['spec']}` | {small['hours']:.1f} hours | {large['hours']:.1f} hours |",
-            "|---|---|---|",
-            *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()),
-            "",
-            f"Start-up left aside, two workers did {result['speedup']:.2f} times the work of one "
-            f"in the same time; by the CPU seconds of the busier one, "
-            f"{result['speedup_by_cpu']:.2f} times (load of the machine: "
-            f"{result['load'][0]:.1f} before, up to {max(result['load']):.1f} in the runs). By "
-            f"these figures {SCALE_HOURS:,} hours of such speech need {core_hours:.0f} core-hours "
-            f"and {set_bytes / 1e9:,.0f} GB of disk for the features. Memory follows the number "
-            f"of recordings, not their length: {growth / 1e3:.1f} kB for each, which would be "
-            f"{growth * recordings / 1e9:.0f} GB for all {recordings / 1e6:.1f} million at once.",
-        ]
-    )
-
-
-def _megabytes(size_bytes: float) -> str:
-    return f"{size_bytes / 1e6:.0f}"
 
 
 def describe(result: Mapping[str, Any]) -> str:

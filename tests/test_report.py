@@ -3,27 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from ser_keras import report
+from ser_keras import report, report_benchmarks
 from ser_keras.errors import ConfigError, SchemaError
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_readme_shows_the_committed_results():
-    body = report.table_of(ROOT / "results")
-    assert f"{report.BEGIN}\n{body}\n{report.END}" in (ROOT / "README.md").read_text()
-
-
-def test_the_readme_says_what_the_scale_benchmark_measured():
-    result = json.loads((ROOT / "results" / "scale_benchmark.json").read_text())
-    body = report.describe_scale(result)
-    assert f"{report.SCALE_BEGIN}\n{body}\n{report.SCALE_END}" in (ROOT / "README.md").read_text()
-
-
-def test_the_readme_shows_the_committed_searches():
-    found = [json.loads(path.read_text()) for path in sorted(ROOT.glob("results/search-*.json"))]
-    body = report.describe_searches([result for result in found if "test" in result])
-    assert f"{report.SEARCH_BEGIN}\n{body}\n{report.SEARCH_END}" in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("name", ["results", "searches", "scale", "serving"])
+def test_the_readme_shows_what_is_committed(name):
+    begin, end = report.markers(name)
+    body = report.sections(ROOT / "results")[name]
+    assert f"{begin}\n{body}\n{end}" in (ROOT / "README.md").read_text()
 
 
 def test_a_search_says_over_how_many_speakers_it_was_tested():
@@ -43,7 +33,7 @@ def test_a_search_says_over_how_many_speakers_it_was_tested():
 def test_what_a_large_corpus_needs_follows_from_what_was_measured():
     small = {"corpus": "tenth", "workers": 1, "recordings": 1000, "hours": 1.0}
     large = {"corpus": "all", "workers": 1, "recordings": 11_000, "hours": 11.0}
-    text = report.describe_scale(
+    text = report_benchmarks.describe_scale(
         {
             "spec": "logmel40",
             "load": [0.5, 2.0],
@@ -73,11 +63,12 @@ def test_every_committed_result_tells_where_it_comes_from():
 
 def test_a_readme_is_rewritten_between_its_markers_only(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{report.BEGIN}\nstale text\n{report.END}\nafter\n")
+    begin, end = report.markers("results")
+    readme.write_text(f"before\n{begin}\nstale text\n{end}\nafter\n")
     assert report.write_readme(readme, ROOT / "results")
     text = readme.read_text()
-    assert text.startswith(f"before\n{report.BEGIN}\n| data |")
-    assert text.endswith(f"{report.END}\nafter\n")
+    assert text.startswith(f"before\n{begin}\n| data |")
+    assert text.endswith(f"{end}\nafter\n")
     assert "stale text" not in text
     assert not report.write_readme(readme, ROOT / "results")
 
