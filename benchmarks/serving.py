@@ -234,7 +234,8 @@ def latency(name, base, rounds):
                 row["memory_mb"] = memory_mb(process)
                 if start == STARTS - 1:
                     took_ms = float(np.median(found[length]["in_process"]))
-                    row["bare_ms"] = X length, row in rows.items():
+                    row["bare_ms"] = bare_ms(model, client, inputs, took_ms, rounds // STARTS)
+    for length, row in rows.items():
         for way, each in found[length].items():
             row[way] = {f"p{p}_ms": round(float(np.percentile(each, p)), 2) for p in (50, 99)}
         row["above_ms"], row["above_95_ms"] = above(*map(found[length].get, ("grpc", "in_process")))
