@@ -220,8 +220,8 @@ def _fill_tensor(tensor: Any, values: np.ndarray) -> None:
         tensor.tensor_shape.dim.add(size=size)
     if field in PACKED:
         # A list of Python's numbers takes a hundred times as long, and maps have millions.
-        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
-        tensor.MergeFromString(PACKED[field] + varint(len(data)) + data)
+        data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data
+        tensor.MergeFromString(b"".join((PACKED[field], varint(data.nbytes), data)))
     else:
         getattr(tensor, field).extend(values.ravel().tolist())
 
