@@ -28,8 +28,8 @@ PACKAGE_IMPORTS = {
 # Inside ser_keras a module imports only what stands to its left.
 ORDER = (
     *("errors", "labels", "audio", "corpora", "protocols", "audit", "metrics", "features", "data"),
-    *("layers", "models", "recipes", "training", "plots", "html_page", "report", "report_runs"),
-    *("report_page", "commands", "analysis_commands", "cli", "__main__"),
+    *("layers", "models", "recipes", "training", "plots", "html_page", "report_benchmarks"),
+    *("report", "report_runs", "report_page", "commands", "analysis_commands", "cli", "__main__"),
 )
 # An outside package and the only place that may import it.
 FENCES = {
