@@ -30,7 +30,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,12 +46,12 @@ import keras
 import numpy as np
 from rich.progress import track
 
+from benchmarks.asker import DEADLINE_S, Asker, together
 from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
 from ser_keras.training.checkpoint import write_json
 from ser_keras.training.provenance import versions
-from serving import messages
 from serving.client import SerClient
 from serving.export import write_export
 from serving.manager import spare_from_collection
@@ -71,7 +70,7 @@ SYSTEMS = {
 SECONDS = (1, 4, 30)
 CLIENTS, STARTS = 8, 3
 BATCHING = ["--enable_batching", "--batching_parameters_file", DEPLOY / "batching.config"]
-OVERLOAD, DEADLINE_S = 10, 1.0
+OVERLOAD = 10
 CLASSES = tuple("abcdefgh")
 
 
@@ -285,68 +284,6 @@ def measure(name, base, rounds, seconds):
         "latency": rows,
         f"calls_per_second_with_{CLIENTS}_clients": throughput,
     } | streams
-
-
-class Asker:
-    """Asks one thing many times, each time with a deadline, and counts what becomes of it."""
-
-    def __init__(self, endpoint, name, inputs, seconds):
-        self.endpoint, self.seconds = endpoint, seconds
-        with SerClient(endpoint, name) as client:
-            self.data = client.request_of(inputs).SerializeToString()
-
-    def ask(self, peak, *, clients=None, rate=None):
-        """Asks with so many clients, each again as soon as it is told, or at a rate regardless."""
-        free = threading.Semaphore(clients or 0)
-        codes, steady, late = Counter(), Counter(), []
-        with grpc.insecure_channel(self.endpoint) as channel:
-            call = channel.unary_unary(messages.PREDICT)
-
-            def ended(future, asked):
-                now, code = time.perf_counter(), future.code().name
-                codes[code] += 1
-                steady[code] += DEADLINE_S <= now - began < self.seconds
-                late.append(now - asked)
-                free.release()
-
-            began, worked, sent = time.perf_counter(), time.process_time(), 0
-            while (now := time.perf_counter() - began) < self.seconds:
-                if rate is None:
-                    free.acquire()
-                elif now * rate < sent:
-                    time.sleep(sent / rate - now)
-                asked = time.perf_counter()
-                future = call.future(self.data, timeout=DEADLINE_S)
-                future.add_done_callback(lambda future, asked=asked: ended(future, asked))
-                sent += 1
-            asking = (time.process_time() - worked) / self.seconds
-            for _ in range(clients or sent):
-                free.acquire()
-        answered = steady["OK"] / (self.seconds - DEADLINE_S)
-        return {
-            "asked_per_second": sent / self.seconds,
-            "answered_per_second": answered,
-            "share_of_peak": answered / peak,
-            "asking_cores": asking,
-            "codes": codes,
-            "slowest_s": max(late),
-            "after_the_deadline": sum(seconds >= DEADLINE_S for seconds in late),
-        }
-
-
-def together(rounds):
-    """Returns the medians of several rounds of an `Asker`, the sums of what it counted."""
-    found = {
-        key: round(float(np.median([each[key] for each in rounds])), 3)
-        for key in ("asked_per_second", "answered_per_second", "share_of_peak", "asking_cores")
-    }
-    return found | {
-        "shares": [round(each["share_of_peak"], 3) for each in rounds],
-        "codes": dict(sum((each["codes"] for each in rounds), Counter())),
-        "deadline_s": DEADLINE_S,
-        "slowest_s": round(max(each["slowest_s"] for each in rounds), 3),
-        "after_the_deadline": sum(each["after_the_deadline"] for each in rounds),
-    }
 
 
 def live_streams(endpoint, name, stream_inputs, count=100, hops=20):
