@@ -180,11 +180,10 @@ class Batches:
 
     def _keep_those_in_time(self, name: str, batch: _Batch) -> None:
         """Leaves those out, of who came last, with whom the batch would be late for one of it."""
-        size, left_s = 0, math.inf
+        now, size, ends = time.perf_counter(), 0, math.inf
         for number, request in enumerate(batch.requests):
-            size += request.size
-            left_s = min(left_s, math.inf if request.left_s is None else request.left_s)
-            if number and left_s < MARGIN * self.pace.usual(name, size):
+            size, ends = size + request.size, min(ends, request.ends)
+            if number and ends - now < MARGIN * self.pace.usual(name, size):
                 out, batch.requests = batch.requests[number:], batch.requests[:number]
                 for other in out:
                     other.woken.set()

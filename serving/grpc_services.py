@@ -18,30 +18,13 @@ from tensorflow_serving.apis import (
 )
 
 from ser_keras.errors import ConfigError
+from serving import messages
 from serving.config_files import models_of
 from serving.manager import DEFAULT, ModelManager
-from serving.messages import varint
 from serving.metrics import Metrics
 from serving.request_error import RequestError
 
 Work = Callable[[Any, float | None], Any]
-# Numbers in TensorFlow of the types whose `tensor_content` is an array's own memory.
-PLAIN = {
-    kind.as_datatype_enum: np.dtype(kind.as_numpy_dtype)
-    for kind in (tf.float32, tf.float64, tf.int32, tf.int64, tf.bool)
-}
-# By an array's type, the field that TensorFlow Serving answers in.
-FIELDS = {
-    np.dtype(kind.as_numpy_dtype): (kind.as_datatype_enum, field)
-    for kind, field in {
-        tf.float32: "float_val",
-        tf.float64: "double_val",
-        tf.int32: "int_val",
-        tf.int64: "int64_val",
-        tf.bool: "bool_val",
-        tf.string: "string_val",
-    }.items()
-}
 # Tags of float_val and double_val in a TensorProto: field 5 or 6, bytes of a known length.
 PACKED = {"float_val": b"\x2a", "double_val": b"\x32"}
 # Left for the way back of an answer or a refusal: what comes later is heard by nobody.
@@ -204,24 +187,23 @@ def _fill_spec(spec: Any, name: str, version: int, signature: str) -> None:
 
 def _array(name: str, tensor: Any) -> np.ndarray:
     try:
-        if tensor.dtype in PLAIN and (content := tensor.tensor_content):
-            # `make_ndarray` copies once more, and takes long for a single number.
-            values = np.frombuffer(content, PLAIN[tensor.dtype])
-            return values.reshape([dim.size for dim in tensor.tensor_shape.dim])
-        return tf.make_ndarray(tensor)
+        # `make_ndarray` copies once more, and takes long for a single number.
+        found = messages.content_of(tensor)
+        return tf.make_ndarray(tensor) if found is None else found
     except (TypeError, ValueError, KeyError) as error:
         raise RequestError.invalid(f"input {name}: not a valid tensor: {error}") from None
 
 
 def _fill_tensor(tensor: Any, values: np.ndarray) -> None:
     """Writes an array the way TensorFlow Serving does: into the typed field."""
-    tensor.dtype, field = FIELDS[values.dtype]
+    tensor.dtype = messages.NUMBERS[values.dtype]
+    _, field = messages.TYPES[tensor.dtype]
     for size in values.shape:
         tensor.tensor_shape.dim.add(size=size)
     if field in PACKED:
         # A list of Python's numbers takes a hundred times as long, and maps have millions.
         data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data
-        tensor.MergeFromString(b"".join((PACKED[field], varint(data.nbytes), data)))
+        tensor.MergeFromString(b"".join((PACKED[field], messages.varint(data.nbytes), data)))
     else:
         getattr(tensor, field).extend(values.ravel().tolist())
 

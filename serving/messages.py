@@ -65,7 +65,7 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
 }
 AVAILABLE = 30
 # TensorFlow's numbers of types, and the field that holds the values of each.
-_TYPES: Mapping[int, tuple[Any, str]] = MappingProxyType(
+TYPES: Mapping[int, tuple[Any, str]] = MappingProxyType(
     {
         1: (np.dtype(np.float32), "float_val"),
         2: (np.dtype(np.float64), "double_val"),
@@ -75,7 +75,7 @@ _TYPES: Mapping[int, tuple[Any, str]] = MappingProxyType(
         10: (np.dtype(bool), "bool_val"),
     }
 )
-_NUMBERS = {dtype: number for number, (dtype, _) in _TYPES.items()}
+NUMBERS = {dtype: number for number, (dtype, _) in TYPES.items()}
 
 
 def _file() -> descriptor_pb2.FileDescriptorProto:
@@ -157,9 +157,9 @@ def fill_tensor(tensor: Any, values: np.ndarray) -> None:
         TypeError: as of `tensor_of`.
     """
     values = np.asarray(values)
-    number = _NUMBERS.get(values.dtype)
+    number = NUMBERS.get(values.dtype)
     if number is None:
-        known = ", ".join(str(dtype) for dtype in _NUMBERS)
+        known = ", ".join(str(dtype) for dtype in NUMBERS)
         raise TypeError(f"tensor: found an array of {values.dtype}, expected one of {known}.")
     tensor.dtype = number
     for size in values.shape:
@@ -178,15 +178,28 @@ def array_of(tensor: Any) -> np.ndarray:
     Raises:
         TypeError: a type of tensor that no signature of ours has.
     """
-    if tensor.dtype not in _TYPES:
-        raise TypeError(f"tensor: found type {tensor.dtype}, expected one of {sorted(_TYPES)}.")
-    dtype, name = _TYPES[tensor.dtype]
+    if tensor.dtype not in TYPES:
+        raise TypeError(f"tensor: found type {tensor.dtype}, expected one of {sorted(TYPES)}.")
+    if (found := content_of(tensor)) is not None:
+        return found
+    dtype, name = TYPES[tensor.dtype]
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if tensor.tensor_content:
-        return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
     values = _field(tensor, name, dtype)
     # A single value stands for a whole tensor of it.
     return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)
+
+
+def content_of(tensor: Any) -> np.ndarray | None:
+    """Returns the array in `tensor_content`, without a copy; None where there is none.
+
+    Raises:
+        ValueError: its bytes and the shape do not agree.
+    """
+    # To look at the content copies it.
+    if tensor.dtype not in TYPES or not (content := tensor.tensor_content):
+        return None
+    values = np.frombuffer(content, TYPES[tensor.dtype][0])
+    return values.reshape([dim.size for dim in tensor.tensor_shape.dim])
 
 
 def _field(tensor: Any, name: str, dtype: Any) -> np.ndarray:
