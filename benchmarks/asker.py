@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 
 from serving import messages
-from serving.client import SerClient
+from serving.client import SAID, SerClient
 
 DEADLINE_S = 1.0
 
@@ -19,7 +19,7 @@ class Asker:
     def __init__(self, endpoint, name, inputs, seconds):
         self.endpoint, self.seconds = endpoint, seconds
         with SerClient(endpoint, name) as client:
-            self.data = client.request_of(inputs).SerializeToString()
+            self.data = client.request_of(inputs, outputs=SAID).SerializeToString()
 
     def ask(self, peak, *, clients=None, rate=None):
         """Asks with so many clients, each again as soon as it is told, or at a rate regardless."""

@@ -82,7 +82,8 @@ def describe_serving(result: Mapping[str, Any]) -> str:
 
 def _latency(row: Mapping[str, Any]) -> str:
     found = row["grpc"]
-    return f"{found['p50_ms']:.1f}, {found['p99_ms']:.0f} ms ({row['above_ms']:+.1f})"
+    above = f"{row['above_ms']:+.1f}, {row['above_with_maps_ms']:+.1f}"
+    return f"{found['p50_ms']:.1f}, {found['p99_ms']:.0f} ms ({above})"
 
 
 def _megabytes(size_bytes: float) -> str:

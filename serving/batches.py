@@ -3,7 +3,8 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,8 +81,10 @@ class _Batch:
 class Batches:
     """Joins requests of equal shapes that wait for a processor.
 
-    Those that find all processors busy run together when the next is free. Where nothing else runs
-    no request waits for others to come.
+    Those that find all processors busy run together when the next is free. No batch takes more than
+    its processor's share of all that is there: one that took everything would leave the others to
+    requests that run alone, and a row alone takes longer than one of several. Only a batch that is
+    smaller than those that run beside it waits for more to come.
 
     Args:
         rules: how they are joined.
@@ -95,9 +98,10 @@ class Batches:
         self._rules, self._run = rules, run
         # What short ones waste is saved by joining them.
         self.pace = Pace(rules.slots, short_s=0.0)
-        self._lock = threading.Lock()
-        # Those that may still be joined.
+        # Of the batches that may still be joined, and of the rows of those that run.
+        self._changed = threading.Condition()
         self._open: list[_Batch] = []
+        self._running_rows = 0
 
     def run(self, name: str, inputs: Arrays, size: int, timeout_s: float | None) -> Arrays:
         """Returns the outputs of a signature, as if the request had run alone.
@@ -131,14 +135,17 @@ class Batches:
         if not self._open or not self._may_be_joined(name, request):
             return None
         self.pace.checked(name, request.size, request.left_s)
-        with self._lock:
+        with self._changed:
+            rows = self._running_rows + request.rows + sum(batch.rows for batch in self._open)
+            most = min(math.ceil(rows / self.pace.slots), self._rules.most_rows)
             for batch in self._open:
                 if (
                     batch.kind == kind
-                    and batch.rows + request.rows <= self._rules.most_rows
+                    and batch.rows + request.rows <= most
                     and self.pace.usual(name, batch.size + request.size) < LONGEST_S
                 ):
                     batch.requests.append(request)
+                    self._changed.notify_all()
                     return batch
         return None
 
@@ -147,7 +154,7 @@ class Batches:
 
     def _leave(self, batch: _Batch, request: _Request) -> None:
         """Takes a request out of a batch that has not begun."""
-        with self._lock:
+        with self._changed:
             if batch in self._open:
                 batch.requests.remove(request)
 
@@ -157,23 +164,34 @@ class Batches:
         with self.pace.admitted(name, request.size, request.left_s) as place:
             batch, joins = _Batch(kind, [request]), self._may_be_joined(name, request)
             if joins:
-                with self._lock:
+                with self._changed:
                     self._open.append(batch)
             try:
                 with self.pace.slot(place):
-                    if joins and self.pace.running > 1 and batch.rows < self._rules.most_rows:
-                        time.sleep(self._rules.wait_s)
+                    if joins:
+                        self._wait_for_more(batch)
                     self._closed(batch)
                     self._keep_those_in_time(name, batch)
                     place.size = batch.size
-                    self._answer(name, batch.requests)
+                    with self._counted(batch.rows):
+                        self._answer(name, batch.requests)
             finally:
                 # Without an answer, they look for another batch.
                 for other in self._closed(batch)[1:]:
                     other.woken.set()
 
+    def _wait_for_more(self, batch: _Batch) -> None:
+        """Waits a moment for a batch to be as large as what runs beside it."""
+
+        def enough() -> bool:
+            beside = self._running_rows / max(1, self.pace.slots - 1)
+            return batch.rows >= min(beside, self._rules.most_rows)
+
+        with self._changed:
+            self._changed.wait_for(enough, self._rules.wait_s)
+
     def _closed(self, batch: _Batch) -> list[_Request]:
-        with self._lock:
+        with self._changed:
             if batch in self._open:
                 self._open.remove(batch)
         return batch.requests
@@ -188,6 +206,17 @@ class Batches:
                 for other in out:
                     other.woken.set()
                 return
+
+    @contextmanager
+    def _counted(self, rows: int) -> Iterator[None]:
+        with self._changed:
+            self._running_rows += rows
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running_rows -= rows
+                self._changed.notify_all()
 
     def _answer(self, name: str, requests: Sequence[_Request]) -> None:
         """Runs a batch and gives everyone their rows."""

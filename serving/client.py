@@ -7,7 +7,7 @@ project, so that it starts in a moment and can be copied into a service.
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +23,8 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 BLOCK_S = 10.0
 MAX_PCM_BYTES = 2**16
 UNCERTAIN = "uncertain"
+# Outputs that a prediction is made of; the others are maps.
+SAID = ("classes", "label", "probabilities")
 # Asking twice changes nothing on the server, so what was not answered may be asked again.
 _RETRY = {
     "methodConfig": [
@@ -58,7 +60,8 @@ class Prediction:
     Args:
         label: str. The likeliest class.
         probabilities: mapping of class to probability, in the model's order.
-        maps: mapping of name to array: attention, without the batch axis.
+        maps: mapping of name to array: attention, without the batch axis. Empty unless asked for:
+            they are nearly all of an answer, up to 45 kB for a second of speech.
         version: int. The version that answered.
         start_s, end_s: float. Which part of the audio, in seconds.
     """
@@ -160,13 +163,18 @@ class SerClient:
         self.channel.close()
 
     def predict(
-        self, source: str | Path | np.ndarray, sample_rate_hz: int | None = None
+        self,
+        source: str | Path | np.ndarray,
+        sample_rate_hz: int | None = None,
+        *,
+        maps: bool = False,
     ) -> Prediction:
         """Returns what the model says of a whole recording.
 
         Args:
             source: path of an audio file, or samples (n,) or (n, channels), -1 to 1.
             sample_rate_hz: int. Rate of the samples; the model's when left out.
+            maps: bool. Ask for the maps of attention, too.
 
         Raises:
             ServerError: no answer, or a refusal.
@@ -175,18 +183,29 @@ class SerClient:
         waveform = np.concatenate(blocks)
         if not len(waveform):
             raise ServerError(f"{source}: has no samples.", "INVALID_ARGUMENT")
-        (prediction,) = self.predict_batch([waveform])
+        (prediction,) = self.predict_batch([waveform], maps=maps)
         return prediction
 
-    def predict_batch(self, waveforms: Iterable[np.ndarray]) -> list[Prediction]:
-        """Returns the predictions of waveforms (n,) at the model's rate, asked in one call."""
+    def predict_batch(
+        self, waveforms: Iterable[np.ndarray], *, maps: bool = False
+    ) -> list[Prediction]:
+        """Returns the predictions of waveforms (n,) at the model's rate, asked in one call.
+
+        Args:
+            waveforms: of any lengths.
+            maps: bool. As in `predict`.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
         waveforms = list(waveforms)
         most = max(map(len, waveforms))
         batch = np.zeros((len(waveforms), most), np.float32)
         for row, waveform in zip(batch, waveforms, strict=True):
             row[: len(waveform)] = waveform
         length = np.array([len(waveform) for waveform in waveforms], np.int32)
-        outputs, version = self.ask({"waveform": batch, "length": length})
+        inputs = {"waveform": batch, "length": length}
+        outputs, version = self.ask(inputs, outputs=() if maps else SAID)
         ends = length / self.sample_rate_hz
         return [_prediction(outputs, row, version, 0.0, float(end)) for row, end in enumerate(ends)]
 
@@ -198,6 +217,7 @@ class SerClient:
         window_s: float = 4.0,
         hop_s: float = 2.0,
         batch_size: int = 8,
+        maps: bool = False,
     ) -> Iterator[Prediction]:
         """Yields a prediction of every window of a recording of any length.
 
@@ -211,6 +231,7 @@ class SerClient:
             window_s: float. Length of a window.
             hop_s: float. Distance between the starts of two windows.
             batch_size: int. Windows per call.
+            maps: bool. As in `predict`.
 
         Raises:
             ServerError: no answer, or a refusal.
@@ -223,30 +244,42 @@ class SerClient:
         for window in windows:
             waiting.append(window)
             if len(waiting) == batch_size:
-                yield from self._placed(waiting)
+                yield from self._placed(waiting, maps)
                 waiting = []
         if waiting:
-            yield from self._placed(waiting)
+            yield from self._placed(waiting, maps)
 
     def ask(
-        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+        self,
+        inputs: Mapping[str, np.ndarray],
+        signature: str = "serving_default",
+        outputs: Iterable[str] = (),
     ) -> tuple[dict[str, np.ndarray], int]:
         """Returns (outputs of a signature by name, the version that answered).
+
+        Args:
+            inputs: mapping of the signature's inputs to arrays.
+            signature: str.
+            outputs: which outputs; all when left out.
 
         Raises:
             ServerError: no answer, or a refusal.
         """
-        response = self._call(self._predict, self.request_of(inputs, signature))
-        outputs = {name: messages.array_of(value) for name, value in response.outputs.items()}
-        return outputs, response.model_spec.version.value
+        response = self._call(self._predict, self.request_of(inputs, signature, outputs))
+        found = {name: messages.array_of(value) for name, value in response.outputs.items()}
+        return found, response.model_spec.version.value
 
     def request_of(
-        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+        self,
+        inputs: Mapping[str, np.ndarray],
+        signature: str = "serving_default",
+        outputs: Iterable[str] = (),
     ) -> Any:
         """Returns the PredictRequest that `ask` sends."""
         request = messages.PredictRequest()
         self._name(request.model_spec)
         request.model_spec.signature_name = signature
+        request.output_filter.extend(outputs)
         for name, values in inputs.items():
             messages.fill_tensor(request.inputs[name], values)
         return request
@@ -272,14 +305,12 @@ class SerClient:
                 raise error
             time.sleep(0.2)
 
-    def _placed(self, windows: list[tuple[int, np.ndarray]]) -> Iterator[Prediction]:
+    def _placed(self, windows: list[tuple[int, np.ndarray]], maps: bool) -> Iterator[Prediction]:
         rate = self.sample_rate_hz
-        predictions = self.predict_batch(waveform for _, waveform in windows)
+        predictions = self.predict_batch((waveform for _, waveform in windows), maps=maps)
         for (start, waveform), said in zip(windows, predictions, strict=True):
             ends = (start + len(waveform)) / rate
-            yield Prediction(
-                said.label, said.probabilities, said.maps, said.version, start / rate, ends
-            )
+            yield replace(said, start_s=start / rate, end_s=ends)
 
     def _blocks(
         self, source: str | Path | np.ndarray | BinaryIO, sample_rate_hz: int | None
@@ -330,8 +361,7 @@ def _prediction(
 ) -> Prediction:
     names = [name.decode() for name in outputs["classes"][row]]
     values = map(float, outputs["probabilities"][row])
-    known = ("classes", "probabilities", "label")
-    maps = {name: value[row] for name, value in outputs.items() if name not in known}
+    maps = {name: value[row] for name, value in outputs.items() if name not in SAID}
     label = outputs["label"][row].decode()
     return Prediction(label, dict(zip(names, values, strict=True)), maps, version, start_s, end_s)
 

@@ -71,7 +71,7 @@ class Pace:
     """
 
     def __init__(self, slots: int = 0, short_s: float = SHORT_S):
-        self._count, self._short_s = slots or os.cpu_count() or 1, short_s
+        self.slots, self._short_s = slots or os.cpu_count() or 1, short_s
         self._running, self._ended = 0, threading.Condition()
         self._lock = threading.Lock()
         # Requests that wait or run, and the seconds that they usually take.
@@ -123,8 +123,8 @@ class Pace:
         limit_s = math.inf if timeout_s is None else min(max(0.0, timeout_s), LONGEST_S)
         usual_s = self.usual(kind, size)
         with self._lock:
-            waits = self._admitted >= self._count
-            left_s = limit_s - (self._ahead_s / self._count if waits else 0.0)
+            waits = self._admitted >= self.slots
+            left_s = limit_s - (self._ahead_s / self.slots if waits else 0.0)
             refusal = _refusal(left_s, usual_s, waits)
             if refusal is None and counted:
                 self._admitted += 1
@@ -175,18 +175,13 @@ class Pace:
 
         def may_run() -> bool:
             share = 2 if 0 < self.usual(place.kind, place.size) < self._short_s else 1
-            return self._running < share * self._count
+            return self._running < share * self.slots
 
         with self._ended:
             if not self._ended.wait_for(may_run, left_s):
                 return False
             self._running += 1
             return True
-
-    @property
-    def running(self) -> int:
-        """How many run."""
-        return self._running
 
     def usual(self, kind: str, size: int) -> float:
         """Returns the seconds of late; fewer the longer ago, or one slow answer were the last."""

@@ -28,10 +28,10 @@ class Recognition:
         path: Path of the recording.
         model: str. Its name on the server.
         duration_s: float. Length of the recording.
-        overall: Prediction. Of the whole recording, without maps.
+        overall: Prediction. Of the whole recording.
         whole: bool. Whether the model heard it in one piece; otherwise the probabilities are the
             mean over the windows.
-        windows: tuple of predictions, in their order, without maps.
+        windows: tuple of predictions, in their order.
         uncertain_below: float. Where no class has this probability, people are told `uncertain`.
     """
 
@@ -57,8 +57,7 @@ def recognize(
 ) -> Recognition:
     """Asks a model about a recording of any length.
 
-    The recording is read block by block, and the maps of its windows are dropped: an hour needs
-    hardly more memory than a minute.
+    The recording is read block by block: an hour needs hardly more memory than a minute.
 
     Args:
         client: of the model.
@@ -74,7 +73,7 @@ def recognize(
     windows = []
     try:
         for said in client.timeline(path, window_s=WINDOW_S, hop_s=HOP_S):
-            windows.append(replace(said, maps={}))
+            windows.append(said)
             tell(
                 min(1.0, said.end_s / duration_s),
                 f"heard {clock(said.end_s)} of {clock(duration_s)}",
@@ -82,7 +81,7 @@ def recognize(
         if not windows:
             raise _unreadable(path, "has no samples", "empty")
         whole = duration_s <= WHOLE_S
-        overall = replace(client.predict(path), maps={}) if whole else _mean(windows)
+        overall = client.predict(path) if whole else _mean(windows)
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, str(error), "truncated") from None
     return Recognition(

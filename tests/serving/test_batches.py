@@ -14,11 +14,11 @@ from tests.serving import exports
 
 
 class Doubler:
-    """Batches over one processor, of a graph that doubles and refuses what is negative."""
+    """Batches of a graph that doubles, refuses what is negative, and is busy with what is 0."""
 
-    def __init__(self, most_rows=16):
-        self.runs, self.open = [], threading.Event()
-        self.batches = Batches(Batching(most_rows, slots=1), self.graph)
+    def __init__(self, most_rows=16, slots=1, wait_s=0.0):
+        self.runs, self.open, self.slots = [], threading.Event(), slots
+        self.batches = Batches(Batching(most_rows, wait_s, slots), self.graph)
 
     def graph(self, name, inputs, timeout_s):
         values = inputs["x"]
@@ -34,7 +34,7 @@ class Doubler:
         return self.batches.run("double", inputs, inputs["x"].nbytes, timeout_s)["y"]
 
     def meanwhile(self, *requests, busy_s=0.0):
-        """Asks each while the processor is busy; returns answers or errors, in their order."""
+        """Asks each while all processors are busy; returns answers or errors, in their order."""
 
         def asked(request):
             try:
@@ -42,9 +42,9 @@ class Doubler:
             except RequestError as error:
                 return error
 
-        with ThreadPoolExecutor(len(requests) + 1) as pool:
-            busy = pool.submit(self.ask, 0)
-            while not self.runs and not busy.done():
+        with ThreadPoolExecutor(len(requests) + self.slots) as pool:
+            busy = [pool.submit(self.ask, 0) for _ in range(self.slots)]
+            while len(self.runs) < self.slots and not any(each.done() for each in busy):
                 time.sleep(0.001)
             found = []
             for count, request in enumerate(requests, 1):
@@ -54,7 +54,7 @@ class Doubler:
                     time.sleep(0.001)
             time.sleep(busy_s)
             self.open.set()
-            assert busy.result()[0, 0] == 0
+            assert [each.result()[0, 0] for each in busy] == [0] * self.slots
             return [each.result() for each in found]
 
     def waiting(self):
@@ -71,6 +71,45 @@ def test_alone_nothing_is_waited_for():
     graph = Doubler()
     assert graph.ask(5) == 10
     assert graph.runs == [[5]]
+
+
+def test_no_batch_takes_more_than_its_processors_share():
+    graph = Doubler(slots=2)
+    values = range(1, 7)
+    assert graph.meanwhile(*({"value": value} for value in values)) == [2 * v for v in values]
+    # Eight rows for two processors; when the fourth came, there were six.
+    assert sorted(graph.runs) == [[0], [0], [1, 2, 3, 5], [4, 6]]
+
+
+def test_a_batch_waits_until_it_is_as_large_as_what_runs_beside_it():
+    graph = Doubler(slots=2, wait_s=60.0)
+    with ThreadPoolExecutor(3) as pool:
+        busy = pool.submit(graph.ask, 0, rows=2)
+        while not graph.runs:
+            time.sleep(0.001)
+        found = [pool.submit(graph.ask, 1)]
+        while not graph.waiting():
+            time.sleep(0.001)
+        assert graph.runs == [[0, 0]]
+        found.append(pool.submit(graph.ask, 2))
+        assert [each.result(timeout=30)[0, 0] for each in found] == [2, 4]
+        graph.open.set()
+        busy.result()
+    assert graph.runs == [[0, 0], [1, 2]]
+
+
+def test_a_batch_waits_for_nobody_when_nothing_runs_beside_it_any_more():
+    graph = Doubler(slots=2, wait_s=60.0)
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(graph.ask, 0, rows=2)
+        while not graph.runs:
+            time.sleep(0.001)
+        found = pool.submit(graph.ask, 1)
+        while not graph.waiting():
+            time.sleep(0.001)
+        graph.open.set()
+        assert found.result(timeout=30)[0, 0] == 2
+    assert graph.runs == [[0, 0], [1]]
 
 
 def test_other_shapes_run_by_themselves():

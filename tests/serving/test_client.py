@@ -87,7 +87,7 @@ def test_files_of_another_rate_and_two_channels_are_one_waveform(server, tmp_pat
     stereo = np.stack([clip, np.zeros_like(clip)], axis=1)
     soundfile.write(tmp_path / "a.wav", stereo, 16000, subtype="FLOAT")
     with SerClient(f"localhost:{server.port}", "moma") as client:
-        mixed = client.predict(tmp_path / "a.wav")
+        mixed = client.predict(tmp_path / "a.wav", maps=True)
         half = client.predict(clip / 2)
         assert mixed.probabilities == pytest.approx(half.probabilities, abs=1e-5)
         assert mixed.end_s == pytest.approx(len(clip) / 16000)
@@ -97,6 +97,8 @@ def test_files_of_another_rate_and_two_channels_are_one_waveform(server, tmp_pat
     assert sum(mixed.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
     assert mixed.version == 1
     assert "attention" in mixed.maps
+    # Nearly all of an answer; who does not look at them need not wait for them.
+    assert not half.maps
 
 
 def test_the_timeline_of_a_long_file_is_that_of_its_windows(server, tmp_path):
