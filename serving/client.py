@@ -4,6 +4,7 @@ Needs grpcio, protobuf, numpy, soundfile and soxr; neither TensorFlow nor Keras 
 project, so that it starts in a moment and can be copied into a service.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -194,9 +195,6 @@ class SerClient:
         Args:
             waveforms: of any lengths.
             maps: bool. As in `predict`.
-
-        Raises:
-            ServerError: no answer, or a refusal.
         """
         waveforms = list(waveforms)
         most = max(map(len, waveforms))
@@ -236,18 +234,12 @@ class SerClient:
         Raises:
             ServerError: no answer, or a refusal.
         """
-        waiting: list[tuple[int, np.ndarray]] = []
         rate = self.sample_rate_hz
         windows = _windows(
             self._blocks(source, sample_rate_hz), round(window_s * rate), round(hop_s * rate)
         )
-        for window in windows:
-            waiting.append(window)
-            if len(waiting) == batch_size:
-                yield from self._placed(waiting, maps)
-                waiting = []
-        if waiting:
-            yield from self._placed(waiting, maps)
+        while batch := list(itertools.islice(windows, batch_size)):
+            yield from self._placed(batch, maps)
 
     def ask(
         self,
