@@ -31,6 +31,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -218,8 +219,7 @@ def started(name, base):
 
 def latency(name, base, rounds):
     """Returns what one call at a time takes, by length of audio."""
-    names = ("in_process", "grpc", "in_process_again", "grpc_maps")
-    found = {length: {way: [] for way in names} for length in SECONDS}
+    found = {length: defaultdict(list) for length in SECONDS}
     rows = {length: {"above_by_start_ms": []} for length in SECONDS}
     for start in range(STARTS):
         with started(name, base) as (model, process, _, client):
@@ -234,8 +234,8 @@ def latency(name, base, rounds):
                     "grpc_maps": partial(client.ask, inputs),
                 }
                 new = turns(ways, rounds // STARTS, f"{name}, {length} s of audio, start {start}")
-                for way, each in found[length].items():
-                    each += new[way]
+                for way, each in new.items():
+                    found[length][way] += each
                 row["above_by_start_ms"].append(above(new["grpc"], new["in_process"])[0])
                 row["memory_mb"] = memory_mb(process)
                 if start == STARTS - 1:

@@ -192,9 +192,7 @@ class SerClient:
     ) -> list[Prediction]:
         """Returns the predictions of waveforms (n,) at the model's rate, asked in one call.
 
-        Args:
-            waveforms: of any lengths.
-            maps: bool. As in `predict`.
+        The waveforms may differ in length; `maps` and what is raised are as of `predict`.
         """
         waveforms = list(waveforms)
         most = max(map(len, waveforms))

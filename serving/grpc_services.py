@@ -196,10 +196,7 @@ def _array(name: str, tensor: Any) -> np.ndarray:
 
 def _fill_tensor(tensor: Any, values: np.ndarray) -> None:
     """Writes an array the way TensorFlow Serving does: into the typed field."""
-    tensor.dtype = messages.NUMBERS[values.dtype]
-    _, field = messages.TYPES[tensor.dtype]
-    for size in values.shape:
-        tensor.tensor_shape.dim.add(size=size)
+    field = messages.begin_tensor(tensor, values)
     if field in PACKED:
         # A list of Python's numbers takes a hundred times as long, and maps have millions.
         data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data

@@ -65,7 +65,7 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
 }
 AVAILABLE = 30
 # TensorFlow's numbers of types, and the field that holds the values of each.
-TYPES: Mapping[int, tuple[Any, str]] = MappingProxyType(
+_TYPES: Mapping[int, tuple[Any, str]] = MappingProxyType(
     {
         1: (np.dtype(np.float32), "float_val"),
         2: (np.dtype(np.float64), "double_val"),
@@ -75,7 +75,7 @@ TYPES: Mapping[int, tuple[Any, str]] = MappingProxyType(
         10: (np.dtype(bool), "bool_val"),
     }
 )
-NUMBERS = {dtype: number for number, (dtype, _) in TYPES.items()}
+_NUMBERS = {dtype: number for number, (dtype, _) in _TYPES.items()}
 
 
 def _file() -> descriptor_pb2.FileDescriptorProto:
@@ -157,13 +157,7 @@ def fill_tensor(tensor: Any, values: np.ndarray) -> None:
         TypeError: as of `tensor_of`.
     """
     values = np.asarray(values)
-    number = NUMBERS.get(values.dtype)
-    if number is None:
-        known = ", ".join(str(dtype) for dtype in NUMBERS)
-        raise TypeError(f"tensor: found an array of {values.dtype}, expected one of {known}.")
-    tensor.dtype = number
-    for size in values.shape:
-        tensor.tensor_shape.dim.add(size=size)
+    begin_tensor(tensor, values)
     if values.dtype == object:
         tensor.string_val.extend(
             value.encode() if isinstance(value, str) else value for value in values.ravel()
@@ -172,17 +166,33 @@ def fill_tensor(tensor: Any, values: np.ndarray) -> None:
         tensor.tensor_content = values.tobytes()
 
 
+def begin_tensor(tensor: Any, values: np.ndarray) -> str:
+    """Writes type and shape of an array; returns the name of the field for its values.
+
+    Raises:
+        TypeError: as of `tensor_of`.
+    """
+    number = _NUMBERS.get(values.dtype)
+    if number is None:
+        known = ", ".join(str(dtype) for dtype in _NUMBERS)
+        raise TypeError(f"tensor: found an array of {values.dtype}, expected one of {known}.")
+    tensor.dtype = number
+    for size in values.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    return _TYPES[number][1]
+
+
 def array_of(tensor: Any) -> np.ndarray:
     """Returns the array of a TensorProto, whether in `tensor_content` or in typed fields.
 
     Raises:
         TypeError: a type of tensor that no signature of ours has.
     """
-    if tensor.dtype not in TYPES:
-        raise TypeError(f"tensor: found type {tensor.dtype}, expected one of {sorted(TYPES)}.")
+    if tensor.dtype not in _TYPES:
+        raise TypeError(f"tensor: found type {tensor.dtype}, expected one of {sorted(_TYPES)}.")
     if (found := content_of(tensor)) is not None:
         return found
-    dtype, name = TYPES[tensor.dtype]
+    dtype, name = _TYPES[tensor.dtype]
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     values = _field(tensor, name, dtype)
     # A single value stands for a whole tensor of it.
@@ -196,9 +206,9 @@ def content_of(tensor: Any) -> np.ndarray | None:
         ValueError: its bytes and the shape do not agree.
     """
     # To look at the content copies it.
-    if tensor.dtype not in TYPES or not (content := tensor.tensor_content):
+    if tensor.dtype not in _TYPES or not (content := tensor.tensor_content):
         return None
-    values = np.frombuffer(content, TYPES[tensor.dtype][0])
+    values = np.frombuffer(content, _TYPES[tensor.dtype][0])
     return values.reshape([dim.size for dim in tensor.tensor_shape.dim])
 
 
