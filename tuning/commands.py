@@ -214,9 +214,11 @@ def study(
         )
     plots.study(result, output / "study.svg")
     for line in result["lines"]:
-        console.print(f"{line['about']} ({line['unit']}), validation UA:")
+        console.print(f"{line['about']} ({line['unit']}), validation UA and WA in %:")
         for point in line["points"]:
-            console.print(f"  {point['value']:g}: {100 * point['ua']:.1f}")
+            scores = f"UA {100 * point['ua']:.1f}, WA {100 * point['wa']:.1f}"
+            console.print(f"  {point['value']:g}: {scores}")
+        console.print(f"  best by {result['criterion'].upper()}: {line['chosen']:g}")
     if results is not None:
         place = results / f"study-{result['dataset']}-{name}.json"
         write_json(place, result)

@@ -11,7 +11,7 @@ import yaml
 
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, unknown_name
-from ser_keras.metrics import recall_per_class
+from ser_keras.metrics import recall_per_class, weighted_accuracy
 from ser_keras.protocols import Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
@@ -25,6 +25,8 @@ from ser_keras.training.crossval import (
 )
 from tuning.search import check_data, claim
 from tuning.trial import run_trial, trial_config
+
+CRITERIA = ("ua", "wa")
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,16 @@ class Study:
         paper: str. Where it stands.
         recipe: str. Name or file.
         lines: tuple of Line.
+        criterion: str. The validation score by which the best value of each line is chosen: "ua",
+            the unweighted accuracy (mean recall of the classes), or "wa", the weighted accuracy
+            (share of all utterances that are right).
     """
 
     name: str
     paper: str
     recipe: str
     lines: tuple[Line, ...]
+    criterion: str = "ua"
 
 
 def study_names() -> list[str]:
@@ -84,11 +90,14 @@ def load_study(name: str, recipe: str | None = None) -> Study:
         raise ConfigError(unknown_name("study", name, study_names()))
     text = (resources.files("tuning") / "studies" / f"{name}.yaml").read_text(encoding="utf-8")
     values = yaml.safe_load(text)
+    criterion = values.get("criterion", "ua")
+    if criterion not in CRITERIA:
+        raise ConfigError(f"study {name}: {unknown_name('criterion', str(criterion), CRITERIA)}")
     lines = tuple(
         Line(about, one["key"], one["unit"], tuple(one["values"]), one.get("fixed", {}))
         for about, one in values["lines"].items()
     )
-    study = Study(name, values["paper"], recipe or values["recipe"], lines)
+    study = Study(name, values["paper"], recipe or values["recipe"], lines, criterion)
     for line in lines:
         for value in line.values:
             trial_config(study.recipe, dict(line.fixed) | {line.key: value}, ())
@@ -121,9 +130,10 @@ def run_study(
         progress: called as (value and fold, epoch, epochs, logs).
 
     Returns:
-        dict ready for JSON, also in `study.json`: "lines", each with its points' value, UA (mean
-        over folds), recall of every class (pooled over folds, None for a class that is not there)
-        and number of parameters.
+        dict ready for JSON, also in `study.json`: "criterion", and "lines", each with its points'
+        value, UA (mean over folds), WA and recall of every class (both pooled over folds; None for
+        a class that is not there) and number of parameters, and with the value that was "chosen":
+        the one of the highest criterion, the first of equals.
 
     Raises:
         LeakageError: the audit of protocol and data found a leak.
@@ -141,33 +151,31 @@ def run_study(
     }
     claim(output, "a study", asked)
     chosen = choose_folds(protocol, folds)
+
+    def point(value: Any, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        trial = trial_config(study.recipe, values, changes)
+        record = run_trial(
+            trial, values, feature_set, protocol, chosen, folder, progress, prunes=False
+        )
+        scores = pooled_scores(folder, record["folds"])
+        kept = {key: record[key] for key in ("ua", "parameters", "train_seconds")}
+        return {"value": value} | _scores(scores, protocol.class_set.classes) | kept
+
     lines = []
     for line in study.lines:
-        points = []
-        for value in line.values:
-            values = dict(line.fixed) | {line.key: value}
-            folder = output / line.about.replace(",", "").replace(" ", "-") / str(value)
-            record = run_trial(
-                trial_config(study.recipe, values, changes),
-                values,
-                feature_set,
-                protocol,
-                chosen,
-                folder,
-                progress,
-                prunes=False,
-            )
-            scores = pooled_scores(folder, record["folds"])
-            points.append(
-                {"value": value, "recalls": _recalls(scores, protocol.class_set.classes)}
-                | {key: record[key] for key in ("ua", "parameters", "train_seconds")}
-            )
+        place = output / line.about.replace(",", "").replace(" ", "-")
+        points = [
+            point(value, dict(line.fixed) | {line.key: value}, place / str(value))
+            for value in line.values
+        ]
+        best = max(points, key=lambda one: one[study.criterion])
         lines.append(
             {"about": line.about, "unit": line.unit, "key": line.key, "fixed": dict(line.fixed)}
-            | {"points": points}
+            | {"points": points, "chosen": best["value"]}
         )
     result = asked | {
         "paper": study.paper,
+        "criterion": study.criterion,
         "model": config.model.name,
         "epochs": config.epochs,
         "dataset": feature_set.schema.name,
@@ -181,11 +189,14 @@ def run_study(
     return result
 
 
-def _recalls(scores: Mapping[str, np.ndarray], classes: Sequence[str]) -> dict[str, float | None]:
-    """Returns every class's recall, None for one that is not there."""
-    said = scores["probabilities"].argmax(axis=1)
-    found = recall_per_class(scores["classes"], said, len(classes))
+def _scores(scores: Mapping[str, np.ndarray], classes: Sequence[str]) -> dict[str, Any]:
+    """Returns the WA and every class's recall, None for a class that is not there."""
+    predicted = scores["probabilities"].argmax(axis=1)
+    recalls = recall_per_class(scores["classes"], predicted, len(classes))
     return {
-        name: None if np.isnan(recall) else round(float(recall), 4)
-        for name, recall in zip(classes, found, strict=True)
+        "wa": weighted_accuracy(scores["classes"], predicted),
+        "recalls": {
+            name: None if np.isnan(recall) else round(float(recall), 4)
+            for name, recall in zip(classes, recalls, strict=True)
+        },
     }

@@ -97,7 +97,10 @@ def label_curve(result: Mapping[str, Any], path: Path) -> None:
 
 
 def study(result: Mapping[str, Any], path: Path) -> None:
-    """Draws UA and every class's recall against the values of a study, a panel per line of it.
+    """Draws the criterion of a study and every class's recall against the values of each line.
+
+    For the filter study of Li et al. 2018 that is their Fig. 2: WA and the accuracy of the classes
+    against the height and the width of the filters. A ring marks the value that was chosen.
 
     Args:
         result: see `tuning.study.run_study`.
@@ -106,21 +109,28 @@ def study(result: Mapping[str, Any], path: Path) -> None:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    lines = result["lines"]
+    lines, criterion = result["lines"], result["criterion"]
     figure = open_figure(path, (6 * len(lines), 4.5))
     for axes, line in zip(figure.subplots(1, len(lines), squeeze=False)[0], lines, strict=True):
-        places = range(len(line["points"]))
+        values = [point["value"] for point in line["points"]]
+        places = range(len(values))
         for name, mark in zip(result["class_set"]["classes"], "ovs^D<P>X*", strict=False):
-            found = [point["recalls"][name] for point in line["points"]]
-            recalls = [np.nan if value is None else 100 * value for value in found]
+            shares = [point["recalls"][name] for point in line["points"]]
+            recalls = [np.nan if share is None else 100 * share for share in shares]
             axes.plot(places, recalls, mark, linestyle=":", markersize=4, label=name)
-        uas = [100 * point["ua"] for point in line["points"]]
-        axes.plot(places, uas, "k-", linewidth=2, label="UA")
-        axes.set_xticks(places, [f"{point['value']:g}" for point in line["points"]])
-        axes.set(xlabel=f"{line['about']} ({line['unit']})", ylabel="validation recall (%)")
+        for key in ("ua", "wa") if criterion == "wa" else ("wa", "ua"):
+            style = {"color": "black", "linewidth": 2} if key == criterion else {"color": "0.5"}
+            scores = [100 * point[key] for point in line["points"]]
+            axes.plot(places, scores, label=key.upper(), **style)
+        # The last scores drawn are the criterion's.
+        chosen = values.index(line["chosen"])
+        axes.plot(chosen, scores[chosen], "ko", markersize=11, fillstyle="none", label="chosen")
+        axes.set_xticks(places, [f"{value:g}" for value in values])
+        axes.set(xlabel=f"{line['about']} ({line['unit']})", ylabel="of validation speakers (%)")
         axes.set_ylim(-3, 103)
-    axes.legend(bbox_to_anchor=(1.02, 1.0), loc="upper left")
-    figure.suptitle(f"{result['model']} on {result['dataset']}; {result['paper']}")
+    axes.legend(title="class: its recall", bbox_to_anchor=(1.02, 1.0), loc="upper left")
+    title = f"{result['model']} on {result['dataset']}, judged by {criterion.upper()}"
+    figure.suptitle(f"{title}; {result['paper']}")
     save_figure(figure, path)
 
 

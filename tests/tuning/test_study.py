@@ -1,5 +1,7 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ser_keras import plots
@@ -48,6 +50,38 @@ def test_a_study_trains_at_every_value_and_goes_on(study, feature_set, protocol,
     assert again == result == json.loads((tmp_path / "study.json").read_text())
     assert not seen
     plots.study(result, tmp_path / "study.svg")
-    assert "how much, of it" in (tmp_path / "study.svg").read_text()
+    text = (tmp_path / "study.svg").read_text()
+    for words in ("how much, of it (share)", "UA", "WA", "chosen", *protocol.class_set.classes):
+        assert f"<!-- {words} -->" in text
     with pytest.raises(SchemaError, match="a study with another changes"):
         run_study(study, feature_set, protocol, tmp_path, folds=folds, changes=["epochs=2"])
+
+
+def test_points_hold_the_wa_and_the_study_s_criterion_chooses(
+    study, feature_set, protocol, tmp_path
+):
+    folds = [fold.name for fold in protocol.folds[:2]]
+    for criterion in ("ua", "wa"):
+        asked = replace(study, criterion=criterion)
+        result = run_study(asked, feature_set, protocol, tmp_path, folds=folds)
+        (line,) = result["lines"]
+        assert result["criterion"] == criterion
+        for point in line["points"]:
+            right = total = 0
+            for fold in folds:
+                place = tmp_path / "how-much-of-it" / str(point["value"]) / fold / "scores.npz"
+                with np.load(place) as scores:
+                    for row, label in zip(scores["probabilities"], scores["classes"], strict=True):
+                        right += int(np.argmax(row) == label)
+                        total += 1
+            assert point["wa"] == pytest.approx(right / total)
+        best = max(point[criterion] for point in line["points"])
+        first = next(point for point in line["points"] if point[criterion] == best)
+        assert line["chosen"] == first["value"]
+
+
+def test_the_filter_study_is_judged_by_wa_as_its_paper_does():
+    assert load_study("filter_shapes").criterion == "wa"
+    assert {load_study(name).criterion for name in study_names() if name != "filter_shapes"} == {
+        "ua"
+    }
