@@ -1,7 +1,8 @@
 """The verbs that look at what was trained: parse options, call one function, print."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -70,21 +71,42 @@ def _report_on(runs: list[Path], output: Path, results: Path) -> None:
 def sampled(
     run: Annotated[Path, typer.Argument(help="Folder of a run of predictive_vrnn.")],
     features: Features,
-    results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write result and picture to this folder.")
+    ] = None,
 ) -> None:
-    """Show which share of its input a predictive VRNN sampled, by emotion, on its test parts."""
+    """Show what share of its input a predictive VRNN sampled, by emotion, on its test parts.
+
+    The paper's printed values stand beside ours. The result and its picture are written into the
+    run's folder, as sampled.json and sampled.svg.
+    """
     with starting():
-        from ser_keras.plots import similarity
-        from ser_keras.report import describe_sampled
-        from ser_keras.training.checkpoint import write_json
+        from ser_keras.plots import sampled_input
+        from ser_keras.report_attention import describe_sampled
         from ser_keras.training.sampled import sampled_by_emotion
 
-    result = sampled_by_emotion(run, features)
-    if results:
-        path = results / f"sampled-{result['dataset']}-{result['spec']}.json"
-        write_json(path, result)
-        similarity(result, path.with_suffix(".svg"))
+    with console.status("opening the run") as status:
+        result = sampled_by_emotion(run, features, lambda fold: status.update(f"scoring {fold}"))
     console.print(describe_sampled(result), markup=False)
+    name = f"sampled-{result['dataset']}-{result['spec']}"
+    _write_with_picture(result, sampled_input, run / "sampled", results, name)
+
+
+def _write_with_picture(
+    result: Mapping[str, Any],
+    draw: Callable[[Mapping[str, Any], Path], None],
+    place: Path,
+    results: Path | None,
+    name: str,
+) -> None:
+    """Writes a result and its picture into the run, and as `name` into a folder of results."""
+    from ser_keras.training.checkpoint import write_json
+
+    for path in (place, *([results / name] if results else [])):
+        write_json(path.with_name(f"{path.name}.json"), result)
+        picture = path.with_name(f"{path.name}.svg")
+        draw(result, picture)
+        console.print(f"picture: {picture}", markup=False)
 
 
 def crosscorpus(

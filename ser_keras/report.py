@@ -266,18 +266,6 @@ def describe(result: Mapping[str, Any]) -> str:
     )
 
 
-def describe_sampled(result: Mapping[str, Any]) -> str:
-    """Returns the Markdown table of what a predictive VRNN sampled, in percent by emotion."""
-    counted = (result["with_first_window"], result["without_first_window"])
-    rows = {name: [table["share"][name] for table in counted] for name in result["classes"]}
-    rows["mean"] = [table["mean_share"] for table in counted]
-    lines = ["| emotion | first window counted | not counted |", "|---|---|---|"]
-    for name, shares in rows.items():
-        cells = [name, *("" if share is None else _percent(share) for share in shares)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def describe_label_curve(result: Mapping[str, Any]) -> str:
     """Returns the Markdown table of UA by share of labels, in percent."""
     kinds = sorted({point["unlabelled"] for point in result["points"]})

@@ -27,9 +27,29 @@ PACKAGE_IMPORTS = {
 }
 # Inside ser_keras a module imports only what stands to its left.
 ORDER = (
-    *("errors", "labels", "audio", "corpora", "protocols", "audit", "metrics", "features", "data"),
+    *(
+        "errors",
+        "labels",
+        "audio",
+        "annotations",
+        "corpora",
+        "protocols",
+        "audit",
+        "metrics",
+        "features",
+        "data",
+    ),
     *("layers", "models", "recipes", "training", "plots", "html_page", "report_benchmarks"),
-    *("report", "report_runs", "report_page", "commands", "analysis_commands", "cli", "__main__"),
+    *(
+        "report_attention",
+        "report",
+        "report_runs",
+        "report_page",
+        "commands",
+        "analysis_commands",
+        "cli",
+        "__main__",
+    ),
 )
 # An outside package and the only place that may import it.
 FENCES = {
@@ -44,7 +64,8 @@ FENCES = {
 FRAMEWORKS = ("tensorflow", "tensorflow_io", "keras", "jax", "torch")
 # Listings and millisecond tests need these without a framework.
 FRAMEWORK_FREE = (
-    *("ser_keras.errors", "ser_keras.labels", "ser_keras.audio", "ser_keras.corpora"),
+    *("ser_keras.errors", "ser_keras.labels", "ser_keras.audio", "ser_keras.annotations"),
+    *("ser_keras.corpora", "ser_keras.report_attention"),
     *("ser_keras.protocols", "ser_keras.audit", "ser_keras.metrics", "ser_keras.features"),
     *("ser_keras.data.feature_set", "ser_keras.plots", "ser_keras.report"),
 )

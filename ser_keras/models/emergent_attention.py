@@ -7,9 +7,125 @@ that of two windows (most of RAVDESS) 71 % is seen with the first and 42 % witho
 not. The paper does not say which it means.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
 import numpy as np
 
 from ser_keras.errors import SchemaError
+
+
+@dataclass(frozen=True)
+class PublishedFindings:
+    """What Baruah and Banerjee 2022 print of one corpus (Sec. 3.3).
+
+    Args:
+        share: mapping of emotion to the sampled share, 0 to 1 (Table 2).
+        mean_share: float. The table's average over the emotions.
+        reference: str. The emotion whose neighbours the text names (of Fig. 2).
+        most_similar: str. The emotion most similar to `reference`.
+        least_similar: str. The emotion least similar to it.
+        least_sampled: str. "The highest sparsity is for" this emotion.
+    """
+
+    share: Mapping[str, float]
+    mean_share: float
+    reference: str
+    most_similar: str
+    least_similar: str
+    least_sampled: str
+
+
+# By corpus, in the words of `ser_keras.labels`: the paper's "disgust" is disgusted.
+PUBLISHED: Mapping[str, PublishedFindings] = MappingProxyType(
+    {
+        "ravdess": PublishedFindings(
+            share=MappingProxyType(
+                {
+                    "neutral": 0.658,
+                    "happy": 0.661,
+                    "sad": 0.625,
+                    "angry": 0.613,
+                    "fearful": 0.631,
+                    "disgusted": 0.616,
+                    "surprised": 0.685,
+                    "calm": 0.615,
+                }
+            ),
+            mean_share=0.638,
+            reference="neutral",
+            most_similar="calm",
+            least_similar="surprised",
+            least_sampled="angry",
+        ),
+        "iemocap": PublishedFindings(
+            share=MappingProxyType(
+                {"neutral": 0.471, "happy": 0.447, "sad": 0.442, "angry": 0.449}
+            ),
+            mean_share=0.452,
+            reference="neutral",
+            most_similar="sad",
+            least_similar="angry",
+            least_sampled="sad",
+        ),
+    }
+)
+
+
+def compare_claims(
+    published: PublishedFindings, classes: Sequence[str], table: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Returns whether what the paper says of Table 2 and Fig. 2 holds for one of our tables.
+
+    Args:
+        published: what the paper says.
+        classes: names of the classes, in the order of the similarities.
+        table: "share" by class and "similarity" (classes, classes); None for what is not known.
+
+    Returns:
+        one dict per claim with "claim" and "ours" in words and "holds"; none for emotions that are
+        not among the classes.
+
+    Example:
+        >>> table = {"share": {"neutral": 0.5, "sad": 0.4, "angry": 0.6}}
+        >>> table["similarity"] = [[1.0, 0.9, 0.8], [0.9, 1.0, 0.7], [0.8, 0.7, 1.0]]
+        >>> for one in compare_claims(PUBLISHED["iemocap"], ["neutral", "sad", "angry"], table):
+        ...     print(one["ours"], one["holds"])
+        neutral is most similar to sad and least to angry True
+        sad is sampled least True
+    """
+    claims = []
+    named = {published.reference, published.most_similar, published.least_similar}
+    if named <= set(classes):
+        row = table["similarity"][list(classes).index(published.reference)]
+        others = {
+            name: value
+            for name, value in zip(classes, row, strict=True)
+            if name != published.reference and value is not None
+        }
+        neighbours = (published.most_similar, published.least_similar)
+        ours = (max(others, key=others.__getitem__), min(others, key=others.__getitem__))
+        text = "{} is most similar to {} and least to {}"
+        claims.append(
+            {
+                "claim": text.format(published.reference, *neighbours),
+                "ours": text.format(published.reference, *ours),
+                "holds": ours == neighbours,
+            }
+        )
+    shares = {name: share for name, share in table["share"].items() if share is not None}
+    if published.least_sampled in shares:
+        least = min(shares, key=shares.__getitem__)
+        claims.append(
+            {
+                "claim": f"{published.least_sampled} is sampled least",
+                "ours": f"{least} is sampled least",
+                "holds": least == published.least_sampled,
+            }
+        )
+    return claims
 
 
 def sampled_share(

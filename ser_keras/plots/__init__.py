@@ -1,5 +1,6 @@
 """Pictures of results. The only package that imports matplotlib."""
 
+from ser_keras.plots.corpus_attention import sampled_input
 from ser_keras.plots.report import corpus_matrix, reliability, speaker_scores
 from ser_keras.plots.results import (
     data_statistics,
@@ -7,7 +8,6 @@ from ser_keras.plots.results import (
     label_curve,
     learning_curves,
     parallel_coordinates,
-    similarity,
     study,
 )
 
@@ -19,7 +19,7 @@ __all__ = [
     "learning_curves",
     "parallel_coordinates",
     "reliability",
-    "similarity",
+    "sampled_input",
     "speaker_scores",
     "study",
 ]

@@ -42,30 +42,6 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     save_figure(figure, path)
 
 
-def similarity(result: Mapping[str, Any], path: Path) -> None:
-    """Draws how alike emotions are in what a predictive VRNN sampled of them (its Fig. 2).
-
-    Args:
-        result: see `training.sampled.sampled_by_emotion`.
-        path: Path. `.svg` or `.png`.
-
-    Raises:
-        ConfigError: matplotlib is not installed.
-    """
-    figure = open_figure(path, (10, 4.5))
-    names = result["classes"]
-    tables = {"first window counted": "with_first_window", "not counted": "without_first_window"}
-    for axes, (title, key) in zip(figure.subplots(1, 2), tables.items(), strict=True):
-        values = np.array(result[key]["similarity"], dtype=float)
-        image = axes.imshow(values, cmap="cividis", vmax=1.0)
-        axes.set(title=title, xticks=range(len(names)), yticks=range(len(names)))
-        axes.set_xticklabels(names, rotation=45, ha="right")
-        axes.set_yticklabels(names)
-        figure.colorbar(image, ax=axes, label="cosine of mean W", shrink=0.8)
-    figure.suptitle(f"What {result['model']} sampled of {result['dataset']}, {result['spec']}")
-    save_figure(figure, path)
-
-
 def label_curve(result: Mapping[str, Any], path: Path) -> None:
     """Draws UA against the share of labels, with and without the speech that has none.
 

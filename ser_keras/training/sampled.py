@@ -1,5 +1,7 @@
 """What the predictive VRNNs of a run looked at in their test parts, by emotion."""
 
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +10,36 @@ import numpy as np
 
 from ser_keras.data.input import evaluation_batches
 from ser_keras.errors import ConfigError
-from ser_keras.models.emergent_attention import pattern_similarity, sampled_share
+from ser_keras.models.emergent_attention import (
+    PUBLISHED,
+    PublishedFindings,
+    compare_claims,
+    pattern_similarity,
+    sampled_share,
+)
 from ser_keras.training.evaluate import TrainedFold, open_fold, trained_folds
 
 SYSTEM = "predictive_vrnn"
 
 
-def sampled_by_emotion(run: Path, features: Path) -> dict[str, Any]:
+def sampled_by_emotion(
+    run: Path, features: Path, progress: Callable[[str], None] | None = None
+) -> dict[str, Any]:
     """Returns sampled shares (Table 2) and similarities (Fig. 2), over all trained folds of a run.
 
-    Every utterance is seen by the model that it was no part of the training of.
+    Implements Baruah and Banerjee 2022, Sec. 3.3. Every utterance is scored by a model that was not
+    trained on it.
 
     Args:
         run: folder of `ser train` or `ser crossval` with predictive VRNNs.
         features: output folder of `ser features`.
+        progress: called with the name of each fold before it is scored.
+
+    Returns:
+        dict ready for JSON. "with_first_window" and "without_first_window" each hold "share" by
+        class, "mean_share" and "similarity"; for the paper's corpora also "claims", which say
+        whether the paper's findings hold, see `compare_claims`. "published" holds what the paper
+        prints of this corpus, None for others.
 
     Raises:
         ConfigError: the run is of another system, whose attention does not sample.
@@ -34,8 +52,14 @@ def sampled_by_emotion(run: Path, features: Path) -> dict[str, Any]:
                 f"{run}: found a run of {fold.config.model.name}, expected one of {SYSTEM}; no "
                 "other system samples its input."
             )
-    attention, mask, classes = _together([_attention(fold) for fold in folds])
+    parts = []
+    for fold in folds:
+        if progress is not None:
+            progress(fold.name)
+        parts.append(_attention(fold))
+    attention, mask, classes = _together(parts)
     names = folds[0].class_set.classes
+    published = PUBLISHED.get(folds[0].feature_set.schema.corpus)
     tables: dict[str, Any] = {}
     for key, count_first in (("with_first_window", True), ("without_first_window", False)):
         about = (attention, mask, classes, len(names))
@@ -46,6 +70,8 @@ def sampled_by_emotion(run: Path, features: Path) -> dict[str, Any]:
             "mean_share": _number(np.nanmean(shares)),
             "similarity": [[_number(value) for value in row] for row in alike],
         }
+        if published is not None:
+            tables[key]["claims"] = compare_claims(published, names, tables[key])
     return {
         "model": SYSTEM,
         "dataset": folds[0].feature_set.schema.name,
@@ -54,8 +80,15 @@ def sampled_by_emotion(run: Path, features: Path) -> dict[str, Any]:
         "classes": list(names),
         "utterances": len(classes),
         "windows": int(mask.sum()),
+        "published": None if published is None else plain_findings(published),
         **tables,
     }
+
+
+def plain_findings(published: PublishedFindings) -> dict[str, Any]:
+    """Returns what the paper prints of a corpus, ready for JSON."""
+    values = {field.name: getattr(published, field.name) for field in fields(published)}
+    return values | {"share": dict(published.share)}
 
 
 def _attention(fold: TrainedFold) -> list[tuple[np.ndarray, ...]]:

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_keras.errors import SchemaError
-from ser_keras.models.emergent_attention import pattern_similarity, sampled_share
+from ser_keras.models.emergent_attention import (
+    PUBLISHED,
+    compare_claims,
+    pattern_similarity,
+    sampled_share,
+)
 from tests.harness import batch_of
 from tests.reference import predictive_vrnn as reference
 
@@ -58,3 +63,35 @@ def test_arrays_that_do_not_belong_together_are_refused(function):
         function(attention, mask, np.array([0]), 2)
     with pytest.raises(SchemaError, match="expected 0 to 1"):
         function(attention, mask, np.array([0, 2]), 2)
+
+
+@pytest.mark.parametrize(("corpus", "size"), [("ravdess", 8), ("iemocap", 4)])
+def test_published_averages_are_the_means_of_the_published_shares(corpus, size):
+    published = PUBLISHED[corpus]
+    shares = list(published.share.values())
+    assert len(shares) == size
+    assert sum(shares) / size == pytest.approx(published.mean_share, abs=5e-4)
+    # The text below the table names its smallest value.
+    assert published.share[published.least_sampled] == min(shares)
+
+
+@pytest.mark.parametrize(
+    ("to_neutral", "ours", "holds"),
+    [
+        ((1.0, 0.9, 0.7, 0.8), "neutral is most similar to calm and least to surprised", True),
+        ((1.0, 0.9, 0.8, 0.7), "neutral is most similar to calm and least to angry", False),
+        ((1.0, 0.7, 0.8, 0.9), "neutral is most similar to angry and least to calm", False),
+        ((1.0, 0.9, 0.8, None), "neutral is most similar to calm and least to surprised", True),
+    ],
+)
+def test_a_claim_holds_where_both_neighbours_are_the_paper_s(to_neutral, ours, holds):
+    classes = ["neutral", "calm", "surprised", "angry"]
+    table = {"share": dict.fromkeys(classes, 0.5), "similarity": [to_neutral]}
+    claim = compare_claims(PUBLISHED["ravdess"], classes, table)[0]
+    assert claim["claim"] == "neutral is most similar to calm and least to surprised"
+    assert (claim["ours"], claim["holds"]) == (ours, holds)
+
+
+def test_claims_about_emotions_that_are_not_there_are_left_out():
+    table = {"share": {"neutral": 0.4, "sad": None}, "similarity": [[1.0, None], [None, None]]}
+    assert compare_claims(PUBLISHED["ravdess"], ["neutral", "sad"], table) == []

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -9,9 +10,11 @@ from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.features.specs import get_spec
-from ser_keras.plots import similarity
+from ser_keras.models.emergent_attention import PUBLISHED, compare_claims
+from ser_keras.plots import sampled_input
 from ser_keras.protocols import build_protocol
-from ser_keras.report import describe_sampled
+from ser_keras.report_attention import describe_sampled
+from ser_keras.training import sampled as sampling
 from ser_keras.training.config import config_from_dict
 from ser_keras.training.crossval import run_crossval
 from ser_keras.training.evaluate import open_fold
@@ -90,12 +93,39 @@ def test_the_result_is_json_a_table_and_a_picture(run, features, tmp_path):
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     lines = describe_sampled(found).splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:]] == [*found["classes"], "mean"]
-    similarity(found, tmp_path / "one.svg")
+    sampled_input(found, tmp_path / "one.svg")
     first = (tmp_path / "one.svg").read_bytes()
-    similarity(found, tmp_path / "one.svg")
+    sampled_input(found, tmp_path / "one.svg")
     assert (tmp_path / "one.svg").read_bytes() == first
     for name in found["classes"]:
         assert name.encode() in first
+
+
+def test_the_command_draws_into_the_run_and_beside_the_results(run, features, tmp_path, ser):
+    copy = shutil.copytree(run, tmp_path / "run")
+    code, out, _ = ser("sampled", copy, "--features", features)
+    assert code == 0, out
+    assert f"picture: {copy / 'sampled.svg'}" in out
+    stored = json.loads((copy / "sampled.json").read_text())
+    assert stored == sampled_by_emotion(run, features)
+    assert (copy / "sampled.svg").read_text().count("<svg") == 1
+    code, out, _ = ser("sampled", copy, "--features", features, "--results", tmp_path / "kept")
+    name = f"sampled-{stored['dataset']}-{stored['spec']}"
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {f"{name}.json", f"{name}.svg"}
+
+
+def test_a_corpus_of_the_paper_gets_its_printed_values(run, features, monkeypatch):
+    monkeypatch.setattr(sampling, "PUBLISHED", {"synthetic": PUBLISHED["iemocap"]})
+    scored = []
+    result = sampled_by_emotion(run, features, scored.append)
+    assert scored == result["folds"]
+    assert result["published"]["share"]["neutral"] == 0.471
+    assert result["published"]["mean_share"] == 0.452
+    for key in ("with_first_window", "without_first_window"):
+        claims = compare_claims(PUBLISHED["iemocap"], result["classes"], result[key])
+        assert result[key]["claims"] == claims
+        assert len(claims) == 2
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
 def test_systems_that_do_not_sample_are_refused(feature_set, features, protocol, tmp_path):

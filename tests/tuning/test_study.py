@@ -41,6 +41,7 @@ def test_a_study_trains_at_every_value_and_goes_on(study, feature_set, protocol,
     assert [point["value"] for point in points] == [0.0, 0.5]
     for point in points:
         assert set(point["recalls"]) == set(protocol.class_set.classes)
+        assert 0 <= point["wa"] <= 1
         found = [value for value in point["recalls"].values() if value is not None]
         assert point["ua"] == pytest.approx(sum(found) / len(found), abs=1e-4)
     seen = []
@@ -57,6 +58,7 @@ def test_a_study_trains_at_every_value_and_goes_on(study, feature_set, protocol,
         run_study(study, feature_set, protocol, tmp_path, folds=folds, changes=["epochs=2"])
 
 
+@pytest.mark.slow
 def test_points_hold_the_wa_and_the_study_s_criterion_chooses(
     study, feature_set, protocol, tmp_path
 ):

@@ -1,0 +1,71 @@
+"""Pictures of what attention did over a corpus."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_keras.plots.picture import open_figure, save_figure
+
+COUNTED = {
+    "first window counted": "with_first_window",
+    "first window not counted": "without_first_window",
+}
+
+
+def sampled_input(result: Mapping[str, Any], path: Path) -> None:
+    """Draws what a predictive VRNN sampled by emotion, beside what its paper prints.
+
+    Baruah and Banerjee 2022: the sampled shares of Table 2 with the printed ones beside ours, and
+    how similar the emotions are in what is sampled of them (Fig. 2), with and without the first
+    window.
+
+    Args:
+        result: see `training.sampled.sampled_by_emotion`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    figure = open_figure(path, (14, 4.5))
+    left, *others = figure.subplots(1, 3)
+    _shares(left, result)
+    names = result["classes"]
+    for axes, (title, key) in zip(others, COUNTED.items(), strict=True):
+        values = np.array(result[key]["similarity"], dtype=float)
+        image = axes.imshow(values, cmap="cividis", vmax=1.0)
+        axes.set(title=_with_verdict(title, result[key]))
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axes.set_yticks(range(len(names)), names)
+        figure.colorbar(image, ax=axes, label="cosine of mean W", shrink=0.8)
+    figure.suptitle(f"What {result['model']} sampled of {result['dataset']}, {result['spec']}")
+    save_figure(figure, path)
+
+
+def _shares(axes: Any, result: Mapping[str, Any]) -> None:
+    tables = {title: result[key] for title, key in COUNTED.items()}
+    if result["published"] is not None:
+        tables["printed in the paper"] = result["published"]
+    names = [*result["classes"], "mean"]
+    height = 0.8 / len(tables)
+    for number, (title, table) in enumerate(tables.items()):
+        shares = {**table["share"], "mean": table["mean_share"]}
+        values = [np.nan if shares.get(name) is None else 100 * shares[name] for name in names]
+        style = {"color": ("0.25", "0.65", "white")[number], "edgecolor": "black"}
+        places = np.arange(len(names)) + (number - (len(tables) - 1) / 2) * height
+        axes.barh(places, values, height, label=title, **style)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set(xlabel="sampled share of the input (%)", xlim=(0, 100))
+    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 1.24))
+
+
+def _with_verdict(title: str, table: Mapping[str, Any]) -> str:
+    """Returns the title with whether the paper's claim about the similarities holds."""
+    claims = [claim for claim in table.get("claims", ()) if "similar" in claim["claim"]]
+    lines = [
+        f"the paper's order {'holds' if claim['holds'] else 'does not hold'}:\n{claim['ours']}"
+        for claim in claims
+    ]
+    return "\n".join([title, *lines])
