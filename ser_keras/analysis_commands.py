@@ -92,6 +92,40 @@ def sampled(
     _write_with_picture(result, sampled_input, run / "sampled", results, name)
 
 
+def attention_statistics(
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a run of moma with its mixture of attention.")
+    ],
+    features: Features,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write result and picture to this folder.")
+    ] = None,
+) -> None:
+    """Measure how smooth, even and alike MOMA's attention maps are on the test parts of a run.
+
+    The claims of the paper's Sec. 5.1 as numbers: entropy, total variation and correlation of
+    layer 1, of each block of layer 2 and of their mixture, and whether each claim holds. The result
+    and its picture are written into the run's folder as attention.json and attention.svg, the
+    numbers of every recording as attention.csv.
+    """
+    with starting():
+        from ser_keras.plots import map_statistics
+        from ser_keras.report_attention import describe_attention_statistics
+        from ser_keras.training import attention_statistics as statistics
+        from ser_keras.training.checkpoint import write_csv
+
+    with console.status("opening the run") as status:
+        measured = statistics.attention_statistics(
+            run, features, lambda fold: status.update(f"measuring {fold}")
+        )
+    result = measured.result
+    console.print(describe_attention_statistics(result), markup=False)
+    write_csv(run / "attention.csv", measured.files)
+    console.print(f"every recording: {run / 'attention.csv'}", markup=False)
+    name = f"attention-{result['dataset']}-{result['spec']}"
+    _write_with_picture(result, map_statistics, run / "attention", results, name)
+
+
 def _write_with_picture(
     result: Mapping[str, Any],
     draw: Callable[[Mapping[str, Any], Path], None],

@@ -35,6 +35,71 @@ def describe_sampled(result: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *([""] if sentences else []), *sentences])
 
 
+def describe_attention_statistics(result: Mapping[str, Any]) -> str:
+    """Returns the numbers of MOMA's maps over a corpus, and which of its claims hold.
+
+    Args:
+        result: see `ser_keras.training.attention_statistics.attention_statistics`.
+
+    Returns:
+        a Markdown table of entropy and total variation by map, one of correlations, and a sentence
+        for each claim of the paper that says whether it holds.
+    """
+    lines = ["| map | entropy (1: all frames alike) | total variation (0: all frames alike) |"]
+    lines += ["|---|---|---|"]
+    for name, one in result["maps"].items():
+        cells = [name, _measured(one["entropy"]), _measured(one["total_variation"])]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| maps | correlation over the frames |", "|---|---|"]
+    lines += [f"| {name} | {_measured(one)} |" for name, one in result["correlations"].items()]
+    about = (
+        f"Means over {result['utterances']} test utterances by {result['speakers']} speakers; in "
+        f"brackets the 95 % interval over {result['intervals_over']}."
+    )
+    claims = [_claim_in_words(claim) for claim in result["claims"]]
+    return "\n".join([*lines, "", about, *claims])
+
+
+def describe_one(statistics: Mapping[str, Any]) -> str:
+    """Returns the numbers of one recording's maps in a line each.
+
+    Args:
+        statistics: see `ser_keras.models.map_statistics.describe_maps`; may be empty.
+    """
+    lines = []
+    for name, one in statistics.get("maps", {}).items():
+        numbers = f"entropy {_three(one['entropy'])}, variation {_three(one['total_variation'])}"
+        apart = "".join(
+            f", divergence from the durations of {tier} {_three(value)}"
+            for tier, value in one.get("divergence", {}).items()
+        )
+        lines.append(f"{name}: {numbers}{apart}")
+    pairs = [f"{name} {_three(r)}" for name, r in statistics.get("correlations", {}).items()]
+    return "\n".join([*lines, *([f"correlations: {'; '.join(pairs)}"] if pairs else [])])
+
+
+def _claim_in_words(claim: Mapping[str, Any]) -> str:
+    verdict = {
+        "holds": "holds",
+        "does not hold": "does not hold",
+        "open": "is neither shown nor refuted",
+    }[claim["verdict"]]
+    text = f'"{claim["claim"]}" ({claim["source"]}) {verdict}: {claim["quantity"]} is '
+    remark = f" {claim['remark']}" if claim["remark"] else ""
+    return f"{text}{_measured(claim)}.{remark}"
+
+
+def _measured(summary: Mapping[str, Any]) -> str:
+    if summary["interval"] is None:
+        return _three(summary["mean"])
+    low, high = map(_three, summary["interval"])
+    return f"{_three(summary['mean'])} ({low} to {high})"
+
+
+def _three(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
+
+
 def _shares(table: Mapping[str, Any]) -> dict[str, float | None]:
     return {**table["share"], "mean": table["mean_share"]}
 

@@ -225,6 +225,13 @@ def explain(
     seconds: Annotated[
         float, typer.Option(min=0.05, max=120, help="How much of the recording, at most.")
     ] = 20.0,
+    tiers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A .TextGrid or .ctm with the words and phones of the recording, drawn under the "
+            "maps; may be given again."
+        ),
+    ] = None,
     server: Annotated[
         str | None, typer.Option(help="host:port of a server that runs this version.")
     ] = None,
@@ -232,10 +239,20 @@ def explain(
     certificate: Certificate = None,
     key: Key = None,
 ) -> None:
-    """Draw where a model listened in a recording, as in its paper's figures (PNG and SVG)."""
+    """Draw where a model listened in a recording, as in its paper's figures (PNG and SVG).
+
+    For attention to frames the numbers of the maps are printed: their entropy, total variation and
+    correlations. They are also written beside the pictures, as JSON.
+    """
     with starting():
         from ser_keras.plots.explanation import explanation
+        from ser_keras.report_attention import describe_one
+        from ser_keras.training.checkpoint import write_json
         from serving import explain as explaining
+        from serving import explained_numbers as numbers
+    marked, left_out = numbers.tiers_of(tiers or (), file.stem)
+    for sentence in left_out:
+        console.print(sentence, markup=False)
     endpoint = endpoint_of(server, root_certificate, certificate, key)
     export = explaining.open_export(model)
     rate = export.about["sample_rate_hz"]
@@ -245,12 +262,16 @@ def explain(
         with runner as ask:
             status.update("explaining")
             heard = explaining.explain(export, ask, waveform, source=file.name, start_s=start)
+        heard = numbers.with_tiers(heard, marked)
         status.update("drawing")
-        pictures = [
-            output / f"{file.stem}-{export.about['name']}{kind}" for kind in (".png", ".svg")
-        ]
+        name = f"{file.stem}-{export.about['name']}"
+        write_json(output / f"{name}.json", numbers.to_dict(heard))
+        pictures = [output / f"{name}{kind}" for kind in (".png", ".svg")]
         for picture in pictures:
             explanation(heard, picture)
     where = f"{heard.start_s:.1f}-{heard.end_s:.1f} s"
     console.print(f"{file} {where}: {heard.in_words}", markup=False)
+    if heard.statistics:
+        console.print(describe_one(heard.statistics), markup=False)
     console.print(f"pictures: {', '.join(map(str, pictures))}", markup=False)
+    console.print(f"numbers: {output / f'{name}.json'}", markup=False)

@@ -18,6 +18,7 @@ from ser_keras.metrics import with_temperature
 from ser_keras.models import build_model
 from ser_keras.plots.explanation import Explanation
 from serving.endpoint import Endpoint
+from serving.explained_numbers import map_numbers
 from serving.layout import versions
 from serving.map_places import columns, feature_levels, feature_rows, frame_times
 
@@ -177,11 +178,12 @@ def explain(
     edges, ends = frame_times(spec, waveform, frames, start_s)
     rows, row_name = feature_rows(spec)
     posterior, last = np.zeros((0, len(classes))), np.zeros(0, int)
+    statistics: Mapping[str, Any] = {}
     if about["model"] == STREAMING:
         maps, posterior, last = _emergent(model, said, frames)
         posterior = with_temperature(posterior, about.get("calibration", UNCHANGED)["temperature"])
     else:
-        maps = _attended(model, said, (frames, spec.dim), segments)
+        maps, statistics = _attended(model, said, (frames, spec.dim), segments)
     return Explanation(
         system=about["model"],
         model=export.name,
@@ -198,6 +200,7 @@ def explain(
         maps=maps,
         posterior=posterior,
         posterior_s=ends[last],
+        statistics=statistics,
     )
 
 
@@ -222,8 +225,11 @@ def _attended(
     said: Mapping[str, np.ndarray],
     shape: tuple[int, int],
     segments: Segments,
-) -> dict[str, np.ndarray]:
-    """Returns the maps of a model that attends to frames or cells, on features of that shape."""
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Returns the maps of a model that attends to frames or cells, on features of that shape.
+
+    Their numbers come with them: of the model's own columns, which may be fewer than the frames.
+    """
     frames, dim = shape
     length = min(segments.frames or frames, frames)
     time, rows = columns(model, length), columns(model, dim)
@@ -234,10 +240,14 @@ def _attended(
     def over_cells(pieces: np.ndarray) -> np.ndarray:
         return over_frames(pieces[..., rows.owners(dim), :])
 
+    # A model of whole utterances has one segment, which is the batch.
+    by_segment = {
+        name: value[0] if segments.frames else value
+        for name, value in said.items()
+        if name.startswith(("attention", "gamma", "top_down"))
+    }
     maps = {}
-    for name, value in said.items():
-        # A model of whole utterances has one segment, which is the batch.
-        pieces = value[0] if segments.frames else value
+    for name, pieces in by_segment.items():
         if name == "gamma":
             maps[name] = pieces[0]
         elif name == "top_down":
@@ -246,7 +256,7 @@ def _attended(
             maps[name] = over_cells(pieces * time.count * rows.count)
         elif name.startswith("attention"):
             maps[name] = over_frames(pieces * time.count)
-    return maps
+    return maps, map_numbers(by_segment, time.count)
 
 
 def _on_time_line(pieces: np.ndarray, frames: int, hop: int) -> np.ndarray:

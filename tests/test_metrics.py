@@ -249,3 +249,25 @@ def test_impossible_intervals_are_refused():
         metrics.speaker_interval([0, 1], [0, 1], ["a", "b"], 2, level=95)
     with pytest.raises(ConfigError, match="0 bins"):
         metrics.expected_calibration_error([0], [[1.0]], bins=0)
+
+
+def test_the_interval_of_a_mean_resamples_whole_speakers():
+    rng = np.random.default_rng(5)
+    speakers = np.repeat(["a", "b", "c"], [3, 10, 5])
+    values = rng.normal(np.repeat([0.0, 1.0, 3.0], [3, 10, 5]), 0.1)
+    draws = np.random.default_rng(3).multinomial(3, [1 / 3] * 3, size=200)
+    means = []
+    for counts in draws:
+        drawn = np.concatenate(
+            [np.tile(values[speakers == name], n) for name, n in zip("abc", counts, strict=True)]
+        )
+        means.append(drawn.mean())
+    low, high = np.quantile(means, [0.1, 0.9])
+    found = metrics.mean_interval(values, speakers, resamples=200, level=0.8, seed=3)
+    assert found == pytest.approx((values.mean(), low, high))
+
+
+@pytest.mark.parametrize("speakers", [["a", "a"], ["a", "b", "c"]])
+def test_the_interval_of_a_mean_needs_two_speakers_and_one_of_each_value(speakers):
+    with pytest.raises(ConfigError, match="expected as many utterances as values, by two speakers"):
+        metrics.mean_interval([1.0, 2.0], speakers)

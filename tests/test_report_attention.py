@@ -1,24 +1,38 @@
 """What attention did over a corpus, in words, beside what the papers print."""
 
-import json
-from pathlib import Path
+import numpy as np
 
 from ser_keras.models.emergent_attention import PUBLISHED, compare_claims
 from ser_keras.plots import sampled_input
 from ser_keras.report_attention import describe_sampled
 from ser_keras.training.sampled import plain_findings
 
-ROOT = Path(__file__).resolve().parents[1]
+CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
+# Shares, and similarities to neutral, as a model trained on RAVDESS has them.
+WITH = (0.711, 0.678, 0.701, 0.689, 0.668, 0.693, 0.67, 0.717)
+TO_NEUTRAL = (1.0, 0.9953, 0.9927, 0.9925, 0.9926, 0.9929, 0.9941, 0.9928)
+WITHOUT = (0.421, 0.398, 0.413, 0.392, 0.412, 0.402, 0.415, 0.419)
+TO_NEUTRAL_WITHOUT = (1.0, 0.9547, 0.9247, 0.9227, 0.931, 0.9259, 0.9451, 0.9217)
+
+
+def table(shares, to_neutral):
+    similarity = np.eye(len(CLASSES))
+    similarity[0] = similarity[:, 0] = to_neutral
+    counted = {"share": dict(zip(CLASSES, shares, strict=True)), "mean_share": np.mean(shares)}
+    counted["similarity"] = similarity.tolist()
+    return counted | {"claims": compare_claims(PUBLISHED["ravdess"], CLASSES, counted)}
 
 
 def sampled_of_ravdess():
-    """The committed result of RAVDESS, with the paper's findings beside it."""
-    path = ROOT / "results" / "sampled-ravdess-mfcc40-windows.json"
-    result = json.loads(path.read_text(encoding="utf-8"))
-    published = PUBLISHED["ravdess"]
-    for key in ("with_first_window", "without_first_window"):
-        result[key]["claims"] = compare_claims(published, result["classes"], result[key])
-    return result | {"published": plain_findings(published)}
+    return {
+        "model": "predictive_vrnn",
+        "dataset": "ravdess",
+        "spec": "mfcc40-windows",
+        "classes": list(CLASSES),
+        "with_first_window": table(WITH, TO_NEUTRAL),
+        "without_first_window": table(WITHOUT, TO_NEUTRAL_WITHOUT),
+        "published": plain_findings(PUBLISHED["ravdess"]),
+    }
 
 
 def test_the_printed_shares_stand_beside_ours():

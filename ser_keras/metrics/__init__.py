@@ -12,7 +12,7 @@ from ser_keras.metrics.calibration import (
     reliability,
     with_temperature,
 )
-from ser_keras.metrics.intervals import speaker_difference, speaker_interval
+from ser_keras.metrics.intervals import mean_interval, speaker_difference, speaker_interval
 from ser_keras.metrics.scores import (
     METRICS,
     confusion_matrix,
@@ -37,6 +37,7 @@ __all__ = [
     "macro_f1",
     "mean_binary_accuracy",
     "mean_binary_balanced_accuracy",
+    "mean_interval",
     "recall_per_class",
     "recalls_of",
     "reliability",

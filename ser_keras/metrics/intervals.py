@@ -108,6 +108,48 @@ def speaker_difference(
     return found, *_quantiles(differences, level)
 
 
+def mean_interval(
+    values: ArrayLike,
+    speakers: Sequence[str],
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Returns the mean of a quantity over utterances, and its interval by resampling speakers.
+
+    Each resample draws as many speakers as there are, with replacement, and takes the mean of all
+    their utterances, as `speaker_interval` does with scores.
+
+    Args:
+        values: float (N,). One of each utterance.
+        speakers: (N,). Who spoke each utterance; of two or more.
+        resamples: int. Number of resamples.
+        level: float. Coverage, between 0 and 1.
+        seed: int. Seed of the resamples.
+
+    Returns:
+        (mean, low, high).
+
+    Raises:
+        ConfigError: fewer than two speakers, or another number of them than of values.
+
+    Example:
+        >>> mean_interval([1.0, 1.0, 1.0], ["a", "a", "b"])
+        (1.0, 1.0, 1.0)
+    """
+    values = np.asarray(values, np.float64)
+    names, index = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
+    if len(speakers) != len(values) or len(names) < 2:
+        raise ConfigError(
+            f"interval: found {len(values)} values of {len(speakers)} utterances by {len(names)} "
+            "speakers, expected as many utterances as values, by two speakers or more."
+        )
+    sums, counts = np.bincount(index, values), np.bincount(index)
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    return float(values.mean()), *_quantiles((draws @ sums) / (draws @ counts), level)
+
+
 def _resampled(
     y_true: ArrayLike,
     predictions: Sequence[ArrayLike],

@@ -1,6 +1,6 @@
 """Pictures of results. The only package that imports matplotlib."""
 
-from ser_keras.plots.corpus_attention import sampled_input
+from ser_keras.plots.corpus_attention import map_statistics, sampled_input
 from ser_keras.plots.report import corpus_matrix, reliability, speaker_scores
 from ser_keras.plots.results import (
     data_statistics,
@@ -17,6 +17,7 @@ __all__ = [
     "graph",
     "label_curve",
     "learning_curves",
+    "map_statistics",
     "parallel_coordinates",
     "reliability",
     "sampled_input",

@@ -7,7 +7,8 @@ import numpy as np
 
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import SpectrogramSpec
-from ser_keras.plots.explanation import RANGE_DB, Explanation, outline_half
+from ser_keras.plots.explanation import RANGE_DB, Explanation
+from ser_keras.plots.outline import outline_half
 from ser_keras.plots.picture import open_figure, save_figure
 from ser_keras.plots.timeline import DOTS_PER_INCH, PIXELS_PER_INCH
 
@@ -57,7 +58,10 @@ def attended_spectrogram(
     figure.colorbar(image, ax=axes, label="level (dB)", location="top", aspect=40, pad=0.02)
     if heard is not None:
         cells = heard.maps["attention"].ndim == 2 and heard.row_name == FREQUENCY
-        (outline_half if cells else _line)(axes, heard)
+        if cells:
+            outline_half(axes, heard.maps["attention"], heard.frame_edges_s, heard.row_edges)
+        else:
+            _line(axes, heard)
     axes.set_xlim(start_s, end_s)
     save_figure(figure, path)
 

@@ -35,7 +35,7 @@ def sampled_input(result: Mapping[str, Any], path: Path) -> None:
     for axes, (title, key) in zip(others, COUNTED.items(), strict=True):
         values = np.array(result[key]["similarity"], dtype=float)
         image = axes.imshow(values, cmap="cividis", vmax=1.0)
-        axes.set(title=_with_verdict(title, result[key]))
+        axes.set_title(_with_verdict(title, result[key]), fontsize="medium")
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)
         figure.colorbar(image, ax=axes, label="cosine of mean W", shrink=0.8)
@@ -69,3 +69,48 @@ def _with_verdict(title: str, table: Mapping[str, Any]) -> str:
         for claim in claims
     ]
     return "\n".join([title, *lines])
+
+
+def map_statistics(result: Mapping[str, Any], path: Path) -> None:
+    """Draws entropy, total variation and correlations of MOMA's maps over a corpus.
+
+    A dot is the mean over utterances, the thick bar its 95 % interval, the thin bar reaches from
+    the lower to the upper quartile of the utterances.
+
+    Args:
+        result: see `training.attention_statistics.attention_statistics`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    maps = result["maps"]
+    panels = (
+        ("entropy\n(1: all frames alike)", {name: one["entropy"] for name, one in maps.items()}),
+        (
+            "total variation\n(0: all frames alike)",
+            {name: one["total_variation"] for name, one in maps.items()},
+        ),
+        ("correlation\nover the frames", result["correlations"]),
+    )
+    figure = open_figure(path, (12, 4.2))
+    for axes, (label, summaries) in zip(figure.subplots(1, 3), panels, strict=True):
+        for place, one in enumerate(summaries.values()):
+            if one["mean"] is None:
+                continue
+            axes.hlines(place, one["quartiles"][0], one["quartiles"][2], color="0.6", linewidth=1.5)
+            if one["interval"] is not None:
+                axes.hlines(place, *one["interval"], color="black", linewidth=4)
+            axes.plot(one["mean"], place, "o", color="black", markersize=6)
+        axes.set_yticks(range(len(summaries)), list(summaries))
+        axes.set(xlabel=label, ylim=(len(summaries) - 0.5, -0.5))
+        axes.grid(axis="x", color="0.9")
+    axes.axvline(0, color="0.4", linewidth=0.8)
+    claims = [f"{claim['claim']}: {claim['verdict']}" for claim in result["claims"]]
+    title = (
+        f"Attention of {result['model']} on {result['dataset']}: {result['utterances']} utterances "
+        f"by {result['speakers']} speakers"
+    )
+    lines = [title, "; ".join(claims[:2]), "; ".join(claims[2:])]
+    figure.suptitle("\n".join(lines), fontsize="medium")
+    save_figure(figure, path)

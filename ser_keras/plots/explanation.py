@@ -1,19 +1,24 @@
 """What a model listened to, drawn over the audio: the attention figures of the papers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ser_keras.annotations import Tier
+from ser_keras.plots.outline import outline_half
 from ser_keras.plots.picture import open_figure, save_figure
+from ser_keras.plots.tiers import PANEL_INCHES, draw_boundaries, draw_tier
 
+WIDTH_INCHES = 10.0
+# What titles and colour bars leave of the width, roughly; decides which labels have room.
+AXES_SHARE = 0.85
 RANGE_DB = 70.0
 TOP_DOWN_CLASSES = 3
 # More columns than a picture has pixels show nothing more.
 WAVEFORM_COLUMNS = 1500
-OUTLINE = "#d55e00"
 # Colours that the colour-blind tell apart (Okabe and Ito 2008); for readers without colour there
 # are marks and dashes.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#332288")
@@ -50,6 +55,9 @@ class Explanation:
         posterior: (steps, K). What a model that goes along with the speech said at each step; empty
             for the others.
         posterior_s: (steps,). When it could say so.
+        statistics: mapping of map to its numbers, see `ser_keras.models.map_statistics`; empty
+            where the model has no weights of frames.
+        tiers: words and phones between the ends of the waveform, where somebody has marked them.
     """
 
     system: str
@@ -67,6 +75,8 @@ class Explanation:
     maps: Mapping[str, np.ndarray]
     posterior: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     posterior_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    tiers: Sequence[Tier] = ()
 
     @property
     def end_s(self) -> float:
@@ -87,6 +97,8 @@ class Explanation:
 def explanation(heard: Explanation, path: Path) -> None:
     """Draws the maps of a model under the waveform, or over the spectrogram, on one time axis.
 
+    Tiers of words and phones stand below, their boundaries run through the panels of lines.
+
     MOMA: the attention of both layers (its Figs. 2-5). Sparse autoencoder: its attention. Attention
     FCN: the spectrogram and the attention of its cells (its Fig. 4). Attention-pooling CNN: the
     same with the bottom-up map, and the top-down maps of the likeliest classes. Predictive VRNN:
@@ -100,15 +112,21 @@ def explanation(heard: Explanation, path: Path) -> None:
         ConfigError: matplotlib is not installed.
     """
     panels = [(1.3, _waveform), *_panels(heard)]
-    heights = [height for height, _ in panels]
-    figure = open_figure(path, (10.0, sum(heights) + 0.8))
-    rows = figure.subplots(len(panels), 1, sharex=True, height_ratios=heights)
-    for axes, (_, draw) in zip(rows, panels, strict=True):
+    heights = [*(height for height, _ in panels), *(PANEL_INCHES for _ in heard.tiers)]
+    figure = open_figure(path, (WIDTH_INCHES, sum(heights) + 0.8))
+    rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    for axes, (_, draw) in zip(rows, panels, strict=False):
         draw(axes, heard)
+        draw_boundaries(axes, heard.tiers)
         missed = _unheard(axes, heard)
+    omitted = 0
+    for axes, tier in zip(rows[len(panels) :], heard.tiers, strict=True):
+        width = AXES_SHARE * WIDTH_INCHES
+        omitted += draw_tier(axes, tier, heard.start_s, heard.end_s, width)
     rows[-1].set_xlim(heard.start_s, heard.end_s)
     hatched = "; hatched: not heard by the model" if missed else ""
-    rows[-1].set_xlabel(f"time in the recording (s){hatched}")
+    cramped = f"; {omitted} labels have no room" if omitted else ""
+    rows[-1].set_xlabel(f"time in the recording (s){hatched}{cramped}")
     title = f"{heard.source}: {heard.in_words}\nby {heard.model} ({heard.system})"
     # A dollar in a file's name is no formula.
     figure.suptitle(title, fontsize="medium", parse_math=False)
@@ -179,21 +197,7 @@ def _spectrogram(axes: Any, heard: Explanation) -> None:
     values = heard.features
     lowest = max(values.min(), values.max() - RANGE_DB) if "dB" in heard.feature_name else None
     _cells(axes, heard, values, heard.feature_name, cmap="Greys", vmin=lowest)
-    outline_half(axes, heard)
-
-
-def outline_half(axes: Any, heard: Explanation) -> None:
-    """Draws an outline around the cells with half of the attention, over what is there."""
-    from matplotlib.patheffects import withStroke
-
-    inside = np.pad(_half(heard.maps["attention"]), 1)
-    x, y = (
-        np.concatenate([edges[:1], (edges[1:] + edges[:-1]) / 2, edges[-1:]])
-        for edges in (heard.frame_edges_s, heard.row_edges)
-    )
-    lines = axes.contour(x, y, inside, levels=[0.5], colors=OUTLINE, linewidths=1.5)
-    lines.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
-    axes.set_title("inside the outline: half of the attention", fontsize="small")
+    outline_half(axes, heard.maps["attention"], heard.frame_edges_s, heard.row_edges)
 
 
 def _attention_map(axes: Any, heard: Explanation) -> None:
@@ -270,23 +274,6 @@ def _cells(axes: Any, heard: Explanation, values: np.ndarray, name: str, **style
     image = axes.pcolorfast(heard.frame_edges_s, rows, values, **style)
     axes.set_ylabel(row_name)
     return axes.figure.colorbar(image, ax=axes, label=name, pad=0.01)
-
-
-def _half(weights: np.ndarray) -> np.ndarray:
-    """Returns where the heaviest cells are that hold half of the weight, bool (rows, frames).
-
-    Example:
-        >>> _half(np.array([[0.3, 0.3, 0.1], [0.1, 0.1, 0.5]])).tolist()
-        [[False, False, False], [False, False, True]]
-    """
-    weights = np.nan_to_num(weights)
-    # A cell of the model is several values here; each counts once.
-    rows = np.diff(weights, axis=0, prepend=np.nan).any(axis=1)
-    frames = np.diff(weights, axis=1, prepend=np.nan).any(axis=0)
-    falling = -np.sort(-weights[rows][:, frames], axis=None)
-    enough = np.searchsorted(np.cumsum(falling), falling.sum() / 2)
-    inside: np.ndarray = weights >= falling[enough]
-    return inside
 
 
 def _unheard(axes: Any, heard: Explanation) -> bool:

@@ -5,11 +5,13 @@ Here every variable of model and optimizer is stored, seed states included, the 
 or absent, and the one before it is kept in case the newest cannot be read.
 """
 
+import csv
 import hashlib
+import io
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,15 @@ def write_json(path: Path, value: Any) -> None:
     """Writes `value` as indented JSON, atomically."""
     text = json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n"
     write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows of the same keys as CSV with a header, atomically; None leaves a cell empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def arrays_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:

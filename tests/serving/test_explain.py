@@ -283,6 +283,7 @@ def test_the_command_explains_a_part_by_the_newest_version(published, tmp_path):
     assert done.exit_code == 0, done.output
     assert f"{recording} 1.5-2.5 s: " in done.output
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "so $much-mine.json",
         "so $much-mine.png",
         "so $much-mine.svg",
     ]
