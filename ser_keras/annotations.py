@@ -144,7 +144,7 @@ def _checked(tier: Tier, path: Path, lines: Iterable[int]) -> Tier:
 
 def _read_ctm(path: Path, text: str, recording: str) -> list[Tier]:
     """Returns a tier for each channel of a recording, called as the file is."""
-    found: dict[str, dict[str, list[tuple[Interval, int]]]] = {}
+    recordings: dict[str, dict[str, list[tuple[Interval, int]]]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.partition(";;")[0].split()
         if not fields:
@@ -156,12 +156,12 @@ def _read_ctm(path: Path, text: str, recording: str) -> list[Tier]:
             )
         start, duration = map(float, fields[2:4])
         interval = Interval(start, round(start + duration, 6), fields[4])
-        found.setdefault(fields[0], {}).setdefault(fields[1], []).append((interval, number))
-    if not found:
+        recordings.setdefault(fields[0], {}).setdefault(fields[1], []).append((interval, number))
+    if not recordings:
         raise ConfigError(f"--tiers {path}: found no line with a token, expected one at least.")
-    if len(found) > 1 and recording not in found:
-        raise ConfigError(f"--tiers {path}: {unknown_name('recording', recording, found)}")
-    channels = found[recording] if recording in found else next(iter(found.values()))
+    if len(recordings) > 1 and recording not in recordings:
+        raise ConfigError(f"--tiers {path}: {unknown_name('recording', recording, recordings)}")
+    channels = recordings.get(recording) or next(iter(recordings.values()))
     tiers = []
     for channel, rows in channels.items():
         rows.sort(key=lambda row: row[0].start_s)

@@ -177,8 +177,7 @@ def explain(
     values, value_name = feature_levels(spec, front["features"][0, :frames])
     edges, ends = frame_times(spec, waveform, frames, start_s)
     rows, row_name = feature_rows(spec)
-    posterior, last = np.zeros((0, len(classes))), np.zeros(0, int)
-    statistics: Mapping[str, Any] = {}
+    posterior, last, statistics = np.zeros((0, len(classes))), np.zeros(0, int), dict[str, Any]()
     if about["model"] == STREAMING:
         maps, posterior, last = _emergent(model, said, frames)
         posterior = with_temperature(posterior, about.get("calibration", UNCHANGED)["temperature"])

@@ -59,7 +59,7 @@ def tiers_of(paths: Sequence[Path], recording: str) -> tuple[list[Tier], list[st
     return tiers, sentences
 
 
-def with_tiers(heard: Explanation, tiers: Sequence[Tier]) -> Explanation:
+def with_tiers(explanation: Explanation, tiers: Sequence[Tier]) -> Explanation:
     """Returns the explanation with what of the tiers lies in its waveform.
 
     Its statistics also say, for every map of frames and every tier, how far the weight of the words
@@ -74,51 +74,54 @@ def with_tiers(heard: Explanation, tiers: Sequence[Tier]) -> Explanation:
         if not tier.intervals:
             continue
         first, last = tier.intervals[0].start_s, max(one.end_s for one in tier.intervals)
-        if first >= heard.end_s or last <= heard.start_s:
+        if first >= explanation.end_s or last <= explanation.start_s:
+            part = f"{explanation.start_s:g} and {explanation.end_s:g} s of {explanation.source}"
             raise ConfigError(
                 f"--tiers: tier {tier.name!r} reaches from {first:g} to {last:g} s, expected some "
-                f"of it between {heard.start_s:g} and {heard.end_s:g} s of {heard.source}. Give "
-                "the tiers of this recording, or another --start or --seconds."
+                f"of it between {part}. Give the tiers of this recording, or another --start or "
+                "--seconds."
             )
-    shown = cropped(tiers, heard.start_s, heard.end_s)
-    statistics = dict(heard.statistics)
+    shown = cropped(tiers, explanation.start_s, explanation.end_s)
+    statistics = dict(explanation.statistics)
     if statistics:
-        named = named_maps(heard.maps)
+        named = named_maps(explanation.maps)
         statistics["maps"] = {
-            name: numbers | {"divergence": _divergences(named[name], heard, shown)}
+            name: numbers | {"divergence": _divergences(named[name], explanation, shown)}
             for name, numbers in statistics["maps"].items()
         }
-    return replace(heard, tiers=tuple(shown), statistics=statistics)
+    return replace(explanation, tiers=tuple(shown), statistics=statistics)
 
 
-def to_dict(heard: Explanation) -> dict[str, Any]:
+def to_dict(explanation: Explanation) -> dict[str, Any]:
     """Returns answer, numbers and tiers of an explanation, ready for JSON."""
     return {
-        "recording": heard.source,
-        "start_s": round(heard.start_s, 6),
-        "end_s": round(heard.end_s, 6),
-        "model": heard.model,
-        "system": heard.system,
-        "probabilities": {name: round(share, 6) for name, share in heard.probabilities.items()},
-        "statistics": dict(heard.statistics),
+        "recording": explanation.source,
+        "start_s": round(explanation.start_s, 6),
+        "end_s": round(explanation.end_s, 6),
+        "model": explanation.model,
+        "system": explanation.system,
+        "probabilities": {
+            name: round(share, 6) for name, share in explanation.probabilities.items()
+        },
+        "statistics": dict(explanation.statistics),
         "tiers": {
             tier.name: [
                 {"start_s": one.start_s, "end_s": one.end_s, "text": one.text}
                 for one in tier.labelled
             ]
-            for tier in heard.tiers
+            for tier in explanation.tiers
         },
     }
 
 
 def _divergences(
-    weights: np.ndarray, heard: Explanation, tiers: Sequence[Tier]
+    weights: np.ndarray, explanation: Explanation, tiers: Sequence[Tier]
 ) -> dict[str, float | None]:
     spans = {
         tier.name: np.array([(one.start_s, one.end_s) for one in tier.labelled]).reshape(-1, 2)
         for tier in tiers
     }
     return {
-        name: rounded(divergence_from_time(weights, heard.frame_edges_s, span))
+        name: rounded(divergence_from_time(weights, explanation.frame_edges_s, span))
         for name, span in spans.items()
     }

@@ -263,8 +263,8 @@ def test_the_interval_of_a_mean_resamples_whole_speakers():
         )
         means.append(drawn.mean())
     low, high = np.quantile(means, [0.1, 0.9])
-    found = metrics.mean_interval(values, speakers, resamples=200, level=0.8, seed=3)
-    assert found == pytest.approx((values.mean(), low, high))
+    interval = metrics.mean_interval(values, speakers, resamples=200, level=0.8, seed=3)
+    assert interval == pytest.approx((values.mean(), low, high))
 
 
 @pytest.mark.parametrize("speakers", [["a", "a"], ["a", "b", "c"]])

@@ -12,10 +12,10 @@ import yaml
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.metrics import recall_per_class, weighted_accuracy
-from ser_keras.protocols import Protocol
+from ser_keras.protocols import Fold, Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
-from ser_keras.training.config import load_config
+from ser_keras.training.config import TrainConfig, load_config
 from ser_keras.training.crossval import (
     FoldProgress,
     choose_folds,
@@ -151,24 +151,16 @@ def run_study(
     }
     claim(output, "a study", asked)
     chosen = choose_folds(protocol, folds)
-
-    def point(value: Any, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-        trial = trial_config(study.recipe, values, changes)
-        record = run_trial(
-            trial, values, feature_set, protocol, chosen, folder, progress, prunes=False
-        )
-        scores = pooled_scores(folder, record["folds"])
-        kept = {key: record[key] for key in ("ua", "parameters", "train_seconds")}
-        return {"value": value} | _scores(scores, protocol.class_set.classes) | kept
-
     lines = []
     for line in study.lines:
         place = output / line.about.replace(",", "").replace(" ", "-")
-        points = [
-            point(value, dict(line.fixed) | {line.key: value}, place / str(value))
-            for value in line.values
-        ]
-        best = max(points, key=lambda one: one[study.criterion])
+        points = []
+        for value in line.values:
+            values = dict(line.fixed) | {line.key: value}
+            trial = trial_config(study.recipe, values, changes)
+            about = (trial, values, feature_set, protocol, chosen, place / str(value), progress)
+            points.append({"value": value} | _scores_of_trial(*about))
+        best = max(points, key=lambda point: point[study.criterion])
         lines.append(
             {"about": line.about, "unit": line.unit, "key": line.key, "fixed": dict(line.fixed)}
             | {"points": points, "chosen": best["value"]}
@@ -189,14 +181,27 @@ def run_study(
     return result
 
 
-def _scores(scores: Mapping[str, np.ndarray], classes: Sequence[str]) -> dict[str, Any]:
-    """Returns the WA and every class's recall, None for a class that is not there."""
+def _scores_of_trial(
+    config: TrainConfig,
+    values: Mapping[str, Any],
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    folds: Sequence[Fold],
+    folder: Path,
+    progress: FoldProgress | None,
+) -> dict[str, Any]:
+    """Trains at one value; returns its scores, with None as recall of a class that is not there."""
+    record = run_trial(config, values, feature_set, protocol, folds, folder, progress, prunes=False)
+    scores, classes = pooled_scores(folder, record["folds"]), protocol.class_set.classes
     predicted = scores["probabilities"].argmax(axis=1)
     recalls = recall_per_class(scores["classes"], predicted, len(classes))
+    named = zip(classes, recalls, strict=True)
     return {
+        "ua": record["ua"],
         "wa": weighted_accuracy(scores["classes"], predicted),
         "recalls": {
-            name: None if np.isnan(recall) else round(float(recall), 4)
-            for name, recall in zip(classes, recalls, strict=True)
+            name: None if np.isnan(recall) else round(float(recall), 4) for name, recall in named
         },
+        "parameters": record["parameters"],
+        "train_seconds": record["train_seconds"],
     }

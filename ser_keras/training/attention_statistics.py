@@ -17,6 +17,7 @@ from ser_keras.models.map_statistics import describe_maps, mean_description, rou
 from ser_keras.training.evaluate import TrainedFold, open_fold, trained_folds
 
 MAPS = ("attention", "attention_layer1", "attention_blocks", "gamma")
+ABOUT = ("key", "speaker", "label", "fold")
 ENTROPY, VARIATION, CORRELATION = "entropy", "total_variation", "correlation"
 # From 0.5 on Cohen (1988, Sec. 3.2) calls a correlation large. The paper names no number.
 LOOSE = 0.5
@@ -95,9 +96,9 @@ def attention_statistics(
         rows, gammas[name] = _of_fold(fold)
         files += rows
     files.sort(key=lambda row: row["key"])
-    speakers = {row["speaker"] for row in files}
-    group = "speaker" if len(speakers) > 1 else "key"
-    quantities = list(files[0])[4:]
+    speakers = len({row["speaker"] for row in files})
+    group = "speaker" if speakers > 1 else "key"
+    quantities = [name for name in files[0] if name not in ABOUT]
     summaries = {name: _summary([row[name] for row in files], files, group) for name in quantities}
     result = {
         "model": fold.config.model.name,
@@ -105,15 +106,11 @@ def attention_statistics(
         "spec": fold.config.spec,
         "folds": list(gammas),
         "utterances": len(files),
-        "speakers": len(speakers),
+        "speakers": speakers,
         "intervals_over": "speakers" if group == "speaker" else "utterances",
         "gamma": gammas,
         "maps": _by_map(summaries),
-        "correlations": {
-            name.removeprefix(f"{CORRELATION} "): summary
-            for name, summary in summaries.items()
-            if name.startswith(CORRELATION)
-        },
+        "correlations": _correlations(summaries),
         "claims": [_judged(claim, files, group) for claim in _claims(quantities)],
     }
     return AttentionStatistics(result, files)
@@ -122,13 +119,13 @@ def attention_statistics(
 def _of_fold(fold: TrainedFold) -> tuple[list[dict[str, Any]], list[float]]:
     """Returns the quantities of every utterance of the fold's part, and gamma."""
     rows_of = {row.key: row for row in fold.feature_set.rows}
-    found: dict[str, list[dict[str, Any]]] = {}
+    descriptions: dict[str, list[dict[str, Any]]] = {}
     gamma: list[float] = []
     for key, maps in _maps(fold):
         gamma = [rounded(share) or 0.0 for share in maps.pop("gamma")]
-        found.setdefault(key, []).append(describe_maps(maps))
+        descriptions.setdefault(key, []).append(describe_maps(maps))
     rows = []
-    for key, segments in found.items():
+    for key, segments in descriptions.items():
         about = {"key": key, "speaker": rows_of[key].speaker, "label": rows_of[key].label}
         rows.append(about | {"fold": fold.name} | _flat(mean_description(segments)))
     return rows, gamma
@@ -166,12 +163,18 @@ def _flat(described: dict[str, Any]) -> dict[str, float | None]:
 
 
 def _by_map(summaries: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    by_map: dict[str, Any] = {}
     for name, summary in summaries.items():
         quantity, _, of = name.partition(" ")
         if quantity != CORRELATION:
-            found.setdefault(of, {})[quantity] = summary
-    return found
+            by_map.setdefault(of, {})[quantity] = summary
+    return by_map
+
+
+def _correlations(summaries: dict[str, Any]) -> dict[str, Any]:
+    prefix = f"{CORRELATION} "
+    named = summaries.items()
+    return {name.removeprefix(prefix): one for name, one in named if name.startswith(prefix)}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -52,12 +52,7 @@ def sampled_by_emotion(
                 f"{run}: found a run of {fold.config.model.name}, expected one of {SYSTEM}; no "
                 "other system samples its input."
             )
-    parts = []
-    for fold in folds:
-        if progress is not None:
-            progress(fold.name)
-        parts.append(_attention(fold))
-    attention, mask, classes = _together(parts)
+    attention, mask, classes = _together([_attention(fold, progress) for fold in folds])
     names = folds[0].class_set.classes
     published = PUBLISHED.get(folds[0].feature_set.schema.corpus)
     tables: dict[str, Any] = {}
@@ -91,8 +86,12 @@ def plain_findings(published: PublishedFindings) -> dict[str, Any]:
     return values | {"share": dict(published.share)}
 
 
-def _attention(fold: TrainedFold) -> list[tuple[np.ndarray, ...]]:
+def _attention(
+    fold: TrainedFold, progress: Callable[[str], None] | None
+) -> list[tuple[np.ndarray, ...]]:
     """Returns (W, mask, classes) of every batch of the fold's part."""
+    if progress is not None:
+        progress(fold.name)
     output = fold.model.output
     # A model that makes its own windows says which of them are real.
     steps = output.get("steps", fold.model.input["mask"])

@@ -129,12 +129,14 @@ def test_maps_of_moma_are_described_one_by_one_and_in_pairs():
         naive_entropy(blocks[1].tolist()), abs=1e-6
     )
     pairs = [naive_correlation(blocks[i], blocks[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
-    found = described["correlations"]
-    assert [found[f"block {i}, block {j}"] for i, j in ((1, 2), (1, 3), (2, 3))] == pytest.approx(
-        pairs, abs=1e-6
+    pairwise = described["correlations"]
+    assert [
+        pairwise[f"block {i}, block {j}"] for i, j in ((1, 2), (1, 3), (2, 3))
+    ] == pytest.approx(pairs, abs=1e-6)
+    assert pairwise["blocks, absolute"] == pytest.approx(sum(map(abs, pairs)) / 3, abs=1e-6)
+    assert pairwise["layer 1, mixture"] == pytest.approx(
+        naive_correlation(first, mixture), abs=1e-6
     )
-    assert found["blocks, absolute"] == pytest.approx(sum(map(abs, pairs)) / 3, abs=1e-6)
-    assert found["layer 1, mixture"] == pytest.approx(naive_correlation(first, mixture), abs=1e-6)
 
 
 def test_other_models_have_one_map_and_segments_are_averaged():

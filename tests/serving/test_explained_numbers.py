@@ -30,53 +30,53 @@ def direct():
 
 
 @pytest.fixture(scope="module")
-def heard(direct):
+def explained(direct):
     return direct(np.concatenate([silence(0.1), speech(1.2)]), start_s=10.0)
 
 
-def test_numbers_are_of_the_model_s_own_columns(direct, heard):
-    waveform = heard.waveform[None]
+def test_numbers_are_of_the_model_s_own_columns(direct, explained):
+    waveform = explained.waveform[None]
     maps = direct.ask(
         "explain", {"waveform": waveform, "length": np.array([len(waveform[0])], np.int32)}
     )
-    columns = heard.statistics["maps"]
+    columns = explained.statistics["maps"]
     assert list(columns) == ["layer 1", "block 1", "block 2", "block 3", "mixture"]
     own = maps["attention_layer1"][0]
-    assert len(own) == -(-len(heard.frame_edges_s[1:]) // 2)
+    assert len(own) == -(-len(explained.frame_edges_s[1:]) // 2)
     assert columns["layer 1"]["entropy"] == pytest.approx(float(normalized_entropy(own)), abs=1e-5)
     steps = np.abs(np.diff(own * len(own))).sum() / (len(own) - 1)
     assert columns["layer 1"]["total_variation"] == pytest.approx(steps, abs=1e-4)
-    assert "layer 1, mixture" in heard.statistics["correlations"]
+    assert "layer 1, mixture" in explained.statistics["correlations"]
 
 
-def test_tiers_are_cut_to_the_part_and_compared_with_the_weights(heard):
-    marked = with_tiers(heard, [WORDS, PHONES])
+def test_tiers_are_cut_to_the_part_and_compared_with_the_weights(explained):
+    marked = with_tiers(explained, [WORDS, PHONES])
     words, phones = marked.tiers
-    assert words.intervals[-1] == Interval(10.8, heard.end_s, "I don't know")
+    assert words.intervals[-1] == Interval(10.8, explained.end_s, "I don't know")
     assert len(phones.intervals) == 13
-    spans = np.array([[10.0, 10.8], [10.8, heard.end_s]])
+    spans = np.array([[10.0, 10.8], [10.8, explained.end_s]])
     for name, key in (("layer 1", "attention_layer1"), ("mixture", "attention")):
-        expected = divergence_from_time(heard.maps[key], heard.frame_edges_s, spans)
-        found = marked.statistics["maps"][name]["divergence"]
-        assert found["words"] == pytest.approx(expected, abs=1e-5)
-        assert set(found) == {"words", "phones"}
+        expected = divergence_from_time(explained.maps[key], explained.frame_edges_s, spans)
+        divergence = marked.statistics["maps"][name]["divergence"]
+        assert divergence["words"] == pytest.approx(expected, abs=1e-5)
+        assert set(divergence) == {"words", "phones"}
     stored = to_dict(marked)
     assert json.loads(json.dumps(stored, allow_nan=False)) == stored
     assert stored["tiers"]["words"][0] == {"start_s": 10.0, "end_s": 10.8, "text": "yeah"}
 
 
-def test_tiers_of_another_time_are_refused(heard):
+def test_tiers_of_another_time_are_refused(explained):
     with pytest.raises(ConfigError, match=r"tier 'words' reaches from 0 to 1 s, expected some"):
-        with_tiers(heard, [Tier("words", (Interval(0.0, 1.0, "no"),))])
+        with_tiers(explained, [Tier("words", (Interval(0.0, 1.0, "no"),))])
 
 
 @pytest.mark.parametrize("name", ["moma", "alexnet_fcn"])
 def test_labels_stand_in_the_picture_of_every_kind_of_model(name, tmp_path):
     spec, options, segments = exports.SYSTEMS[name]
-    made = Direct(name, options, get_spec(spec), segments)
+    direct_model = Direct(name, options, get_spec(spec), segments)
     crowded = Tier("very short", tuple(Interval(i / 50, (i + 1) / 50, "mm") for i in range(10)))
     odd = Tier("odd $", (Interval(0.0, 1.0, "<b>$x"), Interval(1.0, 1.2, "")))
-    marked = with_tiers(made(speech(1.2)), [WORDS_AT_ZERO, odd, crowded])
+    marked = with_tiers(direct_model(speech(1.2)), [WORDS_AT_ZERO, odd, crowded])
     explanation(marked, tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     for words in ("words", "yeah", "I don't know", "odd $", "very short"):
@@ -86,11 +86,11 @@ def test_labels_stand_in_the_picture_of_every_kind_of_model(name, tmp_path):
     assert "no room" not in text
 
 
-def test_what_has_no_room_is_counted(heard, tmp_path):
+def test_what_has_no_room_is_counted(explained, tmp_path):
     long = Tier(
         "words", tuple(Interval(10 + i / 50, 10 + (i + 1) / 50, 9 * "m") for i in range(10))
     )
-    explanation(with_tiers(heard, [long]), tmp_path / "a.svg")
+    explanation(with_tiers(explained, [long]), tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     assert "10 labels have no room" in text
     assert 9 * "m" not in text
@@ -109,9 +109,9 @@ def run(*arguments):
 def published(moma, tmp_path_factory):
     """(folder of a described export, recording of 4 s with speech from 1 to 3 s)."""
     root = tmp_path_factory.mktemp("marked")
-    made, folder = moma
+    direct_model, folder = moma
     write_wav(root / "call.wav", np.concatenate([silence(1), speech(2), silence(1)]))
-    return described(made, folder, root), root / "call.wav"
+    return described(direct_model, folder, root), root / "call.wav"
 
 
 def test_the_command_draws_prints_and_stores_tiers_of_both_formats(published, tmp_path):
