@@ -105,6 +105,7 @@ def map_statistics(result: Mapping[str, Any], path: Path) -> None:
         axes.set_yticks(range(len(summaries)), list(summaries))
         axes.set(xlabel=label, ylim=(len(summaries) - 0.5, -0.5))
         axes.grid(axis="x", color="0.9")
+        axes.xaxis.get_major_locator().set_params(nbins=5)
     axes.axvline(0, color="0.4", linewidth=0.8)
     claims = [f"{claim['claim']}: {claim['verdict']}" for claim in result["claims"]]
     title = (
@@ -113,4 +114,6 @@ def map_statistics(result: Mapping[str, Any], path: Path) -> None:
     )
     lines = [title, "; ".join(claims[:2]), "; ".join(claims[2:])]
     figure.suptitle("\n".join(lines), fontsize="medium")
+    bars = f"thick: 95 % interval over {result['intervals_over']}; thin: quartiles of utterances"
+    figure.supxlabel(f"dot: mean; {bars}", fontsize="small")
     save_figure(figure, path)

@@ -243,8 +243,8 @@ def _claims(quantities: Sequence[str]) -> list[Claim]:
             "Sec. 3.2",
             "mean total variation of the blocks less that of the mixture",
             difference(blocks, f"{VARIATION} mixture"),
-            "With no negative gamma a sum cannot vary more than its parts do on average by gamma; "
-            "how much less is what is measured.",
+            "While no gamma is negative, the mixture cannot vary more than the mean of its blocks "
+            "weighted by gamma; here the plain mean is compared.",
         ),
     ]
 
