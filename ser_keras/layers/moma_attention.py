@@ -94,8 +94,8 @@ class ResidualAttention(MaskedLayer):
         [1.5, 1.5, 0.0]
 
     Departures: the paper states the size of the projection Y', frames x 1024 (Sec. 3.3). Each frame
-        times its weight has this size; so has the weighted sum, repeated for every frame. The first
-        is taken here. The weights are then about 1 / frames and the layer nearly the identity, hence
+        times its weight has this size; so has the weighted sum, repeated for every frame. Here it
+        is the first. The weights are then about 1 / frames and the layer nearly the identity, hence
         `scale_by_length`, which is ours.
     """
 

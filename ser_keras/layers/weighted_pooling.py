@@ -34,8 +34,8 @@ class WeightedPooling(MaskedLayer):
         >>> tuple(context.shape), ops.convert_to_numpy(weights).tolist()
         ((1, 8), [[0.5, 0.5, 0.0]])
 
-    Departures: the paper does not say how weights and frames become one vector; the sum is ours, and
-        so is the deviation. Sums over time are float32 under every precision policy.
+    Departures: the paper does not say how weights and frames become one vector; the sum is ours,
+        and so is the deviation. Sums over time are float32 under every precision policy.
     """
 
     def __init__(self, deviation=False, **kwargs):

@@ -89,7 +89,7 @@ def build_alexnet_fcn(
     Args:
         num_classes: int. Output units K, in the order of the class set.
         dim: int. Frequency bins of the spectrogram.
-        plan: str. Sizes of the encoder: "bvlc", which has the normalisation that the paper names, or
+        plan: str. Sizes of the encoder: "bvlc", with the normalisation that the paper names, or
             "torchvision".
         normalization: str. "lrn" after the first two ReLUs (the paper's; plan "bvlc" only),
             "batch" between each convolution and its ReLU, or "none".
@@ -121,9 +121,10 @@ def build_alexnet_fcn(
         ((None, 4), (None, 5, None))
 
     Departures: cells are decibels; the paper says "raw spectrogram". Utterances under 0.7 s are
-        widened to it, the paper names no minimum but its encoder needs one; `attention_units`,
-        `final_pool`, dropout, and `normalization="batch"` for training from random weights, are ours; each
-        convolution pads the utterance, not the batch, so that batching changes no result.
+        widened to it, the paper names no minimum but its encoder needs one. `attention_units`,
+        `final_pool`, dropout, and `normalization="batch"` for training from random weights, are
+        ours. Each convolution pads the utterance, not the batch, so that batching changes no
+        result.
     """
     _check_options(plan, normalization, input_channels, input_scaling, dim)
     convolutions = scaled(PLANS[plan], width)

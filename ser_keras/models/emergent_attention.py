@@ -3,8 +3,8 @@
 Both say of every number whether the first window counts. It is always seen whole, since nothing
 was predicted yet. Where prediction errors are Gaussian about 42 % of them exceed their mean, so
 that of two windows (most of RAVDESS) 71 % is seen with the first and 42 % without. The paper does
-not say whether it counts the first window. Its 63.8 % for RAVDESS is nearer to the count with it, its
-45.2 % for IEMOCAP, where utterances are longer, to the count without.
+not say whether it counts the first window. Its 63.8 % for RAVDESS is nearer to the count with
+it, its 45.2 % for IEMOCAP, where utterances are longer, to the count without.
 """
 
 import numpy as np

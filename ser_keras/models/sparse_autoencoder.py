@@ -79,11 +79,12 @@ def build_sparse_autoencoder(
         ((None, 4), (None, 5))
 
     Departures: sizes are ours, the paper names none but that the code is larger than the input; it
-        does not name the number of layers either, here it is one; the decoder is one linear layer with weights of its own, for inputs of unit variance have no
-        bounds; at inference the pseudo-class is left out, which the paper does not say; `pooling`,
-        `stride`, `code_norm` and both dropouts are ours: activations of 0.05 are faint, and what is
-        learnt from them is slow to come. The strided convolution spans 2 stride - 1 frames with
-        zeros around each utterance; the attention is then over its columns.
+        does not name the number of layers either, here it is one. The decoder is one linear layer
+        with weights of its own, for inputs of unit variance have no bounds. At inference the
+        pseudo-class is left out, which the paper does not say. `pooling`, `stride`, `code_norm` and
+        both dropouts are ours: activations of 0.05 are faint, and what is learnt from them is slow
+        to come. The strided convolution spans 2 stride - 1 frames with zeros around each utterance;
+        the attention is then over its columns.
     """
     _check_options(dim, encoder_units, pooling, stride, recurrent_layers)
 
