@@ -232,7 +232,7 @@ def explain(
     certificate: Certificate = None,
     key: Key = None,
 ) -> None:
-    """Draw where a model listened in a recording, as in its paper's figures (PNG and SVG)."""
+    """Draw where a model listened in a recording (PNG and SVG)."""
     with starting():
         from ser_keras.plots.explanation import explanation
         from serving import explain as explaining

@@ -1,4 +1,4 @@
-"""Studies of the papers: one key of a recipe takes each of some values, all else stays."""
+"""Studies: one key of a recipe takes each of several values, and all else stays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Study:
 
     Args:
         name: str.
-        paper: str. Where it stands.
+        paper: str. What the paper says of what is varied, and where.
         recipe: str. Name or file.
         lines: tuple of Line.
     """

@@ -4,12 +4,13 @@ What the paper fixes, and where; the rest is a `Departures:` line of what it con
 
 | constant | RAVDESS | IEMOCAP | source |
 |---|---|---|---|
-| input | 40 MFCC of 2 s windows, 50 % overlap | the same | 3.2 |
+| input | 40 MFCC of each 2 s window, 50 % overlap | the same | 3.2 |
 | recognition, generation, classification units | 512, 256, 512 | 64, 64, 64 | 3.2 |
 | latent variables | 20 | 10 | 3.2 |
 | dropout of the three | 0.3, 0.3, 0.1 | 0.8, 0.8, 0.8 | 3.2 |
 | weights of generation, classification, KL | 1, 50, 1 | the same | 3.2, Eq. 5 |
 | batch, optimizer | 256, RMSprop 1e-3 | the same | 3.2, Alg. 1 |
+| optimizer's constants | beta1 0.9, beta2 0.99, epsilon 1e-10 | the same | Alg. 1 |
 
 The paper states 22.6 and 12.78 million parameters. They do not follow from its sizes, which make
 2.55 and 0.072 million with one vector per window.
@@ -109,8 +110,10 @@ def build_predictive_vrnn(
         >>> model.output["attention"].shape, model.count_params()
         ((None, None, 40), 2553040)
 
-    Departures: vectors are z-scored on the training fold, which the paper does not say and without
-        which the first coefficients alone would be attended to; see also `PredictiveCell`. Windows
+    Departures: the paper does not say how the frames of a window become one vector of 40; the mean
+        in mfcc40-windows is ours. Vectors are z-scored on the training fold, which the paper does
+        not say and without which the first coefficients alone would be attended to. The latent
+        variable is its mean at inference, see `PredictiveCell`. Windows
         inside of the model are ours: what is made of frames can be learnt from distorted frames,
         and with a front end the network chooses what it describes them by, predicts and attends
         to. So is `initial_log_variance`.
