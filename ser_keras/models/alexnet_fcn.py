@@ -78,7 +78,7 @@ def build_alexnet_fcn(
     input_scaling: str = "unit_imagenet",
     attention_units: int = 256,
     attention_lambda: float = 0.3,
-    dropout: float = 0.5,
+    dropout: float = 0.0,
     spatial_dropout: float = 0.0,
     width: float = 1.0,
     final_pool: bool = True,
