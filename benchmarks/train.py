@@ -52,6 +52,9 @@ RECURRENT = {
     "projected": lambda *args: projected_lstm.states(*args)[0],
     "projected, weight gradient outside": projected_lstm.recurrence,
 }
+OPTIMIZER = OptimizerConfig(
+    name="adamw", weight_decay=1e-2, schedule="cosine", warmup_epochs=2, clip_norm=1.0
+)
 LSTM_UNITS, LSTM_LAYERS, LSTM_DIM = 512, 2, 23
 
 
@@ -60,7 +63,7 @@ def make_step(options, precision, batch, frames):
     keras.mixed_precision.set_global_policy(precision)
     model = build_model("alexnet_fcn", num_classes=8, dim=200, **options)
     model.compile(
-        optimizer=make_optimizer(OptimizerConfig(), steps_per_epoch=10, epochs=10),
+        optimizer=make_optimizer(OPTIMIZER, steps_per_epoch=10, epochs=10),
         loss={"logits": keras.losses.CategoricalCrossentropy(from_logits=True)},
         jit_compile=False,
     )

@@ -211,7 +211,7 @@ def search_spaces() -> str:
 
 
 def studies() -> str:
-    """Returns a table of the studies of the papers."""
+    """Returns a table of the studies."""
     from tuning.study import load_study, study_names
 
     rows = []
@@ -220,7 +220,7 @@ def studies() -> str:
         for line in study.lines:
             values = ", ".join(map(str, line.values))
             rows.append((f"`{name}`", line.about, study.paper, f"`{line.key}`", values))
-    return table("study,line,paper,key,values", rows)
+    return table("study,line,what the paper says,key,values", rows)
 
 
 def readme(heading: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def load_results(folder: Path) -> list[dict[str, Any]]:
         )
     results = [read_json(path) for path in paths]
     return sorted(
-        results, key=lambda r: (r["dataset"], r["protocol"]["name"], r["model"], r["settings"])
+        results,
+        key=lambda r: (r["dataset"], r["protocol"]["name"], r["model"], result_path(folder, r)),
     )
 
 
@@ -50,11 +52,67 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def result_path(folder: Path, result: Mapping[str, Any]) -> Path:
-    """Returns where the result of one model on one dataset and protocol belongs."""
-    name = f"{result['dataset']}-{result['protocol']['name']}-{result['model']}"
+    """Returns where a result belongs: one file for each dataset, protocol, model and its settings.
+
+    Example:
+        >>> result = {"dataset": "emodb", "protocol": {"name": "emodb-loso"}, "model": "moma"}
+        >>> twin = {"settings": "paper", "recipes": {}, "unlabelled_corpora": ["ravdess"]}
+        >>> result_path(Path("results"), result | twin).name
+        'crossval-emodb-emodb-loso-moma-paper-ravdess-unlabelled.json'
+    """
+    words = [result["dataset"], result["protocol"]["name"], result["model"]]
     if result["settings"] == "paper":
-        name += "-paper"
-    return folder / f"crossval-{name}.json"
+        words += ["paper", *variant(result)]
+    return folder / f"crossval-{re.sub('[^a-z0-9_=.]+', '-', '-'.join(words))}.json"
+
+
+# The keys whose change makes another row of a paper's table, and not another training of the same.
+VARIANT_SECTIONS = ("model", "objective", "unlabelled", "batch", "select", "precision")
+
+
+def variant(result: Mapping[str, Any]) -> list[str]:
+    """Returns what tells a run from its paper's recipe: `head=gap`, `ravdess unlabelled`.
+
+    Epochs are no variant: a run with fewer of them is not complete, see `is_complete`.
+    """
+    words = []
+    for name, run in result["recipes"].items():
+        if name not in recipe_names():
+            continue
+        if name != result["model"]:
+            words.append(name.removeprefix(result["model"]).strip("-"))
+        recipe = _leaves(load_config(name).to_dict())
+        words += [
+            f"{key.rpartition('.')[2]}={str(value).lower()}"
+            for key, value in sorted(_leaves(run).items())
+            if key.startswith(VARIANT_SECTIONS) and recipe.get(key) != value
+        ]
+    return [*words, *(f"{name} unlabelled" for name in result.get("unlabelled_corpora", ()))]
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested mappings as one, from keys such as `model.options.head`."""
+    leaves: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping)
+        leaves |= _leaves(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return leaves
+
+
+def is_complete(result: Mapping[str, Any]) -> bool:
+    """Whether every fold was trained for all epochs of its recipe, or until early stopping."""
+    for fold in result["folds"]:
+        name = fold.get("recipe", next(iter(result["recipes"])))
+        run = result["recipes"][name]
+        asked = load_config(name).epochs if name in recipe_names() else run["epochs"]
+        epochs = len(fold["history"])
+        scores = [logs.get("valid_ua") for logs in fold["history"]]
+        stopped = run["select"] == "validation" and (
+            epochs - 1 - scores.index(max(scores)) >= run["patience"]
+        )
+        if run["epochs"] < asked or (epochs < asked and not stopped):
+            return False
+    return True
 
 
 def load_floors(folder: Path) -> list[dict[str, Any]]:
@@ -150,6 +208,8 @@ def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
 def _settings(result: Mapping[str, Any]) -> str:
     """Returns whose settings they are, with what was cut: `ours, 5 of 60 epochs`."""
     words = [SETTINGS[result["settings"]]]
+    if result["settings"] == "paper":
+        words += variant(result)
     if result["chosen"]:
         words.append("chosen per fold")
     for name in sorted(set(result["recipes"]) & set(recipe_names())):

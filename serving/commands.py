@@ -239,7 +239,7 @@ def explain(
     certificate: Certificate = None,
     key: Key = None,
 ) -> None:
-    """Draw where a model listened in a recording, as in its paper's figures (PNG and SVG).
+    """Draw where a model listened in a recording (PNG and SVG).
 
     For attention to frames the numbers of the maps are printed: their entropy, total variation and
     correlations. They are also written beside the pictures, as JSON.

@@ -172,8 +172,6 @@ def explain(
     )
     segments = Segments(config["batch"]["segment_frames"], config["batch"]["test_hop"])
     frames = int(front["frames"][0])
-    # What is left behind the last segment the model does not hear.
-    frames = min(frames, segments.frames or frames) + segments.hop * (segments.count(frames) - 1)
     values, value_name = feature_levels(spec, front["features"][0, :frames])
     edges, ends = frame_times(spec, waveform, frames, start_s)
     rows, row_name = feature_rows(spec)
@@ -259,19 +257,19 @@ def _attended(
 
 
 def _on_time_line(pieces: np.ndarray, frames: int, hop: int) -> np.ndarray:
-    """Returns (..., frames): at each frame the mean of the segments that hold it.
+    """Returns (..., frames): at each frame the mean of the segments that hold it, see `Segments`.
 
     Example:
         >>> _on_time_line(np.array([[1.0, 1.0], [3.0, 3.0]]), frames=3, hop=1).tolist()
         [1.0, 2.0, 3.0]
     """
-    total, held = np.zeros((*pieces.shape[1:-1], frames)), np.zeros(frames)
+    total, count = np.zeros((*pieces.shape[1:-1], frames)), np.zeros(frames)
+    size = pieces.shape[-1]
     for number, piece in enumerate(pieces):
-        place = slice(number * hop, number * hop + piece.shape[-1])
-        total[..., place] += piece
-        held[place] += 1
-    # Segments may lie apart: nothing was said of what is between them.
-    return total / np.where(held, held, np.nan)
+        start = min(number * hop, frames - size)
+        total[..., start : start + size] += piece
+        count[start : start + size] += 1
+    return total / count
 
 
 def _emergent(

@@ -165,12 +165,14 @@ class ServedModule:
         size, hop = self.segments.frames, self.segments.hop
         batch, frames = tf.unstack(tf.shape(mask))
         real = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-        count = 1 + tf.maximum(real - size, 0) // hop
+        last = tf.maximum(real - size, 0)
+        count = 1 + (last + hop - 1) // hop
         most = tf.reduce_max(count)
         width = tf.minimum(size, frames)
         # Behind its last segment an utterance repeats that one, which then does not count.
         number = tf.minimum(tf.range(most)[None], count[:, None] - 1)
-        places = (number * hop)[..., None] + tf.range(width)[None, None]
+        starts = tf.minimum(number * hop, last[:, None])
+        places = starts[..., None] + tf.range(width)[None, None]
         pieces = tf.gather(features, places, batch_dims=1)
         whole = tf.gather(mask, places, batch_dims=1)
         inputs = {

@@ -1,4 +1,5 @@
 import json
+import re
 import warnings
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_the_papers_binary_accuracy_is_61_in_ordinary_accuracy():
     said = true[:61] + [(t + 1) % 4 for t in true[61:]]
     assert metrics.weighted_accuracy(true, said) == pytest.approx(0.61)
     assert metrics.mean_binary_accuracy(true, said, 4) == pytest.approx(0.805)
+
+
+@given(answers())
+@pytest.mark.parametrize(
+    ("score", "symbol"),
+    [(metrics.mean_binary_accuracy, "UA"), (metrics.mean_binary_balanced_accuracy, "WA")],
+)
+def test_binary_scores_are_the_formulas_of_eq_10_that_they_print(score, symbol, case):
+    true, said, classes = case
+    # Each class occurs, so that no divisor is 0.
+    true, said = [*range(classes), *true], [0] * classes + said
+    printed = " ".join(score.__doc__.split())
+    formula = re.search(
+        rf"Eq\. \(10\), .*?: {symbol} = (.+?), with P utterances of class k", printed
+    )
+    values = []
+    for k in range(classes):
+        pairs = [(t == k, s == k) for t, s in zip(true, said, strict=True)]
+        counts = {"TP": pairs.count((True, True)), "TN": pairs.count((False, False))}
+        counts |= {"P": true.count(k), "N": len(true) - true.count(k)}
+        values.append(eval(formula[1], {}, counts))
+    assert score(true, said, classes) == pytest.approx(sum(values) / classes)
 
 
 def test_absent_classes_are_skipped_and_never_warned_about():

@@ -4,6 +4,7 @@ import pytest
 
 from ser_keras import report, report_benchmarks
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.training.config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -101,8 +102,45 @@ def test_a_floor_belongs_to_one_dataset_and_protocol():
 def test_a_run_of_fewer_epochs_than_its_recipe_has_says_so():
     result = report.load_results(ROOT / "results")[0]
     assert "epochs |" not in report.table([result])
-    result["recipes"] = {"moma": {"epochs": 7}}
+    result["recipes"] = {"moma": load_config("moma", ["epochs=7"]).to_dict()}
     assert "7 of 60 epochs |" in report.table([result])
+
+
+def test_every_row_of_the_readme_has_all_epochs_of_its_recipe():
+    results = report.load_results(ROOT / "results")
+    short = [str(report.result_path(Path(), one)) for one in results if not report.is_complete(one)]
+    assert not short
+    for search in (report.read_json(path) for path in (ROOT / "results").glob("search-*.json")):
+        epochs = [change for change in search["changes"] if change.startswith("epochs=")]
+        asked = load_config(search["recipe"]).epochs
+        assert all(int(change.partition("=")[2]) >= asked for change in epochs), search["command"]
+
+
+def test_a_run_is_complete_after_its_epochs_or_by_early_stopping():
+    def run(*valid, epochs=60, patience=2):
+        config = {"epochs": epochs, "select": "validation", "patience": patience}
+        history = [{"valid_ua": ua} for ua in valid]
+        return {"recipes": {"moma": config}, "folds": [{"recipe": "moma", "history": history}]}
+
+    assert report.is_complete(run(*[0.5] * 60))
+    assert report.is_complete(run(0.1, 0.3, 0.2, 0.3))
+    assert not report.is_complete(run(0.1, 0.3, 0.2))
+    assert not report.is_complete(run(*[0.5] * 4, epochs=4, patience=9))
+
+
+def test_every_result_lies_under_its_own_name():
+    folder = ROOT / "results"
+    paths = sorted(report.result_path(folder, one) for one in report.load_results(folder))
+    assert paths == sorted(folder.glob("crossval-*.json"))
+
+
+def test_an_ablation_is_named_by_what_it_changes():
+    config = load_config("attention_cnn", ["model.options.head=gap"]).to_dict()
+    result = {"model": "attention_cnn", "settings": "paper", "recipes": {"attention_cnn": config}}
+    assert report.variant(result) == ["head=gap"]
+    facts = {"dataset": "emodb", "protocol": {"name": "emodb-loso"}}
+    path = report.result_path(Path(), result | facts)
+    assert path.name == "crossval-emodb-emodb-loso-attention_cnn-paper-head=gap.json"
 
 
 def test_every_result_stands_beside_an_svm_on_the_same_folds():

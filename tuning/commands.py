@@ -187,7 +187,7 @@ def study(
     overrides: Overrides = None,
     results: Results = None,
 ) -> None:
-    """Repeat a study of the papers: train at every value of a setting, draw what it does."""
+    """Train at every value of one setting and draw what it does."""
     with starting():
         from ser_keras import plots
         from ser_keras.commands import EpochBars

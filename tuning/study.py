@@ -1,4 +1,4 @@
-"""Studies of the papers: one key of a recipe takes each of some values, all else stays."""
+"""Studies: one key of a recipe takes each of several values, and all else stays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Study:
 
     Args:
         name: str.
-        paper: str. Where it stands.
+        paper: str. What the paper says of what is varied, and where.
         recipe: str. Name or file.
         lines: tuple of Line.
         criterion: str. The validation score by which the best value of each line is chosen: "ua",

@@ -7,18 +7,19 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Segments:
-    """How utterances are cut: windows of `frames` frames, one every `hop`, that end inside.
+    """How utterances are cut: windows of `frames` frames, one every `hop`, that hold every frame.
 
-    An utterance shorter than a window is one segment, as it is. What is left behind the last
-    window, less than a hop, is not used.
+    The last window ends with the utterance, less than a hop behind the one before it, so that no
+    frame is left out and no window holds padding. An utterance shorter than a window is one
+    segment, as it is.
 
     Args:
         frames: int. Length of a window; 0 keeps utterances whole.
-        hop: int. Frames between the starts of two windows.
+        hop: int. Frames between the starts of two windows, at most `frames`.
 
     Example:
         >>> [Segments(frames=200, hop=100).count(frames) for frames in (90, 200, 299, 300)]
-        [1, 1, 1, 2]
+        [1, 1, 2, 2]
     """
 
     frames: int = 0
@@ -26,7 +27,7 @@ class Segments:
 
     def count(self, frames: int) -> int:
         """Returns the number of segments of an utterance of so many frames."""
-        return 1 + max(0, frames - self.frames) // self.hop if self.frames else 1
+        return 1 + max(0, -(-(frames - self.frames) // self.hop)) if self.frames else 1
 
     def cut(self, utterances: tf.data.Dataset) -> tf.data.Dataset:
         """Returns the segments of all utterances, in their order."""
@@ -35,9 +36,9 @@ class Segments:
 
         def segments(example: dict[str, tf.Tensor]) -> tf.data.Dataset:
             features = example["features"]
-            spare = tf.maximum(0, tf.shape(features)[0] - self.frames)
-            starts = tf.data.Dataset.range(0, tf.cast(spare, tf.int64) + 1, self.hop)
-            return starts.map(
+            last = tf.maximum(0, tf.shape(features)[0] - self.frames)
+            starts = tf.minimum(tf.range(0, last + self.hop, self.hop), last)
+            return tf.data.Dataset.from_tensor_slices(starts).map(
                 lambda start: example | {"features": features[start : start + self.frames]}
             )
 

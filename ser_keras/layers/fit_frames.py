@@ -10,7 +10,7 @@ from ser_keras.layers.masked_layer import MaskedLayer
 class FitFrames(MaskedLayer):
     """Appends frames of zeros up to a minimum and drops those after a maximum.
 
-    Li et al. 2018, Sec. 2.1, and Zhang et al. 2019 (attention FCN), Sec. III-C, cut utterances into
+    Li et al. 2018, Sec. 2.1, and Zhang et al. 2018 (attention FCN), Sec. III-C, cut utterances into
     segments of one length; this layer makes the last, shorter one as long as the others.
 
     Args:

@@ -37,7 +37,7 @@ class MaskedAveragePooling2D(MaskedLayer):
         >>> float(average[0, 0]), ops.convert_to_numpy(weights).ravel().tolist()
         (2.0, [0.5, 0.5, 0.0])
 
-    Departures: padded cells do not count; the paper's segments have no padding. Summed in float32
+    Departures: padded cells do not count; the paper does not mention padding. Summed in float32
         under every precision policy.
     """
 

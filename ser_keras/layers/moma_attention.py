@@ -93,9 +93,10 @@ class ResidualAttention(MaskedLayer):
         >>> ops.convert_to_numpy(outputs)[0, :, 0].tolist()
         [1.5, 1.5, 0.0]
 
-    Departures: the paper's figure and sizes leave open whether a * Y is summed over time; it keeps
-        its frames here, as its stated size of frames x 1024 says. The weights are then about
-        1 / frames and the layer nearly the identity, hence `scale_by_length`, which is ours.
+    Departures: the paper states the size of the projection Y', frames x 1024 (Sec. 3.3). Each frame
+        times its weight has this size; so has the weighted sum, repeated for every frame. Here it
+        is the first. The weights are then about 1 / frames and the layer nearly the identity, hence
+        `scale_by_length`, which is ours.
     """
 
     def __init__(self, units=128, scale_by_length=False, **kwargs):
@@ -160,7 +161,7 @@ class AttentionMixture(MaskedLayer):
         >>> [tuple(tensor.shape) for tensor in tensors]
         [(1, 3), (1, 3, 3), (1, 3)]
 
-    Departures: gamma starts uniform in (0, 1) and is not normalised; the paper says "randomly".
+    Departures: gamma starts uniform in (0, 1); the paper says "randomly" and names no distribution.
     """
 
     def __init__(self, units=128, blocks=3, **kwargs):

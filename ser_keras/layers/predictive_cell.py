@@ -56,9 +56,12 @@ class PredictiveCell(keras.layers.Layer):
         >>> ops.convert_to_numpy(parts["attention"]).tolist(), parts["latent_mean"].shape[-1]
         ([[1.0, 1.0, 1.0]], 2)
 
-    Departures: always float32, for under bfloat16 an input near the threshold would be seen on one
-        machine and not on another; log-variances are clipped to -6..3 (the paper has logarithms of
-        deviations and no limits); nothing is learnt through the threshold, which has no slope, but
+    Departures: z is drawn in training alone and is its mean at inference, so that a recording has
+        one answer; Alg. 2, line 3, draws it at every step and does not tell the two apart. Xhat is
+        the mean, as in Alg. 2, line 6; Sec. 2.3 says that it is sampled. Always float32, for under
+        bfloat16 an input near the threshold would be seen on one machine and not on another.
+        Log-variances are clipped to -6..3 (the paper has logarithms of deviations and no limits).
+        Nothing is learnt through the threshold, which has no slope, but
         much through Xhat where it replaces the input.
     """
 

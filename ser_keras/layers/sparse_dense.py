@@ -37,8 +37,9 @@ class SparseDense(MaskedLayer):
         >>> ops.convert_to_numpy(activations)[0, :, 0].tolist()
         [0.5, 0.5, 0.0]
 
-    Departures: the paper names "a stochastic corruption process" without its kind or size; Gaussian
-        noise is the one that suits inputs of unit variance, and 0 leaves it out.
+    Departures: the paper names no activation. Its Sec. II-A has "a stochastic corruption process"
+        for an earlier model, without kind or size, and Sec. III does not take it up; Gaussian noise
+        is the one that suits inputs of unit variance, and 0 leaves it out.
     """
 
     def __init__(self, units=256, noise=0.0, **kwargs):

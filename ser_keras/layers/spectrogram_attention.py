@@ -10,7 +10,7 @@ from ser_keras.layers.masked_layer import MaskedLayer, masked_softmax
 class SpectrogramAttention(MaskedLayer):
     """Sums the cells of a feature map, weighted by how much each tells about the emotion.
 
-    Implements Zhang et al. 2019 (attention FCN), Sec. II-B, Eq. (2)-(4), over all
+    Implements Zhang et al. 2018 (attention FCN), Sec. II-B, Eq. (2)-(4), over all
     L = height x frames cells a_i: e_i = u^T tanh(W a_i + b); alpha = softmax(lambda e);
     c = sum of alpha_i a_i.
 

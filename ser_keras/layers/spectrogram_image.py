@@ -13,7 +13,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class SpectrogramImage(MaskedLayer):
     """Turns padded frames into images of at least a minimum width, padding black.
 
-    Input of Zhang et al. 2019 (attention FCN), Sec. II and III-A: a convolutional network made for
+    Input of Zhang et al. 2018 (attention FCN), Sec. II and III-A: a convolutional network made for
     images reads the spectrogram of a whole utterance.
 
     Args:

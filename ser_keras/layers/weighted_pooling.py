@@ -12,7 +12,8 @@ LEAST = 1e-6  # of a sum to divide by
 class WeightedPooling(MaskedLayer):
     """Sums the frames of an utterance, each times its weight.
 
-    Implements the context vector of MOMA, Sec. 3.3: c = sum over t of a_t y_t.
+    Implements MOMA, Sec. 3.3, where "the result is projected to 1024 nodes": with the weights a of
+    the mixture, c = sum over t of a_t y_t has 1024 values.
 
     Args:
         deviation: bool. Also return the weighted standard deviation of each channel, behind the
@@ -33,7 +34,8 @@ class WeightedPooling(MaskedLayer):
         >>> tuple(context.shape), ops.convert_to_numpy(weights).tolist()
         ((1, 8), [[0.5, 0.5, 0.0]])
 
-    Departures: sums over time are float32 under every precision policy; the deviation is ours.
+    Departures: the paper does not say how weights and frames become one vector; the sum is ours,
+        and so is the deviation. Sums over time are float32 under every precision policy.
     """
 
     def __init__(self, deviation=False, **kwargs):

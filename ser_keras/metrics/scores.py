@@ -103,9 +103,14 @@ def macro_f1(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
 def mean_binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
     """Returns the accuracy of "class k or not", averaged over all K classes.
 
-    It equals `1 - 2 (1 - WA) / K` and is therefore far above WA: 61.0 becomes 80.5 for K = 4. The
-    paper on mixtures of multi-view attention (its Eq. 10) reports this number as its WA; never put
-    it beside an ordinary accuracy without its name.
+    Implements MOMA, Sec. 4.4, Eq. (10), first part: UA = (TP + TN) / (P + N), with P utterances of
+    class k and N others. Read so, the paper's UA is this number, and not the UA of this module.
+
+    It equals `1 - 2 (1 - WA) / K` and is therefore far above WA: 61.0 becomes 80.5 for K = 4. Never
+    put it beside an ordinary accuracy without its name.
+
+    Departures: the paper does not say how its formula applies to four classes; the mean over the
+        classes is ours.
 
     Example:
         >>> round(mean_binary_accuracy([0, 1, 2, 3], [0, 1, 0, 0], 4), 3)
@@ -117,8 +122,13 @@ def mean_binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int)
 def mean_binary_balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
     """Returns the mean of recall and specificity of "class k or not", averaged over the classes.
 
+    Implements MOMA, Sec. 4.4, Eq. (10), second part: WA = (TP / P + TN / N) / 2, with P utterances
+    of class k and N others. Read so, the paper's WA is this number, and not the WA of this module.
+
     Absent classes are skipped; where only one class occurs, its specificity does not exist and its
     recall stands alone.
+
+    Departures: as of `mean_binary_accuracy`.
 
     Example:
         >>> mean_binary_balanced_accuracy([0, 0, 1, 1], [0, 1, 1, 1], 2)

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -93,6 +93,26 @@ def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> ker
 def objective_of(name: str) -> Callable[..., dict[str, Any]]:
     """Returns what the model called `name` is trained for, see `ser_keras.models.objectives`."""
     return OBJECTIVES.get(name, cross_entropy_objective)
+
+
+def check_objective(name: str, options: Mapping[str, Any]) -> None:
+    """Checks the options of what the model called `name` is trained for.
+
+    Raises:
+        ConfigError: no such option, or text in the place of a number or the reverse.
+
+    Example:
+        >>> check_objective("predictive_vrnn", {"label_time": "end", "kl_weight": 0.5})
+    """
+    parameters = inspect.signature(objective_of(name)).parameters.values()
+    known = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    known.pop("label_smoothing")
+    for option, value in options.items():
+        if option not in known:
+            raise ConfigError(unknown_name(f"option of {name}'s objective", option, known))
+        if isinstance(value, str) != isinstance(known[option], str):
+            expected = "a word" if isinstance(known[option], str) else "a number"
+            raise ConfigError(f"config: objective.{option}: found {value!r}, expected {expected}.")
 
 
 def multiply_accumulates(model: keras.Model, frames: int) -> int:

@@ -1,4 +1,4 @@
-"""Attention based fully convolutional network on AlexNet (Zhang et al. 2019).
+"""Attention based fully convolutional network on AlexNet (Zhang et al. 2018).
 
 What the paper fixes, and where; the rest is a `Departures:` line of `build_alexnet_fcn`:
 
@@ -78,18 +78,19 @@ def build_alexnet_fcn(
     input_scaling: str = "unit_imagenet",
     attention_units: int = 256,
     attention_lambda: float = 0.3,
-    dropout: float = 0.5,
+    dropout: float = 0.0,
     spatial_dropout: float = 0.0,
     width: float = 1.0,
     final_pool: bool = True,
     name: str = "alexnet_fcn",
 ) -> keras.Model:
-    """Returns the functional model of Zhang et al. 2019, Sec. II, with random weights.
+    """Returns the functional model of Zhang et al. 2018, Sec. II, with random weights.
 
     Args:
         num_classes: int. Output units K, in the order of the class set.
         dim: int. Frequency bins of the spectrogram.
-        plan: str. Sizes of the encoder: "bvlc" (the paper's) or "torchvision".
+        plan: str. Sizes of the encoder: "bvlc", with the normalisation that the paper names, or
+            "torchvision".
         normalization: str. "lrn" after the first two ReLUs (the paper's; plan "bvlc" only),
             "batch" between each convolution and its ReLU, or "none".
         input_channels: int. Copies of the spectrogram, 3 as in images or 1.
@@ -119,9 +120,11 @@ def build_alexnet_fcn(
         >>> model.output["logits"].shape, model.output["attention"].shape
         ((None, 4), (None, 5, None))
 
-    Departures: utterances under 0.7 s are widened to it, the paper needs no minimum but its encoder
-        does; dropout, and `normalization="batch"` for training from random weights, are ours; each
-        convolution pads the utterance, not the batch, so that batching changes no result.
+    Departures: cells are decibels; the paper says "raw spectrogram". Utterances under 0.7 s are
+        widened to it, the paper names no minimum but its encoder needs one. `attention_units`,
+        `final_pool`, dropout, and `normalization="batch"` for training from random weights, are
+        ours. Each convolution pads the utterance, not the batch, so that batching changes no
+        result.
     """
     _check_options(plan, normalization, input_channels, input_scaling, dim)
     convolutions = scaled(PLANS[plan], width)

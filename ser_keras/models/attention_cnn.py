@@ -4,15 +4,16 @@ What the paper fixes, and where; the rest is a `Departures:` line of `build_atte
 
 | constant | value | source |
 |---|---|---|
-| input | 2 s, 40 ms Hamming, 10 ms hop, DFT 1600, 0 to 4 kHz: 400 x 200 magnitudes | 2.1 |
+| input | 2 s, 40 ms Hamming, 10 ms hop, DFT 1600, 0 to 4 kHz: 400 x 200 | 2.1 |
 | scaling | to [-1, 1], then mu-law with mu = 255 | 2.1, Eq. 1 |
-| Conv1 | 8 filters of 10 x 2 beside 8 of 2 x 8 (frequency x time) | 3.2, Fig. 1 |
+| Conv1 | 8 filters of 10 x 2 beside 8 of 2 x 8 (frequency x time) | 3.2, 3.3 |
 | Conv2 to Conv5 | 3 x 3, 32, 48, 64 and 80 filters | 2.2, Fig. 1 |
 | after each convolution | batch normalisation, ReLU | 3.1 |
 | pooling | maximum over 2 x 2 | 2.2, Fig. 1 |
 | heads | global average; bilinear; top-down times bottom-up attention | 2.4, 3.3 |
 
-Segments are cut, and their posteriors averaged, outside of the model (Sec. 2.1).
+Segments are cut, and their scores averaged, outside of the model (Sec. 2.1). The paper does not say
+whether it averages before or after the softmax; here it is after.
 """
 
 import keras
@@ -40,7 +41,7 @@ MU = 255.0
 # Where the smallest value of a segment goes before the mu-law; None: no mu-law.
 INPUT_SCALINGS = {"mu_law": -1.0, "mu_law_unit": 0.0, "standard": None}
 HEADS = ("attention", "gap", "bilinear")
-# The defaults of PyTorch, with which the paper's networks were trained.
+# The defaults of PyTorch, the paper's framework (Sec. 3.1).
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
@@ -92,10 +93,11 @@ def build_attention_cnn(
         >>> model.output["attention"].shape, model.output["top_down"].shape
         ((None, 100, None), (None, 100, None, 4))
 
-    Departures: widening to 2 s gives the maps the paper's size and changes no logit, for what is
-        no speech is masked in every layer, be it 3 frames or most of a short utterance. Poolings
-        round up, so that a single frame keeps a cell. Max-pooling follows Conv2 and Conv3, the
-        text gives no places. "mu_law_unit", "standard" and both dropouts are ours.
+    Departures: cells are magnitudes; the paper does not say whether they are magnitudes or powers.
+        Widening to 2 s gives the input the paper's 400 x 200 and changes no logit, for what is no
+        speech is masked in every layer, be it 3 frames or most of a short utterance. Poolings round
+        up, so that a single frame keeps a cell. Max-pooling follows Conv2 and Conv3: the text does
+        not say which layers it follows. "mu_law_unit", "standard" and both dropouts are ours.
     """
     filters, pool_after = _checked(head, filters, pool_after)
 

@@ -1,4 +1,4 @@
-"""AlexNet and VGG-16 on segments of one length: the baselines of Zhang et al. 2019, Table I.
+"""AlexNet and VGG-16 on segments of one length: the baselines of Zhang et al. 2018, Table I.
 
 What the paper fixes, and where; the rest is a `Departures:` line of the builders:
 
@@ -56,7 +56,7 @@ def build_alexnet_fixed(
 ) -> keras.Model:
     """Returns AlexNet for segments of `frames` frames, with random weights.
 
-    Implements Zhang et al. 2019, Sec. III-C, Table I, "AlexNet"; Krizhevsky et al. 2012, Sec. 3.
+    Implements Zhang et al. 2018, Sec. III-C, Table I, "AlexNet"; Krizhevsky et al. 2012, Sec. 3.
 
     Args:
         num_classes: int. Output units K, in the order of the class set.
@@ -126,7 +126,7 @@ def build_vgg16_fixed(
 ) -> keras.Model:
     """Returns VGG-16 for segments of `frames` frames, with random weights.
 
-    Implements Zhang et al. 2019, Sec. III-C, Table I, "VGGNet-16"; Simonyan and Zisserman 2015,
+    Implements Zhang et al. 2018, Sec. III-C, Table I, "VGGNet-16"; Simonyan and Zisserman 2015,
     Table 1, column D, its convolutions as `keras.applications` builds them.
 
     Args:

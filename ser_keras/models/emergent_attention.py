@@ -2,9 +2,9 @@
 
 Both say of every number whether the first window counts. It is always seen whole, since nothing
 was predicted yet. Where prediction errors are Gaussian about 42 % of them exceed their mean, so
-that of two windows (most of RAVDESS) 71 % is seen with the first and 42 % without: the paper's
-63.8 % for RAVDESS needs the first window, its 45.2 % for the longer utterances of IEMOCAP rather
-not. The paper does not say which it means.
+that of two windows (most of RAVDESS) 71 % is seen with the first and 42 % without. The paper does
+not say whether it counts the first window. Its 63.8 % for RAVDESS is nearer to the count with
+it, its 45.2 % for IEMOCAP, where utterances are longer, to the count without.
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,10 +6,10 @@ What the paper fixes, and where; the rest is a `Departures:` line of `build_moma
 |---|---|---|
 | input | 23 log-mel filterbank energies | 4.2 |
 | encoder | 2 bidirectional LSTMs of 512 nodes each way, so 1024 values per frame | 3.3 |
-| attention layer 1 | context of 128, added to the frames as a skip connection | 3.3, Eq. 4-6 |
+| attention layer 1 | context of 128; a projection is added to the frames | 3.3, Eq. 4-6 |
 | attention layer 2 | 3 blocks, mixed by gamma 1..3, which start at random | 3.2, Eq. 7-9 |
-| classifier | linear, softmax, cross-entropy | 3.3 |
-| optimiser | Adam 1e-4, divided by 10 when 4 epochs bring nothing | 4.3 |
+| classifier | projection to 1024 nodes, then linear, softmax, cross-entropy | 3.3 |
+| optimiser | Adam 1e-4; PyTorch's ReduceLROnPlateau, patience 4, factor 0.1 | 4.3 |
 """
 
 import keras
@@ -92,10 +92,12 @@ def build_moma(
         >>> model.output["logits"].shape, model.output["attention_blocks"].shape
         ((None, 4), (None, 3, None))
 
-    Departures: the paper projects the context to 1024 nodes before a linear classifier; two linear
-        layers are one, so there is none unless `projection="tanh"` makes it more; Eq. (6) keeps its
-        frames, see `ResidualAttention`; `pooling`, `front` and the three dropouts are ours. The
-        convolution pads each utterance with zeros, not the batch, so that batching changes nothing.
+    Departures: the paper projects the context to 1024 nodes before a linear classifier (Sec. 3.3);
+        two linear layers are one, so there is none unless `projection="tanh"` makes it more.
+        Eq. (6) is read as in `ResidualAttention`, the context as in `WeightedPooling`. Other
+        numbers of blocks than 3 are future work of the paper (Sec. 5.2). Ours are the attentions
+        "single" and "none", `pooling`, `front` and the three dropouts. The convolution pads each
+        utterance with zeros, not the batch, so that batching changes nothing.
     """
     _check_options(attention, projection, pooling, front)
     _check_sizes(

@@ -4,12 +4,13 @@ What the paper fixes, and where; the rest is a `Departures:` line of what it con
 
 | constant | RAVDESS | IEMOCAP | source |
 |---|---|---|---|
-| input | 40 MFCC of 2 s windows, 50 % overlap | the same | 3.2 |
+| input | 40 MFCC of each 2 s window, 50 % overlap | the same | 3.2 |
 | recognition, generation, classification units | 512, 256, 512 | 64, 64, 64 | 3.2 |
 | latent variables | 20 | 10 | 3.2 |
 | dropout of the three | 0.3, 0.3, 0.1 | 0.8, 0.8, 0.8 | 3.2 |
 | weights of generation, classification, KL | 1, 50, 1 | the same | 3.2, Eq. 5 |
 | batch, optimizer | 256, RMSprop 1e-3 | the same | 3.2, Alg. 1 |
+| optimizer's constants | beta1 0.9, beta2 0.99, epsilon 1e-10 | the same | Alg. 1 |
 
 The paper states 22.6 and 12.78 million parameters. They do not follow from its sizes, which make
 2.55 and 0.072 million with one vector per window.
@@ -21,7 +22,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from ser_keras.errors import ConfigError
+from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
 from ser_keras.layers import (
     FitFrames,
@@ -37,6 +38,8 @@ Tensor = Any
 
 # Window and stride of the front end's first convolution, and of each behind it.
 FRONT_FIRST, FRONT_NEXT = (5, 2), (3, 1)
+# When the classification's error is counted.
+LABEL_TIMES = ("every", "end")
 
 
 def build_predictive_vrnn(
@@ -107,8 +110,10 @@ def build_predictive_vrnn(
         >>> model.output["attention"].shape, model.count_params()
         ((None, None, 40), 2553040)
 
-    Departures: vectors are z-scored on the training fold, which the paper does not say and without
-        which the first coefficients alone would be attended to; see also `PredictiveCell`. Windows
+    Departures: the paper does not say how the frames of a window become one vector of 40; the mean
+        in mfcc40-windows is ours. Vectors are z-scored on the training fold, which the paper does
+        not say and without which the first coefficients alone would be attended to. The latent
+        variable is its mean at inference, see `PredictiveCell`. Windows
         inside of the model are ours: what is made of frames can be learnt from distorted frames,
         and with a front end the network chooses what it describes them by, predicts and attends
         to. So is `initial_log_variance`.
@@ -179,6 +184,7 @@ def predictive_vrnn_objective(
     generation_weight: float = 1.0,
     classification_weight: float = 50.0,
     kl_weight: float = 1.0,
+    label_time: str = "every",
 ) -> dict[str, Tensor]:
     """Returns the negative of the bound that training raises.
 
@@ -196,15 +202,23 @@ def predictive_vrnn_objective(
         generation_weight: float. Lambda 1.
         classification_weight: float. Lambda 2.
         kl_weight: float. Beta.
+        label_time: str. "every": the class is asked at every window, as Eq. (5) sums it; "end":
+            at the last one alone, as Sec. 3.2 says ("computed at the end of each audio file").
 
     Returns:
         dict of "generation", "classification" and "kl" to scalars, already weighted; their sum is
         minimised.
 
+    Raises:
+        ConfigError: unknown `label_time`.
+
     Departures: utterance weights balance the classes, so they multiply the classification alone;
         how speech goes on is learnt from all utterances alike.
     """
+    if label_time not in LABEL_TIMES:
+        raise ConfigError(f"predictive_vrnn: {unknown_name('label_time', label_time, LABEL_TIMES)}")
     valid = ops.cast(outputs.get("steps", inputs["mask"]), "float32")
+    asked = valid if label_time == "every" else _last_step(valid)
     mean, log_variance = (
         outputs[f"prediction_{part}"][:, :-1] for part in ("mean", "log_variance")
     )
@@ -220,7 +234,7 @@ def predictive_vrnn_objective(
     return {
         "generation": generation_weight * _over_batch(surprise * valid[:, 1:]),
         "classification": classification_weight
-        * _over_batch(ops.expand_dims(weights, 1) * losses * valid),
+        * _over_batch(ops.expand_dims(weights, 1) * losses * asked),
         "kl": kl_weight * _over_batch(divergence * valid),
     }
 
@@ -272,9 +286,12 @@ def _front(x: Tensor, mask: Tensor, layers: int, units: int) -> tuple[Tensor, Te
 
 def _at_last_step(values: Tensor, mask: Tensor) -> Tensor:
     """Returns the values of each utterance at its last real frame, 0 where it has none."""
-    valid = ops.cast(mask, values.dtype)
-    following = ops.pad(valid[:, 1:], [[0, 0], [0, 1]])
-    return ops.sum(values * ops.expand_dims(valid - following, -1), axis=1)
+    return ops.sum(values * ops.expand_dims(_last_step(ops.cast(mask, values.dtype)), -1), axis=1)
+
+
+def _last_step(valid: Tensor) -> Tensor:
+    """Returns 1 at the last real frame of each utterance and 0 elsewhere, (batch, frames)."""
+    return valid - ops.pad(valid[:, 1:], [[0, 0], [0, 1]])
 
 
 def _over_batch(values: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ What the paper fixes, and where; the rest is a `Departures:` line of the two fun
 | constant | value | source |
 |---|---|---|
 | input | log-mel energies, first and second derivatives, zero mean and unit variance | III-A |
-| encoder | one hidden layer, larger than the input, sparse | III-B, Eq. 3 |
+| encoder | hidden layer larger than the input, sparse | III-B, Eq. 3 |
 | classify path | BLSTM on the encoder's output, then attention over time | III-C, Fig. 3 |
 | attention | softmax of the inner product with one vector | II-B, Eq. 1-2 |
 | pseudo-class | one more class, of every utterance without a label | II-A, III-C |
@@ -78,12 +78,13 @@ def build_sparse_autoencoder(
         >>> model.output["logits"].shape, model.output["logits_with_pseudo"].shape
         ((None, 4), (None, 5))
 
-    Departures: sizes are ours, the paper names none but that the code is larger than the input; the
-        decoder is one linear layer with weights of its own, for inputs of unit variance have no
-        bounds; at inference the pseudo-class is left out, which the paper does not say; `pooling`,
-        `stride`, `code_norm` and both dropouts are ours: activations of 0.05 are faint, and what is
-        learnt from them is slow to come. The strided convolution spans 2 stride - 1 frames with
-        zeros around each utterance; the attention is then over its columns.
+    Departures: sizes are ours, the paper names none but that the code is larger than the input; it
+        does not name the number of layers either, here it is one. The decoder is one linear layer
+        with weights of its own, for inputs of unit variance have no bounds. At inference the
+        pseudo-class is left out, which the paper does not say. `pooling`, `stride`, `code_norm` and
+        both dropouts are ours: activations of 0.05 are faint, and what is learnt from them is slow
+        to come. The strided convolution spans 2 stride - 1 frames with zeros around each utterance;
+        the attention is then over its columns.
     """
     _check_options(dim, encoder_units, pooling, stride, recurrent_layers)
 

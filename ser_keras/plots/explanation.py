@@ -1,4 +1,4 @@
-"""What a model listened to, drawn over the audio: the attention figures of the papers."""
+"""What a model listened to, drawn over the audio."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

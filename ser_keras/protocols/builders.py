@@ -92,7 +92,9 @@ def last_session(rows: Sequence[Row], classes: ClassSet, seed: int) -> list[Fold
 def partner_validates(rows: Sequence[Row], classes: ClassSet, seed: int) -> list[Fold]:
     """Returns one fold per speaker, who is its test part; the other of the session validates.
 
-    The eight other speakers train: nobody who shares a dialogue with the tested speaker does.
+    The eight other speakers train: nobody who shares a dialogue with the tested speaker does. Li et
+    al. 2018 (attention-pooling CNN), Sec. 3.1, train on all nine others; so does a recipe with
+    `select: last`.
     """
     del classes, seed
     return _within_sessions(rows, "speaker-{test}")
@@ -101,8 +103,8 @@ def partner_validates(rows: Sequence[Row], classes: ClassSet, seed: int) -> list
 def both_directions(rows: Sequence[Row], classes: ClassSet, seed: int) -> list[Fold]:
     """Returns two folds per session: one actor validates and the other tests, and the reverse.
 
-    The other four sessions train. These are the divisions of `partner_validates` under the name of
-    the other paper, whose results are means over the sessions.
+    The other four sessions train. These are the divisions of `partner_validates`, named by session
+    as in Zhang et al. 2018 (attention FCN), Sec. III-A, who do not say which actor tests.
     """
     del classes, seed
     return _within_sessions(rows, "session{session}-test-{test}")

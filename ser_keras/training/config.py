@@ -41,7 +41,7 @@ class BatchConfig:
         size: int. Utterances per batch.
         bucket_frames: int. Batches hold utterances of similar lengths; on backends that compile
             once per shape they are padded to a multiple of this many frames.
-        class_weights: bool. Weigh each utterance by the inverse share of its class in the fold.
+        class_weights: bool. Weight each utterance by the inverse share of its class in the fold.
         cache_gb: float. Keep the fold in memory up to this size; larger folds are read each epoch.
         segment_frames: int. Cut utterances into segments of so many frames; an utterance's
             probabilities are then the mean over its segments. 0 keeps utterances whole.
@@ -53,7 +53,7 @@ class BatchConfig:
 
     size: int = 16
     bucket_frames: int = 40
-    class_weights: bool = True
+    class_weights: bool = False
     cache_gb: float = 4.0
     segment_frames: int = 0
     segment_hop: int = 0
@@ -107,22 +107,27 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimizer and its schedule.
+    """The optimizer and its schedule. Every default is neutral: a recipe names what it changes.
 
     Args:
         name: str. `"adamw"`, `"adam"`, `"rmsprop"` or `"sgd"` (Nesterov).
         learning_rate: float. Peak rate of the layers outside the backbone.
         backbone_learning_rate: float or None. Peak rate of the convolutional backbone, where that
             is another; for `"adamw"` alone.
-        weight_decay: float. Decoupled weight decay; biases and normalisation are exempt.
+        weight_decay: float. For `"adamw"` decoupled: each step takes this share times the rate of
+            its group off every weight; biases and normalisation are exempt. For `"sgd"` coupled, as
+            in PyTorch: this share of every variable is added to its gradient.
         momentum: float. Of `"sgd"`.
-        schedule: str. `"cosine"` (to zero at the last epoch), `"constant"`, `"steps"` (times
-            `decay` at each of `milestones`) or `"plateau"` (times `decay` where the loss on the
-            validation part, or the training loss without one, has not fallen for
-            `plateau_patience` epochs).
+        rho: float. Share of the old mean square that `"rmsprop"` keeps at each step.
+        epsilon: float. What `"adamw"`, `"adam"` and `"rmsprop"` add to keep the divisor positive;
+            `"rmsprop"` adds it under the root.
+        schedule: str. `"constant"`, `"cosine"` (to zero at the last epoch), `"steps"` (times
+            `decay` at each of `milestones`) or `"plateau"` (PyTorch's ReduceLROnPlateau: times
+            `decay` where the loss on the validation part, or the training loss without one, has not
+            fallen by a ten-thousandth for more than `plateau_patience` epochs).
         milestones: list of int. Epochs, from 1, that begin with a smaller rate.
         decay: float. Factor on the rate.
-        plateau_patience: int. Epochs.
+        plateau_patience: int. Epochs without a lower loss that leave the rate as it is.
         warmup_epochs: float. Linear warm-up before the cosine.
         clip_norm: float. Largest global norm of a gradient; 0 switches clipping off.
         label_smoothing: float. Share of the target spread over all classes.
@@ -130,17 +135,19 @@ class OptimizerConfig:
             use the average. 0 switches it off.
     """
 
-    name: str = "adamw"
+    name: str = "adam"
     learning_rate: float = 1e-3
     backbone_learning_rate: float | None = None
-    weight_decay: float = 1e-2
-    momentum: float = 0.9
-    schedule: str = "cosine"
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    rho: float = 0.9
+    epsilon: float = 1e-7
+    schedule: str = "constant"
     milestones: list[int] = field(default_factory=list)
     decay: float = 0.1
     plateau_patience: int = 4
-    warmup_epochs: float = 2.0
-    clip_norm: float = 1.0
+    warmup_epochs: float = 0.0
+    clip_norm: float = 0.0
     label_smoothing: float = 0.0
     ema: float = 0.0
 
@@ -160,7 +167,7 @@ class TrainConfig:
         seed: int. Seed of everything random; each fold derives its own.
         precision: str. `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         normalizer: str. `"unit"`, `"standard"` or `"none"`, see `FeatureStatistics.affine`.
-        objective: mapping. Weights of the terms that the model is trained for, see
+        objective: mapping. Options of what the model is trained for, see
             `ser_keras.models.objective_of`.
         jit_compile: bool. Compile the training step with XLA: quicker for recurrent models, slower
             for convolutions on CPUs.
@@ -176,7 +183,7 @@ class TrainConfig:
     precision: str = "float32"
     normalizer: str = "standard"
     jit_compile: bool = False
-    objective: dict[str, float] = field(default_factory=dict)
+    objective: dict[str, float | str] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     unlabelled: UnlabelledConfig = field(default_factory=UnlabelledConfig)
@@ -197,6 +204,12 @@ class TrainConfig:
         for name, value in least.items():
             if value < 1:
                 raise ConfigError(f"config: {name} is {value}, expected at least 1.")
+            if name.endswith("hop") and value > self.batch.segment_frames:
+                raise ConfigError(
+                    f"config: {name} is {value}, more than batch.segment_frames "
+                    f"({self.batch.segment_frames}): frames between two segments would be left "
+                    "out. Choose a shorter hop."
+                )
         if not 0 < self.unlabelled.label_fraction <= 1:
             raise ConfigError(
                 f"config: unlabelled.label_fraction is {self.unlabelled.label_fraction}, expected "
@@ -250,9 +263,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return _build(typing.cast(type, hint), value, where)
     if isinstance(hint, types.UnionType):
-        if value is None:
+        kinds = typing.get_args(hint)
+        if value is None and type(None) in kinds:
             return None
-        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+        if str in kinds and isinstance(_as_float(value), str):
+            return value
+        hint = kinds[0]
     kind = typing.get_origin(hint) or hint
     if kind is float and not isinstance(value, bool):
         value = _as_float(value)

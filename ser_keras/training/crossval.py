@@ -12,7 +12,7 @@ from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.labels import ClassSet
-from ser_keras.models import build_model, multiply_accumulates
+from ser_keras.models import build_model, check_objective, multiply_accumulates
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_atomic, write_json
@@ -62,6 +62,7 @@ def run_crossval(
     """
     for config in recipes.values():
         check_spec(config, feature_set)
+        check_objective(config.model.name, config.objective)
     provenance.git_commit()
     findings = [
         *audit.audit_audio(feature_set.rows),

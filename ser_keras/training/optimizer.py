@@ -4,16 +4,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from ser_keras.errors import ConfigError
 from ser_keras.training.config import OptimizerConfig
 
 BACKBONE = "conv"
+# Of PyTorch's ReduceLROnPlateau: `threshold`, relative to the best loss, and `eps`.
+PLATEAU_THRESHOLD = 1e-4
+LEAST_RATE_CHANGE = 1e-8
 
 
 @keras.saving.register_keras_serializable(package="ser_keras")
 class GroupedAdamW(keras.optimizers.AdamW):
-    """AdamW (Loshchilov and Hutter 2019) whose learning rate is scaled for groups of variables.
+    """AdamW whose learning rate is scaled for groups of variables.
+
+    Implements Loshchilov and Hutter 2019, Algorithm 2. A group's weights decay at the group's rate,
+    as they do with PyTorch's parameter groups.
 
     Args:
         multipliers: mapping of the start of a layer's name to the factor on its learning rate.
@@ -29,18 +36,62 @@ class GroupedAdamW(keras.optimizers.AdamW):
         super().__init__(**kwargs)
         self.multipliers = dict(multipliers or {})
 
+    def _apply_weight_decay(self, variables: Any) -> None:
+        """Does nothing: Keras would decay every group at one rate, see `update_step`."""
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Updates one variable, at its group's rate."""
+        """Decays and updates one variable, both at its group's rate."""
         # TensorFlow hands over its own variable, which has a name but no path.
         layers = getattr(variable, "path", variable.name).split("/")
         for prefix, factor in self.multipliers.items():
             if any(layer.startswith(prefix) for layer in layers):
                 learning_rate = learning_rate * factor
+        if self.weight_decay and self._use_weight_decay(variable):
+            share = ops.cast(self.weight_decay * learning_rate, variable.dtype)
+            self.assign_sub(variable, share * variable)
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return super().get_config() | {"multipliers": self.multipliers}
+
+
+@keras.saving.register_keras_serializable(package="ser_keras")
+class CoupledSGD(keras.optimizers.SGD):
+    """Stochastic gradient descent with Nesterov's momentum and coupled weight decay.
+
+    Implements the rule of PyTorch's SGD (Sutskever et al. 2013), for a gradient g of a variable w:
+    g := g + decay w;  v := momentum v + g;  w := w - rate (g + momentum v).
+
+    Args:
+        coupled_decay: float. Share of a variable added to its gradient; no variable is exempt.
+        **kwargs: arguments of `keras.optimizers.SGD`, but for `nesterov` and `weight_decay`.
+
+    Example:
+        >>> CoupledSGD(coupled_decay=1e-4, learning_rate=0.05, momentum=0.9).nesterov
+        True
+
+    Departures: Keras's own SGD decays without momentum, 10 times less at a momentum of 0.9, and
+        keeps the rate of the past in its velocity when the rate falls.
+    """
+
+    def __init__(self, coupled_decay: float = 0.0, **kwargs: Any):
+        super().__init__(**kwargs | {"nesterov": True, "weight_decay": None})
+        self.coupled_decay = coupled_decay
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one variable."""
+        rate = ops.cast(learning_rate, variable.dtype)
+        step = ops.cast(gradient, variable.dtype) + self.coupled_decay * variable
+        if self.momentum:
+            velocity = self.momentums[self._get_variable_index(variable)]
+            self.assign(velocity, self.momentum * velocity + step)
+            step = step + self.momentum * velocity
+        self.assign_sub(variable, rate * step)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return super().get_config() | {"coupled_decay": self.coupled_decay}
 
 
 def make_optimizer(
@@ -54,36 +105,51 @@ def make_optimizer(
         epochs: int. Epochs over which the cosine falls to zero.
 
     Raises:
-        ConfigError: a backbone's rate of its own for another optimizer than AdamW.
+        ConfigError: a key that the optimizer does not have.
     """
+    _check_keys(config)
     common = {
         "learning_rate": _schedule(config, steps_per_epoch, epochs),
-        "weight_decay": config.weight_decay or None,
         "global_clipnorm": config.clip_norm or None,
         "use_ema": config.ema > 0,
         "ema_momentum": config.ema,
     }
-    if config.backbone_learning_rate is not None and config.name != "adamw":
-        raise ConfigError(
-            f"config: optimizer.backbone_learning_rate is {config.backbone_learning_rate} with "
-            f"optimizer.name {config.name!r}; only adamw has groups. Leave it out, or take adamw."
-        )
-    optimizer: keras.optimizers.Optimizer
-    if config.name == "adamw":
-        backbone = config.backbone_learning_rate
-        share = 1.0 if backbone is None else backbone / config.learning_rate
-        optimizer = GroupedAdamW(
-            multipliers={} if share == 1.0 else {BACKBONE: share},
-            **common | {"weight_decay": config.weight_decay},
-        )
-    elif config.name == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=config.momentum, nesterov=True, **common)
-    else:
-        kind = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}[config.name]
-        optimizer = kind(**common)
+    if config.name == "sgd":
+        return CoupledSGD(config.weight_decay, momentum=config.momentum, **common)
+    common["epsilon"] = config.epsilon
+    if config.name == "rmsprop":
+        return keras.optimizers.RMSprop(rho=config.rho, **common)
+    if config.name == "adam":
+        return keras.optimizers.Adam(**common)
+    backbone = config.backbone_learning_rate
+    share = 1.0 if backbone is None else backbone / config.learning_rate
+    multipliers = {} if share == 1.0 else {BACKBONE: share}
+    optimizer = GroupedAdamW(multipliers, weight_decay=config.weight_decay, **common)
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+# Keys that one optimizer has and another lacks, with those that have it.
+_OWN_KEYS = {
+    "backbone_learning_rate": ("adamw",),
+    "weight_decay": ("adamw", "sgd"),
+    "momentum": ("sgd",),
+    "rho": ("rmsprop",),
+    "epsilon": ("adamw", "adam", "rmsprop"),
+}
+
+
+def _check_keys(config: OptimizerConfig) -> None:
+    """Raises ConfigError for a key that would be set without any effect."""
+    neutral = OptimizerConfig()
+    for key, owners in _OWN_KEYS.items():
+        value = getattr(config, key)
+        if config.name not in owners and value != getattr(neutral, key):
+            raise ConfigError(
+                f"config: optimizer.{key} is {value} with optimizer.name {config.name!r}; only "
+                f"{' and '.join(owners)} can use it. Leave it out, or choose another optimizer."
+            )
 
 
 def _schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> Any:
@@ -105,21 +171,27 @@ def _schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> Any
 def plateau_rate(config: OptimizerConfig, losses: Sequence[float]) -> float:
     """Returns the rate of the epoch after those with these losses, under `"plateau"`.
 
-    A function of the past alone, so that a resumed run goes on at the right rate.
+    Implements PyTorch's ReduceLROnPlateau with its defaults: a loss is better where it is below
+    (1 - 1e-4) times the best so far; the rate falls once more than `plateau_patience` epochs in a
+    row were no better, unless it would change by 1e-8 or less. It is a function of the past alone,
+    so that a resumed run goes on at the right rate.
 
     Args:
         config: rate, factor and patience.
         losses: of the epochs so far, on the validation part where there is one.
 
     Example:
-        >>> config = OptimizerConfig(learning_rate=1.0, decay=0.1, plateau_patience=2)
+        >>> config = OptimizerConfig(learning_rate=1.0, decay=0.1, plateau_patience=1)
         >>> [plateau_rate(config, [3.0, 2.0, 2.5, 2.5][:n]) for n in range(5)]
         [1.0, 1.0, 1.0, 1.0, 0.1]
     """
-    rate, best, waited = config.learning_rate, float("inf"), 0
+    rate, best, bad_epochs = config.learning_rate, float("inf"), 0
     for loss in losses:
-        waited = 0 if loss < best else waited + 1
-        best = min(best, loss)
-        if waited >= config.plateau_patience:
-            rate, waited = rate * config.decay, 0
+        if loss < best * (1.0 - PLATEAU_THRESHOLD):
+            best, bad_epochs = loss, 0
+        else:
+            bad_epochs += 1
+        if bad_epochs > config.plateau_patience:
+            lower, bad_epochs = rate * config.decay, 0
+            rate = lower if rate - lower > LEAST_RATE_CHANGE else rate
     return rate

@@ -22,28 +22,34 @@ def cut(segments, lengths):
 
 
 def naive(lengths, frames, hop):
-    found = []
+    """Returns windows from the start of each utterance, the last one moved back to its end."""
+    segments = []
     for number, length in enumerate(lengths):
         values = [1000.0 * number + i for i in range(length)]
-        start, windows = 0, []
-        while start + frames <= length:
-            windows.append(values[start : start + frames])
+        start = 0
+        while start + frames < length:
+            segments.append((str(number), values[start : start + frames]))
             start += hop
-        found += [(str(number), window) for window in windows or [values]]
-    return found
+        segments.append((str(number), values[-frames:]))
+    return segments
 
 
-@settings(max_examples=15)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=3),
     frames=st.integers(1, 12),
-    hop=st.integers(1, 9),
+    data=st.data(),
 )
-def test_segments_are_the_windows_that_end_inside(lengths, frames, hop):
+def test_segments_hold_every_frame_of_an_utterance(lengths, frames, data):
+    hop = data.draw(st.integers(1, frames))
     segments = Segments(frames, hop)
-    expected = naive(lengths, frames, hop)
-    assert cut(segments, lengths) == expected
-    assert sum(map(segments.count, lengths)) == len(expected)
+    pieces = cut(segments, lengths)
+    assert pieces == naive(lengths, frames, hop)
+    assert sum(map(segments.count, lengths)) == len(pieces)
+    for number, length in enumerate(lengths):
+        frames_in = {value for key, values in pieces if key == str(number) for value in values}
+        assert frames_in == {1000.0 * number + i for i in range(length)}
+    assert all(len(values) == min(frames, lengths[int(key)]) for key, values in pieces)
 
 
 @pytest.mark.parametrize("length", [1, 500])

@@ -6,7 +6,12 @@ import pytest
 
 from ser_keras.errors import ConfigError
 from ser_keras.layers import MaskedBatchNormalization
-from ser_keras.models import build_model, multiply_accumulates, objective_of
+from ser_keras.models import (
+    build_model,
+    check_objective,
+    multiply_accumulates,
+    objective_of,
+)
 from ser_keras.models.predictive_vrnn import predictive_vrnn_objective
 from ser_keras.models.predictive_vrnn_stream import streaming_predictive_vrnn, zero_state
 from tests.harness import batch_of, check_model, slope_of
@@ -110,6 +115,7 @@ def test_attention_is_one_at_first_then_some_and_never_none():
     ("options", "scales", "smoothing"),
     [
         ({}, (1.0, 50.0, 1.0), 0.0),
+        ({"label_time": "end"}, (1.0, 50.0, 1.0), 0.0),
         ({"label_smoothing": 0.2}, (1.0, 50.0, 1.0), 0.2),
         (
             {"generation_weight": 0.3, "classification_weight": 2.0, "kl_weight": 0.1},
@@ -117,7 +123,7 @@ def test_attention_is_one_at_first_then_some_and_never_none():
             0.0,
         ),
     ],
-    ids=["paper", "smoothing", "weights"],
+    ids=["paper", "label at the end", "smoothing", "weights"],
 )
 def test_objective_equals_the_reference(options, scales, smoothing):
     model = small()
@@ -126,10 +132,33 @@ def test_objective_equals_the_reference(options, scales, smoothing):
     batch = batch_of(features, extra=1)
     assert objective_of("predictive_vrnn") is predictive_vrnn_objective
     found = predictive_vrnn_objective(batch, TARGETS, WEIGHTS, model(batch), **options)
-    expected = mean_terms(features, weights, smoothing=smoothing, scales=scales)
+    label_time = options.get("label_time", "every")
+    expected = mean_terms(
+        features, weights, smoothing=smoothing, scales=scales, label_time=label_time
+    )
     assert found.keys() == expected.keys() == {"generation", "classification", "kl"}
     for name, value in expected.items():
         assert float(found[name]) == pytest.approx(value, rel=1e-5), name
+
+
+def test_an_unknown_label_time_suggests_the_nearest():
+    model = small()
+    batch = batch_of(utterances((1, 1)))
+    with pytest.raises(ConfigError, match="unknown label_time 'ends'; did you mean 'end'"):
+        predictive_vrnn_objective(batch, TARGETS[:2], WEIGHTS[:2], model(batch), label_time="ends")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"kl_wait": 1.0}, "did you mean 'kl_weight'"),
+        ({"kl_weight": "much"}, "kl_weight: found 'much', expected a number"),
+        ({"label_time": 1.0}, "label_time: found 1.0, expected a word"),
+    ],
+)
+def test_wrong_options_of_an_objective_are_refused(options, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        check_objective("predictive_vrnn", options)
 
 
 def test_one_window_alone_predicts_nothing():

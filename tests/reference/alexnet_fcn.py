@@ -1,6 +1,6 @@
 """Forward pass of the attention FCN in plain NumPy: slow, obvious, one utterance at a time.
 
-Written from Zhang et al. 2019 Eq. (2)-(4), Krizhevsky et al. 2012 Sec. 3 and the two published
+Written from Zhang et al. 2018 Eq. (2)-(4), Krizhevsky et al. 2012 Sec. 3 and the two published
 layer tables; shares no line with the model it judges. Everything is float64.
 """
 

@@ -101,7 +101,7 @@ def cross_entropy(target, logits):
     return -sum(share * math.log(chance) for share, chance in zip(target, chances, strict=True))
 
 
-def terms(outputs, target, weight=1.0, smoothing=0.0, scales=(1.0, 50.0, 1.0)):
+def terms(outputs, target, weight=1.0, smoothing=0.0, scales=(1.0, 50.0, 1.0), label_time="every"):
     """Eq. (5) of one utterance, negated: the three terms."""
     target = (1 - smoothing) * np.asarray(target, float) + smoothing / len(target)
     generation = classification = kl = 0.0
@@ -115,7 +115,8 @@ def terms(outputs, target, weight=1.0, smoothing=0.0, scales=(1.0, 50.0, 1.0)):
                 strict=True,
             ):
                 generation -= log_normal(value, mean, log_variance)
-        classification += weight * cross_entropy(target, outputs["step_logits"][time])
+        if label_time == "every" or time == steps - 1:
+            classification += weight * cross_entropy(target, outputs["step_logits"][time])
         for mean, log_variance in zip(
             outputs["latent_mean"][time], outputs["latent_log_variance"][time], strict=True
         ):

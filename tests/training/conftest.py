@@ -17,7 +17,7 @@ TINY = {
             "attention_units": 8,
         },
     },
-    "batch": {"size": 8},
+    "batch": {"size": 8, "class_weights": True},
     "augment": {
         "freq_masks": 1,
         "freq_mask_bins": 20,
@@ -29,7 +29,15 @@ TINY = {
         "warp": 0.05,
         "mixup": 0.3,
     },
-    "optimizer": {"learning_rate": 1e-3, "backbone_learning_rate": 1e-3, "warmup_epochs": 1},
+    "optimizer": {
+        "name": "adamw",
+        "learning_rate": 1e-3,
+        "backbone_learning_rate": 1e-3,
+        "weight_decay": 1e-2,
+        "schedule": "cosine",
+        "warmup_epochs": 1,
+        "clip_norm": 1.0,
+    },
 }
 
 

@@ -28,10 +28,14 @@ def test_every_recipe_loads_and_survives_yaml(name):
         ({"epochs": "many"}, "config.epochs: found 'many', expected a value of type int"),
         ({"epochs": True}, "config.epochs: found True"),
         ({"epochs": 0}, "epochs is 0, expected at least 1"),
-        ({"objective": {"kl_weight": "much"}}, "config.objective.kl_weight: found 'much'"),
+        ({"objective": {"kl_weight": [1]}}, "config.objective.kl_weight: found [1]"),
         ({"batch": 3}, "config.batch: found 3, expected a mapping"),
         ({"select": "test"}, "unknown value of select 'test'"),
         ({"optimizer": {"schedule": "cosin"}}, "did you mean 'cosine'"),
+        (
+            {"batch": {"segment_frames": 100, "segment_hop": 50, "test_hop": 150}},
+            "batch.test_hop is 150, more than batch.segment_frames",
+        ),
     ],
 )
 def test_wrong_values_are_refused_with_place_and_remedy(values, sentence):
