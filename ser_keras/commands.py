@@ -29,7 +29,9 @@ Recipes = Annotated[
 ]
 Unlabelled = Annotated[
     list[Path] | None,
-    typer.Option(help="Features of another corpus, trained on without labels."),
+    typer.Option(
+        help="Further features, trained on without labels; those of test speakers are left out."
+    ),
 ]
 DEFAULT_RECIPE = "alexnet_fcn"
 Overrides = Annotated[

@@ -35,6 +35,7 @@ from ser_keras.training.crossval import (
 )
 from ser_keras.training.predict import Scores, predict
 from ser_keras.training.trainer import FoldTrainer
+from ser_keras.training.unlabelled import check_same_spec
 
 NAME = "crosscorpus"
 
@@ -50,6 +51,14 @@ class CorpusTrainer(FoldTrainer):
     def __init__(self, others: Mapping[str, FeatureSet], *arguments: Any):
         super().__init__(*arguments)
         self.others = others
+
+    def identity(self) -> dict[str, str]:
+        """Returns hashes of all that decides what is trained and tested."""
+        tested = {
+            f"features of {name}": other.manifest["fingerprint"]
+            for name, other in self.others.items()
+        }
+        return super().identity() | tested
 
     def predict(self, keys: Sequence[str]) -> Scores:
         """Returns the scores of every other corpus, one after the other, by `key_in`'s keys."""
@@ -107,7 +116,7 @@ def run_crosscorpus(
     Raises:
         ConfigError: fewer than two corpora, two of one name, another spec, or no shared classes.
         LeakageError: a recording or a person is in two of the corpora.
-        SchemaError: `output` holds a run on other corpora.
+        SchemaError: corpora of different features, or `output` holds a run on other corpora.
     """
     sets = {feature_set.schema.name: feature_set for feature_set in feature_sets}
     if len(sets) < 2 or len(sets) < len(feature_sets):
@@ -118,6 +127,7 @@ def run_crosscorpus(
         )
     for feature_set in feature_sets:
         check_spec(config, feature_set)
+        check_same_spec(feature_sets[0], feature_set)
     provenance.git_commit()
     protocol = build_crosscorpus(sets, class_set or shared_classes(sets), config, seed)
     findings = _audit(sets, protocol)

@@ -19,6 +19,7 @@ from ser_keras.training.checkpoint import write_atomic, write_json
 from ser_keras.training.config import TrainConfig
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.trainer import FoldTrainer, resolved_options
+from ser_keras.training.unlabelled import UnlabelledSpeech
 
 FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
 
@@ -49,16 +50,20 @@ def run_crossval(
         protocol: the folds.
         output: Path. The run's folder.
         folds: names of the folds to run; all when empty.
-        unlabelled_sets: features of other corpora, trained on without labels.
+        unlabelled_sets: further features, trained on without labels. A fold leaves out of them what
+            is of its test part, see `FoldParts`; the result says what that was.
         command: what the user typed, for the record.
         progress: called as (fold name, epoch, epochs, logs).
         workers: the processes that train together; each but the chief with an `output` of its own.
 
     Raises:
-        LeakageError: the audit of protocol and data found a leak.
-        ConfigError: unknown fold, a spec a recipe was not made for, or several recipes of which one
-            chooses its epoch on the validation part that chooses the recipe.
-        SchemaError: `output` holds another configuration's or protocol's folds.
+        LeakageError: the audit of protocol and data found a leak, or an unlabelled set of which a
+            fold may train on nothing.
+        ConfigError: unknown fold, a spec a recipe was not made for, speech without labels for a
+            model that learns from labels alone, or several recipes of which one chooses its epoch
+            on the validation part that chooses the recipe.
+        SchemaError: an unlabelled set of other features, or `output` holds folds of another
+            configuration, protocol, feature set or other unlabelled sets.
     """
     for config in recipes.values():
         check_spec(config, feature_set)
@@ -68,31 +73,39 @@ def run_crossval(
         *audit.audit_protocol(protocol, feature_set.rows),
     ]
     audit.enforce(findings)
+    speech = UnlabelledSpeech(feature_set, tuple(unlabelled_sets))
+
+    def trainer(
+        config: TrainConfig, part: Fold, folder: Path, name: str, outer: Fold
+    ) -> FoldTrainer:
+        return FoldTrainer(
+            config,
+            feature_set,
+            protocol.class_set,
+            part,
+            folder,
+            named_progress(progress, name),
+            unlabelled=speech,
+            withheld=outer.test,
+            workers=workers,
+        )
+
+    chosen = choose_folds(protocol, folds)
+    for fold in chosen:
+        for config in recipes.values():
+            # What it refuses is refused before hours of training.
+            trainer(config, fold, output, fold.name, fold)
     prepare_output(recipes, protocol, output)
     records = []
-    for fold in choose_folds(protocol, folds):
+    for fold in chosen:
         folder = output / "folds" / fold.name
-
-        def trainer(
-            config: TrainConfig, part: Fold, folder: Path, name: str = fold.name
-        ) -> FoldTrainer:
-            return FoldTrainer(
-                config,
-                feature_set,
-                protocol.class_set,
-                part,
-                folder,
-                named_progress(progress, name),
-                unlabelled_sets=unlabelled_sets,
-                workers=workers,
-            )
-
-        chosen = next(iter(recipes))
+        name = next(iter(recipes))
         choice: dict[str, Any] = {}
         if len(recipes) > 1:
-            chosen, choice = choose_recipe(recipes, fold, folder / "choice", trainer)
-        record = trainer(recipes[chosen], fold, folder).run()
-        records.append(record | {"recipe": chosen, **choice})
+            name, choice = choose_recipe(recipes, fold, folder / "choice", trainer)
+        record = trainer(recipes[name], fold, folder, fold.name, fold).run()
+        records.append(record | {"recipe": name, **choice})
+    findings += left_out(records)
     result = summarize_run(recipes, feature_set, protocol, output, records, findings, command)
     write_json(output / "result.json", result)
     return result
@@ -102,18 +115,21 @@ def choose_recipe(
     recipes: Mapping[str, TrainConfig],
     fold: Fold,
     folder: Path,
-    trainer: Callable[[TrainConfig, Fold, Path, str], FoldTrainer],
+    trainer: Callable[[TrainConfig, Fold, Path, str, Fold], FoldTrainer],
 ) -> tuple[str, dict[str, Any]]:
     """Returns (name of the recipe with the best UA on the fold's validation part, all the UAs).
 
-    The fold's test part takes no part in it: the inner folds do not contain it.
+    The fold's test part takes no part in it: the inner folds do not contain it, and train on
+    nothing of its speakers.
     """
     inner = validation_fold(fold)
-    found = {
-        name: trainer(config, inner, folder / name, f"{fold.name}, choosing: {name}").run()["ua"]
+    ua = {
+        name: trainer(config, inner, folder / name, f"{fold.name}, choosing: {name}", fold).run()[
+            "ua"
+        ]
         for name, config in recipes.items()
     }
-    return max(found, key=lambda name: found[name]), {"validation_ua": found}
+    return max(ua, key=lambda name: ua[name]), {"validation_ua": ua}
 
 
 def validation_fold(fold: Fold) -> Fold:
@@ -138,6 +154,16 @@ def choose_folds(protocol: Protocol, names: Sequence[str]) -> list[Fold]:
         if name not in known:
             raise ConfigError(unknown_name(f"fold of {protocol.name}", name, known))
     return [fold for fold in protocol.folds if not names or fold.name in names]
+
+
+def left_out(records: Sequence[Mapping[str, Any]]) -> list[audit.Finding]:
+    """Returns what folds left out of their unlabelled sets, see `audit.audit_unlabelled`."""
+    return [
+        finding
+        for record in records
+        for other in record["unlabelled_sets"]
+        for finding in audit.audit_unlabelled(record["fold"], other["dataset"], other["dropped"])
+    ]
 
 
 def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, output: Path) -> None:

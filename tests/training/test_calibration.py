@@ -57,7 +57,7 @@ def test_with_fixed_epochs_a_model_without_the_validation_part_is_fitted(
     trainer = FoldTrainer(
         tiny_config(select="last"), feature_set, protocol.class_set, inner, tmp_path
     )
-    assert set(trainer.train_keys).isdisjoint(fold.valid + fold.test)
+    assert set(trainer.parts.train_keys).isdisjoint(fold.valid + fold.test)
     stored = json.loads((run / "folds" / fold.name / "calibration" / "fold.json").read_text())
     assert stored["weights_sha256"] == trainer.run()["weights_sha256"]
     scores = pooled_scores(run / "folds" / fold.name, [{"fold": "calibration"}])
