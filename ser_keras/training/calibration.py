@@ -20,15 +20,9 @@ from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.checkpoint import differing, write_json
 from ser_keras.training.config import config_from_dict
-from ser_keras.training.crossval import (
-    FoldProgress,
-    check_spec,
-    choose_folds,
-    named_progress,
-    pooled_scores,
-    validation_fold,
-)
+from ser_keras.training.crossval import check_spec, choose_folds, pooled_scores
 from ser_keras.training.evaluate import trained_folds
+from ser_keras.training.fold_runs import FoldProgress, named_progress, validation_fold
 from ser_keras.training.predict import predict
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import UnlabelledSpeech

@@ -24,15 +24,14 @@ from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
 from ser_keras.training.config import TrainConfig
 from ser_keras.training.crossval import (
-    FoldProgress,
     check_spec,
     class_set_dict,
     feature_facts,
     finding_dict,
-    named_progress,
     pooled_scores,
     prepare_output,
 )
+from ser_keras.training.fold_runs import FoldProgress, named_progress
 from ser_keras.training.predict import Scores, predict
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import check_same_spec

@@ -1,7 +1,6 @@
 """All folds of a protocol, one after the other, into one result that says what it is."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_atomic, write_json
 from ser_keras.training.config import TrainConfig
 from ser_keras.training.distribute import ALONE, Workers
-from ser_keras.training.trainer import FoldTrainer, resolved_options
+from ser_keras.training.fold_runs import FoldProgress, FoldRuns, left_out
+from ser_keras.training.trainer import resolved_options
 from ser_keras.training.unlabelled import UnlabelledSpeech
-
-FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
 
 
 def run_crossval(
@@ -32,6 +30,7 @@ def run_crossval(
     *,
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
+    searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
     workers: Workers = ALONE,
@@ -52,13 +51,14 @@ def run_crossval(
         folds: names of the folds to run; all when empty.
         unlabelled_sets: further features, trained on without labels. A fold leaves out of them what
             is of its test part, see `FoldParts`; the result says what that was.
+        searched: folds on which a search chose the recipes' settings, see `searched_folds`.
         command: what the user typed, for the record.
         progress: called as (fold name, epoch, epochs, logs).
         workers: the processes that train together; each but the chief with an `output` of its own.
 
     Raises:
-        LeakageError: the audit of protocol and data found a leak, or an unlabelled set of which a
-            fold may train on nothing.
+        LeakageError: the audit of protocol, data and settings found a leak, or an unlabelled set of
+            which a fold may train on nothing.
         ConfigError: unknown fold, a spec a recipe was not made for, speech without labels for a
             model that learns from labels alone, or several recipes of which one chooses its epoch
             on the validation part that chooses the recipe.
@@ -68,73 +68,27 @@ def run_crossval(
     for config in recipes.values():
         check_spec(config, feature_set)
     provenance.git_commit()
+    chosen = choose_folds(protocol, folds)
     findings = [
         *audit.audit_audio(feature_set.rows),
         *audit.audit_protocol(protocol, feature_set.rows),
+        *audit.audit_settings(chosen, searched, feature_set.rows),
     ]
     audit.enforce(findings)
-    speech = UnlabelledSpeech(feature_set, tuple(unlabelled_sets))
-
-    def trainer(
-        config: TrainConfig, part: Fold, folder: Path, name: str, outer: Fold
-    ) -> FoldTrainer:
-        return FoldTrainer(
-            config,
-            feature_set,
-            protocol.class_set,
-            part,
-            folder,
-            named_progress(progress, name),
-            unlabelled=speech,
-            withheld=outer.test,
-            workers=workers,
-        )
-
-    chosen = choose_folds(protocol, folds)
-    for fold in chosen:
-        for config in recipes.values():
-            # What it refuses is refused before hours of training.
-            trainer(config, fold, output, fold.name, fold)
+    runs = FoldRuns(
+        feature_set,
+        protocol,
+        UnlabelledSpeech(feature_set, tuple(unlabelled_sets)),
+        progress,
+        workers,
+    )
+    runs.refuse_early(recipes, chosen)
     prepare_output(recipes, protocol, output)
-    records = []
-    for fold in chosen:
-        folder = output / "folds" / fold.name
-        name = next(iter(recipes))
-        choice: dict[str, Any] = {}
-        if len(recipes) > 1:
-            name, choice = choose_recipe(recipes, fold, folder / "choice", trainer)
-        record = trainer(recipes[name], fold, folder, fold.name, fold).run()
-        records.append(record | {"recipe": name, **choice})
+    records = [runs.run(recipes, fold, output / "folds" / fold.name) for fold in chosen]
     findings += left_out(records)
     result = summarize_run(recipes, feature_set, protocol, output, records, findings, command)
     write_json(output / "result.json", result)
     return result
-
-
-def choose_recipe(
-    recipes: Mapping[str, TrainConfig],
-    fold: Fold,
-    folder: Path,
-    trainer: Callable[[TrainConfig, Fold, Path, str, Fold], FoldTrainer],
-) -> tuple[str, dict[str, Any]]:
-    """Returns (name of the recipe with the best UA on the fold's validation part, all the UAs).
-
-    The fold's test part takes no part in it: the inner folds do not contain it, and train on
-    nothing of its speakers.
-    """
-    inner = validation_fold(fold)
-    ua = {
-        name: trainer(config, inner, folder / name, f"{fold.name}, choosing: {name}", fold).run()[
-            "ua"
-        ]
-        for name, config in recipes.items()
-    }
-    return max(ua, key=lambda name: ua[name]), {"validation_ua": ua}
-
-
-def validation_fold(fold: Fold) -> Fold:
-    """Returns the fold that is tested on its validation part, and does not know its test part."""
-    return replace(fold, valid=(), test=fold.valid)
 
 
 def check_spec(config: TrainConfig, feature_set: FeatureSet) -> None:
@@ -154,16 +108,6 @@ def choose_folds(protocol: Protocol, names: Sequence[str]) -> list[Fold]:
         if name not in known:
             raise ConfigError(unknown_name(f"fold of {protocol.name}", name, known))
     return [fold for fold in protocol.folds if not names or fold.name in names]
-
-
-def left_out(records: Sequence[Mapping[str, Any]]) -> list[audit.Finding]:
-    """Returns what folds left out of their unlabelled sets, see `audit.audit_unlabelled`."""
-    return [
-        finding
-        for record in records
-        for other in record["unlabelled_sets"]
-        for finding in audit.audit_unlabelled(record["fold"], other["dataset"], other["dropped"])
-    ]
 
 
 def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, output: Path) -> None:
@@ -197,13 +141,6 @@ def write_config(path: Path, config: TrainConfig) -> None:
     """Writes a configuration as the YAML that `--recipe` takes."""
     text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
     write_atomic(path, lambda file: file.write(text))
-
-
-def named_progress(progress: FoldProgress | None, fold: str) -> Any:
-    """Returns what a trainer calls, (epoch, epochs, logs), for a progress that wants a name."""
-    if progress is None:
-        return None
-    return lambda epoch, epochs, logs: progress(fold, epoch, epochs, logs)
 
 
 def pooled_scores(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:

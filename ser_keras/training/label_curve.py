@@ -10,7 +10,8 @@ from ser_keras.errors import ConfigError
 from ser_keras.models import TAKES_UNLABELLED
 from ser_keras.protocols import Protocol
 from ser_keras.training.config import TrainConfig
-from ser_keras.training.crossval import FoldProgress, run_crossval
+from ser_keras.training.crossval import run_crossval
+from ser_keras.training.fold_runs import FoldProgress
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 1.0)
 WITH, WITHOUT = "with the unlabelled", "labelled alone"

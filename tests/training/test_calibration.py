@@ -7,7 +7,8 @@ import pytest
 from ser_keras import metrics
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.training.calibration import FILE, NONE, calibrate_run, temperature_of
-from ser_keras.training.crossval import pooled_scores, run_crossval, validation_fold
+from ser_keras.training.crossval import pooled_scores, run_crossval
+from ser_keras.training.fold_runs import validation_fold
 from ser_keras.training.trainer import FoldTrainer
 from tests.training.conftest import tiny_config
 
