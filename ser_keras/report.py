@@ -66,7 +66,7 @@ def result_path(folder: Path, result: Mapping[str, Any]) -> Path:
 
 
 # The keys whose change makes another row of a paper's table, and not another training of the same.
-VARIANT_SECTIONS = ("model", "objective", "unlabelled", "batch", "select", "precision")
+VARIANT_SECTIONS = ("spec", "model", "objective", "unlabelled", "batch", "select", "precision")
 
 
 def variant(result: Mapping[str, Any]) -> list[str]:
