@@ -13,6 +13,7 @@ from ser_keras.commands import (
     Output,
     Overrides,
     Recipe,
+    Unlabelled,
     console,
     starting,
 )
@@ -189,6 +190,7 @@ def calibrate(
     run: Annotated[Path, typer.Argument(help="Folder of `ser train` or `ser crossval`.")],
     features: Features,
     folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    unlabelled: Unlabelled = None,
     results: Annotated[
         Path | None, typer.Option(help="Also write it beside the run's result in this folder.")
     ] = None,
@@ -206,7 +208,13 @@ def calibrate(
         from ser_keras.training.checkpoint import write_json
 
     with EpochBars() as bars:
-        found = calibrate_run(run, FeatureSet.open(features), folds=folds or (), progress=bars)
+        found = calibrate_run(
+            run,
+            FeatureSet.open(features),
+            folds=folds or (),
+            unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+            progress=bars,
+        )
     if results:
         path = result_path(results, read_json(run / "result.json"))
         write_json(calibration_path(path), found)

@@ -29,7 +29,9 @@ Recipes = Annotated[
 ]
 Unlabelled = Annotated[
     list[Path] | None,
-    typer.Option(help="Features of another corpus, trained on without labels."),
+    typer.Option(
+        help="Further features, trained on without labels; those of test speakers are left out."
+    ),
 ]
 DEFAULT_RECIPE = "alexnet_fcn"
 Overrides = Annotated[
@@ -220,6 +222,7 @@ def crossval(
         from ser_keras.training.crossval import run_crossval
         from ser_keras.training.distribute import check_strategy, joined
         from ser_keras.training.provenance import command
+        from ser_keras.training.searched import searched_folds
 
     names = recipe or [DEFAULT_RECIPE]
     recipes = {Path(name).stem: load_config(name, overrides) for name in names}
@@ -236,6 +239,7 @@ def crossval(
                 folder,
                 folds=folds or (),
                 unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+                searched=[fold for name in names for fold in searched_folds(name)],
                 command=command(),
                 progress=bars,
                 workers=workers,

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,8 @@ def result_path(folder: Path, result: Mapping[str, Any]) -> Path:
 
     Example:
         >>> result = {"dataset": "emodb", "protocol": {"name": "emodb-loso"}, "model": "moma"}
-        >>> twin = {"settings": "paper", "recipes": {}, "unlabelled_corpora": ["ravdess"]}
-        >>> result_path(Path("results"), result | twin).name
-        'crossval-emodb-emodb-loso-moma-paper-ravdess-unlabelled.json'
+        >>> result_path(Path("results"), result | {"settings": "paper", "recipes": {}}).name
+        'crossval-emodb-emodb-loso-moma-paper.json'
     """
     words = [result["dataset"], result["protocol"]["name"], result["model"]]
     if result["settings"] == "paper":
@@ -67,7 +66,7 @@ def result_path(folder: Path, result: Mapping[str, Any]) -> Path:
 
 
 # The keys whose change makes another row of a paper's table, and not another training of the same.
-VARIANT_SECTIONS = ("model", "objective", "unlabelled", "batch", "select", "precision")
+VARIANT_SECTIONS = ("spec", "model", "objective", "unlabelled", "batch", "select", "precision")
 
 
 def variant(result: Mapping[str, Any]) -> list[str]:
@@ -87,7 +86,12 @@ def variant(result: Mapping[str, Any]) -> list[str]:
             for key, value in sorted(_leaves(run).items())
             if key.startswith(VARIANT_SECTIONS) and recipe.get(key) != value
         ]
-    return [*words, *(f"{name} unlabelled" for name in result.get("unlabelled_corpora", ()))]
+    sets = {
+        other["dataset"]
+        for fold in result.get("folds", ())
+        for other in fold.get("unlabelled_sets", ())
+    }
+    return [*words, *(f"{name} unlabelled" for name in sorted(sets))]
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -310,6 +314,7 @@ def describe(result: Mapping[str, Any]) -> str:
         for name, value in pooled["recalls"].items()
     )
     speakers = "SHARED" if protocol["shares_speakers"] else "not shared"
+    beside = "".join(f"{line}\n" for line in _describe_unlabelled(result["folds"]))
     return (
         f"{result['model']} on {result['dataset']} ({len(classes)} classes), {protocol['name']}, "
         f"{protocol['folds_run']} of {protocol['folds']} folds; speakers {speakers} between "
@@ -317,13 +322,26 @@ def describe(result: Mapping[str, Any]) -> str:
         f"UA {_percent(pooled['ua'])} (95 % over speakers {_percent(low)} to {_percent(high)}; "
         f"chance {_percent(1 / len(classes))}), WA {_percent(pooled['wa'])}, "
         f"macro-F1 {_percent(pooled['macro_f1'])}.\n"
-        f"Recalls: {recalls}.\n"
+        f"Recalls: {recalls}.\n{beside}"
         f"Parameters {result['cost']['parameters']:,}, multiply-accumulates "
         f"{result['cost']['multiply_accumulates']:,} at {result['cost']['at_frames']} frames; "
         f"trained in {result['cost']['train_seconds']:.0f} s from "
         f"{result['weights']['initialisation']} weights; "
         f"epoch chosen by {result['epoch_chosen_by']}."
     )
+
+
+def _describe_unlabelled(folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields a sentence for each unlabelled set: what was trained on and what was left out."""
+    sets = [other for fold in folds for other in fold.get("unlabelled_sets", ())]
+    for name in dict.fromkeys(other["dataset"] for other in sets):
+        own = [other for other in sets if other["dataset"] == name]
+        trained = sum(other["trained_on"] for other in own) / len(own)
+        left = sum(len(keys) for other in own for keys in other["dropped"].values()) / len(own)
+        yield (
+            f"Unlabelled, of {name}: {trained:g} utterances, mean over folds; {left:g} left out, "
+            "which are in the test part or where the epoch is chosen, or of a speaker who is there."
+        )
 
 
 def describe_label_curve(result: Mapping[str, Any]) -> str:
@@ -336,6 +354,13 @@ def describe_label_curve(result: Mapping[str, Any]) -> str:
         labelled = next(point["labelled"] for point in points if point)
         cells = ["" if point is None else _percent(point["ua"]) for point in points]
         lines.append(f"| {100 * fraction:g} % ({labelled:g}) | {' | '.join(cells)} |")
+    if of_validation := next((p.get("of_validation") for p in result["points"]), 0):
+        lines += [
+            "",
+            "Shares are of the training utterances. In brackets: all utterances with a label, "
+            f"{of_validation:g} of them of the validation speakers, who choose the epoch and keep "
+            "all their labels at every share.",
+        ]
     return "\n".join(lines)
 
 

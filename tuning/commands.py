@@ -76,10 +76,10 @@ def tune(
         from ser_keras.protocols import build_protocol
         from ser_keras.training.checkpoint import write_json
         from ser_keras.training.provenance import command
-        from tuning.comparison import compare_on_test
+        from ser_keras.training.searched import RESULT
+        from tuning.comparison import check_comparison, compare_on_test
         from tuning.report import describe_test, keep, table, write_report
         from tuning.search import (
-            RESULT,
             Search,
             begin_search,
             default_folds,
@@ -103,6 +103,8 @@ def tune(
         seed,
         trial_epochs,
     )
+    if test:
+        check_comparison(search, feature_set, folds_of)
     if workers is None and chief is None:
         with EpochBars() as bars:
             result = run_search(

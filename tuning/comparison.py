@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ser_keras import metrics
+from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.protocols import Protocol
 from ser_keras.training.config import load_config
-from ser_keras.training.crossval import FoldProgress, pooled_scores, run_crossval
+from ser_keras.training.crossval import choose_folds, pooled_scores, run_crossval
+from ser_keras.training.fold_runs import FoldProgress
 from tuning.search import Search
 
 BEFORE, AFTER = "recipe", "best"
@@ -40,7 +41,11 @@ def compare_on_test(
         dict ready for JSON: for "recipe" and "best" WA and UA with intervals over speakers, and
         "difference": UA of the best less that of the recipe, with the interval of that over
         speakers. Where the recipe is the best, it is trained once.
+
+    Raises:
+        LeakageError: who judged in one fold is tested in another, see `check_comparison`.
     """
+    check_comparison(search, feature_set, protocol)
     configs = {
         BEFORE: load_config(search.space.recipe, ["select=last", *search.changes]),
         AFTER: load_config(output / "best.yaml"),
@@ -56,6 +61,7 @@ def compare_on_test(
             protocol,
             folders[name],
             folds=search.folds,
+            searched=choose_folds(protocol, search.folds),
             command=command,
             progress=_named(progress, name),
         )
@@ -63,6 +69,15 @@ def compare_on_test(
         found[name] = {key: result["pooled"][key] for key in kept}
     found["difference"] = _difference(folders, feature_set, protocol, search)
     return found
+
+
+def check_comparison(search: Search, feature_set: FeatureSet, protocol: Protocol) -> None:
+    """Raises LeakageError where the folds of a search cannot test what it finds.
+
+    To be asked before the search, which takes hours.
+    """
+    folds = choose_folds(protocol, search.folds)
+    audit.enforce(audit.audit_settings(folds, folds, feature_set.rows))
 
 
 def _difference(

@@ -12,23 +12,22 @@ from keras_tuner.engine import base_tuner
 from ser_keras import audit
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
-from ser_keras.protocols import Protocol
+from ser_keras.protocols import Fold, Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
 from ser_keras.training.config import TrainConfig, load_config
 from ser_keras.training.crossval import (
-    FoldProgress,
     check_spec,
     choose_folds,
     class_set_dict,
     protocol_facts,
     write_config,
 )
+from ser_keras.training.fold_runs import FoldProgress
+from ser_keras.training.searched import BEST, PROTOCOL, RESULT
 from tuning.oracles import OBJECTIVE, OWN, build_oracle
 from tuning.space import Space
 from tuning.trial import COMPLETED, finished_records, run_trial, trial_config
-
-PROTOCOL, RESULT = "protocol.json", "search.json"
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,8 @@ def begin_search(search: Search, feature_set: FeatureSet, protocol: Protocol, ou
     """
     check_data(load_config(search.space.recipe, search.changes), feature_set, protocol)
     choose_folds(protocol, search.folds)
-    claim(output, "a search", search.facts() | {"protocol": protocol.sha256})
+    data = {"protocol": protocol.sha256, "features": feature_set.manifest["fingerprint"]}
+    claim(output, "a search", search.facts() | data)
     protocol.save(output / PROTOCOL)
 
 
@@ -213,7 +213,7 @@ def summarize_search(
     whole = [record for record in records if record["status"] == COMPLETED]
     best = max(whole, key=lambda record: record["ua"])
     config = search.config(best["values"])
-    write_config(output / "best.yaml", config)
+    write_config(output / BEST, config)
     return search.facts() | {
         "best": best["trial"],
         "trials": records,
@@ -257,8 +257,18 @@ def claim(output: Path, what: str, facts: Mapping[str, Any]) -> None:
 
 
 def default_folds(protocol: Protocol, count: int) -> tuple[str, ...]:
-    """Returns the names of the first `count` folds that have validation speakers."""
-    names = [fold.name for fold in protocol.folds if fold.valid]
-    if not names:
+    """Returns the names of the first folds, at most `count`, that judge and can test as well.
+
+    Nobody who judges in one of them is tested in another.
+    """
+    chosen: list[Fold] = []
+    for fold in protocol.folds:
+        apart = all(
+            {*one.valid}.isdisjoint(other.test)
+            for one, other in [*((fold, each) for each in chosen), *((e, fold) for e in chosen)]
+        )
+        if fold.valid and apart and len(chosen) < count:
+            chosen.append(fold)
+    if not chosen:
         raise ConfigError(f"{protocol.name}: no fold has a validation part to be judged on.")
-    return tuple(names[:count])
+    return tuple(fold.name for fold in chosen)

@@ -16,13 +16,8 @@ from ser_keras.protocols import Fold, Protocol
 from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
 from ser_keras.training.config import TrainConfig, load_config
-from ser_keras.training.crossval import (
-    FoldProgress,
-    choose_folds,
-    class_set_dict,
-    pooled_scores,
-    protocol_facts,
-)
+from ser_keras.training.crossval import choose_folds, class_set_dict, pooled_scores, protocol_facts
+from ser_keras.training.fold_runs import FoldProgress
 from tuning.search import check_data, claim
 from tuning.trial import run_trial, trial_config
 
@@ -148,6 +143,7 @@ def run_study(
         "folds": list(folds),
         "changes": list(changes),
         "protocol": protocol_facts(protocol),
+        "features": feature_set.manifest["fingerprint"],
     }
     claim(output, "a study", asked)
     chosen = choose_folds(protocol, folds)

@@ -45,6 +45,7 @@ def execute(task: Task) -> Outcome:
     from ser_keras.training.config import load_config
     from ser_keras.training.crossval import run_crossval
     from ser_keras.training.provenance import command
+    from ser_keras.training.searched import searched_folds
 
     given = task.parameters
     recipe = str(task.inputs["settings"] / "best.yaml") if "settings" in task.inputs else None
@@ -64,6 +65,7 @@ def execute(task: Task) -> Outcome:
         protocol,
         task.outputs["model"],
         folds=given["folds"],
+        searched=searched_folds(recipe),
         command=command(),
         progress=lambda fold, epoch, epochs, logs: task.progress(
             f"fold {fold}, loss {logs['loss']:.3f}, epoch", epoch, epochs

@@ -26,7 +26,7 @@ class Finding:
 
     Args:
         check: str. What was looked for: `duplicates`, `speakers`, `sentences`, `coverage`,
-            `promise`, `parts`, `normaliser` or `epoch`.
+            `promise`, `parts`, `normaliser`, `epoch`, `unlabelled` or `settings`.
         severity: str. `fail`, `warn` or `info`.
         message: str. A sentence.
         keys: tuple of str. Utterances concerned.

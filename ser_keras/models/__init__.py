@@ -35,6 +35,10 @@ OBJECTIVES: dict[str, Callable[..., dict[str, Any]]] = {
     "predictive_vrnn": predictive_vrnn_objective,
     "sparse_autoencoder": sparse_autoencoder_objective,
 }
+# Models whose objective has a class for utterances without a label. The others learn from labels
+# alone: an utterance without one would be a target of zeros, which label smoothing turns into an
+# even one.
+TAKES_UNLABELLED = frozenset({"sparse_autoencoder"})
 
 
 def model_options(name: str) -> dict[str, Any]:

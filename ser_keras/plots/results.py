@@ -63,7 +63,10 @@ def label_curve(result: Mapping[str, Any], path: Path) -> None:
         axes.fill_between(shares, values[:, 1], values[:, 2], color=drawn.get_color(), alpha=0.15)
     chance = 100 / len(result["class_set"]["classes"])
     axes.axhline(chance, color="black", linestyle=":", label="chance")
-    axes.set(xscale="log", xlabel="training utterances with a label (%)", ylabel="test UA (%)")
+    label = "training utterances with a label (%)"
+    if any(point.get("of_validation") for point in result["points"]):
+        label += ";\nvalidation speakers, who choose the epoch, keep all of theirs"
+    axes.set(xscale="log", xlabel=label, ylabel="test UA (%)")
     shares = sorted({100 * point["fraction"] for point in result["points"]})
     axes.set_xticks(shares, [f"{share:g}" for share in shares])
     axes.minorticks_off()

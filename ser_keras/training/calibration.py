@@ -18,19 +18,14 @@ from ser_keras import metrics
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import write_json
-from ser_keras.training.config import TrainConfig, config_from_dict
-from ser_keras.training.crossval import (
-    FoldProgress,
-    check_spec,
-    choose_folds,
-    named_progress,
-    pooled_scores,
-    validation_fold,
-)
+from ser_keras.training.checkpoint import differing, write_json
+from ser_keras.training.config import config_from_dict
+from ser_keras.training.crossval import check_spec, choose_folds, pooled_scores
 from ser_keras.training.evaluate import trained_folds
+from ser_keras.training.fold_runs import FoldProgress, named_progress, validation_fold
 from ser_keras.training.predict import predict
 from ser_keras.training.trainer import FoldTrainer
+from ser_keras.training.unlabelled import UnlabelledSpeech
 
 FILE = "calibration.json"
 # Of a model that nobody calibrated.
@@ -42,6 +37,7 @@ def calibrate_run(
     feature_set: FeatureSet,
     *,
     folds: Sequence[str] = (),
+    unlabelled_sets: Sequence[FeatureSet] = (),
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
     """Fits the temperatures of a run and returns them, also in its `calibration.json`.
@@ -52,6 +48,7 @@ def calibrate_run(
         run: folder of `ser train` or `ser crossval`.
         feature_set: the features that it was trained on.
         folds: names of trained folds; all of them when empty.
+        unlabelled_sets: those that it was trained on; needed where a second model trains.
         progress: called as (fold name, epoch, epochs, logs) where a second model trains.
 
     Returns:
@@ -61,14 +58,15 @@ def calibrate_run(
 
     Raises:
         ConfigError: nothing is trained, or an unknown fold.
-        SchemaError: features of another spec.
+        SchemaError: other features or other unlabelled sets than the run was trained on.
     """
+    speech = UnlabelledSpeech(feature_set, tuple(unlabelled_sets))
     asked = folds or trained_folds(run)
     protocol = Protocol.load(run / "protocol.json")
     # What was fitted before stays; its models are there and are not trained again.
     chosen = choose_folds(protocol, [*asked, *_stored(run)])
     found = {
-        fold.name: _fitted(run / "folds" / fold.name, fold, feature_set, protocol, progress)
+        fold.name: _fitted(run / "folds" / fold.name, fold, speech, protocol, progress)
         for fold in chosen
     }
     before = [pooled_scores(run / "folds", [{"fold": name}]) for name in found]
@@ -115,10 +113,11 @@ def _stored(run: Path) -> dict[str, Any]:
 def _fitted(
     folder: Path,
     fold: Fold,
-    feature_set: FeatureSet,
+    speech: UnlabelledSpeech,
     protocol: Protocol,
     progress: FoldProgress | None,
 ) -> dict[str, Any]:
+    feature_set = speech.feature_set
     path = folder / "fold.json"
     if not path.exists():
         raise ConfigError(f"{path}: found no such file; fold {fold.name} is not trained yet.")
@@ -126,23 +125,26 @@ def _fitted(
     config = config_from_dict(record["config"], where=f"fold.json of {fold.name}")
     check_spec(config, feature_set)
 
-    def trainer(fold: Fold, folder: Path) -> FoldTrainer:
+    def trainer(part: Fold, folder: Path) -> FoldTrainer:
         return FoldTrainer(
             config,
             feature_set,
             protocol.class_set,
-            fold,
+            part,
             folder,
             named_progress(progress, f"{fold.name}, without its validation part"),
+            unlabelled=speech if config.select == "last" else None,
+            withheld=fold.test,
         )
 
+    own = trainer(fold, folder)
+    _refuse_other_data(path, record, own)
     if config.select == "validation":
-        own = trainer(fold, folder)
         model = keras.models.load_model(folder / "model.keras")
-        scores = vars(predict(model, own.part(sorted(own.fold.valid)), config.batch))
+        scores = vars(predict(model, own.parts.part(sorted(own.fold.valid)), config.batch))
         by = "which also chose the epoch"
     else:
-        second = _second_model(folder, config)
+        second = _second_model(folder, trainer(validation_fold(fold), folder).identity())
         trainer(validation_fold(fold), second).run()
         scores = pooled_scores(second.parent, [{"fold": second.name}])
         by = "by a second model that did not train on it"
@@ -156,13 +158,26 @@ def _fitted(
     }
 
 
-def _second_model(folder: Path, config: TrainConfig) -> Path:
+def _refuse_other_data(path: Path, record: Mapping[str, Any], own: FoldTrainer) -> None:
+    """Raises SchemaError where a fold was trained on something else than is given now."""
+    given = own.identity()
+    names = ["feature set"]
+    if own.config.select == "last":
+        names.append("unlabelled speech")  # of the second model
+    if other := differing(record, {name: given[name] for name in names}):
+        raise SchemaError(
+            f"{path}: trained with another {'; another '.join(other)}. Give --features and "
+            "--unlabelled as they were given to the run."
+        )
+
+
+def _second_model(folder: Path, identity: Mapping[str, str]) -> Path:
     """Returns where the model without the validation part is, or will be.
 
     In a nested cross-validation the choice of the recipe has trained it already.
     """
     for path in sorted(folder.glob("choice/*/fold.json")):
-        if json.loads(path.read_text(encoding="utf-8"))["config_sha256"] == config.sha256:
+        if json.loads(path.read_text(encoding="utf-8")).get("identity") == identity:
             return path.parent
     return folder / "calibration"
 

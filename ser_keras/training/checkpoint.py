@@ -68,6 +68,34 @@ def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray], wh
         variable.assign(array)
 
 
+def refuse_other(where: Path, stored: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    """Refuses to take over what was made from something else than what is asked for now.
+
+    Args:
+        where: what was found.
+        stored: what is written there; its "identity" is compared.
+        now: hashes by name, see `FoldParts.identity`.
+
+    Raises:
+        SchemaError: another recipe, fold, feature set or unlabelled speech, or none is noted.
+    """
+    if other := differing(stored, now):
+        raise SchemaError(
+            f"{where}: made with another configuration ({'; '.join(other)}). Choose another "
+            "--output, or remove it."
+        )
+
+
+def differing(stored: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
+    """Returns what of `now` is not as the "identity" in `stored` says, each with both hashes."""
+    before = stored.get("identity", {})
+    return [
+        f"{what} {(before.get(what, 'not noted') or 'none')[:12]}, now {value[:12] or 'none'}"
+        for what, value in now.items()
+        if before.get(what) != value
+    ]
+
+
 def weights_sha256(model: keras.Model) -> str:
     """Returns one hash of all weights, for telling whether two trainings ended alike."""
     digest = hashlib.sha256()

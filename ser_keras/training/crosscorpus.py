@@ -24,17 +24,17 @@ from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
 from ser_keras.training.config import TrainConfig
 from ser_keras.training.crossval import (
-    FoldProgress,
     check_spec,
     class_set_dict,
     feature_facts,
     finding_dict,
-    named_progress,
     pooled_scores,
     prepare_output,
 )
+from ser_keras.training.fold_runs import FoldProgress, named_progress
 from ser_keras.training.predict import Scores, predict
 from ser_keras.training.trainer import FoldTrainer
+from ser_keras.training.unlabelled import check_same_spec
 
 NAME = "crosscorpus"
 
@@ -50,6 +50,14 @@ class CorpusTrainer(FoldTrainer):
     def __init__(self, others: Mapping[str, FeatureSet], *arguments: Any):
         super().__init__(*arguments)
         self.others = others
+
+    def identity(self) -> dict[str, str]:
+        """Returns hashes of all that decides what is trained and tested."""
+        tested = {
+            f"features of {name}": other.manifest["fingerprint"]
+            for name, other in self.others.items()
+        }
+        return super().identity() | tested
 
     def predict(self, keys: Sequence[str]) -> Scores:
         """Returns the scores of every other corpus, one after the other, by `key_in`'s keys."""
@@ -107,7 +115,7 @@ def run_crosscorpus(
     Raises:
         ConfigError: fewer than two corpora, two of one name, another spec, or no shared classes.
         LeakageError: a recording or a person is in two of the corpora.
-        SchemaError: `output` holds a run on other corpora.
+        SchemaError: corpora of different features, or `output` holds a run on other corpora.
     """
     sets = {feature_set.schema.name: feature_set for feature_set in feature_sets}
     if len(sets) < 2 or len(sets) < len(feature_sets):
@@ -118,6 +126,7 @@ def run_crosscorpus(
         )
     for feature_set in feature_sets:
         check_spec(config, feature_set)
+        check_same_spec(feature_sets[0], feature_set)
     provenance.git_commit()
     protocol = build_crosscorpus(sets, class_set or shared_classes(sets), config, seed)
     findings = _audit(sets, protocol)

@@ -1,7 +1,6 @@
 """All folds of a protocol, one after the other, into one result that says what it is."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_atomic, write_json
 from ser_keras.training.config import TrainConfig
 from ser_keras.training.distribute import ALONE, Workers
-from ser_keras.training.trainer import FoldTrainer, resolved_options
-
-FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
+from ser_keras.training.fold_runs import FoldProgress, FoldRuns, left_out
+from ser_keras.training.trainer import resolved_options
+from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
 def run_crossval(
@@ -31,6 +30,7 @@ def run_crossval(
     *,
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
+    searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
     workers: Workers = ALONE,
@@ -49,77 +49,47 @@ def run_crossval(
         protocol: the folds.
         output: Path. The run's folder.
         folds: names of the folds to run; all when empty.
-        unlabelled_sets: features of other corpora, trained on without labels.
+        unlabelled_sets: further features, trained on without labels. A fold leaves out of them what
+            is of its test part, see `FoldParts`; the result says what that was.
+        searched: folds on which a search chose the recipes' settings, see `searched_folds`.
         command: what the user typed, for the record.
         progress: called as (fold name, epoch, epochs, logs).
         workers: the processes that train together; each but the chief with an `output` of its own.
 
     Raises:
-        LeakageError: the audit of protocol and data found a leak.
-        ConfigError: unknown fold, a spec a recipe was not made for, or several recipes of which one
-            chooses its epoch on the validation part that chooses the recipe.
-        SchemaError: `output` holds another configuration's or protocol's folds.
+        LeakageError: the audit of protocol, data and settings found a leak, or an unlabelled set of
+            which a fold may train on nothing.
+        ConfigError: unknown fold, a spec a recipe was not made for, speech without labels for a
+            model that learns from labels alone, or several recipes of which one chooses its epoch
+            on the validation part that chooses the recipe.
+        SchemaError: an unlabelled set of other features, or `output` holds folds of another
+            configuration, protocol, feature set or other unlabelled sets.
     """
     for config in recipes.values():
         check_spec(config, feature_set)
         check_objective(config.model.name, config.objective)
     provenance.git_commit()
+    chosen = choose_folds(protocol, folds)
     findings = [
         *audit.audit_audio(feature_set.rows),
         *audit.audit_protocol(protocol, feature_set.rows),
+        *audit.audit_settings(chosen, searched, feature_set.rows),
     ]
     audit.enforce(findings)
+    runs = FoldRuns(
+        feature_set,
+        protocol,
+        UnlabelledSpeech(feature_set, tuple(unlabelled_sets)),
+        progress,
+        workers,
+    )
+    runs.refuse_early(recipes, chosen)
     prepare_output(recipes, protocol, output)
-    records = []
-    for fold in choose_folds(protocol, folds):
-        folder = output / "folds" / fold.name
-
-        def trainer(
-            config: TrainConfig, part: Fold, folder: Path, name: str = fold.name
-        ) -> FoldTrainer:
-            return FoldTrainer(
-                config,
-                feature_set,
-                protocol.class_set,
-                part,
-                folder,
-                named_progress(progress, name),
-                unlabelled_sets=unlabelled_sets,
-                workers=workers,
-            )
-
-        chosen = next(iter(recipes))
-        choice: dict[str, Any] = {}
-        if len(recipes) > 1:
-            chosen, choice = choose_recipe(recipes, fold, folder / "choice", trainer)
-        record = trainer(recipes[chosen], fold, folder).run()
-        records.append(record | {"recipe": chosen, **choice})
+    records = [runs.run(recipes, fold, output / "folds" / fold.name) for fold in chosen]
+    findings += left_out(records)
     result = summarize_run(recipes, feature_set, protocol, output, records, findings, command)
     write_json(output / "result.json", result)
     return result
-
-
-def choose_recipe(
-    recipes: Mapping[str, TrainConfig],
-    fold: Fold,
-    folder: Path,
-    trainer: Callable[[TrainConfig, Fold, Path, str], FoldTrainer],
-) -> tuple[str, dict[str, Any]]:
-    """Returns (name of the recipe with the best UA on the fold's validation part, all the UAs).
-
-    The fold's test part takes no part in it: the inner folds do not contain it.
-    """
-    inner = validation_fold(fold)
-    found = {
-        name: trainer(config, inner, folder / name, f"{fold.name}, choosing: {name}").run()["ua"]
-        for name, config in recipes.items()
-    }
-    return max(found, key=lambda name: found[name]), {"validation_ua": found}
-
-
-def validation_fold(fold: Fold) -> Fold:
-    """Returns the fold that is tested on its validation part, and does not know its test part."""
-    return replace(fold, valid=(), test=fold.valid)
 
 
 def check_spec(config: TrainConfig, feature_set: FeatureSet) -> None:
@@ -172,13 +142,6 @@ def write_config(path: Path, config: TrainConfig) -> None:
     """Writes a configuration as the YAML that `--recipe` takes."""
     text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
     write_atomic(path, lambda file: file.write(text))
-
-
-def named_progress(progress: FoldProgress | None, fold: str) -> Any:
-    """Returns what a trainer calls, (epoch, epochs, logs), for a progress that wants a name."""
-    if progress is None:
-        return None
-    return lambda epoch, epochs, logs: progress(fold, epoch, epochs, logs)
 
 
 def pooled_scores(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
+from ser_keras.models import TAKES_UNLABELLED
 from ser_keras.protocols import Protocol
 from ser_keras.training.config import TrainConfig
-from ser_keras.training.crossval import FoldProgress, run_crossval
+from ser_keras.training.crossval import run_crossval
+from ser_keras.training.fold_runs import FoldProgress
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 1.0)
 WITH, WITHOUT = "with the unlabelled", "labelled alone"
@@ -30,8 +32,11 @@ def run_label_curve(
 ) -> dict[str, Any]:
     """Trains at every share of labels, twice: the rest used without its labels, and left out.
 
-    Both see the same labelled utterances and as many steps. Where nothing is without a label (all
-    labels kept, and no other corpus) there is one run. Run again, it goes on after a kill.
+    Both see the same labelled utterances and as many steps. With a recipe that chooses its epoch on
+    validation speakers, these keep all their labels at every share, and "labelled" counts them: a
+    label that chooses an epoch is a label that somebody had to give. Where nothing is without a
+    label (all labels kept, and no other corpus) there is one run. Run again, it goes on after a
+    kill.
 
     Args:
         name: of the recipe.
@@ -47,16 +52,17 @@ def run_label_curve(
 
     Returns:
         dict ready for JSON: "points", each with "fraction", "unlabelled" (`WITH` or `WITHOUT`),
-        "labelled" (utterances, mean over folds), "ua", "wa" and "ua_interval", pooled over folds.
+        "labelled" (utterances with a label, mean over folds), "of_validation" (how many of them
+        choose the epoch), "ua", "wa" and "ua_interval", pooled over folds.
 
     Raises:
         ConfigError: the recipe's model learns nothing from utterances without a label.
         SerError: as `run_crossval` does.
     """
-    if config.model.name != "sparse_autoencoder":
+    if config.model.name not in TAKES_UNLABELLED:
         raise ConfigError(
             f"recipe {name}: model {config.model.name} learns from labels alone, expected "
-            "sparse_autoencoder. Choose one of its recipes."
+            f"{' or '.join(sorted(TAKES_UNLABELLED))}. Choose one of its recipes."
         )
     points = []
     for fraction in sorted(fractions):
@@ -87,10 +93,11 @@ def run_label_curve(
 
 def _point(result: dict[str, Any]) -> dict[str, Any]:
     sizes = [fold["sizes"] for fold in result["folds"]]
-    labelled = [size["train"] - size["unlabelled"] for size in sizes]
-    return {"labelled": round(sum(labelled) / len(labelled), 1)} | {
-        key: result["pooled"][key] for key in ("ua", "wa", "ua_interval")
-    }
+    labelled = [size["labelled"] + size["valid"] for size in sizes]
+    return {
+        "labelled": round(sum(labelled) / len(sizes), 1),
+        "of_validation": round(sum(size["valid"] for size in sizes) / len(sizes), 1),
+    } | {key: result["pooled"][key] for key in ("ua", "wa", "ua_interval")}
 
 
 def _about(progress: FoldProgress | None, about: str) -> FoldProgress | None:

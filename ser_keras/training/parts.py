@@ -66,7 +66,7 @@ def training_batches(
     config: TrainConfig,
     part: Part,
     hidden: Collection[str],
-    others: Sequence[FeatureSet],
+    others: Sequence[Part],
     statistics: FeatureStatistics,
     num_classes: int,
     *,
@@ -79,7 +79,7 @@ def training_batches(
         config: the run.
         part: all training utterances, with their classes.
         hidden: those of them that are used without their labels.
-        others: features of other corpora, all of them unlabelled.
+        others: what is trained on of each unlabelled set, without classes.
         statistics: of the training part.
         num_classes: int.
         steps: int. Batches per epoch.
@@ -94,9 +94,7 @@ def training_batches(
             ("labelled", Part(part.feature_set, labelled, batch.cache_gb), batch.size),
             ("unlabelled", Part(part.feature_set, without, batch.cache_gb), more),
         ]
-    for other in others:
-        rows = dict.fromkeys((row.key for row in other.rows), UNLABELLED)
-        sources.append((f"unlabelled/{other.schema.name}", Part(other, rows, batch.cache_gb), more))
+    sources += [(f"unlabelled/{other.feature_set.schema.name}", other, more) for other in others]
     streams = [
         TrainingBatches(
             source,

@@ -1,6 +1,5 @@
 """Trains one fold: statistics, model, epochs, early stopping, and exact resume after a kill."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +13,6 @@ import tensorflow as tf
 
 from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part, mixed_seed
-from ser_keras.errors import SchemaError
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
 from ser_keras.models import build_model, objective_of
@@ -25,22 +22,22 @@ from ser_keras.training.checkpoint import (
     Checkpoint,
     arrays_of,
     assign,
+    refuse_other,
     weights_sha256,
     write_atomic,
     write_json,
 )
 from ser_keras.training.config import ModelConfig, TrainConfig
 from ser_keras.training.distribute import ALONE, Workers
+from ser_keras.training.fold_parts import FoldParts
+from ser_keras.training.history import kept_epoch, summary_writer, write_summary
 from ser_keras.training.optimizer import make_optimizer, plateau_rate
-from ser_keras.training.parts import (
-    epoch_steps,
-    hide_labels,
-    training_batches,
-    without_short,
-)
+from ser_keras.training.parts import epoch_steps, training_batches
+from ser_keras.training.precision import precision
 from ser_keras.training.predict import Scores, predict
 from ser_keras.training.replicas import replicated, training_step
 from ser_keras.training.step import TrainingModel
+from ser_keras.training.unlabelled import UnlabelledSpeech
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 
@@ -54,9 +51,14 @@ class FoldTrainer:
         class_set: the classes and their order.
         fold: the keys of the three parts.
         folder: Path. Everything of this fold is written here.
-        unlabelled_sets: feature sets of other corpora, all of whose utterances are unlabelled.
         progress: called as (epoch, epochs, logs) after every epoch.
+        unlabelled: further feature sets, trained on without labels.
+        withheld: see `FoldParts`.
         workers: the processes that train this fold together.
+
+    Raises:
+        ConfigError: speech without labels, and a model that learns from labels alone.
+        LeakageError: nothing is left of an unlabelled set.
     """
 
     def __init__(
@@ -68,38 +70,23 @@ class FoldTrainer:
         folder: Path,
         progress: Progress | None = None,
         *,
-        unlabelled_sets: Sequence[FeatureSet] = (),
+        unlabelled: UnlabelledSpeech | None = None,
+        withheld: Sequence[str] = (),
         workers: Workers = ALONE,
     ):
         self.config = config
         self.feature_set = feature_set
         self.class_set = class_set
-        self.fold, self.dropped = without_short(fold, feature_set, config.batch.drop_shorter_s)
+        self.parts = FoldParts(config, feature_set, class_set, fold, unlabelled, withheld)
+        self.fold, self.seed = self.parts.fold, self.parts.seed
         self.folder = folder
-        self.unlabelled_sets = tuple(unlabelled_sets)
         self.workers = workers
         self.checkpoint = Checkpoint(folder / "checkpoint")
         self.progress = progress or (lambda epoch, epochs, logs: None)
-        self.seed = mixed_seed(config.seed, fold.name)
-        labels = {row.key: row.label for row in feature_set.rows}
-        self.class_of = {
-            key: class_set.index(labels[key])
-            for part in (self.fold.train, self.fold.valid, self.fold.test)
-            for key in part
-            if key in labels
-        }
-        last = config.select == "last"
-        self.own_keys = self.fold.train + self.fold.valid if last else self.fold.train
-        # A key without features is reported with its name when the part is made.
-        found = [key for key in self.own_keys if key in self.class_of]
-        fraction = config.unlabelled.label_fraction
-        self.unlabelled = hide_labels(found, self.class_of, fraction, self.seed)
 
-    @property
-    def train_keys(self) -> tuple[str, ...]:
-        """Keys that weights, statistics and class weights are fitted on, labelled or not."""
-        used = self.config.unlabelled.use
-        return tuple(key for key in self.own_keys if used or key not in self.unlabelled)
+    def identity(self) -> dict[str, str]:
+        """Returns hashes of all that decides what is trained and tested."""
+        return self.parts.identity()
 
     def run(self) -> dict[str, Any]:
         """Trains (or goes on), evaluates the test part, and returns the fold's record.
@@ -113,26 +100,15 @@ class FoldTrainer:
         self._meet(done)
         if done.exists():
             record = json.loads(done.read_text(encoding="utf-8"))
-            if record["config_sha256"] != self.config.sha256:
-                raise SchemaError(
-                    f"{done}: made with another configuration ({record['config_sha256'][:12]}, "
-                    f"now {self.config.sha256[:12]}). Choose another --output, or remove it."
-                )
+            refuse_other(done, record, self.identity())
             return record
-        findings = audit.audit_training(self._audit_record())
-        audit.enforce(findings)
-        with _precision(self.config.precision):
+        audit.enforce(audit.audit_training(self.parts.audit_record()))
+        with precision(self.config.precision):
             return self._run(done)
 
     def _meet(self, done: Path) -> None:
         """Makes sure that all workers train the same, from where the chief's last run ended."""
-        self.workers.check_same(
-            {
-                "the configuration": self.config.sha256,
-                "the fold": hashlib.sha256(repr(self.fold).encode()).hexdigest(),
-                "the feature set": self.feature_set.manifest["fingerprint"],
-            }
-        )
+        self.workers.check_same({f"the {what}": value for what, value in self.identity().items()})
         self.workers.share_files([done, self.folder / "scores.npz", *self.checkpoint.paths])
 
     def _run(self, done: Path) -> dict[str, Any]:
@@ -147,28 +123,14 @@ class FoldTrainer:
         self.checkpoint.remove()
         return record
 
-    def _audit_record(self) -> dict[str, Any]:
-        return {
-            "normaliser_fitted_on": self.train_keys,
-            "epoch_chosen_by": "validation" if self.config.select == "validation" else "fixed",
-            "train": self.train_keys,
-            "valid": () if self.config.select == "last" else self.fold.valid,
-            "test": self.fold.test,
-        }
-
-    def part(self, keys: Sequence[str]) -> Part:
-        """Returns the part of the feature set with these utterances."""
-        classes = {key: self.class_of.get(key, -1) for key in keys}
-        return Part(self.feature_set, classes, self.config.batch.cache_gb)
-
     def _prepare(self) -> None:
         config = self.config
         keras.backend.clear_session()
         keras.utils.set_random_seed(self.seed)
         tf.config.experimental.enable_op_determinism()
-        self.training_part = self.part(self.train_keys)
+        self.training_part = self.parts.part(self.parts.train_keys)
         # Kept, so that its features are read once and not in every epoch.
-        self.validation_part = self.part(sorted(self.fold.valid))
+        self.validation_part = self.parts.part(sorted(self.fold.valid))
         self.statistics = FeatureStatistics.fit(self.training_part.frames())
         self.model = build_model(
             config.model.name,
@@ -178,12 +140,12 @@ class FoldTrainer:
         )
         self.model.get_layer("normalizer").set_affine(*self.statistics.affine(config.normalizer))
         self.weights = self._load_weights()
-        steps = epoch_steps(config.batch, self.feature_set, set(self.own_keys))
+        steps = epoch_steps(config.batch, self.feature_set, set(self.parts.own_keys))
         self.batches = training_batches(
             config,
             self.training_part,
-            self.unlabelled,
-            self.unlabelled_sets,
+            self.parts.hidden,
+            self.parts.unlabelled_parts(),
             self.statistics,
             len(self.class_set.classes),
             steps=steps,
@@ -224,14 +186,10 @@ class FoldTrainer:
         best: list[np.ndarray] = []
         if stored := self.checkpoint.load():
             values, best, meta = stored
-            if meta["config_sha256"] != self.config.sha256:
-                raise SchemaError(
-                    f"{self.checkpoint.paths[0]}: of another configuration. Choose another "
-                    "--output, or remove it."
-                )
+            refuse_other(self.checkpoint.paths[0], meta, self.identity())
             assign(self._variables(), values, self.checkpoint.paths[0])
             history = meta["history"]
-        with _summary_writer(self.folder / "tensorboard") as writer:
+        with summary_writer(self.folder / "tensorboard") as writer:
             for epoch in range(len(history), self.config.epochs):
                 if self._patience_is_over(history):
                     break
@@ -245,23 +203,23 @@ class FoldTrainer:
                 self.checkpoint.save(
                     self._variables(),
                     best,
-                    {"config_sha256": self.config.sha256, "history": history},
+                    {"identity": self.identity(), "history": history},
                 )
-                _summarize(writer, epoch, logs)
+                write_summary(writer, epoch, logs)
                 self.progress(epoch + 1, self.config.epochs, logs)
         assign(self.model.weights, best, self.folder)
-        return history, _kept_epoch(history)
+        return history, kept_epoch(history)
 
     def _patience_is_over(self, history: list[dict[str, float]]) -> bool:
         if self.config.select != "validation" or not history:
             return False
-        return len(history) - 1 - _kept_epoch(history) >= self.config.patience
+        return len(history) - 1 - kept_epoch(history) >= self.config.patience
 
     def _is_kept(self, history: list[dict[str, float]]) -> bool:
         """Whether the newest epoch is the one to keep, as far as is known."""
         if self.config.select == "last":
             return len(history) == self.config.epochs
-        return _kept_epoch(history) == len(history) - 1
+        return kept_epoch(history) == len(history) - 1
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -315,7 +273,7 @@ class FoldTrainer:
 
     def predict(self, keys: Sequence[str]) -> Scores:
         """Returns the scores of the utterances `keys`, in key order."""
-        return predict(self.model, self.part(sorted(keys)), self.config.batch)
+        return predict(self.model, self.parts.part(sorted(keys)), self.config.batch)
 
     def _record(
         self, history: list[dict[str, float]], epoch: int, scores: Scores, seconds: float
@@ -328,13 +286,9 @@ class FoldTrainer:
             "config": self.config.to_dict(),
             "config_sha256": self.config.sha256,
             "seed": self.seed,
-            "sizes": {
-                "train": len(self.train_keys),
-                "unlabelled": sum(key in self.unlabelled for key in self.train_keys),
-                "valid": 0 if self.config.select == "last" else len(self.fold.valid),
-                "test": len(self.fold.test),
-                "dropped": self.dropped,
-            },
+            "identity": self.identity(),
+            "sizes": self.parts.sizes(),
+            "unlabelled_sets": [other.facts() for other in self.parts.others],
             "test_speakers": sorted({speaker_of[key] for key in self.fold.test}),
             "wa": metrics.weighted_accuracy(scores.classes, said),
             "ua": metrics.unweighted_accuracy(scores.classes, said, classes),
@@ -353,30 +307,3 @@ def resolved_options(config: ModelConfig) -> dict[str, Any]:
     if config.weights is None:
         return config.options
     return config.options | {"plan": inspect_weights(config.weights)}
-
-
-@contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    """Builds and trains under a precision policy, and leaves the process's own as it was."""
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_global_policy(policy)
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
-
-
-def _kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
-    """Returns the first epoch with the best validation UA; the last where nothing validates."""
-    values = [logs.get("valid_ua", epoch) for epoch, logs in enumerate(history)]
-    return int(np.argmax(values))
-
-
-def _summary_writer(folder: Path) -> Any:
-    return tf.summary.create_file_writer(str(folder)).as_default()
-
-
-def _summarize(writer: Any, epoch: int, logs: Mapping[str, float]) -> None:
-    for name, value in logs.items():
-        tf.summary.scalar(name, value, step=epoch)
-    tf.summary.flush(writer)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from ser_keras.models import objective_of
+from ser_keras.models import MODELS, OBJECTIVES, TAKES_UNLABELLED, build_model, objective_of
 from ser_keras.models.objectives import cross_entropy, cross_entropy_objective
 
 RNG = np.random.default_rng(6)
@@ -67,3 +67,33 @@ def test_half_precision_is_widened_and_large_logits_stay_finite():
 
 def test_models_that_only_classify_get_cross_entropy():
     assert objective_of("alexnet_fcn") is cross_entropy_objective
+
+
+SMALL = {
+    "alexnet_fcn": {"width": 0.0625},
+    "predictive_vrnn": {},
+    "sparse_autoencoder": {"encoder_units": 96, "recurrent_units": 2},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_model_takes_speech_without_labels_if_its_classifier_learns_from_it(name):
+    # One of each objective; all models without an objective of their own have the first one's.
+    assert set(MODELS) >= TAKES_UNLABELLED
+    assert {objective_of(each) for each in MODELS} == {objective_of(each) for each in SMALL}
+    assert set(OBJECTIVES) >= TAKES_UNLABELLED
+    model = build_model(name, num_classes=CLASSES, dim=80, **SMALL[name])
+    inputs = {
+        "features": RNG.normal(size=(2, 80, 80)).astype("float32"),
+        "mask": np.ones((2, 80), bool),
+    }
+    outputs = model(inputs)
+    without = np.zeros((2, CLASSES), "float32")
+    classes = {key: value for key, value in outputs.items() if key.startswith("logits")}
+
+    def loss(shift):
+        moved = {key: value + shift * np.arange(value.shape[-1]) for key, value in classes.items()}
+        terms = objective_of(name)(inputs, without, np.ones(2, "float32"), outputs | moved)
+        return float(sum(terms.values()))
+
+    assert (loss(0.0) != pytest.approx(loss(1.0))) == (name in TAKES_UNLABELLED)

@@ -7,7 +7,8 @@ import pytest
 from ser_keras import metrics
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.training.calibration import FILE, NONE, calibrate_run, temperature_of
-from ser_keras.training.crossval import pooled_scores, run_crossval, validation_fold
+from ser_keras.training.crossval import pooled_scores, run_crossval
+from ser_keras.training.fold_runs import validation_fold
 from ser_keras.training.trainer import FoldTrainer
 from tests.training.conftest import tiny_config
 
@@ -57,7 +58,7 @@ def test_with_fixed_epochs_a_model_without_the_validation_part_is_fitted(
     trainer = FoldTrainer(
         tiny_config(select="last"), feature_set, protocol.class_set, inner, tmp_path
     )
-    assert set(trainer.train_keys).isdisjoint(fold.valid + fold.test)
+    assert set(trainer.parts.train_keys).isdisjoint(fold.valid + fold.test)
     stored = json.loads((run / "folds" / fold.name / "calibration" / "fold.json").read_text())
     assert stored["weights_sha256"] == trainer.run()["weights_sha256"]
     scores = pooled_scores(run / "folds" / fold.name, [{"fold": "calibration"}])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_keras.data.input import Part
+from ser_keras.data.input import UNLABELLED, Part
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.training.config import BatchConfig, TrainConfig, UnlabelledConfig
 from ser_keras.training.parts import epoch_steps, hide_labels, training_batches, without_short
@@ -66,7 +66,8 @@ def test_each_step_draws_a_labelled_and_an_unlabelled_batch(config, feature_set)
 
 
 def test_another_corpus_is_one_more_stream(config, feature_set):
-    batches = joint(config, feature_set, (), others=[feature_set], steps=3)
+    other = Part(feature_set, {row.key: UNLABELLED for row in feature_set.rows})
+    batches = joint(config, feature_set, (), others=[other], steps=3)
     for _, targets, _ in batches.epoch(1).as_numpy_iterator():
         assert (targets.sum(axis=1) == 0).sum() == 3
         assert (targets.sum(axis=1) == 1).sum() == 6

@@ -14,6 +14,7 @@ from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.training.checkpoint import arrays_of
 from ser_keras.training.crossval import run_crossval
 from ser_keras.training.evaluate import evaluate_run
+from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.trainer import FoldTrainer
 from tests.training.conftest import tiny_config
 
@@ -143,10 +144,12 @@ def test_fixed_epochs_train_on_the_validation_part_too(tiny, feature_set, protoc
     fold = protocol.folds[0]
     assert record["sizes"] == {
         "train": len(fold.train) + len(fold.valid),
+        "labelled": len(fold.train) + len(fold.valid),
         "unlabelled": 0,
         "valid": 0,
         "test": len(fold.test),
         "dropped": 0,
+        "dropped_unlabelled": 0,
     }
 
 
@@ -159,7 +162,7 @@ def test_statistics_come_from_the_training_part_alone(
     trainer = FoldTrainer(
         tiny(), feature_set, protocol.class_set, protocol.folds[0], tmp_path / "again"
     )
-    frames = np.concatenate(list(trainer.part(protocol.folds[0].train).frames()))
+    frames = np.concatenate(list(trainer.parts.part(protocol.folds[0].train).frames()))
     offset, scale = arrays_of(model.get_layer("normalizer").weights)
     np.testing.assert_allclose(offset, frames.mean(axis=0), rtol=1e-4)
     np.testing.assert_allclose(scale, 1 / frames.std(axis=0), rtol=1e-3)
@@ -211,17 +214,19 @@ def test_validation_speakers_choose_between_recipes(tiny, feature_set, protocol,
         run_crossval(greedy, feature_set, protocol, tmp_path / "greedy")
 
 
-def test_hidden_labels_are_unlabelled_utterances_or_left_out(tiny, feature_set, protocol, tmp_path):
+def test_hidden_labels_are_unlabelled_utterances_or_left_out(tiny, feature_set, protocol):
     fold = protocol.folds[0]
 
-    def trainer(**unlabelled):
-        config = tiny(unlabelled={"label_fraction": 0.5} | unlabelled)
-        return FoldTrainer(config, feature_set, protocol.class_set, fold, tmp_path)
+    def parts(**unlabelled):
+        config = tiny(
+            model={"name": "sparse_autoencoder"}, unlabelled={"label_fraction": 0.5} | unlabelled
+        )
+        return FoldParts(config, feature_set, protocol.class_set, fold)
 
-    with_them, without = trainer(), trainer(use=False)
-    assert with_them.unlabelled == without.unlabelled
+    with_them, without = parts(), parts(use=False)
+    assert with_them.hidden == without.hidden
     assert set(with_them.train_keys) == set(fold.train)
-    assert set(without.train_keys) == set(fold.train) - without.unlabelled
+    assert set(without.train_keys) == set(fold.train) - without.hidden
     labels = [with_them.class_of[key] for key in fold.train]
     kept = [with_them.class_of[key] for key in without.train_keys]
     for index in set(labels):

@@ -1,0 +1,57 @@
+"""Whether settings that a search chose are tested on people who had a say in the choice."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ser_keras.audit.checks import Finding
+from ser_keras.protocols import Fold
+
+
+def audit_settings(
+    tested: Iterable[Fold], searched: Sequence[Fold], rows: Iterable[Any]
+) -> list[Finding]:
+    """Returns which tested speakers had a say in settings, by fold.
+
+    Who validated judged the settings, and a score on them is no test: `fail`. Who trained in a
+    trial was heard by models that were judged on others: `warn`.
+
+    Args:
+        tested: folds whose test parts are to be scored with the settings.
+        searched: folds that the search chose them on.
+        rows: objects with `key`, `speaker` and `corpus`.
+    """
+    speaker_of = {row.key: (row.corpus, row.speaker) for row in rows}
+    judges = _speakers((key for fold in searched for key in fold.valid), speaker_of)
+    trained = _speakers((key for fold in searched for key in fold.train), speaker_of)
+    return [
+        finding
+        for fold in tested
+        for finding in _of_fold(fold.name, _speakers(fold.test, speaker_of), judges, trained)
+    ]
+
+
+def _of_fold(fold: str, tested: set[Any], judges: set[Any], trained: set[Any]) -> Iterator[Finding]:
+    if judged := tested & judges:
+        yield Finding(
+            "settings",
+            "fail",
+            f"fold {fold} tests {_named(judged)}, on whom a search chose the settings. Test other "
+            "folds, such as those of the search itself with --fold, or search again on one fold.",
+        )
+    elif heard := tested & trained:
+        yield Finding(
+            "settings",
+            "warn",
+            f"fold {fold} tests {_named(heard)}, who trained in trials of the search that chose "
+            "the settings. They judged none; only a search on this fold alone never heard them.",
+        )
+
+
+def _speakers(keys: Iterable[str], speaker_of: Mapping[str, Any]) -> set[Any]:
+    return {speaker_of[key] for key in keys if key in speaker_of}
+
+
+def _named(speakers: set[Any]) -> str:
+    names = sorted(speaker for _, speaker in speakers)
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"{len(names)} speakers ({', '.join(names[:4])}{more})"

@@ -1,0 +1,97 @@
+"""What of other feature sets a fold must not train on, though it has no label there.
+
+Speech of a test speaker teaches a model that speaker's voice, with a label or without one.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from ser_keras.audit.checks import Finding
+from ser_keras.audit.duplicates import duplicate_groups
+
+# Why an utterance is not trained on. Where several are true, the first one is given.
+REASONS = ("name", "speaker", "recording")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What labelled rows share with the rows of other feature sets, asked fold by fold.
+
+    Args:
+        rows: of the labelled feature set, with `key`, `speaker`, `corpus`, `audio_sha256` and
+            `fingerprint`.
+        others: the rows of each other set.
+    """
+
+    rows: Sequence[Any]
+    others: Sequence[Sequence[Any]]
+
+    def withheld(self, number: int, keys: Collection[str]) -> dict[str, str]:
+        """Returns the utterances of a set that give away some of the labelled ones, with reasons.
+
+        A person is told by corpus and speaker: speaker 03 of one corpus is not that of another,
+        two sets of one corpus have the same people, and so have two tables of a user's own. A
+        recording is told by its sound alone, whatever it is called and wherever it is.
+
+        Args:
+            number: int. Which of the other sets.
+            keys: of labelled utterances that must not be trained on.
+
+        Returns:
+            mapping of key to one of `REASONS`, in key order.
+        """
+        held = [row for row in self.rows if row.key in keys]
+        names = {row.key for row in held}
+        people = {(row.corpus, row.speaker) for row in held}
+        groups = {self._group_of[0, row.key] for row in held if (0, row.key) in self._group_of}
+        reasons = {}
+        for row in self.others[number]:
+            if row.key in names:
+                reasons[row.key] = "name"
+            elif (row.corpus, row.speaker) in people:
+                reasons[row.key] = "speaker"
+            elif self._group_of.get((number + 1, row.key)) in groups:
+                reasons[row.key] = "recording"
+        return dict(sorted(reasons.items()))
+
+    @cached_property
+    def _group_of(self) -> dict[tuple[int, str], int]:
+        """Numbers the groups of equal recordings, by (number of the set, key); 0 is labelled."""
+        place_of: dict[str, tuple[int, str]] = {}
+        rows = []
+        for number, some in enumerate([self.rows, *self.others]):
+            for row in some:
+                # Sets may have keys in common.
+                name = f"{number}:{row.key}"
+                place_of[name] = (number, row.key)
+                rows.append(replace(row, key=name))
+        groups = duplicate_groups(rows)
+        return {place_of[name]: index for index, group in enumerate(groups) for name in group}
+
+
+def audit_unlabelled(
+    fold: str, dataset: str, dropped: Mapping[str, Sequence[str]]
+) -> list[Finding]:
+    """Returns what a fold left out of an unlabelled set, for the record; nothing if it took all.
+
+    Args:
+        fold: name of the fold.
+        dataset: name of the unlabelled set.
+        dropped: keys by reason, see `REASONS`.
+    """
+    keys = tuple(sorted(key for some in dropped.values() for key in some))
+    if not keys:
+        return []
+    counts = [f"{len(dropped[why])} by {why}" for why in REASONS if dropped.get(why)]
+    return [
+        Finding(
+            "unlabelled",
+            "info",
+            f"fold {fold} leaves out {len(keys)} utterances of {dataset}, which are in its test "
+            f"part or where its epoch is chosen, or are of a speaker who is there: "
+            f"{', '.join(counts)}.",
+            keys,
+        )
+    ]

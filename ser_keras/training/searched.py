@@ -1,0 +1,36 @@
+"""Which folds a search chose a recipe on, so that nobody who judged there is tested with it."""
+
+import json
+from pathlib import Path
+
+from ser_keras.errors import SchemaError
+from ser_keras.protocols import Fold, Protocol
+
+# What a search leaves beside each other in its folder.
+BEST, RESULT, PROTOCOL = "best.yaml", "search.json", "protocol.json"
+
+
+def searched_folds(recipe: str | Path) -> tuple[Fold, ...]:
+    """Returns the folds of the search whose best settings a recipe has; none of other recipes.
+
+    A recipe is known by the files beside it: one that was copied elsewhere is not.
+
+    Args:
+        recipe: name or file, as on the command line.
+
+    Raises:
+        SchemaError: a file beside it cannot be read.
+    """
+    path = Path(recipe)
+    result = path.with_name(RESULT)
+    if path.name != BEST or not result.is_file():
+        return ()
+    try:
+        names = json.loads(result.read_text(encoding="utf-8"))["folds"]
+    except (ValueError, KeyError, TypeError):
+        raise SchemaError(
+            f"{result}: found no result of a search, expected the folds it was run on. Give the "
+            "`ser tune` command again; it goes on."
+        ) from None
+    protocol = Protocol.load(path.with_name(PROTOCOL))
+    return tuple(fold for fold in protocol.folds if fold.name in names)

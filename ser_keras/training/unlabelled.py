@@ -1,0 +1,162 @@
+"""Speech without labels: whether a model can learn from it, and which of it a fold may train on."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ser_keras.audit import Overlap
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.input import UNLABELLED, Part
+from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.models import TAKES_UNLABELLED
+from ser_keras.training.config import TrainConfig
+
+
+def check_takes_unlabelled(config: TrainConfig, sets: Sequence[FeatureSet] = ()) -> None:
+    """Refuses speech without labels for a model that learns from labels alone.
+
+    Raises:
+        ConfigError: `config` hides labels and uses those utterances, or there are unlabelled sets,
+            and the model's objective has no class for them.
+    """
+    if config.model.name in TAKES_UNLABELLED:
+        return
+    known = f"expected one with a class for them: {', '.join(sorted(TAKES_UNLABELLED))}"
+    if sets:
+        raise ConfigError(
+            f"unlabelled set {sets[0].schema.name}: model {config.model.name} learns from labels "
+            f"alone, {known}. Leave out --unlabelled, or choose a recipe of such a model."
+        )
+    if config.unlabelled.use and config.unlabelled.label_fraction < 1:
+        raise ConfigError(
+            f"unlabelled.label_fraction is {config.unlabelled.label_fraction:g} with "
+            f"unlabelled.use: model {config.model.name} learns from labels alone, {known}. Pass "
+            "--set unlabelled.use=false to leave out the utterances whose labels are hidden."
+        )
+
+
+def check_same_spec(feature_set: FeatureSet, other: FeatureSet) -> None:
+    """Raises SchemaError where two sets hold different features, whatever their specs are called.
+
+    A spec of one name may have been changed, such as with `ser features --trim-db`.
+    """
+    own, found = ({"dim": each.schema.dim, **each.schema.spec} for each in (feature_set, other))
+    wrong = [
+        f"{key} {found.get(key)} instead of {own.get(key)}"
+        for key in sorted({*own, *found})
+        if own.get(key) != found.get(key)
+    ]
+    if wrong:
+        raise SchemaError(
+            f"{other.path}: found features with {', '.join(wrong)}, expected those of "
+            f"{feature_set.path}. Make both with the same --spec and options of `ser features`."
+        )
+
+
+@dataclass(frozen=True)
+class UnlabelledPart:
+    """What a fold trains on of one unlabelled set.
+
+    Args:
+        feature_set: where the features lie.
+        keys: tuple of str. The utterances that are trained on.
+        dropped: mapping of reason to keys: those that the audit withholds.
+        short: int. Others that are shorter than `batch.drop_shorter_s`.
+    """
+
+    feature_set: FeatureSet
+    keys: tuple[str, ...]
+    dropped: dict[str, list[str]]
+    short: int
+
+    def part(self, cache_gb: float) -> Part:
+        """Returns the utterances for reading, all of them without a class."""
+        return Part(self.feature_set, dict.fromkeys(self.keys, UNLABELLED), cache_gb)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what a record says of the set, as plain values."""
+        return {
+            "dataset": self.feature_set.schema.name,
+            "corpus": self.feature_set.schema.corpus,
+            "fingerprint": self.feature_set.manifest["fingerprint"],
+            "trained_on": len(self.keys),
+            "short": self.short,
+            "dropped": self.dropped,
+        }
+
+
+@dataclass(frozen=True)
+class UnlabelledSpeech:
+    """The unlabelled sets beside a labelled one; gives each fold what it may train on.
+
+    The recordings of all sets are compared once, when the first fold asks.
+
+    Args:
+        feature_set: the labelled set.
+        sets: the unlabelled ones.
+
+    Raises:
+        SchemaError: a set of other features.
+    """
+
+    feature_set: FeatureSet
+    sets: tuple[FeatureSet, ...] = ()
+    _parts: dict[Any, tuple[UnlabelledPart, ...]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for other in self.sets:
+            check_same_spec(self.feature_set, other)
+
+    @cached_property
+    def _overlap(self) -> Overlap:
+        return Overlap(self.feature_set.rows, [other.rows for other in self.sets])
+
+    def parts(
+        self, fold: str, withheld: Collection[str], least_s: float = 0.0
+    ) -> tuple[UnlabelledPart, ...]:
+        """Returns what a fold trains on of each set.
+
+        Args:
+            fold: str. Its name, for the error.
+            withheld: keys of labelled utterances of which nothing may be trained on.
+            least_s: float. Shorter recordings are left out.
+
+        Raises:
+            LeakageError: nothing of a set is left.
+        """
+        asked = frozenset(withheld), least_s
+        if asked not in self._parts:
+            self._parts[asked] = tuple(
+                self._part(number, asked[0], least_s) for number in range(len(self.sets))
+            )
+        for part in self._parts[asked]:
+            if not part.keys:
+                counts = [f"{len(keys)} by {why}" for why, keys in part.dropped.items() if keys]
+                counts += [f"{part.short} shorter than {least_s:g} s"] if part.short else []
+                raise LeakageError(
+                    f"fold {fold}: found nothing to train on in the unlabelled set "
+                    f"{part.feature_set.schema.name}; all {len(part.feature_set.rows)} utterances "
+                    f"are left out ({', '.join(counts)}), expected some that are neither of the "
+                    "fold's test part nor of its speakers. Leave out --unlabelled "
+                    f"{part.feature_set.path}, or take speech of other people."
+                )
+        return self._parts[asked]
+
+    def _part(self, number: int, withheld: Collection[str], least_s: float) -> UnlabelledPart:
+        reasons = self._overlap.withheld(number, withheld)
+        dropped: dict[str, list[str]] = {}
+        for key, reason in reasons.items():
+            dropped.setdefault(reason, []).append(key)
+        rest = [row for row in self.sets[number].rows if row.key not in reasons]
+        keys = tuple(row.key for row in rest if row.duration_s >= least_s)
+        return UnlabelledPart(self.sets[number], keys, dropped, len(rest) - len(keys))
+
+
+def trained_on_sha256(parts: Sequence[UnlabelledPart]) -> str:
+    """Returns a hash of which utterances of which sets are trained on; nothing without sets."""
+    if not parts:
+        return ""
+    asked = [(part.feature_set.manifest["fingerprint"], part.keys) for part in parts]
+    return hashlib.sha256(repr(asked).encode()).hexdigest()
