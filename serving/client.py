@@ -10,19 +10,19 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import grpc
 import numpy as np
-import soundfile
-import soxr
 
 from serving import messages
+from serving.audio_blocks import Source, blocks_of, windows_of
+from serving.stream import SIGNATURES, StreamSession
 
 SAMPLE_RATE_HZ = 16000
 MAX_MESSAGE_BYTES = 64 * 2**20
-BLOCK_S = 10.0
-MAX_PCM_BYTES = 2**16
+# Of the timeline of a model that does not stream.
+WINDOW_S, HOP_S = 4.0, 2.0
 UNCERTAIN = "uncertain"
 # Outputs that a prediction is made of; the others are maps.
 SAID = ("classes", "label", "probabilities")
@@ -156,6 +156,9 @@ class SerClient:
             self.channel = grpc.secure_channel(endpoint, trust, options)
         self._predict = self._method(messages.PREDICT, messages.PredictResponse)
         self._status = self._method(messages.GET_MODEL_STATUS, messages.GetModelStatusResponse)
+        self._metadata = self._method(
+            messages.GET_MODEL_METADATA, messages.GetModelMetadataResponse
+        )
 
     def __enter__(self) -> "SerClient":
         return self
@@ -207,37 +210,73 @@ class SerClient:
 
     def timeline(
         self,
-        source: str | Path | np.ndarray | BinaryIO,
+        source: Source,
         sample_rate_hz: int | None = None,
         *,
-        window_s: float = 4.0,
-        hop_s: float = 2.0,
+        window_s: float | None = None,
+        hop_s: float | None = None,
         batch_size: int = 8,
         maps: bool = False,
     ) -> Iterator[Prediction]:
-        """Yields a prediction of every window of a recording of any length.
+        """Yields predictions along a recording of any length, as the model hears it.
 
-        A window starts every `hop_s`; the last one ends with the recording. Files and streams are
-        read block by block, so that hours need no more memory than minutes.
+        A model that streams (`streams`) hears the recording as one, from its start: every
+        prediction is that of all audio up to its end, and the last one that of the whole. Another
+        model hears windows, each for itself: one starts every `hop_s`, and the last one ends with
+        the recording. Files and streams are read block by block, so that hours need no more memory
+        than minutes.
 
         Args:
             source: as in `predict`, or an open binary stream of 16-bit little-endian mono samples,
                 such as a microphone's; with `batch_size=1`, predictions come as it goes on.
             sample_rate_hz: int. Rate of the samples or the stream; the model's when left out.
-            window_s: float. Length of a window.
-            hop_s: float. Distance between the starts of two windows.
+            window_s: float. Length of a window, 4 s when left out; a model that streams has its own.
+            hop_s: float. Distance between the starts of two windows, 2 s when left out. Where the
+                model streams, time between two predictions in whole steps; every one when left out.
             batch_size: int. Windows per call.
             maps: bool. As in `predict`.
 
         Raises:
             ServerError: no answer, or a refusal.
         """
-        rate = self.sample_rate_hz
-        windows = _windows(
-            self._blocks(source, sample_rate_hz), round(window_s * rate), round(hop_s * rate)
-        )
+        if self.streams():
+            yield from self._streamed(source, sample_rate_hz, hop_s, maps)
+            return
+        size, hop = (round(s * self.sample_rate_hz) for s in (window_s or WINDOW_S, hop_s or HOP_S))
+        windows = windows_of(self._blocks(source, sample_rate_hz), size, hop)
         while batch := list(itertools.islice(windows, batch_size)):
             yield from self._placed(batch, maps)
+
+    def session(self, *, hop_s: float | None = None, maps: bool = False) -> StreamSession:
+        """Returns what hears a stream as one recording, block by block.
+
+        Args:
+            hop_s, maps: as in `timeline`.
+
+        Raises:
+            ServerError: no answer, or the model does not stream, see `streams`.
+        """
+        return StreamSession(self.ask, hop_s=hop_s, maps=maps)
+
+    def streams(self) -> bool:
+        """Tells whether the model hears a recording as one endless sequence.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        return self.signatures() >= SIGNATURES
+
+    def signatures(self) -> frozenset[str]:
+        """Returns the names of the model's signatures.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        request = messages.GetModelMetadataRequest()
+        self._name(request.model_spec)
+        request.metadata_field.append("signature_def")
+        packed = self._call(self._metadata, request).metadata["signature_def"].value
+        return frozenset(messages.SignatureDefMap.FromString(packed).signature_def)
 
     def ask(
         self,
@@ -302,27 +341,25 @@ class SerClient:
             ends = (start + len(waveform)) / rate
             yield replace(said, start_s=start / rate, end_s=ends)
 
+    def _streamed(
+        self, source: Source, sample_rate_hz: int | None, hop_s: float | None, maps: bool
+    ) -> Iterator[Prediction]:
+        session = self.session(hop_s=hop_s, maps=maps)
+        rate = session.sample_rate_hz
+        for block in self._blocks(source, sample_rate_hz, rate):
+            for heard in session.push(block):
+                yield _prediction(heard.outputs, 0, heard.version, 0.0, heard.end / rate)
+        for heard in session.finish():
+            yield _prediction(heard.outputs, 0, heard.version, 0.0, heard.end / rate)
+
     def _blocks(
-        self, source: str | Path | np.ndarray | BinaryIO, sample_rate_hz: int | None
+        self, source: Source, sample_rate_hz: int | None, wanted_hz: int | None = None
     ) -> Iterator[np.ndarray]:
-        """Yields the source as mono blocks at the model's rate."""
-        found_hz = sample_rate_hz or self.sample_rate_hz
-        if isinstance(source, np.ndarray):
-            yield _resampled(source, found_hz, self.sample_rate_hz)
-            return
-        if not isinstance(source, (str, Path)):
-            resampler = soxr.ResampleStream(found_hz, self.sample_rate_hz, 1, np.float32)
-            for block in _pcm(source):
-                yield resampler.resample_chunk(block)
-            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-            return
-        if not Path(source).is_file():
+        """Yields the source as mono blocks at a rate, the client's when left out."""
+        if isinstance(source, (str, Path)) and not Path(source).is_file():
             raise ServerError("found no file there.", "NOT_FOUND")
-        with soundfile.SoundFile(source) as file:
-            resampler = soxr.ResampleStream(file.samplerate, self.sample_rate_hz, 1, np.float32)
-            for block in file.blocks(round(BLOCK_S * file.samplerate), dtype=np.float32):
-                last = file.tell() >= file.frames
-                yield resampler.resample_chunk(_mono(block), last=last)
+        wanted_hz = wanted_hz or self.sample_rate_hz
+        yield from blocks_of(source, sample_rate_hz or wanted_hz, wanted_hz)
 
     def _name(self, spec: Any) -> None:
         spec.name = self.model
@@ -354,44 +391,3 @@ def _prediction(
     maps = {name: value[row] for name, value in outputs.items() if name not in SAID}
     label = outputs["label"][row].decode()
     return Prediction(label, dict(zip(names, values, strict=True)), maps, version, start_s, end_s)
-
-
-def _windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (first sample, window) as soon as its last sample is there.
-
-    The last window ends where the audio does; audio shorter than one is a window of its own.
-    """
-    kept, start, first = np.zeros(0, np.float32), 0, True
-    for block in blocks:
-        kept = np.concatenate([kept, block])
-        while len(kept) >= size + (0 if first else hop):
-            if not first:
-                kept, start = kept[hop:], start + hop
-            first = False
-            yield start, kept[:size]
-    if len(kept) > (0 if first else size):
-        tail = max(0, len(kept) - size)
-        yield start + tail, kept[tail:]
-
-
-def _pcm(stream: BinaryIO) -> Iterator[np.ndarray]:
-    """Yields what a stream of 16-bit samples holds, as soon as it is there."""
-    read = getattr(stream, "read1", stream.read)
-    rest = b""
-    while data := read(MAX_PCM_BYTES):
-        data = rest + data
-        # A pipe may cut a sample in two.
-        whole = len(data) - len(data) % 2
-        rest = data[whole:]
-        yield np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768
-
-
-def _mono(samples: np.ndarray) -> np.ndarray:
-    return samples if samples.ndim == 1 else samples.mean(axis=1)
-
-
-def _resampled(samples: np.ndarray, found_hz: int, wanted_hz: int) -> np.ndarray:
-    mono = _mono(np.asarray(samples, np.float32))
-    if found_hz == wanted_hz:
-        return mono
-    return soxr.resample(mono, found_hz, wanted_hz)
