@@ -239,6 +239,8 @@ class SerClient:
         Raises:
             ServerError: no answer, or a refusal.
         """
+        if isinstance(source, (str, Path)):
+            _there(source)
         if self.streams():
             yield from self._streamed(source, sample_rate_hz, hop_s, maps)
             return
@@ -356,8 +358,8 @@ class SerClient:
         self, source: Source, sample_rate_hz: int | None, wanted_hz: int | None = None
     ) -> Iterator[np.ndarray]:
         """Yields the source as mono blocks at a rate, the client's when left out."""
-        if isinstance(source, (str, Path)) and not Path(source).is_file():
-            raise ServerError("found no file there.", "NOT_FOUND")
+        if isinstance(source, (str, Path)):
+            _there(source)
         wanted_hz = wanted_hz or self.sample_rate_hz
         yield from blocks_of(source, sample_rate_hz or wanted_hz, wanted_hz)
 
@@ -381,6 +383,11 @@ class SerClient:
                 f"{self.endpoint}, model {self.model}: {error.code().name}: {error.details()}",
                 error.code().name,
             ) from None
+
+
+def _there(path: str | Path) -> None:
+    if not Path(path).is_file():
+        raise ServerError("found no file there.", "NOT_FOUND")
 
 
 def _prediction(

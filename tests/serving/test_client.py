@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_keras.errors import ServingError
-from serving.client import SerClient, ServerError, _windows
+from serving.audio_blocks import windows_of
+from serving.client import SerClient, ServerError
 from tests.serving import exports
 
 
@@ -34,7 +35,7 @@ def test_windows_start_every_hop_and_the_last_ends_with_the_audio(lengths, size,
     total = sum(lengths)
     audio = np.arange(total, dtype=np.float32)
     blocks = np.split(audio, np.cumsum(lengths)[:-1]) if lengths else []
-    found = list(_windows(blocks, size, hop))
+    found = list(windows_of(blocks, size, hop))
     starts = list(range(0, total - size + 1, hop))
     if total and (not starts or starts[-1] + size < total):
         starts.append(max(0, total - size))
