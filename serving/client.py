@@ -8,7 +8,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,13 @@ import numpy as np
 
 from serving import messages
 from serving.audio_blocks import Source, blocks_of, windows_of
+from serving.prediction import SAID, Prediction, prediction_of
 from serving.stream import SIGNATURES, StreamSession
 
 SAMPLE_RATE_HZ = 16000
 MAX_MESSAGE_BYTES = 64 * 2**20
 # Of the timeline of a model that does not stream.
 WINDOW_S, HOP_S = 4.0, 2.0
-UNCERTAIN = "uncertain"
-# Outputs that a prediction is made of; the others are maps.
-SAID = ("classes", "label", "probabilities")
 # Asking twice changes nothing on the server, so what was not answered may be asked again.
 _RETRY = {
     "methodConfig": [
@@ -52,64 +50,6 @@ class ServerError(Exception):
     def __init__(self, message: str, code: str):
         super().__init__(message)
         self.code = code
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one stretch of speech.
-
-    Args:
-        label: str. The likeliest class.
-        probabilities: mapping of class to probability, in the model's order.
-        maps: mapping of name to array: attention, without the batch axis. Empty unless asked for:
-            they are nearly all of an answer, up to 45 kB for a second of speech.
-        version: int. The version that answered.
-        start_s, end_s: float. Which part of the audio, in seconds.
-    """
-
-    label: str
-    probabilities: Mapping[str, float]
-    maps: Mapping[str, np.ndarray] = field(repr=False)
-    version: int
-    start_s: float
-    end_s: float
-
-    def answer(self, uncertain_below: float = 0.0) -> str:
-        """Returns the label, or `"uncertain"` where its probability is below a limit.
-
-        Args:
-            uncertain_below: float. The limit, 0 to 1. What it should be depends on what an error
-                costs; probabilities mean most where the model card says that it was calibrated.
-
-        Example:
-            >>> said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
-            >>> said.answer(), said.answer(uncertain_below=0.7)
-            ('sad', 'uncertain')
-        """
-        return self.label if self.probabilities[self.label] >= uncertain_below else UNCERTAIN
-
-    @property
-    def likeliest(self) -> list[tuple[str, float]]:
-        """Classes with their probabilities, the likeliest first."""
-        return sorted(self.probabilities.items(), key=lambda item: -item[1])
-
-    def in_words(self, uncertain_below: float = 0.0, most: int = 3) -> str:
-        """Returns the likeliest classes with their probabilities; a doubt is said before them.
-
-        Args:
-            uncertain_below: float. See `answer`.
-            most: int. How many classes.
-
-        Example:
-            >>> said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
-            >>> said.in_words(), said.in_words(uncertain_below=0.7, most=1)
-            ('sad 60 %, angry 40 %', 'uncertain: sad 60 %')
-        """
-        likeliest = self.likeliest[:most]
-        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in likeliest)
-        answer = self.answer(uncertain_below)
-        # The likeliest stands first by itself; only a doubt needs a word.
-        return shares if answer == self.label else f"{answer}: {shares}"
 
 
 class SerClient:
@@ -206,7 +146,9 @@ class SerClient:
         inputs = {"waveform": batch, "length": length}
         outputs, version = self.ask(inputs, outputs=() if maps else SAID)
         ends = length / self.sample_rate_hz
-        return [_prediction(outputs, row, version, 0.0, float(end)) for row, end in enumerate(ends)]
+        return [
+            prediction_of(outputs, row, version, 0.0, float(end)) for row, end in enumerate(ends)
+        ]
 
     def timeline(
         self,
@@ -230,9 +172,9 @@ class SerClient:
             source: as in `predict`, or an open binary stream of 16-bit little-endian mono samples,
                 such as a microphone's; with `batch_size=1`, predictions come as it goes on.
             sample_rate_hz: int. Rate of the samples or the stream; the model's when left out.
-            window_s: float. Length of a window, 4 s when left out; a model that streams has its own.
+            window_s: float. Length of a window, 4 s when left out. A model that streams has its own.
             hop_s: float. Distance between the starts of two windows, 2 s when left out. Where the
-                model streams, time between two predictions in whole steps; every one when left out.
+                model streams, time between two predictions, in whole steps; one step when left out.
             batch_size: int. Windows per call.
             maps: bool. As in `predict`.
 
@@ -253,7 +195,8 @@ class SerClient:
         """Returns what hears a stream as one recording, block by block.
 
         Args:
-            hop_s, maps: as in `timeline`.
+            hop_s: float. As in `timeline`.
+            maps: bool. As in `timeline`.
 
         Raises:
             ServerError: no answer, or the model does not stream, see `streams`.
@@ -350,9 +293,9 @@ class SerClient:
         rate = session.sample_rate_hz
         for block in self._blocks(source, sample_rate_hz, rate):
             for heard in session.push(block):
-                yield _prediction(heard.outputs, 0, heard.version, 0.0, heard.end / rate)
+                yield prediction_of(heard.outputs, 0, heard.version, 0.0, heard.end / rate)
         for heard in session.finish():
-            yield _prediction(heard.outputs, 0, heard.version, 0.0, heard.end / rate)
+            yield prediction_of(heard.outputs, 0, heard.version, 0.0, heard.end / rate)
 
     def _blocks(
         self, source: Source, sample_rate_hz: int | None, wanted_hz: int | None = None
@@ -388,13 +331,3 @@ class SerClient:
 def _there(path: str | Path) -> None:
     if not Path(path).is_file():
         raise ServerError("found no file there.", "NOT_FOUND")
-
-
-def _prediction(
-    outputs: Mapping[str, np.ndarray], row: int, version: int, start_s: float, end_s: float
-) -> Prediction:
-    names = [name.decode() for name in outputs["classes"][row]]
-    values = map(float, outputs["probabilities"][row])
-    maps = {name: value[row] for name, value in outputs.items() if name not in SAID}
-    label = outputs["label"][row].decode()
-    return Prediction(label, dict(zip(names, values, strict=True)), maps, version, start_s, end_s)

@@ -9,7 +9,8 @@ import soundfile
 import soxr
 
 from ser_keras.errors import AudioError
-from serving.client import Prediction, SerClient
+from serving.client import SerClient
+from serving.prediction import Prediction
 
 WINDOW_S = 4.0
 HOP_S = 2.0

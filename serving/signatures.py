@@ -154,6 +154,9 @@ class ServedModule:
             ]
         )
         def front(waveform: tf.Tensor, length: tf.Tensor, loudest_db: tf.Tensor) -> Outputs:
+            known = _all(tf.math.is_finite(loudest_db), "loudest_db must be finite.")
+            with tf.control_dependencies([known]):
+                loudest_db = tf.identity(loudest_db)
             return stream.front(*self._checked(waveform, length), loudest_db)
 
         return {"stream_front_end": front, "stream": stream.graph(self._named)}

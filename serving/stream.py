@@ -7,25 +7,25 @@ recurrent network, which the client carries from one step to the next.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from serving.prediction import SAID
 
 FRONT_END, STEP = "stream_front_end", "stream"
 # What an export has that streams.
 SIGNATURES = frozenset((FRONT_END, STEP))
-ANSWER = ("classes", "label", "probabilities")
 # Samples of a request; a recording that is heard again from its start goes in several.
 REQUEST_SAMPLES = 2**19
 BLOCK_SAMPLES = 2**17
-SILENT_DB = np.float32(-1000.0)
+SILENT_DB = np.full(1, -1000.0, np.float32)
 
 Outputs = Mapping[str, np.ndarray]
 # Takes inputs, the signature's name and the names of the outputs; returns (outputs, version).
 Ask = Callable[[Mapping[str, np.ndarray], str, Iterable[str]], tuple[Outputs, int]]
 
 
-class _OtherVersion(Exception):
+class _OtherVersionError(Exception):
     """The server has taken up another version, to which the state says nothing."""
 
 
@@ -58,6 +58,10 @@ class StreamSession:
             step.
         maps: bool. Ask for the attention of the steps, too.
 
+    Attributes:
+        plan: mapping. How the model cuts a stream into steps, see
+            `serving.stream_signatures.Stream.plan`.
+
     Raises:
         serving.client.ServerError: as of `ask`, here and in every method.
     """
@@ -73,7 +77,7 @@ class StreamSession:
     @property
     def sample_rate_hz(self) -> int:
         """Rate of the samples that the model wants."""
-        return int(self._plan["sample_rate_hz"])
+        return int(self.plan["sample_rate_hz"])
 
     @property
     def window_s(self) -> float:
@@ -100,9 +104,9 @@ class StreamSession:
     def _open(self) -> None:
         """Learns what the newest version wants, and begins with what is kept."""
         nothing = {"waveform": np.zeros((1, 1), np.float32), "length": np.ones(1, np.int32)}
-        nothing["loudest_db"] = SILENT_DB[None]
+        nothing["loudest_db"] = SILENT_DB
         outputs, self._version = self._raw_ask(nothing, FRONT_END, ["plan"])
-        self._plan = plan = json.loads(outputs["plan"][0])
+        self.plan = plan = json.loads(outputs["plan"][0])
         self._window, self._hop = plan["window_samples"], plan["hop_samples"]
         hop_s = self._hop_s or self._hop / plan["sample_rate_hz"]
         self._every = self._hop * max(1, round(hop_s * plan["sample_rate_hz"] / self._hop))
@@ -117,14 +121,14 @@ class StreamSession:
         """Begins with the step that starts at a sample."""
         self._first, self._next = first, 0
         self._state = {
-            name: np.zeros((1, size), np.float32) for name, size in self._plan["state"].items()
+            name: np.zeros((1, size), np.float32) for name, size in self.plan["state"].items()
         }
         self._said: Outputs = {}
 
     def _ask(self, inputs: Mapping[str, np.ndarray], signature: str, *names: str) -> Outputs:
         outputs, version = self._raw_ask(inputs, signature, names)
         if version != self._version:
-            raise _OtherVersion
+            raise _OtherVersionError
         return outputs
 
     def _place(self, step: int) -> int:
@@ -139,10 +143,10 @@ class StreamSession:
 
     def _forget(self) -> None:
         """Drops samples that nothing needs, once there are too many to begin again."""
-        if self._answered_to <= self._plan["most_samples"]:
+        if self._answered_to <= self.plan["most_samples"]:
             return
         self._loud.fix()
-        needed = min(self._place(max(0, self._next - self._plan["context_steps"])), self._loud.next)
+        needed = min(self._place(max(0, self._next - self.plan["context_steps"])), self._loud.next)
         # A view would hold what it is one of.
         self._kept = self._samples(needed, self._total).copy()
         self._start = needed
@@ -156,7 +160,7 @@ class StreamSession:
                 self._hear(until)
                 self._answered_to = until
                 return Heard(until, self._answer, self._version)
-            except _OtherVersion:
+            except _OtherVersionError:
                 self._open()
 
     def _hear(self, until: int) -> None:
@@ -164,7 +168,7 @@ class StreamSession:
         if first != self._first:
             self._loudest_db, self._heard_end = SILENT_DB, -1
             self._restart(first)
-        if until - self._place(self._next) > self._plan["most_samples"]:
+        if until - self._place(self._next) > self.plan["most_samples"]:
             end = until  # more silence than can be kept
         elif end == self._heard_end:
             return  # nothing but silence, which speech may or may not follow
@@ -173,7 +177,7 @@ class StreamSession:
 
     def _through(self, end: int) -> Outputs:
         """Returns the answer for all up to a sample; makes the steps final that can be."""
-        plan, stop = self._plan, -1
+        plan, stop = self.plan, -1
         said: Outputs = self._said
         while stop < end:
             place = self._place(self._next)
@@ -191,7 +195,7 @@ class StreamSession:
                 final = place + number * self._hop + self._window + plan["ahead_samples"] <= stop
                 if not final and stop < end:
                     break
-                names = (*ANSWER, *state, *(["attention"] if self._maps else []))
+                names = (*SAID, *state, *(["attention"] if self._maps else []))
                 outputs = self._ask({**inputs, **state}, STEP, *names)
                 state = {name: outputs[name] for name in state}
                 said = {name: outputs[name] for name in names if name not in state}
@@ -203,11 +207,11 @@ class StreamSession:
         """Returns the inputs of each step of a stretch; None where all must be heard again."""
         waveform = self._samples(start, stop)[None]
         length = np.array([stop - start], np.int32)
-        inputs = {"waveform": waveform, "length": length, "loudest_db": self._loudest_db[None]}
-        names = self._plan["inputs"]
+        inputs = {"waveform": waveform, "length": length, "loudest_db": self._loudest_db}
+        names = self.plan["inputs"]
         made = self._ask(inputs, FRONT_END, "steps", "loudest_db", *names)
-        steps, loudest_db = int(made["steps"][0]), made["loudest_db"][0]
-        louder, self._loudest_db = loudest_db > self._loudest_db, loudest_db
+        steps, loudest_db = int(made["steps"][0]), made["loudest_db"]
+        louder, self._loudest_db = bool(loudest_db > self._loudest_db), loudest_db
         if louder and self._next and self._first >= self._start:
             self._restart(self._first)
             return None

@@ -19,10 +19,11 @@ from PIL import Image
 from ser_keras.errors import SerError
 from ser_keras.plots.attended import attended_spectrogram
 from ser_keras.plots.timeline import emotion_timeline
-from serving.client import UNCERTAIN, Prediction, SerClient
+from serving.client import SerClient
 from serving.explainer import Explainer
 from serving.local_server import Published
 from serving.model_facts import card, described, facts
+from serving.prediction import UNCERTAIN, Prediction
 from serving.recognition import Recognition, clock, samples_of
 
 
@@ -158,7 +159,7 @@ def window_names(said: Recognition) -> list[str]:
     """Returns a line for each window, so that people tell them apart.
 
     Example:
-        >>> from serving.client import Prediction
+        >>> from serving.prediction import Prediction
         >>> window = Prediction("sad", {"sad": 0.6, "calm": 0.4}, {}, 1, 0.0, 4.0)
         >>> window_names(Recognition(Path("a.wav"), "moma", 4.0, window, True, (window,)))
         ['1: 0:00 - 0:04, sad 60 %']

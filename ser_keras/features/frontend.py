@@ -67,7 +67,8 @@ class FrontEnd(keras.layers.Layer):
         within four frames of where it was cut repeat its edge and are not the recording's.
 
         Args:
-            waveform, length: as of a call.
+            waveform: as of a call.
+            length: as of a call.
             loudest_db: float32 (batch,). The level that this returned for the recording so far;
                 before there is one, any that is lower than all, such as -1000.
 

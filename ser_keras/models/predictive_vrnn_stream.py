@@ -50,7 +50,6 @@ def step_frames(model: keras.Model) -> StepFrames:
     return StepFrames(frames_of_window(model), windows.hop * stride, behind)
 
 
-
 def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
     """Returns a model of one step that shares the weights of `model` and may go on for ever.
 
@@ -60,7 +59,8 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
     Returns:
         Functional keras.Model from "features" (batch, dim), the vector of the next window, or
         (batch, window_frames, dim), its frames, where the model has windows of its own, then with
-        "frames" (batch,), how many of them are real, int32; and from the states of `zero_state` to "logits" (batch, num_classes), "attention" (batch, dim),
+        "frames" int32 (batch,), how many of them are real; and from the states of `zero_state` to
+        "logits" (batch, num_classes), "attention" (batch, dim),
         "prediction_mean" and "prediction_log_variance" (batch, dim) of the window to come,
         "normalized" (batch, dim), what was seen, and the next states under their own names. All
         float32.

@@ -361,7 +361,8 @@ def test_windows_of_frames_stream_as_well(options):
 
 
 @pytest.mark.parametrize(
-    ("window", "hop", "layers"), [(11, 4, 0), (11, 4, 2), (13, 6, 2), (7, 7, 0), (15, 2, 3), (6, 1, 0)]
+    ("window", "hop", "layers"),
+    [(11, 4, 0), (11, 4, 2), (13, 6, 2), (7, 7, 0), (15, 2, 3), (6, 1, 0)],
 )
 def test_steps_are_as_many_as_the_windows_of_every_utterance(window, hop, layers):
     model = small(window_frames=window, window_hop=hop, front_layers=layers, front_units=4)
