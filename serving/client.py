@@ -172,7 +172,8 @@ class SerClient:
             source: as in `predict`, or an open binary stream of 16-bit little-endian mono samples,
                 such as a microphone's; with `batch_size=1`, predictions come as it goes on.
             sample_rate_hz: int. Rate of the samples or the stream; the model's when left out.
-            window_s: float. Length of a window, 4 s when left out. A model that streams has its own.
+            window_s: float. Length of a window, 4 s when left out; a model that streams has its
+                own.
             hop_s: float. Distance between the starts of two windows, 2 s when left out. Where the
                 model streams, time between two predictions, in whole steps; one step when left out.
             batch_size: int. Windows per call.

@@ -251,14 +251,15 @@ class _LoudPart:
             return self._first, until
         count = 1 + (len(samples) - frame) // hop if len(samples) >= frame else 0
         if count:
-            self._take(_energies(samples, frame, hop, count), frame, hop)
+            quiet = 10.0 ** (-self._trim["db"] / 10.0)
+            self._take(_energies(samples, frame, hop, count), frame, hop, quiet)
         return self._first, self._end
 
-    def _take(self, energies: np.ndarray, frame: int, hop: int) -> None:
-        assert self._trim is not None
+    def _take(self, energies: np.ndarray, frame: int, hop: int, quiet: float) -> None:
+        """Takes the energies of the next frames; `quiet` of the loudest is still loud."""
         louder = energies.max() > self._loudest
         self._loudest = max(self._loudest, float(energies.max()))
-        least = self._loudest * 10.0 ** (-self._trim["db"] / 10.0)
+        least = self._loudest * quiet
         if self._energies is not None:
             self._energies.append(energies)
             if louder:
