@@ -8,7 +8,8 @@ import grpc
 import numpy as np
 
 from serving import messages
-from serving.client import SAID, SerClient
+from serving.client import SerClient
+from serving.prediction import SAID
 
 DEADLINE_S = 1.0
 

@@ -55,9 +55,10 @@ from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
 from ser_keras.training.checkpoint import write_json
 from ser_keras.training.provenance import versions
-from serving.client import SAID, SerClient
+from serving.client import SerClient
 from serving.export import write_export
 from serving.manager import spare_from_collection
+from serving.prediction import SAID
 from serving.runtime import LoadedModel
 from serving.server import TRANSPORT
 from serving.signatures import Served

@@ -8,24 +8,22 @@ import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import grpc
 import numpy as np
-import soundfile
-import soxr
 
 from serving import messages
+from serving.audio_blocks import Source, blocks_of, windows_of
+from serving.prediction import SAID, Prediction, prediction_of
+from serving.stream import SIGNATURES, StreamSession
 
 SAMPLE_RATE_HZ = 16000
 MAX_MESSAGE_BYTES = 64 * 2**20
-BLOCK_S = 10.0
-MAX_PCM_BYTES = 2**16
-UNCERTAIN = "uncertain"
-# Outputs that a prediction is made of; the others are maps.
-SAID = ("classes", "label", "probabilities")
+# Of the timeline of a model that does not stream.
+WINDOW_S, HOP_S = 4.0, 2.0
 # Asking twice changes nothing on the server, so what was not answered may be asked again.
 _RETRY = {
     "methodConfig": [
@@ -52,64 +50,6 @@ class ServerError(Exception):
     def __init__(self, message: str, code: str):
         super().__init__(message)
         self.code = code
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one stretch of speech.
-
-    Args:
-        label: str. The likeliest class.
-        probabilities: mapping of class to probability, in the model's order.
-        maps: mapping of name to array: attention, without the batch axis. Empty unless asked for:
-            they are nearly all of an answer, up to 45 kB for a second of speech.
-        version: int. The version that answered.
-        start_s, end_s: float. Which part of the audio, in seconds.
-    """
-
-    label: str
-    probabilities: Mapping[str, float]
-    maps: Mapping[str, np.ndarray] = field(repr=False)
-    version: int
-    start_s: float
-    end_s: float
-
-    def answer(self, uncertain_below: float = 0.0) -> str:
-        """Returns the label, or `"uncertain"` where its probability is below a limit.
-
-        Args:
-            uncertain_below: float. The limit, 0 to 1. What it should be depends on what an error
-                costs; probabilities mean most where the model card says that it was calibrated.
-
-        Example:
-            >>> said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
-            >>> said.answer(), said.answer(uncertain_below=0.7)
-            ('sad', 'uncertain')
-        """
-        return self.label if self.probabilities[self.label] >= uncertain_below else UNCERTAIN
-
-    @property
-    def likeliest(self) -> list[tuple[str, float]]:
-        """Classes with their probabilities, the likeliest first."""
-        return sorted(self.probabilities.items(), key=lambda item: -item[1])
-
-    def in_words(self, uncertain_below: float = 0.0, most: int = 3) -> str:
-        """Returns the likeliest classes with their probabilities; a doubt is said before them.
-
-        Args:
-            uncertain_below: float. See `answer`.
-            most: int. How many classes.
-
-        Example:
-            >>> said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
-            >>> said.in_words(), said.in_words(uncertain_below=0.7, most=1)
-            ('sad 60 %, angry 40 %', 'uncertain: sad 60 %')
-        """
-        likeliest = self.likeliest[:most]
-        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in likeliest)
-        answer = self.answer(uncertain_below)
-        # The likeliest stands first by itself; only a doubt needs a word.
-        return shares if answer == self.label else f"{answer}: {shares}"
 
 
 class SerClient:
@@ -156,6 +96,9 @@ class SerClient:
             self.channel = grpc.secure_channel(endpoint, trust, options)
         self._predict = self._method(messages.PREDICT, messages.PredictResponse)
         self._status = self._method(messages.GET_MODEL_STATUS, messages.GetModelStatusResponse)
+        self._metadata = self._method(
+            messages.GET_MODEL_METADATA, messages.GetModelMetadataResponse
+        )
 
     def __enter__(self) -> "SerClient":
         return self
@@ -203,41 +146,83 @@ class SerClient:
         inputs = {"waveform": batch, "length": length}
         outputs, version = self.ask(inputs, outputs=() if maps else SAID)
         ends = length / self.sample_rate_hz
-        return [_prediction(outputs, row, version, 0.0, float(end)) for row, end in enumerate(ends)]
+        return [
+            prediction_of(outputs, row, version, 0.0, float(end)) for row, end in enumerate(ends)
+        ]
 
     def timeline(
         self,
-        source: str | Path | np.ndarray | BinaryIO,
+        source: Source,
         sample_rate_hz: int | None = None,
         *,
-        window_s: float = 4.0,
-        hop_s: float = 2.0,
+        window_s: float | None = None,
+        hop_s: float | None = None,
         batch_size: int = 8,
         maps: bool = False,
     ) -> Iterator[Prediction]:
-        """Yields a prediction of every window of a recording of any length.
+        """Yields predictions along a recording of any length, as the model hears it.
 
-        A window starts every `hop_s`; the last one ends with the recording. Files and streams are
-        read block by block, so that hours need no more memory than minutes.
+        A model that streams (`streams`) hears the recording as one, from its start: every
+        prediction is that of all audio up to its end, and the last one that of the whole. Another
+        model hears windows, each for itself: one starts every `hop_s`, and the last one ends with
+        the recording. Files and streams are read block by block, so that hours need no more memory
+        than minutes.
 
         Args:
             source: as in `predict`, or an open binary stream of 16-bit little-endian mono samples,
                 such as a microphone's; with `batch_size=1`, predictions come as it goes on.
             sample_rate_hz: int. Rate of the samples or the stream; the model's when left out.
-            window_s: float. Length of a window.
-            hop_s: float. Distance between the starts of two windows.
+            window_s: float. Length of a window, 4 s when left out; a model that streams has its
+                own.
+            hop_s: float. Distance between the starts of two windows, 2 s when left out. Where the
+                model streams, time between two predictions, in whole steps; one step when left out.
             batch_size: int. Windows per call.
             maps: bool. As in `predict`.
 
         Raises:
             ServerError: no answer, or a refusal.
         """
-        rate = self.sample_rate_hz
-        windows = _windows(
-            self._blocks(source, sample_rate_hz), round(window_s * rate), round(hop_s * rate)
-        )
+        if isinstance(source, (str, Path)):
+            _there(source)
+        if self.streams():
+            yield from self._streamed(source, sample_rate_hz, hop_s, maps)
+            return
+        size, hop = (round(s * self.sample_rate_hz) for s in (window_s or WINDOW_S, hop_s or HOP_S))
+        windows = windows_of(self._blocks(source, sample_rate_hz), size, hop)
         while batch := list(itertools.islice(windows, batch_size)):
             yield from self._placed(batch, maps)
+
+    def session(self, *, hop_s: float | None = None, maps: bool = False) -> StreamSession:
+        """Returns what hears a stream as one recording, block by block.
+
+        Args:
+            hop_s: float. As in `timeline`.
+            maps: bool. As in `timeline`.
+
+        Raises:
+            ServerError: no answer, or the model does not stream, see `streams`.
+        """
+        return StreamSession(self.ask, hop_s=hop_s, maps=maps)
+
+    def streams(self) -> bool:
+        """Tells whether the model hears a recording as one endless sequence.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        return self.signatures() >= SIGNATURES
+
+    def signatures(self) -> frozenset[str]:
+        """Returns the names of the model's signatures.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        request = messages.GetModelMetadataRequest()
+        self._name(request.model_spec)
+        request.metadata_field.append("signature_def")
+        packed = self._call(self._metadata, request).metadata["signature_def"].value
+        return frozenset(messages.SignatureDefMap.FromString(packed).signature_def)
 
     def ask(
         self,
@@ -302,27 +287,25 @@ class SerClient:
             ends = (start + len(waveform)) / rate
             yield replace(said, start_s=start / rate, end_s=ends)
 
+    def _streamed(
+        self, source: Source, sample_rate_hz: int | None, hop_s: float | None, maps: bool
+    ) -> Iterator[Prediction]:
+        session = self.session(hop_s=hop_s, maps=maps)
+        rate = session.sample_rate_hz
+        for block in self._blocks(source, sample_rate_hz, rate):
+            for heard in session.push(block):
+                yield prediction_of(heard.outputs, 0, heard.version, 0.0, heard.end / rate)
+        for heard in session.finish():
+            yield prediction_of(heard.outputs, 0, heard.version, 0.0, heard.end / rate)
+
     def _blocks(
-        self, source: str | Path | np.ndarray | BinaryIO, sample_rate_hz: int | None
+        self, source: Source, sample_rate_hz: int | None, wanted_hz: int | None = None
     ) -> Iterator[np.ndarray]:
-        """Yields the source as mono blocks at the model's rate."""
-        found_hz = sample_rate_hz or self.sample_rate_hz
-        if isinstance(source, np.ndarray):
-            yield _resampled(source, found_hz, self.sample_rate_hz)
-            return
-        if not isinstance(source, (str, Path)):
-            resampler = soxr.ResampleStream(found_hz, self.sample_rate_hz, 1, np.float32)
-            for block in _pcm(source):
-                yield resampler.resample_chunk(block)
-            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-            return
-        if not Path(source).is_file():
-            raise ServerError("found no file there.", "NOT_FOUND")
-        with soundfile.SoundFile(source) as file:
-            resampler = soxr.ResampleStream(file.samplerate, self.sample_rate_hz, 1, np.float32)
-            for block in file.blocks(round(BLOCK_S * file.samplerate), dtype=np.float32):
-                last = file.tell() >= file.frames
-                yield resampler.resample_chunk(_mono(block), last=last)
+        """Yields the source as mono blocks at a rate, the client's when left out."""
+        if isinstance(source, (str, Path)):
+            _there(source)
+        wanted_hz = wanted_hz or self.sample_rate_hz
+        yield from blocks_of(source, sample_rate_hz or wanted_hz, wanted_hz)
 
     def _name(self, spec: Any) -> None:
         spec.name = self.model
@@ -346,52 +329,6 @@ class SerClient:
             ) from None
 
 
-def _prediction(
-    outputs: Mapping[str, np.ndarray], row: int, version: int, start_s: float, end_s: float
-) -> Prediction:
-    names = [name.decode() for name in outputs["classes"][row]]
-    values = map(float, outputs["probabilities"][row])
-    maps = {name: value[row] for name, value in outputs.items() if name not in SAID}
-    label = outputs["label"][row].decode()
-    return Prediction(label, dict(zip(names, values, strict=True)), maps, version, start_s, end_s)
-
-
-def _windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (first sample, window) as soon as its last sample is there.
-
-    The last window ends where the audio does; audio shorter than one is a window of its own.
-    """
-    kept, start, first = np.zeros(0, np.float32), 0, True
-    for block in blocks:
-        kept = np.concatenate([kept, block])
-        while len(kept) >= size + (0 if first else hop):
-            if not first:
-                kept, start = kept[hop:], start + hop
-            first = False
-            yield start, kept[:size]
-    if len(kept) > (0 if first else size):
-        tail = max(0, len(kept) - size)
-        yield start + tail, kept[tail:]
-
-
-def _pcm(stream: BinaryIO) -> Iterator[np.ndarray]:
-    """Yields what a stream of 16-bit samples holds, as soon as it is there."""
-    read = getattr(stream, "read1", stream.read)
-    rest = b""
-    while data := read(MAX_PCM_BYTES):
-        data = rest + data
-        # A pipe may cut a sample in two.
-        whole = len(data) - len(data) % 2
-        rest = data[whole:]
-        yield np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768
-
-
-def _mono(samples: np.ndarray) -> np.ndarray:
-    return samples if samples.ndim == 1 else samples.mean(axis=1)
-
-
-def _resampled(samples: np.ndarray, found_hz: int, wanted_hz: int) -> np.ndarray:
-    mono = _mono(np.asarray(samples, np.float32))
-    if found_hz == wanted_hz:
-        return mono
-    return soxr.resample(mono, found_hz, wanted_hz)
+def _there(path: str | Path) -> None:
+    if not Path(path).is_file():
+        raise ServerError("found no file there.", "NOT_FOUND")

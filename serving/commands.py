@@ -147,9 +147,19 @@ def predict(
     ],
     server: Annotated[str, typer.Option(help="host:port of the server's gRPC.")] = "localhost:8500",
     model: Annotated[str, typer.Option(help="Name of the model on the server.")] = "moma",
-    timeline: Annotated[bool, typer.Option(help="A prediction for every window.")] = False,
-    window_s: Annotated[float, typer.Option(help="Length of a window, with --timeline.")] = 4.0,
-    hop_s: Annotated[float, typer.Option(help="Distance of windows, with --timeline.")] = 2.0,
+    timeline: Annotated[
+        bool, typer.Option(help="Predictions along the recording, as for live input.")
+    ] = False,
+    window_s: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Length of a window in seconds; 4 when left out."),
+    ] = None,
+    hop_s: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, help="Seconds between two predictions; 2, or the model's step, when left out."
+        ),
+    ] = None,
     rate: Annotated[int, typer.Option(help="Samples per second of standard input.")] = 16000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     uncertain_below: UncertainBelow = 0.0,
@@ -157,7 +167,12 @@ def predict(
     certificate: Certificate = None,
     key: Key = None,
 ) -> None:
-    """Ask a server what emotion speech has; a file that fails costs that file alone."""
+    """Ask a server what emotion speech has; a file that fails costs that file alone.
+
+    Live input and --timeline are heard as the model hears: one that streams, such as the predictive
+    VRNN, hears one endless recording, and every prediction is of all audio from its start on; of
+    other models every prediction is of one window alone.
+    """
     import soundfile
 
     from serving.client import ServerError
@@ -168,7 +183,7 @@ def predict(
             try:
                 said: Iterator[Any]
                 if str(source) == "-":
-                    # A window at a time: whoever speaks is waiting.
+                    # One at a time: whoever speaks is waiting.
                     said = client.timeline(
                         sys.stdin.buffer, rate, window_s=window_s, hop_s=hop_s, batch_size=1
                     )

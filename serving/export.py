@@ -162,8 +162,8 @@ def write_export(served: Served, folder: Path, name: str) -> None:
     module = ServedModule(served)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module.trackable(), str(folder), module.signatures(), options)
-    step = module.step.input if module.step is not None else {}
-    stream = {name: tuple(tensor.shape[1:]) for name, tensor in step.items()}
+    step = module.stream.step.input if module.stream is not None else {}
+    stream = {name: (tuple(tensor.shape[1:]), tensor.dtype) for name, tensor in step.items()}
     inputs = warmup_inputs(module.spec.sample_rate_hz, module.spec.dim, stream)
     write_warmup(folder, name, inputs)
 

@@ -32,6 +32,7 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
         "bool_val": (11, "*bool"),
     },
     "google.protobuf.Int64Value": {"value": (1, "int64")},
+    "google.protobuf.Any": {"type_url": (1, "string"), "value": (2, "bytes")},
     "tensorflow.serving.ModelSpec": {
         "name": (1, "string"),
         "version": (2, "google.protobuf.Int64Value"),
@@ -47,6 +48,17 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
         "outputs": (1, "map tensorflow.TensorProto"),
         "model_spec": (2, "tensorflow.serving.ModelSpec"),
     },
+    "tensorflow.serving.GetModelMetadataRequest": {
+        "model_spec": (1, "tensorflow.serving.ModelSpec"),
+        "metadata_field": (2, "*string"),
+    },
+    "tensorflow.serving.GetModelMetadataResponse": {
+        "model_spec": (1, "tensorflow.serving.ModelSpec"),
+        "metadata": (2, "map google.protobuf.Any"),
+    },
+    # What a signature takes and returns is skipped: who asks wants to know which there are.
+    "tensorflow.SignatureDef": {"method_name": (3, "string")},
+    "tensorflow.serving.SignatureDefMap": {"signature_def": (1, "map tensorflow.SignatureDef")},
     "tensorflow.serving.GetModelStatusRequest": {
         "model_spec": (1, "tensorflow.serving.ModelSpec"),
     },
@@ -100,7 +112,9 @@ def _add_message(
         field.label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
         value = kind.removeprefix("*").removeprefix("map ")
         if kind.startswith("map "):
-            entry = message.nested_type.add(name=f"{field_name.capitalize()}Entry")
+            # As protocol buffers name the entries of a map.
+            entry_name = f"{field_name.title().replace('_', '')}Entry"
+            entry = message.nested_type.add(name=entry_name)
             entry.options.map_entry = True
             for part, part_number, part_kind in (("key", 1, "string"), ("value", 2, value)):
                 one = entry.field.add(name=part, number=part_number, label=field.LABEL_OPTIONAL)
@@ -131,6 +145,9 @@ _BY_NAME = _classes()
 TensorProto = _BY_NAME["TensorProto"]
 PredictRequest = _BY_NAME["PredictRequest"]
 PredictResponse = _BY_NAME["PredictResponse"]
+GetModelMetadataRequest = _BY_NAME["GetModelMetadataRequest"]
+GetModelMetadataResponse = _BY_NAME["GetModelMetadataResponse"]
+SignatureDefMap = _BY_NAME["SignatureDefMap"]
 GetModelStatusRequest = _BY_NAME["GetModelStatusRequest"]
 GetModelStatusResponse = _BY_NAME["GetModelStatusResponse"]
 

@@ -1,4 +1,4 @@
-"""What a model says of a recording of any length, window by window, for people who look at it."""
+"""What a model says of a recording of any length, as time goes on, for people who look at it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,7 +9,8 @@ import soundfile
 import soxr
 
 from ser_keras.errors import AudioError
-from serving.client import Prediction, SerClient
+from serving.client import SerClient
+from serving.prediction import Prediction
 
 WINDOW_S = 4.0
 HOP_S = 2.0
@@ -33,6 +34,8 @@ class Recognition:
             mean over the windows.
         windows: tuple of predictions, in their order.
         uncertain_below: float. Where no class has this probability, people are told `uncertain`.
+        streamed: bool. Whether the model carried on from window to window what it had heard: then
+            the prediction of a window is that of the recording up to its end.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class Recognition:
     whole: bool
     windows: tuple[Prediction, ...]
     uncertain_below: float = 0.0
+    streamed: bool = False
 
     def window_at(self, time_s: float) -> int:
         """Returns the number of the window whose middle is nearest to a time."""
@@ -57,7 +61,8 @@ def recognize(
 ) -> Recognition:
     """Asks a model about a recording of any length.
 
-    The recording is read block by block: an hour needs hardly more memory than a minute.
+    The recording is read block by block: an hour needs hardly more memory than a minute. A model
+    that streams hears it as one, however long it is.
 
     Args:
         client: of the model.
@@ -70,22 +75,28 @@ def recognize(
         ServerError: no answer, or a refusal.
     """
     duration_s = _duration_s(path)
-    windows = []
+    windows: list[Prediction] = []
+    streamed = client.streams()
     try:
         for said in client.timeline(path, window_s=WINDOW_S, hop_s=HOP_S):
-            windows.append(said)
+            # What is shown of a step is what was new to it, and what came shortly before.
+            start_s = max(0.0, said.end_s - WINDOW_S) if streamed else said.start_s
+            windows.append(replace(said, start_s=start_s))
             tell(
                 min(1.0, said.end_s / duration_s),
                 f"heard {clock(said.end_s)} of {clock(duration_s)}",
             )
         if not windows:
             raise _unreadable(path, "has no samples", "empty")
-        whole = duration_s <= WHOLE_S
-        overall = client.predict(path) if whole else _mean(windows)
+        whole = streamed or duration_s <= WHOLE_S
+        if streamed:
+            overall = replace(windows[-1], start_s=0.0)
+        else:
+            overall = client.predict(path) if whole else _mean(windows)
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, str(error), "truncated") from None
     return Recognition(
-        path, client.model, duration_s, overall, whole, tuple(windows), uncertain_below
+        path, client.model, duration_s, overall, whole, tuple(windows), uncertain_below, streamed
     )
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from ser_keras.data.segments import Segments
 from ser_keras.features.frontend import FrontEnd
 from ser_keras.features.specs import FrameSpec
-from ser_keras.models.predictive_vrnn_stream import streaming_predictive_vrnn
+from serving.stream_signatures import Stream
 
 STREAMING = "predictive_vrnn"
 # How the outputs begin that show what a model heard; its others are for training. Those of the last
@@ -63,8 +63,10 @@ class ServedModule:
         self.front_end = FrontEnd(served.spec)
         self.names = list(served.classes)
         self.temperature = served.temperature
-        streams = served.model.name == STREAMING
-        self.step: keras.Model | None = streaming_predictive_vrnn(self.model) if streams else None
+        # The mean over segments is no answer of a step.
+        streams = served.model.name == STREAMING and not served.segments.frames
+        most = MAX_SECONDS * served.spec.sample_rate_hz
+        self.stream = Stream(served.model, served.spec, most) if streams else None
 
     def trackable(self) -> tf.Module:
         """Returns what the graphs' weights are saved with: TensorFlow's variables, by number.
@@ -87,11 +89,17 @@ class ServedModule:
             return `attention` alone: an attention-pooling CNN has one of them and K more per
             segment, megabytes that who wants a label should not wait for.
         `front_end`: waveform and length; returns features and frames, nothing else.
-        `stream` (predictive VRNN): features float32 (batch, dim), the vector of the next window (or
-        (batch, window, dim), its frames, where the model makes the windows), and the states that
-        the step before returned, zeros at the start.
+        `stream_front_end` (predictive VRNN of whole utterances): waveform and length, a stretch of
+            a recording that starts with one of its steps, and loudest_db float32 (batch,), what it
+            returned of the recording so far, -1000 at the start. Returns the steps of each, int32
+            (batch,), and what `stream` takes of them: features float32 (batch, steps, dim), or
+            (batch, steps, window, dim) and frames int32 (batch, steps) where the model makes the
+            windows. plan, string (batch,), is `Stream.plan` as JSON.
+        `stream`: features float32 (batch, dim), the vector of the next window, or (batch, window,
+            dim), its frames, and frames int32 (batch,); and the states that the step before
+            returned, zeros at the start.
 
-        Each returns probabilities float32 (batch, K), label string (batch,), classes string
+        The others return probabilities float32 (batch, K), label string (batch,), classes string
         (batch, K) and attention, where the model has it.
         """
         rate = self.spec.sample_rate_hz
@@ -135,13 +143,34 @@ class ServedModule:
             "explain": explain,
             "front_end": front_end,
         }
-        return made | ({"stream": self._stream(self.step)} if self.step is not None else {})
+        return made | (self._streamed(self.stream) if self.stream is not None else {})
+
+    def _streamed(self, stream: Stream) -> dict[str, Callable[..., Outputs]]:
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((None, None), tf.float32),
+                tf.TensorSpec((None,), tf.int32),
+                tf.TensorSpec((None,), tf.float32),
+            ]
+        )
+        def front(waveform: tf.Tensor, length: tf.Tensor, loudest_db: tf.Tensor) -> Outputs:
+            known = _all(tf.math.is_finite(loudest_db), "loudest_db must be finite.")
+            with tf.control_dependencies([known]):
+                loudest_db = tf.identity(loudest_db)
+            return stream.front(*self._checked(waveform, length), loudest_db)
+
+        return {"stream_front_end": front, "stream": stream.graph(self._named)}
 
     def _most_frames(self) -> int:
         return self.spec.num_frames(MAX_SECONDS * self.spec.sample_rate_hz)
 
     def _heard(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns features and mask, once it is sure that they mean something."""
+        """Returns features and mask."""
+        heard: tuple[tf.Tensor, tf.Tensor] = self.front_end(*self._checked(waveform, length))
+        return heard
+
+    def _checked(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns waveform and length, once it is sure that they mean something."""
         samples = tf.shape(waveform)[1]
         checks = [
             _all(length > 0, "length must be 1 or more."),
@@ -150,9 +179,7 @@ class ServedModule:
             _all(tf.math.is_finite(waveform), "waveform has NaN or infinite samples."),
         ]
         with tf.control_dependencies(checks):
-            waveform = tf.identity(waveform)
-        heard: tuple[tf.Tensor, tf.Tensor] = self.front_end(waveform, length)
-        return heard
+            return tf.identity(waveform), length
 
     def _outputs(self, features: tf.Tensor, mask: tf.Tensor, *, every_map: bool = False) -> Outputs:
         if not self.segments.frames:
@@ -189,21 +216,6 @@ class ServedModule:
         mean = tf.reduce_sum(each * counts, axis=1) / tf.reduce_sum(counts, axis=1)
         maps = {name: apart(values) for name, values in _maps(said, every_map).items()}
         return self._named(mean, maps | {"segments": count})
-
-    def _stream(self, step: keras.Model) -> Callable[..., Outputs]:
-        inputs = {
-            name: tf.TensorSpec((None, *tensor.shape[1:]), tf.float32, name)
-            for name, tensor in step.input.items()
-        }
-
-        # A dictionary would be one input; signatures want each by its name.
-        @tf.function
-        def stream(**values: tf.Tensor) -> Outputs:
-            said = dict(step(values, training=False))
-            said.pop("normalized")
-            return self._named(tf.nn.softmax(said.pop("logits")), said)
-
-        return stream.get_concrete_function(**inputs)
 
     def _named(self, probabilities: tf.Tensor, others: Outputs) -> Outputs:
         if self.temperature != 1.0:

@@ -21,7 +21,7 @@ BATCH_SIZES = (1, 2, 8)
 def warmup_inputs(
     sample_rate_hz: int,
     dim: int,
-    stream: Mapping[str, tuple[int, ...]],
+    stream: Mapping[str, tuple[tuple[int, ...], str]],
     seconds: float = 1.0,
 ) -> dict[str, list[dict[str, np.ndarray]]]:
     """Returns the inputs to replay, by signature: every batch size once, of `explain` only one.
@@ -31,8 +31,8 @@ def warmup_inputs(
     Args:
         sample_rate_hz: int. Of the waveforms.
         dim: int. Values per frame of the features.
-        stream: mapping of input name to shape, without the batch, of one step of a stream; empty
-            where the model takes none.
+        stream: mapping of input name to (shape without the batch, type) of one step of a stream;
+            empty where the model takes none.
         seconds: float. Length of the noise.
     """
     rng = np.random.default_rng(0)
@@ -52,9 +52,13 @@ def warmup_inputs(
             "features": {"features": features, "frames": frames},
         }
         if stream:
-            start = {name: np.zeros((size, *shape), np.float32) for name, shape in stream.items()}
-            heard = rng.normal(size=start["features"].shape).astype(np.float32)
-            batches["stream"] = start | {"features": heard}
+            start = {name: np.zeros((size, *shape), kind) for name, (shape, kind) in stream.items()}
+            start["features"] = rng.normal(size=start["features"].shape).astype(np.float32)
+            if "frames" in start:
+                start["frames"][:] = start["features"].shape[1]
+            batches["stream"] = start
+            silent = np.full(size, -1000, np.float32)
+            batches["stream_front_end"] = batches["front_end"] | {"loudest_db": silent}
         for signature, batch in batches.items():
             if size == 1 or signature != "explain":
                 inputs.setdefault(signature, []).append(batch)

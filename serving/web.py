@@ -19,10 +19,11 @@ from PIL import Image
 from ser_keras.errors import SerError
 from ser_keras.plots.attended import attended_spectrogram
 from ser_keras.plots.timeline import emotion_timeline
-from serving.client import UNCERTAIN, SerClient
+from serving.client import SerClient
 from serving.explainer import Explainer
 from serving.local_server import Published
 from serving.model_facts import card, described, facts
+from serving.prediction import UNCERTAIN, Prediction
 from serving.recognition import Recognition, clock, samples_of
 
 
@@ -74,7 +75,8 @@ class Models:
                 waveform, path, start_s=window.start_s, heard=heard, width_px=width_px
             )
         )
-        words = f"{said.model} says of this window: {window.in_words(said.uncertain_below)}.{note}"
+        what = f"the first {clock(window.end_s)}" if said.streamed else "this window"
+        words = f"{said.model} says of {what}: {window.in_words(said.uncertain_below)}.{note}"
         return player(waveform, rate, play), picture, words
 
 
@@ -157,14 +159,18 @@ def window_names(said: Recognition) -> list[str]:
     """Returns a line for each window, so that people tell them apart.
 
     Example:
-        >>> from serving.client import Prediction
+        >>> from serving.prediction import Prediction
         >>> window = Prediction("sad", {"sad": 0.6, "calm": 0.4}, {}, 1, 0.0, 4.0)
         >>> window_names(Recognition(Path("a.wav"), "moma", 4.0, window, True, (window,)))
         ['1: 0:00 - 0:04, sad 60 %']
     """
+
+    def stretch(window: Prediction) -> str:
+        start = "up to" if said.streamed else f"{clock(window.start_s)} -"
+        return f"{start} {clock(window.end_s)}"
+
     return [
-        f"{number}: {clock(window.start_s)} - {clock(window.end_s)}, "
-        f"{window.in_words(said.uncertain_below, most=1)}"
+        f"{number}: {stretch(window)}, {window.in_words(said.uncertain_below, most=1)}"
         for number, window in enumerate(said.windows, 1)
     ]
 

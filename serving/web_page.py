@@ -51,7 +51,8 @@ body:not(.dark) #speech {--neutral-400: var(--neutral-600)}
 HELP = f"""\
 ## Over time
 
-The model hears {WINDOW_S:g} s at a time, every {HOP_S:g} s. Click on the picture to hear a window
+A model hears {WINDOW_S:g} s at a time, every {HOP_S:g} s. The predictive VRNN remembers what came
+before: every {HOP_S:g} s it judges the recording up to there. Click on the picture to hear a window
 and see it below; or choose one from the list, with the keyboard, too."""
 DOUBT = " Where none of its emotions has {:g} %, the answer is **uncertain**."
 

@@ -1,28 +1,47 @@
 // Asks a server: node predict.mjs serving.desc speech.wav [localhost:8500] [model]
+// With - for the file it hears 16-bit mono PCM at the model's rate from standard input, step by step,
+// where the model streams.
 // The descriptors are written by: python -m serving.descriptors serving.desc
 import { readFileSync } from "node:fs";
 import grpc from "@grpc/grpc-js";
-import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
+import { connect, text } from "./serving.mjs";
+import { StreamSession, streams } from "./stream.mjs";
 
 const [descriptors, path, endpoint = "localhost:8500", name = "moma"] = process.argv.slice(2);
-const loaded = loadFileDescriptorSetFromBuffer(readFileSync(descriptors), { keepCase: true });
-const { PredictionService } = grpc.loadPackageDefinition(loaded).tensorflow.serving;
-const client = new PredictionService(endpoint, grpc.credentials.createInsecure());
+const model = connect(descriptors, endpoint, name);
 
-// Read from descriptors, a map is the list of its entries, as it is on the wire.
-const wav = { dtype: "DT_STRING", tensor_shape: { dim: [{ size: 1 }] }, string_val: [readFileSync(path)] };
-const request = { model_spec: { name, signature_name: "wav_bytes" }, inputs: [{ key: "wav", value: wav }] };
-client.Predict(request, { deadline: Date.now() + 30_000 }, (error, response) => {
-  if (error) {
-    console.error(`${grpc.status[error.code]}: ${error.details}`);
+function print({ classes, probabilities }) {
+  classes.values.forEach((label, k) => console.log(`${label.padEnd(10)} ${probabilities.values[k].toFixed(2)}`));
+}
+
+const samplesOf = (bytes) => Float32Array.from({ length: bytes.length >> 1 }, (_, n) => bytes.readInt16LE(2 * n) / 32768);
+
+async function* standardInput() {
+  let rest = Buffer.alloc(0);
+  for await (const data of process.stdin) {
+    const bytes = Buffer.concat([rest, data]);
+    // A pipe may cut a sample in two.
+    yield samplesOf(bytes);
+    rest = bytes.subarray(bytes.length & ~1);
+  }
+}
+
+try {
+  if (path !== "-") {
+    print((await model.ask("wav_bytes", { wav: text(readFileSync(path)) })).outputs);
+  } else if (!streams(await model.signatures())) {
+    console.error(`${name}: hears windows, each for itself. Live input is for models that stream.`);
     process.exitCode = 1;
   } else {
-    const { classes, probabilities } = Object.fromEntries(
-      response.outputs.map(({ key, value }) => [key, value]),
-    );
-    classes.string_val.forEach((label, k) =>
-      console.log(`${label.toString().padEnd(10)} ${probabilities.float_val[k].toFixed(2)}`),
-    );
+    const session = await StreamSession.open(model.ask);
+    const tell = ({ end, outputs: { label, probabilities } }) =>
+      console.log(`${(end / session.plan.sample_rate_hz).toFixed(2)} ${label.values[0]} ${Math.max(...probabilities.values).toFixed(6)}`);
+    for await (const block of standardInput()) for await (const heard of session.push(block)) tell(heard);
+    for await (const heard of session.finish()) tell(heard);
   }
-  client.close();
-});
+} catch (error) {
+  console.error(error.code === undefined ? error.message : `${grpc.status[error.code]}: ${error.details}`);
+  process.exitCode = 1;
+} finally {
+  model.close();
+}

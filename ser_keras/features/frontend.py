@@ -56,16 +56,42 @@ class FrontEnd(keras.layers.Layer):
 
     def call(self, waveform: Any, length: Any) -> tuple[Any, Any]:
         """Returns features and mask."""
+        waveform, length = _silent_behind_end(self.spec, waveform, length)
+        features, mask, _ = self._features(*_trimmed(self.spec, waveform, length))
+        return features, mask
+
+    def of_stretch(self, waveform: Any, length: Any, loudest_db: Any) -> tuple[Any, Any, Any]:
+        """Returns the features of a stretch of a longer recording, as the recording has them.
+
+        A stretch is not trimmed, for its quiet ends are not those of the recording. Derivatives
+        within four frames of where it was cut repeat its edge and are not the recording's.
+
+        Args:
+            waveform: as of a call.
+            length: as of a call.
+            loudest_db: float32 (batch,). The level that this returned for the recording so far;
+                before there is one, any that is lower than all, such as -1000.
+
+        Returns:
+            features: as of a call.
+            mask: as of a call.
+            loudest_db: float32 (batch,). The highest mel level of the recording up to here, for
+                MFCC whose `top_db` counts from it, once it is so high that it matters; of other
+                features what was given.
+        """
+        return self._features(*_silent_behind_end(self.spec, waveform, length), loudest_db)
+
+    def _features(self, waveform: Any, length: Any, loudest_db: Any = None) -> tuple[Any, Any, Any]:
         spec = self.spec
-        waveform, length = _trimmed(spec, *_silent_behind_end(spec, waveform, length))
         if isinstance(spec, MfccWindowsSpec):
             pieces, count = _pieces(waveform, length, spec.window_samples, spec.window_hop_samples)
             features = _window_vectors(spec, pieces)
         else:
             frames, count = _pieces(waveform, length, spec.frame_samples, spec.hop_samples)
-            features = _frame_vectors(spec, frames, count)
+            features, loudest_db = _frame_vectors(spec, frames, count, loudest_db)
         mask = _before(count, ops.shape(features)[1])
-        return ops.where(mask[..., None], ops.cast(features, "float32"), 0.0), mask
+        features = ops.where(mask[..., None], ops.cast(features, "float32"), 0.0)
+        return features, mask, loudest_db
 
     def compute_output_shape(self, waveform_shape: Any, length_shape: Any) -> Any:
         """Returns the shapes of features and mask."""
@@ -127,15 +153,18 @@ def _pieces(waveform: Any, length: Any, size: int, hop: int) -> tuple[Any, Any]:
 # === Frames ===
 
 
-def _frame_vectors(spec: FrameSpec, frames: Any, count: Any) -> Any:
-    """Returns the features (batch, frames, dim) of frames (batch, frames, samples)."""
+def _frame_vectors(
+    spec: FrameSpec, frames: Any, count: Any, loudest_db: Any = None
+) -> tuple[Any, Any]:
+    """Returns (features (batch, frames, dim) of frames (batch, frames, samples), loudest level)."""
     if isinstance(spec, SpectrogramSpec):
-        return _spectrogram(spec, frames)
+        return _spectrogram(spec, frames), loudest_db
     if isinstance(spec, LogMelSpec):
-        return _with_derivatives(spec, _log_mel(spec, frames), count)
+        return _with_derivatives(spec, _log_mel(spec, frames), count), loudest_db
     if isinstance(spec, MfccSpec):
         real = _before(count, ops.shape(frames)[1])[..., None]
-        return _with_derivatives(spec, _mfcc(spec, frames, real), count)
+        static, loudest_db = _mfcc(spec, frames, real, loudest_db)
+        return _with_derivatives(spec, static, count), loudest_db
     raise ConfigError(
         f"front end: found a spec of type {type(spec).__name__}, expected a known one."
     )
@@ -148,7 +177,7 @@ def _window_vectors(spec: MfccWindowsSpec, pieces: Any) -> Any:
     # Every window is an utterance of its own, all of whose frames are real.
     frames = ops.reshape(frames, (-1, *frames.shape[2:]))
     count = ops.full(ops.shape(frames)[:1], frames.shape[1], "int32")
-    values = _frame_vectors(spec, frames, count)
+    values, _ = _frame_vectors(spec, frames, count)
     if spec.statistics == "frames":
         vectors = ops.reshape(values, (-1, spec.dim))
     elif spec.statistics == "mean":
@@ -184,12 +213,18 @@ def _log_mel(spec: LogMelSpec, frames: Any) -> Any:
     return ops.log(ops.maximum(_mel(spec, frames), spec.floor))
 
 
-def _mfcc(spec: MfccSpec, frames: Any, real: Any) -> Any:
+def _mfcc(spec: MfccSpec, frames: Any, real: Any, loudest_db: Any) -> tuple[Any, Any]:
+    """Returns (MFCC, the level that `top_db` was counted from)."""
     decibels = _decibels(_mel(spec, frames), spec.floor)
     # The maximum is the utterance's own, not the padding's.
     loudest = ops.max(ops.where(real, decibels, -math.inf), axis=(1, 2), keepdims=True)
+    if loudest_db is not None:
+        # Below this nothing is raised, so that to become louder changes nothing either.
+        loudest = ops.maximum(loudest, 10.0 * math.log10(spec.floor) + spec.top_db)
+        loudest = ops.maximum(loudest, ops.cast(loudest_db, "float64")[:, None, None])
+        loudest_db = ops.cast(loudest[:, 0, 0], "float32")
     cosines = ops.convert_to_tensor(dct_matrix(spec), "float64")
-    return ops.matmul(ops.maximum(decibels, loudest - spec.top_db), cosines)
+    return ops.matmul(ops.maximum(decibels, loudest - spec.top_db), cosines), loudest_db
 
 
 def _with_derivatives(spec: MelSpec, static: Any, count: Any) -> Any:

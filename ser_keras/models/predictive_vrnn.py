@@ -251,10 +251,14 @@ def front_column(layers: int) -> tuple[int, int]:
     return reach, stride
 
 
+def front_layers_of(model: keras.Model) -> int:
+    """Returns the number of convolutions of a model's front end."""
+    return sum(isinstance(layer, keras.layers.Conv1D) for layer in model.layers)
+
+
 def frames_of_window(model: keras.Model) -> int:
     """Returns the number of frames of a window of a model that makes its windows."""
-    layers = sum(isinstance(layer, keras.layers.Conv1D) for layer in model.layers)
-    reach, stride = front_column(layers)
+    reach, stride = front_column(front_layers_of(model))
     return stride * (model.get_layer("windows").window - 1) + reach
 
 

@@ -83,3 +83,41 @@ def test_every_spec_equals_the_feature_job_on_real_speech(name, real_data):
     paths = sorted((real_data / "ravdess").rglob("*.flac"))[::180]
     rate = spec.sample_rate_hz
     check(spec, [read_audio(path, sample_rate_hz=rate) for path in paths])
+
+
+@pytest.mark.parametrize("name", ["mfcc40-windows-short", "mfcc40-delta", "logmel40-deltas"])
+def test_a_stretch_has_the_features_of_the_recording_it_is_from(name):
+    # So near to the loudest, many values are cut off.
+    spec = get_spec(name, top_db=30) if name.startswith("mfcc") else get_spec(name)
+    waveform = 30 * speech(np.random.default_rng(5), 48000)
+    whole = extract(spec, waveform)
+    front_end, level = FrontEnd(spec), np.array([-1000.0], np.float32)
+    for end in (40000, 48000):
+        *_, level = front_end.of_stretch(waveform[None, :end], np.array([end]), level)
+    hop = getattr(spec, "window_hop_samples", spec.hop_samples)
+    for first, frames in ((3, 1), (5, 7)):
+        start, samples = first * hop, 16000 + frames * hop
+        stretch = waveform[None, start : start + samples]
+        features, mask, after = front_end.of_stretch(stretch, np.array([samples]), level)
+        assert keras.ops.convert_to_numpy(after) == level
+        count = int(keras.ops.convert_to_numpy(mask).sum())
+        # Derivatives reach over four frames, except in windows, which are alone.
+        edge = 0 if name.startswith("mfcc40-windows") else 4
+        found = keras.ops.convert_to_numpy(features)[0, edge : count - edge]
+        expected = whole[first + edge : first + count - edge]
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
+def test_a_stretch_is_not_trimmed_and_says_how_loud_it_was():
+    spec = get_spec("mfcc40", trim_db=20)
+    waveform = np.concatenate([np.zeros(8000), 1e4 * speech(np.random.default_rng(0), 8000)])
+    waveform = waveform[None].astype(np.float32)
+    front_end = FrontEnd(spec)
+    quiet, mask, low = front_end.of_stretch(waveform[:, :8000], [8000], [-1000.0])
+    assert int(keras.ops.convert_to_numpy(mask).sum()) == spec.num_frames(8000)
+    assert float(low[0]) == spec.top_db - 100  # below it nothing is cut off: the floor is -100 dB
+    _, _, high = front_end.of_stretch(waveform, [16000], low)
+    assert float(high[0]) > 40
+    raised, _, same = front_end.of_stretch(waveform[:, :8000], [8000], high)
+    assert float(same[0]) == float(high[0])
+    assert np.abs(keras.ops.convert_to_numpy(raised - quiet)).max() > 10

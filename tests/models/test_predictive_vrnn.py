@@ -13,7 +13,11 @@ from ser_keras.models import (
     objective_of,
 )
 from ser_keras.models.predictive_vrnn import predictive_vrnn_objective
-from ser_keras.models.predictive_vrnn_stream import streaming_predictive_vrnn, zero_state
+from ser_keras.models.predictive_vrnn_stream import (
+    step_frames,
+    streaming_predictive_vrnn,
+    zero_state,
+)
 from tests.harness import batch_of, check_model, slope_of
 from tests.reference import predictive_vrnn as reference
 
@@ -329,11 +333,23 @@ def test_options_without_meaning_are_refused(options, message):
 
 
 def stream(step, features):
-    """Runs one utterance window by window; returns what was said, (frames, ...) each."""
+    """Runs one utterance window by window; returns what was said, (frames, ...) each.
+
+    Windows with fewer frames than the model's are filled up with what must not be looked at.
+    """
     state = zero_state(step)
     said = []
     for vector in features:
-        outputs = step({"features": keras.ops.array(vector[None]), **state})
+        inputs = {"features": keras.ops.array(vector[None])}
+        if "frames" in step.input:
+            size = step.input["features"].shape[1]
+            filled = np.pad(vector, [(0, size - len(vector)), (0, 0)], constant_values=9.0)
+            frames = np.array([len(vector)], "int32")
+            inputs = {
+                "features": keras.ops.array(filled[None]),
+                "frames": keras.ops.array(frames),
+            }
+        outputs = step({**inputs, **state})
         state = {name: outputs[name] for name in state}
         said.append(numpy({name: outputs[name] for name in outputs if name not in state}))
     return {name: np.concatenate([each[name] for each in said]) for name in said[0]}
@@ -363,13 +379,30 @@ def test_windows_of_frames_stream_as_well(options):
             standard = [rng.normal(size=mean.shape), rng.uniform(0.5, 2.0, size=variance.shape)]
             layer.set_weights([*trained, *standard])
     step = streaming_predictive_vrnn(model)
-    (features,) = utterances((23,))
-    starts = (0, 4, 8, 12)
-    whole = numpy(model(batch_of([features])))
-    assert whole["steps"].sum() == len(starts)
-    said = stream(step, [features[start : start + 11] for start in starts])
-    np.testing.assert_allclose(said["logits"], whole["step_logits"][0, :4], atol=1e-5)
-    np.testing.assert_allclose(said["attention"], whole["attention"][0, :4])
+    for frames in (5, 11, 23, 25, 26):
+        (features,) = utterances((frames,))
+        whole = numpy(model(batch_of([features])))
+        count = int(whole["steps"].sum())
+        assert int(numpy(step_frames(model).count(np.array([frames], "int32")))[0]) == count
+        said = stream(step, [features[4 * number :][:11] for number in range(count)])
+        np.testing.assert_allclose(said["logits"], whole["step_logits"][0, :count], atol=1e-5)
+        np.testing.assert_allclose(said["attention"], whole["attention"][0, :count])
+
+
+@pytest.mark.parametrize(
+    ("window", "hop", "layers"),
+    [(11, 4, 0), (11, 4, 2), (13, 6, 2), (7, 7, 0), (15, 2, 3), (6, 1, 0)],
+)
+def test_steps_are_as_many_as_the_windows_of_every_utterance(window, hop, layers):
+    model = small(window_frames=window, window_hop=hop, front_layers=layers, front_units=4)
+    lengths = range(1, 45)
+    batch = batch_of([np.zeros((length, DIM), "float32") for length in lengths])
+    expected = numpy(model(batch)["steps"]).sum(axis=1)
+    frames = step_frames(model)
+    assert numpy(frames.count(np.array(lengths, "int32"))).tolist() == expected.tolist()
+    # The second step is there as soon as it has so many frames.
+    second = 1 + np.flatnonzero(expected == 2)[0]
+    assert second == frames.least + frames.hop
 
 
 def test_front_end_describes_windows_by_its_columns():

@@ -13,6 +13,7 @@ from ser_keras.audio import read_audio
 from ser_keras.data.segments import WHOLE
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec
+from ser_keras.layers.predictive_cell import STATES
 from ser_keras.models import build_model
 from serving.client import SerClient
 from serving.export import keras_probabilities
@@ -195,9 +196,10 @@ def test_a_stream_of_windows_is_the_whole_recording(inside, tmp_path):
         heard = [features[start : start + 11] for start in range(0, 10, 2)]
     step = signatures["stream"]
     shapes = step.structured_input_signature[1]
-    state = {name: tf.zeros((1, s.shape[1])) for name, s in shapes.items() if name != "features"}
+    state = {name: tf.zeros((1, s.shape[1])) for name, s in shapes.items() if name in STATES}
     for vector in heard:
-        said = step(features=tf.constant(vector[None]), **state)
+        frames = {"frames": tf.constant([len(vector)])} if "frames" in shapes else {}
+        said = step(features=tf.constant(vector[None]), **frames, **state)
         state = {name: said[name] for name in state}
     np.testing.assert_allclose(
         said["probabilities"][0], keras_probabilities(served, features), atol=TOLERANCE

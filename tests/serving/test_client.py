@@ -11,17 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_keras.errors import ServingError
-from serving.client import SerClient, ServerError, _windows
+from serving.audio_blocks import windows_of
+from serving.client import SerClient, ServerError
 from tests.serving import exports
 
 
 def test_it_imports_neither_tensorflow_nor_keras_nor_the_science():
     code = (
         "import sys, serving.client; "
-        "print([m for m in ('tensorflow', 'keras', 'ser_keras', 'librosa') if m in sys.modules])"
+        "print([m for m in ('tensorflow', 'keras', 'ser_keras', 'librosa') if m in sys.modules]); "
+        "print(*sorted(m for m in sys.modules if m.startswith('serving.')))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+    foreign, own = ran.stdout.splitlines()
+    assert foreign == "[]"
+    # What docs/serving.md tells people to copy into a service.
+    wanted = ("audio_blocks", "client", "messages", "prediction", "stream")
+    assert own.split() == [f"serving.{name}" for name in wanted]
 
 
 @given(
@@ -34,7 +40,7 @@ def test_windows_start_every_hop_and_the_last_ends_with_the_audio(lengths, size,
     total = sum(lengths)
     audio = np.arange(total, dtype=np.float32)
     blocks = np.split(audio, np.cumsum(lengths)[:-1]) if lengths else []
-    found = list(_windows(blocks, size, hop))
+    found = list(windows_of(blocks, size, hop))
     starts = list(range(0, total - size + 1, hop))
     if total and (not starts or starts[-1] + size < total):
         starts.append(max(0, total - size))

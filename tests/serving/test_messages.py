@@ -74,3 +74,26 @@ def test_requests_and_answers_have_the_numbers_of_the_published_protocol():
     status.model_version_status.add(version=3, state=messages.AVAILABLE)
     read = messages.GetModelStatusResponse.FromString(status.SerializeToString())
     assert [(v.version, v.state) for v in read.model_version_status] == [(3, 30)]
+
+
+def test_signatures_are_read_from_the_published_metadata():
+    from google.protobuf import any_pb2
+    from tensorflow_serving.apis import get_model_metadata_pb2
+
+    ours = messages.GetModelMetadataRequest()
+    ours.model_spec.name = "m"
+    ours.metadata_field.append("signature_def")
+    theirs = get_model_metadata_pb2.GetModelMetadataRequest.FromString(ours.SerializeToString())
+    assert theirs.model_spec.name == "m"
+    assert list(theirs.metadata_field) == ["signature_def"]
+
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    signatures.signature_def["stream"].inputs["features"].dtype = 1
+    signatures.signature_def["front_end"].method_name = "predict"
+    packed = any_pb2.Any()
+    packed.Pack(signatures)
+    answer = get_model_metadata_pb2.GetModelMetadataResponse()
+    answer.metadata["signature_def"].CopyFrom(packed)
+    read = messages.GetModelMetadataResponse.FromString(answer.SerializeToString())
+    names = messages.SignatureDefMap.FromString(read.metadata["signature_def"].value).signature_def
+    assert set(names) == {"stream", "front_end"}

@@ -9,10 +9,11 @@ import soundfile
 import tensorflow as tf
 
 from ser_keras import metrics
-from serving.client import UNCERTAIN, Prediction, SerClient
+from serving.client import SerClient
 from serving.export import keras_probabilities
 from serving.manager import ModelConfig
 from serving.model_card import model_card
+from serving.prediction import UNCERTAIN, Prediction
 from serving.server import Server, ServerOptions
 from serving.signatures import ServedModule
 from tests.serving import exports
