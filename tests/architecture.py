@@ -29,7 +29,8 @@ PACKAGE_IMPORTS = {
 ORDER = (
     *("errors", "labels", "audio", "corpora", "protocols", "audit", "metrics", "features", "data"),
     *("layers", "models", "recipes", "training", "plots", "html_page", "report_benchmarks"),
-    *("report", "report_runs", "report_page", "commands", "analysis_commands", "cli", "__main__"),
+    *("report", "report_runs", "report_page", "commands", "analysis_commands"),
+    *("weights_commands", "cli", "__main__"),
 )
 # An outside package and the only place that may import it.
 FENCES = {
