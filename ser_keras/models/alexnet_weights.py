@@ -153,7 +153,7 @@ def read_weights(path: str | Path) -> tuple[str, str, Weights]:
 
 def _from_caffe(data: bytes) -> tuple[str, Weights]:
     weights = _checked("bvlc", read_npy_layers(data))
-    weights["conv1"] = for_standardized_rgb(*weights["conv1"], CAFFE_MEAN_BGR)
+    weights["conv1"] = for_standardized_rgb(*weights["conv1"], mean_bgr=CAFFE_MEAN_BGR)
     return "bvlc", weights
 
 

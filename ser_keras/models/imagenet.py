@@ -56,7 +56,7 @@ def h5_array(file: h5py.Group, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def for_standardized_rgb(
-    kernel: np.ndarray, bias: np.ndarray, mean_bgr: Sequence[float]
+    kernel: np.ndarray, bias: np.ndarray, *, mean_bgr: Sequence[float]
 ) -> list[np.ndarray]:
     """Rewrites a first convolution for the images of `SpectrogramImage(imagenet=True)`.
 

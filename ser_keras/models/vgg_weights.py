@@ -79,7 +79,7 @@ def read_vgg_weights(path: str | Path) -> tuple[str, Weights]:
         raise WeightsError(f"{path}: {error}. {VGG_REMEDY}") from error
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: cannot be read as HDF5 ({error}). {VGG_REMEDY}") from error
-    weights["block1_conv1"] = for_standardized_rgb(*weights["block1_conv1"], VGG_MEAN_BGR)
+    weights["block1_conv1"] = for_standardized_rgb(*weights["block1_conv1"], mean_bgr=VGG_MEAN_BGR)
     return hashlib.sha256(data).hexdigest(), weights
 
 
