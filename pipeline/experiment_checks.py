@@ -17,7 +17,7 @@ from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model, check_objective, objective_of
 from ser_keras.models.pretrained import load_pretrained, models_for
-from ser_keras.protocols import Protocol, build_protocol
+from ser_keras.protocols import Fold, Protocol, build_protocol
 from ser_keras.training.config import TrainConfig, load_config
 from ser_keras.training.crossval import check_spec, choose_folds, prepare_output
 from ser_keras.training.optimizer import make_optimizer
@@ -157,14 +157,16 @@ def check_data(
     """Returns the protocol of a row, after holding features, folds and its folder against it.
 
     Raises:
-        ConfigError: features of another spec, an unknown fold, or a class without utterances.
+        ConfigError: features of another spec, an unknown fold, a class without utterances, or a
+            part of a fold of which nothing is long enough.
         SchemaError: an unlabelled set of another spec, or a folder with another run.
     """
     check_spec(row.config, feature_set)
     for other in unlabelled if row.variant.unlabelled else ():
         other.require(spec_name=row.config.spec)
     protocol = build_protocol(experiment.protocol, feature_set.rows, class_set=class_set)
-    choose_folds(protocol, folds)
+    for fold in choose_folds(protocol, folds):
+        _refuse_empty_parts(row, fold, feature_set)
     _refuse_other_run(row)
     prepare_output({row.recipe: row.config}, protocol, row.output)
     return protocol
@@ -190,6 +192,22 @@ def folder_of(name: str) -> str:
         'windows-of-0.5-s-without-attention'
     """
     return "-".join("".join(c if c.isalnum() or c in ".-" else " " for c in name).split())
+
+
+def _refuse_empty_parts(row: Planned, fold: Fold, feature_set: FeatureSet) -> None:
+    """Refuses a fold that has nothing to train on, to choose its epoch by, or to test."""
+    least_s = row.config.batch.drop_shorter_s
+    kept = {each.key for each in feature_set.rows if each.duration_s >= least_s}
+    parts = {"train": fold.train, "test": fold.test}
+    if row.config.select == "validation":
+        parts["valid"] = fold.valid
+    for part, keys in parts.items():
+        if not kept.intersection(keys):
+            raise ConfigError(
+                f"row {row.variant.name!r}, fold {fold.name}: found no recording of {least_s:g} s "
+                f"or more among the {len(keys)} of its part {part!r}, expected some. Use the whole "
+                "corpus, or pass --set batch.drop_shorter_s=0."
+            )
 
 
 def _refuse_other_run(row: Planned) -> None:

@@ -47,7 +47,8 @@ def convolution_shapes() -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
         >>> len(shapes), shapes["block2_conv1"]
         (13, ((3, 3, 64, 128), (128,)))
     """
-    shapes, channels = {}, CHANNELS
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    channels = CHANNELS
     for block, (count, filters) in enumerate(BLOCKS, start=1):
         for number in range(1, count + 1):
             kernel = (WINDOW, WINDOW, channels, filters)

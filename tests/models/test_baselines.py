@@ -77,7 +77,7 @@ def test_vgg16_is_the_published_network_on_black_padded_segments(scaling):
     image = reference.image_of(features, imagenet=scaling == "unit_imagenet")[:, :33]
     image = np.pad(image, [(0, 0), (0, 7), (0, 0)]).astype("float32")
     maps = keras.Model(model.inputs, model.get_layer("flatten").input)(batch_of([features]))
-    np.testing.assert_allclose(maps, published(image[None]), atol=1e-5)
+    np.testing.assert_allclose(maps, published(image[None]), atol=1e-4)
 
 
 def test_vgg16_keeps_the_contract(tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from pipeline import reproduce
-from pipeline.experiment_checks import folder_of
+from pipeline.experiment_checks import folder_of, plan_rows
 from pipeline.experiment_table import markdown, table_facts
 from pipeline.experiments import EXPERIMENTS, find_experiment
 from pipeline.feature_job import build_feature_set
@@ -218,14 +219,14 @@ def test_a_single_fold_has_no_deviation():
     assert table_row(text, "literal reading")[5] == "one fold"
 
 
-def miniature(corpus, root):
+def miniature(corpus, root, vowels=4):
     """Returns a tree of the corpus's shape, with synthetic speech that the audit can tell apart."""
     tree(corpus, root)
     tones = list(TONES.values())
     for number, path in enumerate(audio_files(root)):
         rng = np.random.default_rng(number)
-        vowels = rng.choice(list("aeiou"), 4).tolist()
-        write_wav(path, speak(vowels, person(number, 0), tones[number % 4].vary(rng), rng))
+        spoken = rng.choice(list("aeiou"), vowels).tolist()
+        write_wav(path, speak(spoken, person(number, 0), tones[number % 4].vary(rng), rng))
     return root
 
 
@@ -240,7 +241,7 @@ def tree(corpus, root):
         return trees.emodb(root, names=names, distinct=True)
     turns = {}
     for session, sex in itertools.product(range(1, 6), "FM"):
-        for number, code in enumerate(("ang", "hap", "neu", "sad") * 2):
+        for number, code in enumerate(("ang", "hap", "neu", "sad")):
             turns[f"Ses0{session}F_impro01_{sex}{number:03}"] = code
     return trees.iemocap(root, turns, distinct=True)
 
@@ -255,7 +256,7 @@ def run(experiment, root, output, *more):
 
 
 def tiny(experiment):
-    """Returns the options that make the experiment's model small, and one fold the only one."""
+    """Returns the options that make the experiment's model small."""
     return [
         each for option in TINY[experiment.system] for each in ("--set", f"model.options.{option}")
     ]
@@ -265,7 +266,8 @@ def tiny(experiment):
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: f"{e.system}-{e.corpus}")
 def test_every_experiment_runs_from_a_corpus_to_its_table(experiment, tmp_path):
     variant = next(each.name for each in experiment.variants if not each.pretrained)
-    root = miniature(experiment.corpus, tmp_path / "corpus")
+    long = settings(experiment, variant).batch.drop_shorter_s
+    root = miniature(experiment.corpus, tmp_path / "corpus", vowels=14 if long else 4)
     more = ["--variant", variant, *tiny(experiment)]
     if experiment.protocol not in ("iemocap-session5", "ravdess-speaker-dependent-5"):
         more += ["--fold", first_fold(experiment, root)]
@@ -281,19 +283,52 @@ def test_every_experiment_runs_from_a_corpus_to_its_table(experiment, tmp_path):
     assert experiment.note in done.stdout.replace("\n", " ")
 
 
-@pytest.mark.slow
-def test_rows_from_imagenet_take_their_file_and_the_others_start_at_random(tmp_path):
-    experiment = find_experiment("alexnet_fcn")
-    root = miniature("iemocap", tmp_path / "corpus")
+@pytest.fixture
+def imagenet(tmp_path):
+    """Returns a file of AlexNet and one of VGG-16, in the published formats."""
     alexnet, vgg16 = tmp_path / "bvlc_alexnet.npy", tmp_path / "vgg16_notop.h5"
     write_npy(alexnet, caffe_layers())
     write_vgg(vgg16, vgg_weights())
+    return alexnet, vgg16
+
+
+def test_each_row_from_imagenet_takes_the_file_of_its_model_and_no_other_row_does(imagenet):
+    experiment = find_experiment("alexnet_fcn")
+
+    def planned(weights):
+        rows, reasons = plan_rows(experiment, experiment.variants, (), weights, Path("out"))
+        return {row.variant.name: row.config.model.weights for row in rows}, reasons
+
+    alexnet, vgg16 = map(str, imagenet)
+    at_random = {
+        "attention FCN, from random weights": None,
+        "AlexNet, random-init": None,
+        "VGGNet-16, random-init": None,
+    }
+    rows, reasons = planned([])
+    assert rows == at_random
+    assert all("needs --weights" in reason for reason in reasons.values())
+    assert len(reasons) == 3
+    rows, reasons = planned(imagenet[:1])
+    of_alexnet = {"attention FCN, from ImageNet": alexnet, "AlexNet, finetuning": alexnet}
+    assert rows == at_random | of_alexnet
+    assert list(reasons) == ["VGGNet-16, finetuning"]
+    rows, reasons = planned(imagenet)
+    assert rows == at_random | of_alexnet | {"VGGNet-16, finetuning": vgg16}
+    assert reasons == {}
+
+
+@pytest.mark.slow
+def test_a_row_without_its_weights_is_named_and_trained_when_they_are_given(tmp_path, imagenet):
+    experiment = find_experiment("alexnet_fcn")
+    root = miniature("iemocap", tmp_path / "corpus", vowels=2)
+    alexnet, vgg16 = imagenet
     more = ["--fold", first_fold(experiment, root), "--set", f"model.weights={alexnet}"]
-    for name in ("AlexNet", "VGGNet-16"):
-        more += ["--variant", f"{name}, random-init", "--variant", f"{name}, finetuning"]
+    more += ["--variant", "AlexNet, finetuning", "--variant", "VGGNet-16, finetuning"]
     for change in ("model.options.frames=70", "model.options.dense_units=4"):
         more += ["--set", change]
-    more += ["--set", "batch.segment_frames=70", "--set", "batch.test_hop=70"]
+    for frames in ("segment_frames", "segment_hop", "test_hop"):
+        more += ["--set", f"batch.{frames}=70"]
     table = tmp_path / "out" / "alexnet_fcn-iemocap" / "table.json"
 
     def rows():
@@ -301,17 +336,14 @@ def test_rows_from_imagenet_take_their_file_and_the_others_start_at_random(tmp_p
 
     done = run(experiment, root, tmp_path / "out", *more)
     assert done.exit_code == 0, done.output
-    assert rows()["AlexNet, random-init"]["ours"]["weights"] == {"initialisation": "random"}
-    assert rows()["AlexNet, finetuning"]["ours"]["weights"]["file"] == alexnet.name
-    assert rows()["VGGNet-16, random-init"]["ours"]["weights"] == {"initialisation": "random"}
+    before = rows()["AlexNet, finetuning"]
+    assert before["ours"]["weights"]["file"] == alexnet.name
     assert rows()["VGGNet-16, finetuning"]["ours"] is None
     assert "needs --weights" in rows()["VGGNet-16, finetuning"]["status"]
-    before = rows()
-    # The rows that are done stay; the one that lacked its file is trained.
     done = run(experiment, root, tmp_path / "out", *more, "--weights", vgg16)
     assert done.exit_code == 0, done.output
     assert rows()["VGGNet-16, finetuning"]["ours"]["weights"]["plan"] == "vgg16"
-    assert rows()["VGGNet-16, random-init"] == before["VGGNet-16, random-init"]
+    assert rows()["AlexNet, finetuning"] == before
 
 
 @pytest.mark.slow
@@ -400,6 +432,14 @@ def test_an_unlabelled_set_of_other_features_stops_all_rows(tmp_path):
     )
     error = refused(experiment, tmp_path, "--unlabelled", other, *tiny(experiment))
     assert "expected 'logmel40-deltas'" in error
+
+
+@pytest.mark.slow
+def test_a_fold_of_short_recordings_alone_stops_all_rows(tmp_path):
+    experiment = find_experiment("predictive_vrnn", "iemocap")
+    error = refused(experiment, tmp_path, *tiny(experiment))
+    assert "found no recording of 2 s or more" in error
+    assert "row 'literal reading, short files dropped'" in error
 
 
 @pytest.mark.slow
