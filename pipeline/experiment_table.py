@@ -1,6 +1,6 @@
 """A paper's table beside ours: as Markdown for people, as JSON with every number."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.experiment import Experiment, Variant
@@ -22,6 +22,7 @@ def table_facts(
     experiment: Experiment,
     results: Mapping[str, Mapping[str, Any]],
     not_run: Mapping[str, str] | None = None,
+    changes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Returns the whole table as values that JSON can hold.
 
@@ -29,6 +30,7 @@ def table_facts(
         experiment: what the paper did.
         results: of variants' names, as `training.crossval.run_crossval` returns them.
         not_run: reasons, of the names of variants without a result.
+        changes: `key=value` by which all rows leave the paper's settings.
 
     Returns:
         dict with the experiment's fields and "rows", in the paper's percent and our shares of 1:
@@ -49,6 +51,7 @@ def table_facts(
         "protocol": experiment.protocol,
         "source": experiment.source,
         "note": experiment.note,
+        "changes": list(changes),
         "rows": rows,
     }
 
@@ -65,7 +68,12 @@ def markdown(facts: Mapping[str, Any]) -> str:
         "|---" * len(headings) + "|",
         *(f"| {' | '.join(_cells(row))} |" for row in facts["rows"]),
     ]
-    return "\n".join([*lines, *(["", facts["note"]] if facts["note"] else [])])
+    changed = ", ".join(f"`{change}`" for change in facts["changes"])
+    below = [
+        facts["note"],
+        f"Not the paper's settings, in every row: {changed}." if changed else "",
+    ]
+    return "\n".join([*lines, *(line for text in below if text for line in ("", text))])
 
 
 def _variant_facts(

@@ -81,10 +81,12 @@ def reproduce(
     )
     run.check(rows, sets, allow_partial=allow_partial)
     run.recall(all_rows)
+    if class_set:
+        changes.append(f"--classes {class_set}")
     for row in rows:
         run.train(row, sets)
-        run.write_table(not_run)
-    console.print(run.write_table(not_run), markup=False)
+        run.write_table(not_run, changes)
+    console.print(run.write_table(not_run, changes), markup=False)
     console.print(f"table: {folder / 'table.md'}, {folder / 'table.json'}")
 
 
@@ -248,11 +250,11 @@ class ExperimentRun:
                 progress=bars,
             )
 
-    def write_table(self, not_run: dict[str, str]) -> str:
+    def write_table(self, not_run: dict[str, str], changes: Sequence[str]) -> str:
         """Writes `table.md` and `table.json`, and returns the former's text."""
         from ser_keras.training.checkpoint import write_atomic, write_json
 
-        facts = table_facts(self.experiment, self.results, not_run)
+        facts = table_facts(self.experiment, self.results, not_run, changes)
         text = markdown(facts)
         write_json(self.folder / "table.json", facts)
         write_atomic(self.folder / "table.md", lambda file: file.write(f"{text}\n".encode()))

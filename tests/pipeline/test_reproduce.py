@@ -281,6 +281,8 @@ def test_every_experiment_runs_from_a_corpus_to_its_table(experiment, tmp_path):
     assert rows[variant]["ours"]["over_folds"] == result["over_folds"]
     assert (folder / "table.md").read_text() == markdown(facts) + "\n"
     assert experiment.note in done.stdout.replace("\n", " ")
+    assert "epochs=1" in facts["changes"]
+    assert "`epochs=1`" in done.stdout
 
 
 @pytest.fixture
