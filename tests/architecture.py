@@ -27,29 +27,10 @@ PACKAGE_IMPORTS = {
 }
 # Inside ser_keras a module imports only what stands to its left.
 ORDER = (
-    *(
-        "errors",
-        "labels",
-        "audio",
-        "annotations",
-        "corpora",
-        "protocols",
-        "audit",
-        "metrics",
-        "features",
-        "data",
-    ),
-    *("layers", "models", "recipes", "training", "plots", "html_page", "report_benchmarks"),
-    *(
-        "report_attention",
-        "report",
-        "report_runs",
-        "report_page",
-        "commands",
-        "analysis_commands",
-        "cli",
-        "__main__",
-    ),
+    *("errors", "labels", "audio", "annotations", "corpora", "protocols", "audit", "metrics"),
+    *("features", "data", "layers", "models", "recipes", "training", "plots", "html_page"),
+    *("report_benchmarks", "report_attention", "report", "report_runs", "report_page"),
+    *("commands", "analysis_commands", "weights_commands", "cli", "__main__"),
 )
 # An outside package and the only place that may import it.
 FENCES = {

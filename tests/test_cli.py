@@ -33,6 +33,7 @@ VERBS = {
     "train",
     "tune",
     "web",
+    "weights",
 }
 
 

@@ -1,12 +1,13 @@
-"""ImageNet weights for the encoder of `alexnet_fcn`, from the two files people have.
+"""ImageNet weights for the encoder of `alexnet_fcn`, from the files people have.
 
 | file | plan | holds |
 |---|---|---|
 | `bvlc_alexnet.npy` | bvlc | pickled dict: layer to [kernel, bias]; (height, width, in, out) |
-| `alexnet-owt-*.pth` | torchvision | zip: pickle and raw tensors; (out, in, height, width) |
+| `alexnet-owt-7be5be79.pth` | torchvision | zip: pickle and raw tensors; (out, in, height, width) |
+| `alexnet-owt-4df8aa71.pth` | torchvision | the same tensors in torch's legacy container |
 
-Both are pickles, which `pickled_weights` reads without running them; torch is not needed.
-`convert_weights` writes the five convolutions to a `.weights.h5`, which is data only.
+All are pickles, which `pickled_weights` and `legacy_torch` read without running them; torch is not
+needed. `convert_weights` writes the five convolutions to an HDF5 file, which is data only.
 
 Departures: Caffe's network was trained on blue-green-red images of 0 to 255 less their mean. Its
 first kernel and bias are rewritten once, here, for this project's red-green-blue images less
@@ -25,13 +26,14 @@ import keras
 import numpy as np
 
 from ser_keras.errors import WeightsError
-from ser_keras.layers.spectrogram_image import IMAGENET_MEAN, IMAGENET_STD
+from ser_keras.layers.spectrogram_image import IMAGENET_MEAN
 from ser_keras.models.alexnet_fcn import PLANS
+from ser_keras.models.imagenet import for_standardized_rgb, h5_array, read_bytes
+from ser_keras.models.legacy_torch import LEGACY_START, read_legacy_torch_tensors
 from ser_keras.models.pickled_weights import read_npy_layers, read_torch_tensors
 
 Weights = dict[str, list[np.ndarray]]
 
-MAX_FILE_BYTES = 1 << 30  # the published files have 244 MB
 CAFFE_MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
 TORCHVISION_NAMES = {
     "conv1": "features.0",
@@ -41,8 +43,8 @@ TORCHVISION_NAMES = {
     "conv5": "features.10",
 }
 REMEDY = (
-    "Give bvlc_alexnet.npy (the Caffe network as NumPy), torchvision's alexnet-owt-*.pth, or a "
-    ".weights.h5 made from one of them."
+    "Give bvlc_alexnet.npy (the Caffe network as NumPy), torchvision's alexnet-owt-*.pth (either "
+    "container), or the .h5 that `ser weights convert` made from one of them."
 )
 
 
@@ -89,11 +91,12 @@ def load_backbone(model: keras.Model, path: str | Path) -> dict[str, Any]:
 
 
 def convert_weights(source: str | Path, target: str | Path) -> dict[str, str]:
-    """Writes the convolutions of a downloaded file as one `.weights.h5`, made visible when whole.
+    """Writes the convolutions of a downloaded file as one HDF5 file, made visible when whole.
 
     Args:
         source: str or Path. `bvlc_alexnet.npy` or `alexnet-owt-*.pth`.
-        target: str or Path. Ends in `.weights.h5`.
+        target: str or Path. Ends in `.h5`; in `.weights.h5` where Keras's own `load_weights`, with
+            `skip_mismatch=True`, is to read it as well.
 
     Returns:
         dict with "plan", "sha256" (of the source) and "file" (the target).
@@ -102,8 +105,11 @@ def convert_weights(source: str | Path, target: str | Path) -> dict[str, str]:
         WeightsError: the source cannot be used, or the target has another suffix.
     """
     target = Path(target)
-    if not target.name.endswith(".weights.h5"):
-        raise WeightsError(f"{target}: converted weights need a name ending in .weights.h5.")
+    if not target.name.endswith(".h5"):
+        raise WeightsError(
+            f"{target}: found a name ending in {target.suffix or 'nothing'!r}, expected one ending "
+            "in .h5 or .weights.h5. Give the output another name."
+        )
     plan, sha256, weights = read_weights(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, suffix=".partial")
@@ -134,7 +140,7 @@ def read_weights(path: str | Path) -> tuple[str, str, Weights]:
     Raises:
         WeightsError: the file is missing, of another kind, hostile or of other shapes.
     """
-    data = _read_bytes(Path(path))
+    data = read_bytes(Path(path), REMEDY)
     reader = next((READERS[magic] for magic in READERS if data.startswith(magic)), None)
     try:
         if reader is None:
@@ -147,12 +153,19 @@ def read_weights(path: str | Path) -> tuple[str, str, Weights]:
 
 def _from_caffe(data: bytes) -> tuple[str, Weights]:
     weights = _checked("bvlc", read_npy_layers(data))
-    weights["conv1"] = _for_standardized_rgb(*weights["conv1"])
+    weights["conv1"] = for_standardized_rgb(*weights["conv1"], mean_bgr=CAFFE_MEAN_BGR)
     return "bvlc", weights
 
 
 def _from_torchvision(data: bytes) -> tuple[str, Weights]:
-    tensors = read_torch_tensors(data)
+    return _from_tensors(read_torch_tensors(data))
+
+
+def _from_legacy_torchvision(data: bytes) -> tuple[str, Weights]:
+    return _from_tensors(read_legacy_torch_tensors(data))
+
+
+def _from_tensors(tensors: dict[str, np.ndarray]) -> tuple[str, Weights]:
     weights = {}
     for name, prefix in TORCHVISION_NAMES.items():
         if not {f"{prefix}.weight", f"{prefix}.bias"} <= set(tensors):
@@ -172,7 +185,7 @@ def _from_converted(data: bytes) -> tuple[str, Weights]:
                 raise WeightsError(f"is an HDF5 file for plan {plan!r}, not a converted encoder")
             weights = {
                 f"conv{number}": [
-                    _h5_array(file, f"{_h5_group(number)}/{index}", shape)
+                    h5_array(file, f"{_h5_group(number)}/{index}", shape)
                     for index, shape in enumerate(shapes)
                 ]
                 for number, shapes in enumerate(_shapes(plan), start=1)
@@ -185,24 +198,6 @@ def _from_converted(data: bytes) -> tuple[str, Weights]:
 def _h5_group(number: int) -> str:
     """Returns where Keras's own `.weights.h5` keeps the model's convolution of that number."""
     return f"layers/split_conv2d{f'_{number - 1}' if number > 1 else ''}/vars"
-
-
-def _h5_array(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    dataset = file.get(name)
-    # Checked before the values are read: a small file can promise a huge array.
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.shape != shape:
-        found = getattr(dataset, "shape", None)
-        raise WeightsError(f"{name} has shape {found}, expected {shape}")
-    return dataset[()]
-
-
-def _read_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file. {REMEDY}")
-    size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
-        raise WeightsError(f"{path}: {size} bytes, expected at most {MAX_FILE_BYTES}. {REMEDY}")
-    return path.read_bytes()
 
 
 def _shapes(plan: str) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -229,17 +224,9 @@ def _checked(plan: str, weights: Weights) -> Weights:
     return checked
 
 
-def _for_standardized_rgb(kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
-    """Rewrites Caffe's first layer, see Departures of the module."""
-    std = np.array(IMAGENET_STD) * 255
-    shift = np.array(IMAGENET_MEAN) * 255 - np.array(CAFFE_MEAN_BGR[::-1])
-    rgb = kernel[:, :, ::-1].astype(np.float64)
-    moved = bias + np.einsum("hwcf,c->f", rgb, shift)
-    return [(rgb * std[:, None]).astype(np.float32), moved.astype(np.float32)]
-
-
 READERS = {
     b"\x93NUMPY": _from_caffe,
     b"PK\x03\x04": _from_torchvision,
+    LEGACY_START: _from_legacy_torchvision,
     b"\x89HDF\r\n\x1a\n": _from_converted,
 }

@@ -14,11 +14,7 @@ every frame with weights of its own, and a uniform map would claim something it 
 
 ImageNet's weights. `alexnet_fixed` has the convolutions of `alexnet_fcn` under the same names, so
 that `alexnet_weights.load_backbone` fits both. `vgg16_fixed` has those of
-`keras.applications.VGG16` under Keras's names, so that a layer takes the weights of the layer of
-the same name: `layer.set_weights(published.get_layer(layer.name).get_weights())`. That network was
-trained on blue-green-red images of 0 to 255 less their mean; for this model's red-green-blue images
-in units of ImageNet's deviation, block1_conv1 has to be rewritten as `alexnet_weights` rewrites
-Caffe's conv1: its input channels reversed and multiplied by 255 times the deviation.
+`keras.applications.VGG16` under Keras's names; `vgg_weights.load_vgg` reads that network's file.
 """
 
 import keras

@@ -16,7 +16,7 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
 from ser_keras.models import build_model, objective_of
-from ser_keras.models.alexnet_weights import inspect_weights, load_backbone
+from ser_keras.models.pretrained import load_pretrained, weights_options
 from ser_keras.protocols import Fold
 from ser_keras.training.checkpoint import (
     Checkpoint,
@@ -173,9 +173,10 @@ class FoldTrainer:
         self.step = training_step(training_model, self.workers.strategy)
 
     def _load_weights(self) -> dict[str, Any]:
-        if self.config.model.weights is None:
+        name, path = self.config.model.name, self.config.model.weights
+        if path is None:
             return {"initialisation": "random"}
-        return {"initialisation": "file"} | load_backbone(self.model, self.config.model.weights)
+        return {"initialisation": "file"} | load_pretrained(name, self.model, path)
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.trained.variables, *self.optimizer.variables]
@@ -306,4 +307,4 @@ def resolved_options(config: ModelConfig) -> dict[str, Any]:
     """Returns the model's options; a weights file decides which plan of AlexNet is built."""
     if config.weights is None:
         return config.options
-    return config.options | {"plan": inspect_weights(config.weights)}
+    return config.options | weights_options(config.name, config.weights)

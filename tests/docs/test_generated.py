@@ -195,7 +195,7 @@ def unknown(page, described):
     for block in re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
         lines = block.replace("\\\n", " ")
         for name, rest in re.findall(
-            r"(?:^|[|] *)(ser (?:lineage )?[a-z-]+)([^|#\n]*)", lines, re.M
+            r"(?:^|[|] *)(ser (?:(?:lineage|weights) )?[a-z-]+)([^|#\n]*)", lines, re.M
         ):
             if name not in described:
                 yield name

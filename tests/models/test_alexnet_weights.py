@@ -15,7 +15,14 @@ from ser_keras.errors import WeightsError
 from ser_keras.models import build_model
 from ser_keras.models.alexnet_weights import convert_weights, inspect_weights, load_backbone
 from tests.harness import batch_of
-from tests.models.weights_files import caffe_layers, torch_tensors, write_npy, write_pth
+from tests.models.weights_files import (
+    LEGACY_STYLES,
+    caffe_layers,
+    torch_tensors,
+    write_legacy_pth,
+    write_npy,
+    write_pth,
+)
 from tests.reference import alexnet_fcn as reference
 
 DIM = 70
@@ -57,10 +64,10 @@ def test_caffe_weights_give_caffes_activations(npy):
     np.testing.assert_allclose(encode(model), reference.encode(bgr, weights), atol=1e-4)
 
 
-def test_torchvision_weights_give_torchvisions_activations(pth):
+def check_torchvisions_activations(path):
     model = full_width("torchvision")
-    report = load_backbone(model, pth)
-    assert report["plan"] == inspect_weights(pth) == "torchvision"
+    report = load_backbone(model, path)
+    assert report["plan"] == inspect_weights(path) == "torchvision"
     tensors = torch_tensors()
     weights = {}
     for number, place in enumerate((0, 3, 6, 8, 10), start=1):
@@ -69,6 +76,17 @@ def test_torchvision_weights_give_torchvisions_activations(pth):
     image = reference.image_of(FEATURES)
     expected = reference.encode(image, weights, plan="torchvision")
     np.testing.assert_allclose(encode(model), expected, atol=1e-4)
+
+
+def test_torchvision_weights_give_torchvisions_activations(pth):
+    check_torchvisions_activations(pth)
+
+
+@pytest.mark.parametrize("style", LEGACY_STYLES)
+def test_legacy_torch_files_give_torchvisions_activations(tmp_path, style):
+    path = tmp_path / "alexnet-owt-test.pth"
+    write_legacy_pth(path, torch_tensors(), style)
+    check_torchvisions_activations(path)
 
 
 @pytest.mark.parametrize("native", [False, True], ids=["load_backbone", "keras"])
@@ -184,7 +202,7 @@ def test_wrong_shape_is_named(tmp_path, monkeypatch, kind):
     [
         (b"", "no weights file known here"),
         (b"<html>not found</html>", "no weights file known here"),
-        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "no weights file known here"),
+        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "cannot be read as a legacy torch file"),
         (b"\x93NUMPY\x01\x00", "cannot be read as a pickled NumPy file"),
         (b"PK\x03\x04 and no more", "cannot be read as a zipped torch file"),
         (b"\x89HDF\r\n\x1a\n and no more", "cannot be read as HDF5"),
@@ -221,5 +239,68 @@ def test_model_of_another_plan_is_refused(npy):
 
 
 def test_converted_name_is_checked(npy, tmp_path):
-    with pytest.raises(WeightsError, match=r"\.weights\.h5"):
-        convert_weights(npy, tmp_path / "alexnet.h5")
+    with pytest.raises(WeightsError, match=r"ending in \.h5 or \.weights\.h5"):
+        convert_weights(npy, tmp_path / "alexnet.npz")
+
+
+# === Legacy torch files that are not to be read ===
+
+
+def legacy(tmp_path, **options):
+    """Returns (path of a small legacy file, its bytes)."""
+    path = tmp_path / "legacy.pth"
+    tensors = {"features.0.bias": np.arange(6, dtype="float32"), "other": np.ones(3, "float32")}
+    write_legacy_pth(path, tensors, **options)
+    return path, path.read_bytes()
+
+
+@pytest.mark.parametrize("cut", [1, 40, 60])
+def test_truncated_legacy_file_is_refused(tmp_path, cut):
+    path, data = legacy(tmp_path)
+    path.write_bytes(data[:-cut])
+    with pytest.raises(
+        WeightsError, match=r"ends within storage 7|holds 0 values|truncated|Ran out of"
+    ):
+        inspect_weights(path)
+
+
+def test_legacy_file_with_other_values_says_how_to_save_it_again(tmp_path):
+    path, _ = legacy(tmp_path, kind="HalfStorage")
+    with pytest.raises(WeightsError, match=r"torch\.HalfStorage.*torch\.save.*weights_only=True"):
+        inspect_weights(path)
+
+
+def test_legacy_file_of_a_big_endian_machine_says_how_to_save_it_again(tmp_path):
+    path, data = legacy(tmp_path)
+    path.write_bytes(data.replace(b"little_endian\x88", b"little_endian\x89"))
+    with pytest.raises(WeightsError, match=r"big-endian machine.*torch\.save"):
+        inspect_weights(path)
+
+
+@pytest.mark.parametrize("count", [7, 1 << 30])
+def test_legacy_storage_that_lies_about_its_size_is_refused(tmp_path, count):
+    path, data = legacy(tmp_path)
+    true, false = (b"J" + number.to_bytes(4, "little") + b"NtQ" for number in (6, count))
+    assert data.count(true) == 1
+    path.write_bytes(data.replace(true, false))
+    message = "more than the file holds" if count > 7 else "holds 6 values, expected 7"
+    with pytest.raises(WeightsError, match=message):
+        inspect_weights(path)
+
+
+@pytest.mark.parametrize("name", ["builtins\neval", "posix\nsystem", "torch.nn.parameter\nload"])
+def test_program_inside_a_legacy_file_is_refused(tmp_path, name):
+    path, data = legacy(tmp_path)
+    known = b"ctorch._utils\n_rebuild_tensor_v2\n"
+    path.write_bytes(data.replace(known, b"c" + name.encode() + b"\n"))
+    with pytest.raises(WeightsError, match=f"asks for {name}".replace("\n", r"\.")):
+        inspect_weights(path)
+
+
+def test_legacy_pickle_that_changes_a_class_is_refused(tmp_path):
+    path, data = legacy(tmp_path, style="first parameters")
+    made = b"ctorch.nn.parameter\nParameter\n)\x81"
+    assert made in data
+    path.write_bytes(data.replace(made, b"ctorch.nn.parameter\nParameter\n"))
+    with pytest.raises(WeightsError, match="cannot be read as a legacy torch file"):
+        inspect_weights(path)
