@@ -15,6 +15,7 @@ import typer
 from typer.main import get_command
 
 from docs.error_messages import ROOT, errors
+from docs.papers_tables import papers_tables
 from docs.tables import arguments_of, code, described, plain, table, typed
 
 RESULT = re.compile(r"\]\((results/[^)]+\.(?:svg|json))\)")
@@ -252,6 +253,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "studies": studies,
     "errors": errors,
     "results": lambda: readme("Results"),
+    "tables of the papers": papers_tables,
     "scale": lambda: readme("Scale"),
     "serving speed": lambda: readme("How fast it answers"),
 }

@@ -1,0 +1,48 @@
+"""The papers' tables with the committed results of their own experiments beside them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from docs.error_messages import ROOT
+
+
+def papers_tables() -> str:
+    """Returns the table of every experiment of a paper of which `results/` holds a row."""
+    from pipeline.experiment_table import markdown, table_facts
+    from pipeline.experiments import EXPERIMENTS
+    from ser_keras.report import load_results
+
+    results = load_results(ROOT / "results")
+    tables = []
+    for experiment in EXPERIMENTS:
+        rows = {
+            variant.name: result
+            for variant in experiment.variants
+            for result in results
+            if _is_of(result, experiment, variant)
+        }
+        if rows:
+            classes = next(iter(rows.values()))["class_set"]["name"]
+            changes = [f"--classes {classes}"] if _other_classes(experiment, classes) else []
+            missing = dict.fromkeys((each.name for each in experiment.variants), "not run yet")
+            tables.append(markdown(table_facts(experiment, rows, missing, changes)))
+    return "\n\n".join(tables)
+
+
+def _is_of(result: Mapping[str, Any], experiment: Any, variant: Any) -> bool:
+    """Whether a result is a row of a paper's table: its corpus, protocol and settings."""
+    from ser_keras.training.config import load_config
+
+    recipe = variant.recipe or experiment.recipe
+    return (
+        result["corpus"] == result["dataset"] == experiment.corpus
+        and result["protocol"]["name"] == experiment.protocol
+        and result["recipes"] == {recipe: load_config(recipe, variant.changes).to_dict()}
+    )
+
+
+def _other_classes(experiment: Any, name: str) -> bool:
+    from ser_keras.corpora import CORPORA
+
+    usual = experiment.class_set or next(iter(CORPORA[experiment.corpus].info.class_sets), name)
+    return bool(usual != name)
