@@ -185,6 +185,10 @@ def study(
         list[str] | None,
         typer.Option("--fold", help="Folds whose validation speakers judge; the first."),
     ] = None,
+    values: Annotated[
+        list[float] | None,
+        typer.Option("--value", help="Only these values of the setting; all when left out."),
+    ] = None,
     class_set: ClassSetName = None,
     overrides: Overrides = None,
     results: Results = None,
@@ -200,7 +204,7 @@ def study(
         from tuning.search import default_folds
         from tuning.study import load_study, run_study
 
-    asked = load_study(name, recipe)
+    asked = load_study(name, recipe, values or ())
     feature_set = FeatureSet.open(features)
     folds_of = build_protocol(protocol, feature_set.rows, class_set=class_set)
     with EpochBars() as bars:

@@ -1,7 +1,7 @@
 """Studies: one key of a recipe takes each of several values, and all else stays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -70,11 +70,17 @@ def study_names() -> list[str]:
     return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir())
 
 
-def load_study(name: str, recipe: str | None = None) -> Study:
+def load_study(name: str, recipe: str | None = None, only: Sequence[Any] = ()) -> Study:
     """Returns a study, on its own recipe or on another one of the same model.
 
+    Args:
+        name: str. One of `study_names()`.
+        recipe: str or None. Name or file; the study's own where None.
+        only: values. Others of the lines are left out; all stay when empty.
+
     Raises:
-        ConfigError: no such study, or a key or value that the recipe cannot have.
+        ConfigError: no such study, a value that no line has, or a key or value that the recipe
+            cannot have.
 
     Example:
         >>> study = load_study("moma_blocks")
@@ -92,11 +98,26 @@ def load_study(name: str, recipe: str | None = None) -> Study:
         Line(about, one["key"], one["unit"], tuple(one["values"]), one.get("fixed", {}))
         for about, one in values["lines"].items()
     )
+    if only:
+        lines = _with_values(name, lines, only)
     study = Study(name, values["paper"], recipe or values["recipe"], lines, criterion)
     for line in lines:
         for value in line.values:
             trial_config(study.recipe, dict(line.fixed) | {line.key: value}, ())
     return study
+
+
+def _with_values(name: str, lines: Sequence[Line], only: Sequence[Any]) -> tuple[Line, ...]:
+    """Returns the lines with these values alone; lines that have none of them are left out."""
+    known = sorted({value for line in lines for value in line.values})
+    for value in only:
+        if value not in known:
+            raise ConfigError(f"study {name}: found value {value!r}, expected some of {known}.")
+    short = (
+        replace(line, values=tuple(value for value in line.values if value in only))
+        for line in lines
+    )
+    return tuple(line for line in short if line.values)
 
 
 def run_study(

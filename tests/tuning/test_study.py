@@ -34,6 +34,15 @@ def test_unknown_studies_are_refused_with_the_nearest():
         load_study("moma_block")
 
 
+def test_a_study_of_some_values_leaves_the_others_out():
+    heights, widths = load_study("filter_shapes", only=(2, 10, 80)).lines
+    assert (heights.values, widths.values) == ((2, 10, 80), (2, 80))
+    (heights,) = load_study("filter_shapes", only=(100,)).lines
+    assert heights.values == (100,)
+    with pytest.raises(ConfigError, match="found value 3, expected some of "):
+        load_study("filter_shapes", only=(3,))
+
+
 def test_a_study_trains_at_every_value_and_goes_on(study, feature_set, protocol, tmp_path):
     folds = [protocol.folds[0].name]
     result = run_study(study, feature_set, protocol, tmp_path, folds=folds)
