@@ -64,9 +64,13 @@ class Serve:
         command = [sys.executable, "-m", "ser_keras", "serve", "--model_config_file", config]
         command += ["--port", self.port, "--rest_api_port", rest_port]
         self.process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, cwd=ROOT)
-        for name in names:
-            with self.client(name) as client:
-                client.wait_until_available(120)
+        try:
+            for name in names:
+                with self.client(name) as client:
+                    client.wait_until_available(120)
+        except BaseException:
+            self.stop()
+            raise
 
     def client(self, name: str) -> SerClient:
         return SerClient(f"localhost:{self.port}", name)

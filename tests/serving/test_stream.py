@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -203,8 +205,10 @@ def test_a_new_version_hears_what_was_kept_from_the_start(models, tmp_path):
             session = client.session()
             before = [*session.push(waveform[: 2 * RATE])]
             exports.publish(second, tmp_path / "swapped")
-            while client.predict(waveform).version == 1:
-                pass
+            for _ in range(600):
+                if client.predict(waveform).version == 2:
+                    break
+                time.sleep(0.1)
             after = [*session.push(waveform[2 * RATE :]), *session.finish()]
             expected = whole(client, waveform)
     finally:
@@ -242,9 +246,13 @@ def test_a_live_stream_is_answered_while_it_goes_on(serve):
         ends, speaker = os.pipe()
         with os.fdopen(ends, "rb") as stream, os.fdopen(speaker, "wb", buffering=0) as mouth:
             said = client.timeline(stream)
+            # Who waits for more than this is not to wait for ever.
+            falls_silent = Timer(60.0, mouth.close)
+            falls_silent.start()
             # A window and half a sample.
             mouth.write(streams.pcm(waveform)[:16001])
             heard = [next(said)]
+            falls_silent.cancel()
             mouth.write(streams.pcm(waveform)[16001:])
             mouth.close()
             heard += said
