@@ -109,7 +109,7 @@ def load_study(name: str, recipe: str | None = None, only: Sequence[Any] = ()) -
 
 def _with_values(name: str, lines: Sequence[Line], only: Sequence[Any]) -> tuple[Line, ...]:
     """Returns the lines with these values alone; lines that have none of them are left out."""
-    known = sorted({value for line in lines for value in line.values})
+    known = sorted({value for line in lines for value in line.values}, key=str)
     for value in only:
         if value not in known:
             raise ConfigError(f"study {name}: found value {value!r}, expected some of {known}.")

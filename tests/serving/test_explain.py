@@ -194,27 +194,28 @@ def test_segments_lie_where_they_were_cut_and_count_alike():
     name, (spec, options, _) = "attention_cnn", exports.SYSTEMS["attention_cnn"]
     direct = Direct(name, options, get_spec(spec), Segments(size, hop))
     waveform = speech(2.0)
-    heard = direct(waveform)
+    explanation = direct(waveform)
     features = extract(direct.served.spec, waveform)
-    pieces = [features[start : start + size] for start in range(0, len(features) - size + 1, hop)]
-    frames = (len(pieces) - 1) * hop + size
-    weights, scores, held = np.zeros(frames), np.zeros((4, frames)), np.zeros(frames)
-    for number, piece in enumerate(pieces):
-        mask = np.ones((1, size), bool)
-        said = direct.served.model({"features": piece[None], "mask": mask}, training=False)
-        real = np.asarray(said["attention"][0])[:, : -(-size // 16)]  # four poolings
+    frames = len(features)
+    # The last one ends with the recording.
+    starts = [*range(0, frames - size, hop), frames - size]
+    weights, scores, count = np.zeros(frames), np.zeros((4, frames)), np.zeros(frames)
+    for start in starts:
+        piece, mask = features[start : start + size], np.ones((1, size), bool)
+        outputs = direct.served.model({"features": piece[None], "mask": mask}, training=False)
+        real = np.asarray(outputs["attention"][0])[:, : -(-size // 16)]  # four poolings
         weight = real.sum(axis=0) * real.shape[1]
-        score = np.asarray(said["top_down"][0]).mean(axis=0)
+        score = np.asarray(outputs["top_down"][0]).mean(axis=0)
         for frame in range(size):
-            weights[number * hop + frame] += weight[frame // 16]
-            scores[:, number * hop + frame] += score[frame // 16]
-            held[number * hop + frame] += 1
-    assert len(pieces) == 4
-    assert heard.features.shape == (400, frames)
-    np.testing.assert_allclose(heard.maps["attention"].mean(axis=0), weights / held, rtol=1e-3)
-    np.testing.assert_allclose(heard.maps["top_down"].mean(axis=1), scores / held, rtol=1e-3)
-    # What is behind the last segment is hatched.
-    assert heard.frame_edges_s[-1] == pytest.approx((frames - 1) * 0.01 + 0.04)
+            weights[start + frame] += weight[frame // 16]
+            scores[:, start + frame] += score[frame // 16]
+            count[start + frame] += 1
+    assert starts[-1] % hop > 0
+    assert explanation.features.shape == (400, frames)
+    maps = explanation.maps
+    np.testing.assert_allclose(maps["attention"].mean(axis=0), weights / count, rtol=1e-3)
+    np.testing.assert_allclose(maps["top_down"].mean(axis=1), scores / count, rtol=1e-3)
+    assert explanation.frame_edges_s[-1] == pytest.approx((frames - 1) * 0.01 + 0.04)
 
 
 def test_the_two_maps_of_a_segment_multiply_to_what_the_model_says():

@@ -24,6 +24,7 @@ CONFIG = config_from_dict(
             "name": "sparse_autoencoder",
             "options": {"encoder_units": 208, "recurrent_units": 2},
         },
+        "batch": {"class_weights": True},
     }
 )
 

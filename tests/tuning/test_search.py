@@ -30,7 +30,7 @@ def test_best_trial_is_a_recipe_and_no_test_part_was_scored(
     own = load_config(recipe)
     assert result["trials"][0]["values"] == {
         "optimizer.learning_rate": own.optimizer.learning_rate,
-        "model.options.dropout": own.model.options.get("dropout", 0.5),
+        "model.options.dropout": own.model.options.get("dropout", 0.0),
     }
     config = load_config(tmp_path / "best.yaml")
     assert config.select == "last"
