@@ -226,14 +226,22 @@ PAPERS: dict[str, tuple[Setting, ...]] = {
     "filter_study": (
         *_CNN_TRAINING,
         Setting(
-            "model.name", "filter_study", "3.2", "the first convolutional layer is tested alone"
+            "model.name",
+            "filter_study",
+            "3.2",
+            "the first convolutional layer is tested independently",
         ),
         Setting("model.options.height", 10, "3.2", "the best filter shapes of 10x2 and 2x8"),
         Setting("model.options.width", 2, "3.2", "the best filter shapes of 10x2 and 2x8"),
     ),
     "alexnet_fcn": (
         *_FCN_TRAINING,
-        Setting("model.name", "alexnet_fcn", "II-A", "we turn the AlexNet into an FCN"),
+        Setting(
+            "model.name",
+            "alexnet_fcn",
+            "II-A",
+            "we turn the AlexNet into a fully convolutional network",
+        ),
         Setting(
             "model.options.plan", "bvlc", "II-A, Fig. 3", "The AlexNet based FCN configurations."
         ),
@@ -261,7 +269,12 @@ PAPERS: dict[str, tuple[Setting, ...]] = {
     ),
     "sparse_autoencoder": (
         *_AUTOENCODER,
-        Setting("unlabelled.use", True, "I", "to benefit from labeled and unlabeled data"),
+        Setting(
+            "unlabelled.use",
+            True,
+            "Abstract",
+            "The aim is to benefit from labeled and unlabeled data with autoencoder",
+        ),
     ),
     "sparse_autoencoder-labelled": (
         *_AUTOENCODER,
