@@ -210,6 +210,10 @@ class TrainConfig:
                     f"({self.batch.segment_frames}): frames between two segments would be left "
                     "out. Choose a shorter hop."
                 )
+        for name in ("learning_rate", "backbone_learning_rate"):
+            rate = getattr(self.optimizer, name)
+            if rate is not None and not rate > 0:
+                raise ConfigError(f"config: optimizer.{name} is {rate:g}, expected more than 0.")
         if not 0 < self.unlabelled.label_fraction <= 1:
             raise ConfigError(
                 f"config: unlabelled.label_fraction is {self.unlabelled.label_fraction}, expected "
@@ -281,6 +285,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             if values is Any
             else {k: _convert(values, v, f"{where}.{k}") for k, v in value.items()}
         )
+    if kind is list:
+        (values,) = typing.get_args(hint)
+        return [_convert(values, one, f"{where}[{place}]") for place, one in enumerate(value)]
     return value
 
 

@@ -10,6 +10,8 @@ from ser_keras.errors import ConfigError
 from ser_keras.training.config import OptimizerConfig
 
 BACKBONE = "conv"
+# Names of biases, and of the scale and shift of normalisations.
+UNDECAYED = ("bias", "gamma", "beta")
 # Of PyTorch's ReduceLROnPlateau: `threshold`, relative to the best loss, and `eps`.
 PLATEAU_THRESHOLD = 1e-4
 LEAST_RATE_CHANGE = 1e-8
@@ -24,6 +26,8 @@ class GroupedAdamW(keras.optimizers.AdamW):
 
     Args:
         multipliers: mapping of the start of a layer's name to the factor on its learning rate.
+        undecayed: parts of names of variables that do not decay. Unlike what
+            `exclude_from_weight_decay` is told, they are saved with the optimizer.
         **kwargs: arguments of `keras.optimizers.AdamW`.
 
     Example:
@@ -32,9 +36,16 @@ class GroupedAdamW(keras.optimizers.AdamW):
         {'conv': 0.1}
     """
 
-    def __init__(self, multipliers: dict[str, float] | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        multipliers: dict[str, float] | None = None,
+        undecayed: Sequence[str] = (),
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        self.multipliers = dict(multipliers or {})
+        self.multipliers, self.undecayed = dict(multipliers or {}), list(undecayed)
+        if self.undecayed:
+            self.exclude_from_weight_decay(var_names=self.undecayed)
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Does nothing: Keras would decay every group at one rate, see `update_step`."""
@@ -53,7 +64,8 @@ class GroupedAdamW(keras.optimizers.AdamW):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return super().get_config() | {"multipliers": self.multipliers}
+        own = {"multipliers": self.multipliers, "undecayed": self.undecayed}
+        return super().get_config() | own
 
 
 @keras.saving.register_keras_serializable(package="ser_keras")
@@ -124,10 +136,7 @@ def make_optimizer(
     backbone = config.backbone_learning_rate
     share = 1.0 if backbone is None else backbone / config.learning_rate
     multipliers = {} if share == 1.0 else {BACKBONE: share}
-    optimizer = GroupedAdamW(multipliers, weight_decay=config.weight_decay, **common)
-    if config.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    return GroupedAdamW(multipliers, UNDECAYED, weight_decay=config.weight_decay, **common)
 
 
 # Keys that one optimizer has and another lacks, with those that have it.
@@ -150,6 +159,11 @@ def _check_keys(config: OptimizerConfig) -> None:
                 f"config: optimizer.{key} is {value} with optimizer.name {config.name!r}; only "
                 f"{' and '.join(owners)} can use it. Leave it out, or choose another optimizer."
             )
+    if config.warmup_epochs and config.schedule != "cosine":
+        raise ConfigError(
+            f"config: optimizer.warmup_epochs is {config.warmup_epochs:g} with optimizer.schedule "
+            f"{config.schedule!r}; only cosine can use it. Leave it out, or choose that schedule."
+        )
 
 
 def _schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> Any:

@@ -32,6 +32,9 @@ def test_every_recipe_loads_and_survives_yaml(name):
         ({"batch": 3}, "config.batch: found 3, expected a mapping"),
         ({"select": "test"}, "unknown value of select 'test'"),
         ({"optimizer": {"schedule": "cosin"}}, "did you mean 'cosine'"),
+        ({"optimizer": {"milestones": [3, "ten"]}}, "config.optimizer.milestones[1]: found 'ten'"),
+        ({"optimizer": {"learning_rate": 0}}, "optimizer.learning_rate is 0, expected more than"),
+        ({"optimizer": {"backbone_learning_rate": -1}}, "backbone_learning_rate is -1, expected"),
         (
             {"batch": {"segment_frames": 100, "segment_hop": 50, "test_hop": 150}},
             "batch.test_hop is 150, more than batch.segment_frames",

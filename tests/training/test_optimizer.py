@@ -61,6 +61,20 @@ def test_it_survives_its_config():
     assert again.multipliers == {"conv": 0.5}
 
 
+def test_biases_do_not_decay_once_it_is_loaded_again():
+    config = OptimizerConfig(name="adamw", weight_decay=1e-2)
+    made = make_optimizer(config, steps_per_epoch=1, epochs=1)
+    optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(made))
+    network = model()
+    optimizer.build(network.trainable_variables)
+    for variable in network.trainable_variables:
+        variable.assign(keras.ops.ones(variable.shape))
+    optimizer.apply([keras.ops.zeros(v.shape) for v in network.trainable_variables])
+    kernel, bias = arrays_of(network.trainable_variables)[:2]
+    np.testing.assert_allclose(kernel, 1 - 1e-5, rtol=1e-7)
+    assert (bias == 1).all()
+
+
 @pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
 def test_every_optimizer_steps_downhill(name):
     network = model()
@@ -213,6 +227,8 @@ def test_rmsprop_takes_rho_and_epsilon():
         ("adamw", "momentum", 0.9),
         ("adam", "rho", 0.99),
         ("sgd", "epsilon", 1e-10),
+        # Neither has the constant schedule a warm-up.
+        ("adam", "warmup_epochs", 3.0),
     ],
 )
 def test_a_key_without_effect_is_refused(name, key, value):
