@@ -126,7 +126,7 @@ class SerClient:
         blocks = [np.zeros(0, np.float32), *self._blocks(source, sample_rate_hz)]
         waveform = np.concatenate(blocks)
         if not len(waveform):
-            raise ServerError(f"{source}: has no samples.", "INVALID_ARGUMENT")
+            raise _empty(source)
         (prediction,) = self.predict_batch([waveform], maps=maps)
         return prediction
 
@@ -180,17 +180,23 @@ class SerClient:
             maps: bool. As in `predict`.
 
         Raises:
-            ServerError: no answer, or a refusal.
+            ServerError: no answer, a refusal, or a source without samples.
         """
         if isinstance(source, (str, Path)):
             _there(source)
         if self.streams():
-            yield from self._streamed(source, sample_rate_hz, hop_s, maps)
-            return
-        size, hop = (round(s * self.sample_rate_hz) for s in (window_s or WINDOW_S, hop_s or HOP_S))
-        windows = windows_of(self._blocks(source, sample_rate_hz), size, hop)
-        while batch := list(itertools.islice(windows, batch_size)):
-            yield from self._placed(batch, maps)
+            predictions = self._streamed(source, sample_rate_hz, hop_s, maps)
+        else:
+            rate = self.sample_rate_hz
+            size, hop = (round(s * rate) for s in (window_s or WINDOW_S, hop_s or HOP_S))
+            windows = windows_of(self._blocks(source, sample_rate_hz), size, hop)
+            predictions = self._windowed(windows, batch_size, maps)
+        nothing = True
+        for prediction in predictions:
+            nothing = False
+            yield prediction
+        if nothing:
+            raise _empty(source)
 
     def session(self, *, hop_s: float | None = None, maps: bool = False) -> StreamSession:
         """Returns what hears a stream as one recording, block by block.
@@ -280,6 +286,12 @@ class SerClient:
                 raise error
             time.sleep(0.2)
 
+    def _windowed(
+        self, windows: Iterator[tuple[int, np.ndarray]], batch_size: int, maps: bool
+    ) -> Iterator[Prediction]:
+        while batch := list(itertools.islice(windows, batch_size)):
+            yield from self._placed(batch, maps)
+
     def _placed(self, windows: list[tuple[int, np.ndarray]], maps: bool) -> Iterator[Prediction]:
         rate = self.sample_rate_hz
         predictions = self.predict_batch((waveform for _, waveform in windows), maps=maps)
@@ -327,6 +339,11 @@ class SerClient:
                 f"{self.endpoint}, model {self.model}: {error.code().name}: {error.details()}",
                 error.code().name,
             ) from None
+
+
+def _empty(source: Source) -> ServerError:
+    name = source if isinstance(source, (str, Path)) else "audio"
+    return ServerError(f"{name}: has no samples.", "INVALID_ARGUMENT")
 
 
 def _there(path: str | Path) -> None:

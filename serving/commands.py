@@ -160,7 +160,7 @@ def predict(
             min=0.01, help="Seconds between two predictions; 2, or the model's step, when left out."
         ),
     ] = None,
-    rate: Annotated[int, typer.Option(help="Samples per second of standard input.")] = 16000,
+    rate: Annotated[int, typer.Option(min=1, help="Samples per second of standard input.")] = 16000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     uncertain_below: UncertainBelow = 0.0,
     root_certificate: RootCertificate = None,
@@ -199,7 +199,8 @@ def predict(
                 hint = ""
                 if isinstance(error, ServerError) and error.code == "UNAVAILABLE":
                     hint = ". Start it with ser serve, and wait until it says where it listens."
-                complaints.print(f"{source}: {error}{hint}", markup=False)
+                why = str(error).removeprefix(f"{source}: ")
+                complaints.print(f"{source}: {why}{hint}", markup=False)
     if failed:
         raise ServingError(f"{failed} of {len(sources)} files have no prediction, see above.")
 

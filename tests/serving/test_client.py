@@ -1,5 +1,6 @@
 """The client alone: what it imports, how it cuts, what it says when nobody answers."""
 
+import io
 import os
 import subprocess
 import sys
@@ -65,6 +66,15 @@ def test_a_recording_without_samples_is_not_sent(server):
         pytest.raises(ServerError, match="has no samples"),
     ):
         client.predict(np.zeros(0, np.float32))
+
+
+def test_a_stream_that_ends_before_it_begins_is_said_to(server, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(0), 16000)
+    sources = (tmp_path / "a.wav", io.BytesIO(), io.BytesIO(b"1"), np.zeros(0, np.float32))
+    with SerClient(f"localhost:{server.port}", "moma") as client:
+        for source in sources:
+            with pytest.raises(ServerError, match="has no samples"):
+                list(client.timeline(source, 16000))
 
 
 @pytest.mark.parametrize("options", [[], ["--timeline"]])
