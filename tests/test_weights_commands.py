@@ -53,3 +53,20 @@ def test_a_file_that_cannot_be_read_says_what_to_do_and_leaves_nothing(ser, tmp_
     assert "torch.HalfStorage" in err
     assert "torch.save" in err
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_target_that_cannot_be_written_is_a_sentence(ser, tmp_path):
+    source, target = tmp_path / "bvlc_alexnet.npy", tmp_path / "taken.h5"
+    write_npy(source, caffe_layers())
+    target.mkdir()
+    for place in (target, source / "alexnet.h5"):
+        code, _, err = ser("weights", "convert", source, "--output", place)
+        assert (code, f"{place}: cannot be written" in err) == (7, True), err
+    assert sorted(tmp_path.iterdir()) == [source, target]
+
+
+def test_the_file_can_be_read_by_whom_others_can(ser, tmp_path):
+    source, target = tmp_path / "bvlc_alexnet.npy", tmp_path / "alexnet.h5"
+    write_npy(source, caffe_layers())
+    ser("weights", "convert", source, "--output", target)
+    assert target.stat().st_mode == source.stat().st_mode

@@ -17,7 +17,6 @@ ImageNet's mean, in units of ImageNet's deviation: conv1's outputs are then exac
 import hashlib
 import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,8 @@ def convert_weights(source: str | Path, target: str | Path) -> dict[str, str]:
         dict with "plan", "sha256" (of the source) and "file" (the target).
 
     Raises:
-        WeightsError: the source cannot be used, or the target has another suffix.
+        WeightsError: the source cannot be used, or the target has another suffix or cannot be
+            written.
     """
     target = Path(target)
     if not target.name.endswith(".h5"):
@@ -111,20 +111,29 @@ def convert_weights(source: str | Path, target: str | Path) -> dict[str, str]:
             "in .h5 or .weights.h5. Give the output another name."
         )
     plan, sha256, weights = read_weights(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, suffix=".partial")
-    os.close(descriptor)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["plan"] = plan
-            file.attrs["source_sha256"] = sha256
-            for number, arrays in enumerate(weights.values(), start=1):
-                for index, array in enumerate(arrays):
-                    file[f"{_h5_group(number)}/{index}"] = array
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_h5(temporary, plan, sha256, weights)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(
+            f"{target}: cannot be written ({error.strerror or error}). Give a file in a folder "
+            "where you may write."
+        ) from error
     return {"plan": plan, "sha256": sha256, "file": str(target)}
+
+
+def _write_h5(path: Path, plan: str, sha256: str, weights: Weights) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs["plan"] = plan
+        file.attrs["source_sha256"] = sha256
+        for number, arrays in enumerate(weights.values(), start=1):
+            for index, array in enumerate(arrays):
+                file[f"{_h5_group(number)}/{index}"] = array
 
 
 def read_weights(path: str | Path) -> tuple[str, str, Weights]:
