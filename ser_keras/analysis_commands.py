@@ -166,6 +166,7 @@ def crosscorpus(
         from ser_keras.training.config import load_config
         from ser_keras.training.crosscorpus import run_crosscorpus
         from ser_keras.training.provenance import command
+        from ser_keras.training.searched import searched_folds
 
     with EpochBars() as bars:
         result = run_crosscorpus(
@@ -175,6 +176,7 @@ def crosscorpus(
             output,
             class_set=labels.class_set(class_set) if class_set else None,
             seed=seed,
+            searched=searched_folds(recipe),
             command=command(),
             progress=bars,
         )

@@ -335,6 +335,7 @@ def label_curve(
         from ser_keras.training.config import load_config
         from ser_keras.training.label_curve import FRACTIONS, run_label_curve
         from ser_keras.training.provenance import command
+        from ser_keras.training.searched import searched_folds
 
     config = load_config(recipe, list(overrides or ()))
     feature_set, folds_of = _open(features, protocol, class_set, seed)
@@ -348,6 +349,7 @@ def label_curve(
             fractions=fractions or FRACTIONS,
             folds=folds or (),
             unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+            searched=searched_folds(recipe),
             command=command(),
             progress=bars,
         )

@@ -33,7 +33,8 @@ class Overlap:
 
         A person is told by corpus and speaker: speaker 03 of one corpus is not that of another,
         two sets of one corpus have the same people, and so have two tables of a user's own. A
-        recording is told by its sound alone, whatever it is called and wherever it is.
+        recording is told by its sound alone, whatever it is called and wherever it is, and its
+        speaker in another set is the same person, whatever the set calls them.
 
         Args:
             number: int. Which of the other sets.
@@ -46,14 +47,21 @@ class Overlap:
         names = {row.key for row in held}
         people = {(row.corpus, row.speaker) for row in held}
         groups = {self._group_of[0, row.key] for row in held if (0, row.key) in self._group_of}
+        copies = {
+            (place, row.key): (row.corpus, row.speaker)
+            for place, rows in enumerate(self.others)
+            for row in rows
+            if self._group_of.get((place + 1, row.key)) in groups
+        }
         reasons = {}
         for row in self.others[number]:
+            person = row.corpus, row.speaker
             if row.key in names:
                 reasons[row.key] = "name"
-            elif (row.corpus, row.speaker) in people:
-                reasons[row.key] = "speaker"
-            elif self._group_of.get((number + 1, row.key)) in groups:
+            elif (number, row.key) in copies and person not in people:
                 reasons[row.key] = "recording"
+            elif person in people or person in copies.values():
+                reasons[row.key] = "speaker"
         return dict(sorted(reasons.items()))
 
     @cached_property

@@ -90,6 +90,7 @@ def run_crosscorpus(
     *,
     class_set: ClassSet | None = None,
     seed: int = 0,
+    searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
@@ -105,6 +106,7 @@ def run_crosscorpus(
         output: Path. A folder per training corpus inside.
         class_set: the classes; those that all corpora have, where it is None.
         seed: draws the validation speakers.
+        searched: folds on which a search chose the recipe's settings, see `searched_folds`.
         command: what the user typed, for the record.
         progress: called as (training corpus, epoch, epochs, logs).
 
@@ -114,7 +116,8 @@ def run_crosscorpus(
 
     Raises:
         ConfigError: fewer than two corpora, two of one name, another spec, or no shared classes.
-        LeakageError: a recording or a person is in two of the corpora.
+        LeakageError: a recording or a person is in two of the corpora, or a search chose the
+            settings on people who are tested.
         SchemaError: corpora of different features, or `output` holds a run on other corpora.
     """
     sets = {feature_set.schema.name: feature_set for feature_set in feature_sets}
@@ -129,7 +132,7 @@ def run_crosscorpus(
         check_same_spec(feature_sets[0], feature_set)
     provenance.git_commit()
     protocol = build_crosscorpus(sets, class_set or shared_classes(sets), config, seed)
-    findings = _audit(sets, protocol)
+    findings = _audit(sets, protocol, searched)
     audit.enforce(findings)
     prepare_output({name: config}, protocol, output)
     records = []
@@ -237,8 +240,19 @@ def _own(fold: Fold) -> Fold:
     return Fold(fold.name, train, valid, test=())
 
 
-def _audit(sets: Mapping[str, FeatureSet], protocol: Protocol) -> list[audit.Finding]:
+def _audit(
+    sets: Mapping[str, FeatureSet], protocol: Protocol, searched: Sequence[Fold]
+) -> list[audit.Finding]:
     """Returns what training and test share, with every name told apart by where it comes from."""
+
+    def everywhere(keys: Sequence[str]) -> tuple[str, ...]:
+        # A search does not say which of the corpora it was on; keys that none has are passed over.
+        return tuple(key_in(dataset, key) for dataset in sets for key in keys)
+
+    judges = [
+        replace(fold, train=everywhere(fold.train), valid=everywhere(fold.valid))
+        for fold in searched
+    ]
     rows = []
     for dataset, feature_set in sets.items():
         corpus = feature_set.schema.corpus
@@ -254,7 +268,8 @@ def _audit(sets: Mapping[str, FeatureSet], protocol: Protocol) -> list[audit.Fin
             for row in feature_set.rows
         ]
     # With three corpora each is tested twice, by other models; their scores are never pooled.
-    return [one for one in audit.audit_protocol(protocol, rows) if one.check != "coverage"]
+    findings = [one for one in audit.audit_protocol(protocol, rows) if one.check != "coverage"]
+    return [*findings, *audit.audit_settings(protocol.folds, judges, rows)]
 
 
 def _cells(

@@ -8,7 +8,7 @@ from typing import Any
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.models import TAKES_UNLABELLED
-from ser_keras.protocols import Protocol
+from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.config import TrainConfig
 from ser_keras.training.crossval import run_crossval
 from ser_keras.training.fold_runs import FoldProgress
@@ -27,6 +27,7 @@ def run_label_curve(
     fractions: Sequence[float] = FRACTIONS,
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
+    searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def run_label_curve(
         fractions: shares of the training utterances of each class that keep their labels.
         folds: names of the folds to run; all when empty.
         unlabelled_sets: features of other corpora, used where the unlabelled are.
+        searched: folds on which a search chose the recipe's settings, see `searched_folds`.
         command: what the user typed, for the record.
         progress: called as (what is trained, epoch, epochs, logs).
 
@@ -77,6 +79,7 @@ def run_label_curve(
                 output / about.replace(", ", "-").replace(" ", "-"),
                 folds=folds,
                 unlabelled_sets=unlabelled_sets if kind == WITH else (),
+                searched=searched,
                 command=command,
                 progress=_about(progress, about),
             )

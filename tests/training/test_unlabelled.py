@@ -61,20 +61,23 @@ def trained_on(monkeypatch):
 
 @pytest.fixture(scope="module")
 def table(feature_set, protocol, tmp_path_factory):
-    """A table of the user's: a test recording at another level, and three that nobody knows."""
+    """A table of the user's: a test recording at another level, three of nobody, one of its own.
+
+    The last one is of the speaker whom the table calls the copied recording's.
+    """
     root = tmp_path_factory.mktemp("table")
     first = protocol.folds[0].test[0]
     original = write_corpus(root / "first", num_speakers=4, utterances_per_class=3, seed=0)
     stranger = write_corpus(root / "second", num_speakers=1, utterances_per_class=1, seed=5)
     copied = next(path for path in original.rglob("*.wav") if path.stem == first.split("/")[1])
-    others = sorted(stranger.rglob("*.wav"))[:3]
+    others = sorted(stranger.rglob("*.wav"))[:4]
     with open(root / "manifest.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "speaker"])
         for number, (path, gain) in enumerate([(copied, 0.4), *((one, 1.0) for one in others)]):
             write_wav(root / f"{number}.wav", gain * read_audio(path))
-            # The speakers' names are those of the labelled corpus.
-            writer.writerow([f"{number}.wav", "unknown", "s01"])
+            # A speaker's name in the labelled corpus is that of a stranger here.
+            writer.writerow([f"{number}.wav", "unknown", "anna" if number in (0, 4) else "s01"])
     return made("manifest", root, root / "features")
 
 
@@ -147,7 +150,8 @@ def parts_of(feature_set, protocol, *others, fold=0, **changes):
 
 def test_a_recording_at_another_level_is_found_in_another_corpus(feature_set, protocol, table):
     (other,) = parts_of(feature_set, protocol, table).others
-    assert other.dropped == {"recording": ["manifest/0"]}
+    # Who speaks there is known by it, under whatever name.
+    assert other.dropped == {"recording": ["manifest/0"], "speaker": ["manifest/4"]}
     # A speaker of the same name in another corpus is another person.
     assert other.keys == ("manifest/1", "manifest/2", "manifest/3")
     # Where that recording is trained on anyway, its copy may be, too.

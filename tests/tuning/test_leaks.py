@@ -8,8 +8,10 @@ import pytest
 
 from ser_keras.errors import LeakageError, SchemaError
 from ser_keras.protocols import make_fold
-from ser_keras.training.config import load_config
+from ser_keras.training.config import config_from_dict, load_config
+from ser_keras.training.crosscorpus import run_crosscorpus
 from ser_keras.training.crossval import run_crossval
+from ser_keras.training.label_curve import run_label_curve
 from ser_keras.training.searched import searched_folds
 from tuning.comparison import check_comparison
 from tuning.search import Search, begin_search, default_folds
@@ -83,6 +85,35 @@ def test_the_best_settings_are_not_tested_on_who_chose_them(best, feature_set, c
             tmp_path / "run",
             searched=searched_folds(best),
         )
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_best_settings_draw_no_label_curve_of_who_chose_them(
+    best, feature_set, circle, tmp_path
+):
+    second = circle.folds[1].name
+    config = config_from_dict({"model": {"name": "sparse_autoencoder"}})
+    with pytest.raises(LeakageError, match=f"fold {second} tests 1 speakers"):
+        run_label_curve(
+            "best", config, feature_set, circle, tmp_path / "run", searched=searched_folds(best)
+        )
+
+
+def test_the_best_settings_of_a_corpus_are_not_tested_on_its_judges_by_another_corpus(
+    best, recipe, feature_set, tmp_path
+):
+    def named(name, *speakers):
+        rows = tuple(row for row in feature_set.rows if row.speaker in speakers)
+        return replace(feature_set, schema=replace(feature_set.schema, name=name), rows=rows)
+
+    (fold,) = searched_folds(best)
+    speaker_of = {row.key: row.speaker for row in feature_set.rows}
+    judge = speaker_of[fold.valid[0]]
+    rest = [name for name in sorted(set(speaker_of.values())) if name != judge]
+    sets = [named("one", judge, rest[0]), named("two", *rest[1:])]
+    config = replace(load_config(recipe), select="last")
+    with pytest.raises(LeakageError, match=f"fold two tests 1 speakers .*{judge}.* chose the"):
+        run_crosscorpus("best", config, sets, tmp_path / "run", searched=(fold,))
     assert not (tmp_path / "run").exists()
 
 
