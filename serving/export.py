@@ -258,7 +258,9 @@ def keras_probabilities(served: Served, features: np.ndarray) -> np.ndarray:
     The temperature is that of the export.
     """
     size, hop = served.segments.frames or len(features), served.segments.hop
-    pieces = [features[n * hop :][:size] for n in range(served.segments.count(len(features)))]
+    last = max(0, len(features) - size)
+    starts = [min(n * hop, last) for n in range(served.segments.count(len(features)))]
+    pieces = [features[start:][:size] for start in starts]
     served.model.jit_compile = False  # XLA would compile it for every length
     said = []
     for piece in pieces:

@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from ser_keras.audio import read_audio
-from ser_keras.data.segments import WHOLE
+from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec
 from ser_keras.layers.predictive_cell import STATES
@@ -20,7 +21,7 @@ from serving.export import keras_probabilities
 from serving.manager import ModelConfig
 from serving.runtime import LoadedModel
 from serving.server import Server, ServerOptions
-from serving.signatures import MAPS, Served
+from serving.signatures import MAPS, Served, ServedModule
 from tests.serving import exports
 
 TOLERANCE = 1e-5
@@ -205,3 +206,26 @@ def test_a_stream_of_windows_is_the_whole_recording(inside, tmp_path):
         said["probabilities"][0], keras_probabilities(served, features), atol=TOLERANCE
     )
     assert len(features) > 2
+
+
+def test_segments_end_with_the_recording_in_training_in_keras_and_in_the_export():
+    size, hop = 20, 8
+    served = replace(exports.small("moma"), segments=Segments(size, hop))
+    from_features = ServedModule(served).signatures()["features"]
+    # Shorter than a segment, exactly one, a frame more, a frame less and more than whole hops.
+    for frames in (19, 20, 21, 27, 28, 29, 36):
+        features = np.random.default_rng(frames).normal(size=(frames, 23)).astype(np.float32)
+        starts = [0]
+        while starts[-1] + size < frames:
+            starts.append(min(starts[-1] + hop, frames - size))
+        wanted = [features[start : start + size] for start in starts]
+        whole = tf.data.Dataset.from_tensors({"features": features})
+        cut = [one["features"] for one in served.segments.cut(whole).as_numpy_iterator()]
+        assert len(cut) == served.segments.count(frames) == len(wanted)
+        for piece, expected in zip(cut, wanted, strict=True):
+            np.testing.assert_array_equal(piece, expected)
+        alone = [keras_probabilities(replace(served, segments=WHOLE), piece) for piece in wanted]
+        mean = np.mean(alone, axis=0)
+        np.testing.assert_allclose(keras_probabilities(served, features), mean, atol=TOLERANCE)
+        said = from_features(tf.constant(features[None]), tf.constant([frames]))
+        np.testing.assert_allclose(said["probabilities"][0], mean, atol=TOLERANCE)
