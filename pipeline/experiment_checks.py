@@ -18,11 +18,14 @@ from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model, check_objective, objective_of
 from ser_keras.models.pretrained import load_pretrained, models_for
 from ser_keras.protocols import Fold, Protocol, build_protocol
+from ser_keras.training.checkpoint import refuse_other
 from ser_keras.training.config import TrainConfig, load_config
 from ser_keras.training.crossval import check_spec, choose_folds, prepare_output
+from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.optimizer import make_optimizer
 from ser_keras.training.step import TrainingModel
 from ser_keras.training.trainer import resolved_options
+from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
 @dataclass(frozen=True)
@@ -159,15 +162,19 @@ def check_data(
     Raises:
         ConfigError: features of another spec, an unknown fold, a class without utterances, or a
             part of a fold of which nothing is long enough.
-        SchemaError: an unlabelled set of another spec, or a folder with another run.
+        LeakageError: an unlabelled set of which a fold may train on nothing.
+        SchemaError: an unlabelled set of other features, or a folder with another run.
     """
     check_spec(row.config, feature_set)
     for other in unlabelled if row.variant.unlabelled else ():
         other.require(spec_name=row.config.spec)
     protocol = build_protocol(experiment.protocol, feature_set.rows, class_set=class_set)
+    speech = UnlabelledSpeech(feature_set, tuple(unlabelled) if row.variant.unlabelled else ())
+    _refuse_other_run(row)
     for fold in choose_folds(protocol, folds):
         _refuse_empty_parts(row, fold, feature_set)
-    _refuse_other_run(row)
+        parts = FoldParts(row.config, feature_set, protocol.class_set, fold, speech)
+        _refuse_other_fold(row, fold, parts.identity())
     prepare_output({row.recipe: row.config}, protocol, row.output)
     return protocol
 
@@ -219,6 +226,13 @@ def _refuse_other_run(row: Planned) -> None:
                 f"{path}: made with another configuration, expected that of row "
                 f"{row.variant.name!r}. Choose another --output, or remove {row.output}."
             )
+
+
+def _refuse_other_fold(row: Planned, fold: Fold, identity: Mapping[str, str]) -> None:
+    """Refuses a finished fold that was trained on other features or other unlabelled speech."""
+    path = row.output / "folds" / fold.name / "fold.json"
+    if path.exists():
+        refuse_other(path, json.loads(path.read_text(encoding="utf-8")), identity)
 
 
 def _asked(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -438,6 +438,11 @@ def test_an_unlabelled_set_of_other_features_stops_all_rows(tmp_path):
     )
     error = refused(experiment, tmp_path, "--unlabelled", other, *tiny(experiment))
     assert "expected 'logmel40-deltas'" in error
+    trimmed = get_spec("logmel40-deltas", trim_db=30)
+    other = build_feature_set("casia", casia, trimmed, tmp_path / "trimmed", allow_partial=True)
+    # The row that would refuse it is the last one.
+    more = ["--variant", "all labels", "--variant", "semi-supervised", *tiny(experiment)]
+    assert "trim_db 30.0 instead of" in refused(experiment, tmp_path, "--unlabelled", other, *more)
 
 
 @pytest.mark.slow
@@ -458,6 +463,22 @@ def test_the_folder_of_another_run_stops_all_rows(tmp_path):
     done = run(experiment, root, tmp_path / "out", *more, "--set", "seed=1")
     assert isinstance(done.exception, SchemaError)
     assert "row 'all labels'" in str(done.exception)
+    assert len(list((tmp_path / "out").rglob("fold.json"))) == 1
+
+
+@pytest.mark.slow
+def test_a_row_with_other_unlabelled_speech_stops_all_rows(tmp_path):
+    experiment = find_experiment("sparse_autoencoder", "emodb")
+    root = miniature("emodb", tmp_path / "corpus")
+    casia = miniature("casia", tmp_path / "casia", seed=1)
+    spec = get_spec("logmel40-deltas")
+    other = build_feature_set("casia", casia, spec, tmp_path / "features", allow_partial=True)
+    more = ["--fold", first_fold(experiment, root), *tiny(experiment)]
+    given = ["--variant", "semi-supervised", "--unlabelled", other]
+    done = run(experiment, root, tmp_path / "out", *more, *given)
+    assert done.exit_code == 0, done.output
+    done = run(experiment, root, tmp_path / "out", *more)
+    assert "unlabelled speech" in str(done.exception)
     assert len(list((tmp_path / "out").rglob("fold.json"))) == 1
 
 
