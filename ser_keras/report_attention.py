@@ -52,9 +52,10 @@ def describe_attention_statistics(result: Mapping[str, Any]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| maps | correlation over the frames |", "|---|---|"]
     lines += [f"| {name} | {_measured(one)} |" for name, one in result["correlations"].items()]
+    whom = "1 speaker" if result["speakers"] == 1 else f"{result['speakers']} speakers"
     about = (
-        f"Means over {result['utterances']} test utterances by {result['speakers']} speakers; in "
-        f"brackets the 95 % interval over {result['intervals_over']}."
+        f"Means over {result['utterances']} test utterances of {whom}; in brackets the 95 % "
+        f"interval over {result['intervals_over']}."
     )
     claims = [_claim_in_words(claim) for claim in result["claims"]]
     return "\n".join([*lines, "", about, *claims])
@@ -84,7 +85,7 @@ def _claim_in_words(claim: Mapping[str, Any]) -> str:
         "does not hold": "does not hold",
         "open": "is neither shown nor refuted",
     }[claim["verdict"]]
-    text = f'"{claim["claim"]}" ({claim["source"]}) {verdict}: {claim["quantity"]} is '
+    text = f"That {claim['claim']} ({claim['source']}) {verdict}: {claim['quantity']} is "
     remark = f" {claim['remark']}" if claim["remark"] else ""
     return f"{text}{_measured(claim)}.{remark}"
 
@@ -97,7 +98,10 @@ def _measured(summary: Mapping[str, Any]) -> str:
 
 
 def _three(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.3f}"
+    if value is None:
+        return "not defined"
+    # Where three decimals would show nothing, what there is.
+    return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.0e}"
 
 
 def _shares(table: Mapping[str, Any]) -> dict[str, float | None]:

@@ -1,6 +1,7 @@
 """What an export listened to in a recording: its maps, put back on the time line of the audio."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,9 @@ def loaded(export: DescribedExport) -> Iterator[Ask]:
     """
     import tensorflow as tf
 
+    from serving.signatures import is_news
+
+    logging.getLogger("absl").addFilter(is_news)
     try:
         signatures = tf.saved_model.load(str(export.folder)).signatures
     except (OSError, ValueError, tf.errors.OpError) as error:

@@ -23,7 +23,7 @@ from ser_keras.protocols import Protocol
 from ser_keras.training.calibration import temperature_of
 from serving.layout import new_version
 from serving.model_card import model_card
-from serving.signatures import Served, ServedModule
+from serving.signatures import Served, ServedModule, is_news
 from serving.warmup import warmup_inputs, write_warmup
 
 FEATURES_TOLERANCE = 1e-3
@@ -158,7 +158,7 @@ def write_export(served: Served, folder: Path, name: str) -> None:
         folder: of the version.
         name: what the server calls the model.
     """
-    logging.getLogger("absl").addFilter(_is_news)
+    logging.getLogger("absl").addFilter(is_news)
     module = ServedModule(served)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module.trackable(), str(folder), module.signatures(), options)
@@ -166,11 +166,6 @@ def write_export(served: Served, folder: Path, name: str) -> None:
     stream = {name: (tuple(tensor.shape[1:]), tensor.dtype) for name, tensor in step.items()}
     inputs = warmup_inputs(module.spec.sample_rate_hz, module.spec.dim, stream)
     write_warmup(folder, name, inputs)
-
-
-def _is_news(said: logging.LogRecord) -> bool:
-    """Keeps back that saved graphs have no gradients: they are for answers."""
-    return "custom gradients" not in str(said.msg)
 
 
 def describe(

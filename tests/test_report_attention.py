@@ -4,7 +4,7 @@ import numpy as np
 
 from ser_keras.models.emergent_attention import PUBLISHED, compare_claims
 from ser_keras.plots import sampled_input
-from ser_keras.report_attention import describe_sampled
+from ser_keras.report_attention import describe_attention_statistics, describe_sampled
 from ser_keras.training.sampled import plain_findings
 
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
@@ -88,3 +88,16 @@ def test_the_picture_has_the_printed_shares_and_the_verdicts(tmp_path):
         "neutral is most similar to calm and least to surprised",
     ):
         assert words in text
+
+
+def test_the_claims_of_one_speaker_are_said_with_what_they_rest_on():
+    claim = {"claim": "layer 2 is smoother than layer 1", "source": "Sec. 5.1", "verdict": "holds"}
+    claim |= {"quantity": "a less b", "mean": 2e-5, "interval": [1e-5, 4e-4], "remark": ""}
+    result = {"maps": {}, "correlations": {}, "utterances": 12, "speakers": 1, "claims": [claim]}
+    lines = describe_attention_statistics(result | {"intervals_over": "utterances"}).splitlines()
+    assert lines[-2].startswith("Means over 12 test utterances of 1 speaker; in brackets")
+    # Three decimals would say that nothing differs.
+    assert lines[-1] == (
+        "That layer 2 is smoother than layer 1 (Sec. 5.1) holds: "
+        "a less b is 2e-05 (1e-05 to 4e-04)."
+    )

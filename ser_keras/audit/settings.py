@@ -54,4 +54,5 @@ def _speakers(keys: Iterable[str], speaker_of: Mapping[str, Any]) -> set[Any]:
 def _named(speakers: set[Any]) -> str:
     names = sorted(speaker for _, speaker in speakers)
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return f"{len(names)} speakers ({', '.join(names[:4])}{more})"
+    what = "speaker" if len(names) == 1 else "speakers"
+    return f"{len(names)} {what} ({', '.join(names[:4])}{more})"
