@@ -11,7 +11,7 @@ class FitFrames(MaskedLayer):
     """Appends frames of zeros up to a minimum and drops those after a maximum.
 
     Li et al. 2018, Sec. 2.1, and Zhang et al. 2018 (attention FCN), Sec. III-C, cut utterances into
-    segments of one length; this layer makes the last, shorter one as long as the others.
+    segments of one length; this layer makes what is shorter than a segment as long as the others.
 
     Args:
         minimum: int. Frames there are at least.
