@@ -109,7 +109,7 @@ def load_study(name: str, recipe: str | None = None, only: Sequence[Any] = ()) -
 
 def _with_values(name: str, lines: Sequence[Line], only: Sequence[Any]) -> tuple[Line, ...]:
     """Returns the lines with these values alone; lines that have none of them are left out."""
-    known = sorted({value for line in lines for value in line.values}, key=str)
+    known = sorted({value for line in lines for value in line.values}, key=_in_order)
     for value in only:
         if value not in known:
             raise ConfigError(f"study {name}: found value {value!r}, expected some of {known}.")
@@ -118,6 +118,12 @@ def _with_values(name: str, lines: Sequence[Line], only: Sequence[Any]) -> tuple
         for line in lines
     )
     return tuple(line for line in short if line.values)
+
+
+def _in_order(value: Any) -> tuple[float, str]:
+    """Returns a key that sorts numbers by size, and before them all else by its text."""
+    number = isinstance(value, int | float)
+    return (float(value), "") if number else (float("-inf"), str(value))
 
 
 def run_study(
