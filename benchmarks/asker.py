@@ -9,7 +9,7 @@ import numpy as np
 
 from serving import messages
 from serving.client import SerClient
-from serving.prediction import SAID
+from serving.prediction import ANSWER_OUTPUTS
 
 DEADLINE_S = 1.0
 
@@ -20,7 +20,7 @@ class Asker:
     def __init__(self, endpoint, name, inputs, seconds):
         self.endpoint, self.seconds = endpoint, seconds
         with SerClient(endpoint, name) as client:
-            self.data = client.request_of(inputs, outputs=SAID).SerializeToString()
+            self.data = client.request_of(inputs, outputs=ANSWER_OUTPUTS).SerializeToString()
 
     def ask(self, peak, *, clients=None, rate=None):
         """Asks with so many clients, each again as soon as it is told, or at a rate regardless."""

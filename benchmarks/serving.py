@@ -58,7 +58,7 @@ from ser_keras.training.provenance import versions
 from serving.client import SerClient
 from serving.export import write_export
 from serving.manager import spare_from_collection
-from serving.prediction import SAID
+from serving.prediction import ANSWER_OUTPUTS
 from serving.runtime import LoadedModel
 from serving.server import TRANSPORT
 from serving.signatures import Served
@@ -136,7 +136,7 @@ def bare_ms(model, client, inputs, took_ms, rounds):
     try:
         with grpc.insecure_channel(f"localhost:{process.stdout.readline().strip()}") as channel:
             call = channel.unary_unary("/bare/Wait")
-            outputs, _ = client.ask(inputs, outputs=SAID)
+            outputs, _ = client.ask(inputs, outputs=ANSWER_OUTPUTS)
             size = sum(len(value.tobytes()) for value in outputs.values())
             data = client.request_of(inputs).SerializeToString()
             request = struct.pack("dq", took_ms / 1000, size) + data
@@ -230,7 +230,7 @@ def latency(name, base, rounds):
                 # Neither process is asked twice in a row: it would find its weights in the caches.
                 ways = {
                     "in_process": here,
-                    "grpc": partial(client.ask, inputs, outputs=SAID),
+                    "grpc": partial(client.ask, inputs, outputs=ANSWER_OUTPUTS),
                     "in_process_again": here,
                     "grpc_maps": partial(client.ask, inputs),
                 }
@@ -266,7 +266,7 @@ def measure(name, base, rounds, seconds):
         for _ in track(range(5), f"{name}, {CLIENTS} clients, and more"):
             for way, call in (
                 ("in_process", lambda: model.run("serving_default", inputs)),
-                ("grpc", lambda: client.ask(inputs, outputs=SAID)),
+                ("grpc", lambda: client.ask(inputs, outputs=ANSWER_OUTPUTS)),
             ):
                 rates[way].append(calls_per_second(call, seconds))
             # Beside its own peak: the machine is not always as fast.

@@ -3,6 +3,7 @@
 Heavy packages are imported inside the verbs, so that listings and help stay instant.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -149,7 +150,11 @@ class EpochBars:
     """A progress bar per fold: epochs done, loss, and validation UA where there is one.
 
     Above them another moves, since an epoch may take minutes and a fold is shown after its first.
+    Where the output is no terminal, such as a log file, lines take the place of the bars: one for
+    each fold's first and last epoch, and one every `LOG_EVERY_S` seconds.
     """
+
+    LOG_EVERY_S = 30.0
 
     def __init__(self) -> None:
         from rich.progress import (
@@ -170,6 +175,7 @@ class EpochBars:
         )
         self._moving = self.bars.add_task("training", total=None, logs="")
         self.tasks: dict[str, Any] = {}
+        self._logged_s = 0.0
 
     def __enter__(self) -> "EpochBars":
         self.bars.start()
@@ -191,6 +197,14 @@ class EpochBars:
         if "valid_ua" in logs:
             text += f"  valid UA {100 * logs['valid_ua']:.1f}"
         self.bars.update(self.tasks[fold], completed=epoch, logs=text)
+        if not console.is_terminal:
+            self._log(fold, epoch, epochs, text)
+
+    def _log(self, fold: str, epoch: int, epochs: int, text: str) -> None:
+        now_s = time.monotonic()
+        if epoch in (1, epochs) or now_s - self._logged_s >= self.LOG_EVERY_S:
+            self._logged_s = now_s
+            console.print(f"fold {fold}: epoch {epoch} of {epochs}, {text}", markup=False)
 
 
 def crossval(

@@ -17,7 +17,7 @@ import numpy as np
 
 from serving import messages
 from serving.audio_blocks import Source, blocks_of, windows_of
-from serving.prediction import SAID, Prediction, prediction_of
+from serving.prediction import ANSWER_OUTPUTS, Prediction, prediction_of
 from serving.stream import SIGNATURES, StreamSession
 
 SAMPLE_RATE_HZ = 16000
@@ -144,7 +144,7 @@ class SerClient:
             row[: len(waveform)] = waveform
         length = np.array([len(waveform) for waveform in waveforms], np.int32)
         inputs = {"waveform": batch, "length": length}
-        outputs, version = self.ask(inputs, outputs=() if maps else SAID)
+        outputs, version = self.ask(inputs, outputs=() if maps else ANSWER_OUTPUTS)
         ends = length / self.sample_rate_hz
         return [
             prediction_of(outputs, row, version, 0.0, float(end)) for row, end in enumerate(ends)

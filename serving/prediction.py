@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 UNCERTAIN = "uncertain"
-# Outputs that a prediction is made of; the others are maps.
-SAID = ("classes", "label", "probabilities")
+# The outputs that a prediction consists of; the others are maps.
+ANSWER_OUTPUTS = ("classes", "label", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Prediction:
                 costs; probabilities mean most where the model card says that it was calibrated.
 
         Example:
-            >>> said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
-            >>> said.answer(), said.answer(uncertain_below=0.7)
+            >>> prediction = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
+            >>> prediction.answer(), prediction.answer(uncertain_below=0.7)
             ('sad', 'uncertain')
         """
         return self.label if self.probabilities[self.label] >= uncertain_below else UNCERTAIN
@@ -57,8 +57,8 @@ class Prediction:
             most: int. How many classes.
 
         Example:
-            >>> said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
-            >>> said.in_words(), said.in_words(uncertain_below=0.7, most=1)
+            >>> prediction = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
+            >>> prediction.in_words(), prediction.in_words(uncertain_below=0.7, most=1)
             ('sad 60 %, angry 40 %', 'uncertain: sad 60 %')
         """
         likeliest = self.likeliest[:most]
@@ -82,6 +82,6 @@ def prediction_of(
     """
     names = [name.decode() for name in outputs["classes"][row]]
     values = map(float, outputs["probabilities"][row])
-    maps = {name: value[row] for name, value in outputs.items() if name not in SAID}
+    maps = {name: value[row] for name, value in outputs.items() if name not in ANSWER_OUTPUTS}
     label = outputs["label"][row].decode()
     return Prediction(label, dict(zip(names, values, strict=True)), maps, version, start_s, end_s)

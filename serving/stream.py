@@ -1,4 +1,4 @@
-"""Speech that has no end, heard as one recording: the client's side of an export that streams.
+"""Endless speech as one recording: the client's side of an export that streams.
 
 Needs numpy alone. What is kept does not grow: up to two minutes of samples, and the state of the
 recurrent network, which the client carries from one step to the next.
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.prediction import SAID
+from serving.prediction import ANSWER_OUTPUTS
 
 FRONT_END, STEP = "stream_front_end", "stream"
 # What an export has that streams.
 SIGNATURES = frozenset((FRONT_END, STEP))
-# Samples of a request; a recording that is heard again from its start goes in several.
+# Samples of a request; a recording that is processed again from its start needs several.
 REQUEST_SAMPLES = 2**19
 BLOCK_SAMPLES = 2**17
 SILENT_DB = np.full(1, -1000.0, np.float32)
@@ -26,15 +26,15 @@ Ask = Callable[[Mapping[str, np.ndarray], str, Iterable[str]], tuple[Outputs, in
 
 
 class _OtherVersionError(Exception):
-    """The server has taken up another version, to which the state says nothing."""
+    """The server has changed to another version, which cannot use this state."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a model says of a stream from its start to `end`.
+class StreamAnswer:
+    """The model's answer for a stream from its start to `end`.
 
     Args:
-        end: int. Samples heard.
+        end: int. Samples from the start of the stream.
         outputs: mapping of name to array, a batch of one, as of the signature `stream`.
         version: int. The version that answered.
     """
@@ -45,17 +45,17 @@ class Heard:
 
 
 class StreamSession:
-    """Hears a stream block by block, and says at every step what the whole of it so far says.
+    """Takes a stream block by block, and answers at every step for the whole stream so far.
 
     Every answer is that of `serving_default` for all samples up to its end, as long as those fit
-    one request (two minutes). What is known only later is heeded: where a louder sound moves the
-    beginning of the speech that is not trimmed, or the level below which MFCC are cut off, the
-    kept samples are heard again from there. After two minutes the beginning stays where it is.
+    one request (two minutes). A louder sound may move the first frame that is not trimmed, or the
+    level below which MFCC are cut off; the kept samples are then processed again from there. After
+    two minutes the first frame stays where it is.
 
     Args:
         ask: runs the signatures of one model, such as `SerClient.ask`.
-        hop_s: float or None. How often there is an answer, rounded to whole steps; None says every
-            step.
+        hop_s: float or None. Seconds between two answers, rounded to whole steps; None answers at
+            every step.
         maps: bool. Ask for the attention of the steps, too.
 
     Attributes:
@@ -84,8 +84,8 @@ class StreamSession:
         """Length of a step's window."""
         return self._window / self.sample_rate_hz
 
-    def push(self, block: np.ndarray) -> Iterator[Heard]:
-        """Yields what is said as soon as samples (n,) complete a step or several."""
+    def push(self, block: np.ndarray) -> Iterator[StreamAnswer]:
+        """Yields an answer for each step that the samples (n,) complete, as soon as they do."""
         for first in range(0, len(block), BLOCK_SAMPLES):
             self._blocks.append(np.asarray(block[first:][:BLOCK_SAMPLES], np.float32))
             self._total += len(self._blocks[-1])
@@ -94,15 +94,15 @@ class StreamSession:
                 self._due += self._every
                 self._forget()
 
-    def finish(self) -> Iterator[Heard]:
-        """Yields what is said of the whole stream where the last answer did not hear its end."""
+    def finish(self) -> Iterator[StreamAnswer]:
+        """Yields the answer for the whole stream where the last one did not reach its end."""
         if self._total > self._answered_to:
             yield self._answered(self._total)
 
     # === Plan and state ===
 
     def _open(self) -> None:
-        """Learns what the newest version wants, and begins with what is kept."""
+        """Reads the plan of the newest version, and begins with the samples that are kept."""
         nothing = {"waveform": np.zeros((1, 1), np.float32), "length": np.ones(1, np.int32)}
         nothing["loudest_db"] = SILENT_DB
         outputs, self._version = self._raw_ask(nothing, FRONT_END, ["plan"])
@@ -114,16 +114,16 @@ class StreamSession:
         least = self._window + plan["ahead_samples"] + plan["context_steps"] * self._hop
         self._request = min(max(REQUEST_SAMPLES, least + self._hop), plan["most_samples"])
         self._loud = _LoudPart(plan["trim"], self._start)
-        self._loudest_db, self._heard_end = SILENT_DB, -1
+        self._loudest_db, self._answered_end = SILENT_DB, -1
         self._restart(self._start)
 
     def _restart(self, first: int) -> None:
-        """Begins with the step that starts at a sample."""
+        """Begins again, at the step that starts at the sample `first`."""
         self._first, self._next = first, 0
         self._state = {
             name: np.zeros((1, size), np.float32) for name, size in self.plan["state"].items()
         }
-        self._said: Outputs = {}
+        self._final_outputs: Outputs = {}
 
     def _ask(self, inputs: Mapping[str, np.ndarray], signature: str, *names: str) -> Outputs:
         outputs, version = self._raw_ask(inputs, signature, names)
@@ -142,47 +142,47 @@ class StreamSession:
         return self._kept[start - self._start : end - self._start]
 
     def _forget(self) -> None:
-        """Drops samples that nothing needs, once there are too many to begin again."""
+        """Drops samples that no later step needs, once there are too many to begin again."""
         if self._answered_to <= self.plan["most_samples"]:
             return
         self._loud.fix()
         needed = min(self._place(max(0, self._next - self.plan["context_steps"])), self._loud.next)
-        # A view would hold what it is one of.
+        # A view would keep the whole array in memory.
         self._kept = self._samples(needed, self._total).copy()
         self._start = needed
 
     # === Answers ===
 
-    def _answered(self, until: int) -> Heard:
+    def _answered(self, until: int) -> StreamAnswer:
         """Returns the answer for the first `until` samples."""
         while True:
             try:
-                self._hear(until)
+                self._update(until)
                 self._answered_to = until
-                return Heard(until, self._answer, self._version)
+                return StreamAnswer(until, self._answer, self._version)
             except _OtherVersionError:
                 self._open()
 
-    def _hear(self, until: int) -> None:
+    def _update(self, until: int) -> None:
         first, end = self._loud.within(self._samples(self._loud.next, until), until)
         if first != self._first:
-            self._loudest_db, self._heard_end = SILENT_DB, -1
+            self._loudest_db, self._answered_end = SILENT_DB, -1
             self._restart(first)
         if until - self._place(self._next) > self.plan["most_samples"]:
-            end = until  # more silence than can be kept
-        elif end == self._heard_end:
-            return  # nothing but silence, which speech may or may not follow
+            end = until  # there is more silence than can be kept
+        elif end == self._answered_end:
+            return  # only silence was added, and speech may follow it
         self._answer = self._through(end)
-        self._heard_end = end
+        self._answered_end = end
 
     def _through(self, end: int) -> Outputs:
-        """Returns the answer for all up to a sample; makes the steps final that can be."""
+        """Returns the answer up to the sample `end`; steps that cannot change become final."""
         plan, stop = self.plan, -1
-        said: Outputs = self._said
+        answer: Outputs = self._final_outputs
         while stop < end:
             place = self._place(self._next)
             if self._next and end - place < plan["least_samples"]:
-                return self._said
+                return self._final_outputs
             before = min(self._next, plan["context_steps"])
             start = place - before * self._hop
             stop = min(end, start + self._request)
@@ -195,31 +195,31 @@ class StreamSession:
                 final = place + number * self._hop + self._window + plan["ahead_samples"] <= stop
                 if not final and stop < end:
                     break
-                names = (*SAID, *state, *(["attention"] if self._maps else []))
+                names = (*ANSWER_OUTPUTS, *state, *(["attention"] if self._maps else []))
                 outputs = self._ask({**inputs, **state}, STEP, *names)
                 state = {name: outputs[name] for name in state}
-                said = {name: outputs[name] for name in names if name not in state}
+                answer = {name: outputs[name] for name in names if name not in state}
                 if final:
-                    self._next, self._state, self._said = self._next + 1, state, said
-        return said
+                    self._next, self._state, self._final_outputs = self._next + 1, state, answer
+        return answer
 
     def _front(self, start: int, stop: int) -> list[dict[str, np.ndarray]] | None:
-        """Returns the inputs of each step of a stretch; None where all must be heard again."""
+        """Returns the inputs of each step of a stretch; None where all must be processed again."""
         waveform = self._samples(start, stop)[None]
         length = np.array([stop - start], np.int32)
         inputs = {"waveform": waveform, "length": length, "loudest_db": self._loudest_db}
         names = self.plan["inputs"]
-        made = self._ask(inputs, FRONT_END, "steps", "loudest_db", *names)
-        steps, loudest_db = int(made["steps"][0]), made["loudest_db"]
+        front = self._ask(inputs, FRONT_END, "steps", "loudest_db", *names)
+        steps, loudest_db = int(front["steps"][0]), front["loudest_db"]
         louder, self._loudest_db = bool(loudest_db > self._loudest_db), loudest_db
         if louder and self._next and self._first >= self._start:
             self._restart(self._first)
             return None
-        return [{name: made[name][:, step] for name in names} for step in range(steps)]
+        return [{name: front[name][:, step] for name in names} for step in range(steps)]
 
 
 class _LoudPart:
-    """Where a recording that goes on begins and ends, silence before and behind it trimmed.
+    """The first and the last loud frame of a recording that goes on; what lies outside is trimmed.
 
     Args:
         trim: mapping or None, see `serving.stream_signatures.Stream.plan`.

@@ -106,8 +106,8 @@ class Stream:
         # A dictionary would be one input; signatures want each by its name.
         @tf.function
         def stream(**values: tf.Tensor) -> Outputs:
-            said = dict(self.step(values, training=False))
-            said.pop("normalized")
-            return named(tf.nn.softmax(said.pop("logits")), said)
+            outputs = dict(self.step(values, training=False))
+            outputs.pop("normalized")
+            return named(tf.nn.softmax(outputs.pop("logits")), outputs)
 
         return stream.get_concrete_function(**inputs)

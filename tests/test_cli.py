@@ -1,11 +1,14 @@
 """The command line as a user meets it: sentences and exit codes."""
 
 import contextlib
+import io
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
+from ser_keras import commands
 from ser_keras.commands import EpochBars
 
 VERBS = {
@@ -145,3 +148,16 @@ def test_the_module_is_the_command():
         [sys.executable, "-m", "ser_keras", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("ser ")
+
+
+def test_a_log_file_shows_the_progress_of_a_training(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(commands, "console", Console(file=log, width=100))
+    with commands.EpochBars() as bars:
+        for epoch in range(1, 6):
+            bars("speaker-03", epoch, 5, {"loss": 1.0 / epoch, "valid_ua": 0.5})
+    lines = [line for line in log.getvalue().splitlines() if "epoch" in line]
+    assert lines == [
+        "fold speaker-03: epoch 1 of 5, loss 1.000  valid UA 50.0",
+        "fold speaker-03: epoch 5 of 5, loss 0.200  valid UA 50.0",
+    ]

@@ -1,4 +1,4 @@
-// Speech that has no end, heard as one recording: serving/stream.py in JavaScript, where it says why.
+// Endless speech as one recording: serving/stream.py in JavaScript, where it says why.
 import { tensor } from "./serving.mjs";
 
 const FRONT_END = "stream_front_end", STEP = "stream";
@@ -53,7 +53,7 @@ export class StreamSession {
   restart(first) {
     const zeros = ([name, size]) => [name, tensor(new Float32Array(size), [1, size])];
     const state = Object.fromEntries(Object.entries(this.plan.state).map(zeros));
-    Object.assign(this, { first, next: 0, state, said: {} });
+    Object.assign(this, { first, next: 0, state, answer: {} });
   }
 
   async run(signature, inputs, names) {
@@ -107,10 +107,10 @@ export class StreamSession {
 
   async through(end) {
     const { hop_samples: hop, least_samples: least, ahead_samples: ahead, context_steps: context } = this.plan;
-    let said = this.said;
+    let answer = this.answer;
     for (let stop = -1; stop < end; ) {
       const place = this.place(this.next);
-      if (this.next && end - place < least) return this.said;
+      if (this.next && end - place < least) return this.answer;
       const before = Math.min(this.next, context);
       const start = place - before * hop;
       stop = Math.min(end, start + this.request);
@@ -124,19 +124,19 @@ export class StreamSession {
         const final = place + number * hop + this.window + ahead <= stop;
         if (!final && stop < end) break;
         const names = Object.keys(state);
-        said = await this.run(STEP, { ...inputs, ...state }, [...ANSWER, ...names]);
-        state = Object.fromEntries(names.map((name) => [name, tensor(said[name].values, said[name].shape)]));
-        if (final) Object.assign(this, { next: this.next + 1, state, said });
+        answer = await this.run(STEP, { ...inputs, ...state }, [...ANSWER, ...names]);
+        state = Object.fromEntries(names.map((name) => [name, tensor(answer[name].values, answer[name].shape)]));
+        if (final) Object.assign(this, { next: this.next + 1, state, answer });
       }
     }
-    return said;
+    return answer;
   }
 
   async front(start, stop) {
     const names = this.plan.inputs;
     const inputs = stretch(this.samples(start, stop), this.loudest);
-    const made = await this.run(FRONT_END, inputs, ["steps", "loudest_db", ...names]);
-    const loudest = made.loudest_db.values[0];
+    const front = await this.run(FRONT_END, inputs, ["steps", "loudest_db", ...names]);
+    const loudest = front.loudest_db.values[0];
     const louder = loudest > this.loudest;
     this.loudest = loudest;
     if (louder && this.next && this.first >= this.start) {
@@ -147,8 +147,8 @@ export class StreamSession {
       const size = values.length / steps;
       return tensor(values.slice(step * size, (step + 1) * size), [1, ...rest]);
     };
-    return Array.from({ length: made.steps.values[0] }, (_, step) =>
-      Object.fromEntries(names.map((name) => [name, row(made[name], step)])),
+    return Array.from({ length: front.steps.values[0] }, (_, step) =>
+      Object.fromEntries(names.map((name) => [name, row(front[name], step)])),
     );
   }
 }

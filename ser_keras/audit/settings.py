@@ -38,12 +38,13 @@ def _of_fold(fold: str, tested: set[Any], judges: set[Any], trained: set[Any]) -
             f"fold {fold} tests {_named(judged)}, on whom a search chose the settings. Test other "
             "folds, such as those of the search itself with --fold, or search again on one fold.",
         )
-    elif heard := tested & trained:
+    elif in_trials := tested & trained:
         yield Finding(
             "settings",
             "warn",
-            f"fold {fold} tests {_named(heard)}, who trained in trials of the search that chose "
-            "the settings. They judged none; only a search on this fold alone never heard them.",
+            f"fold {fold} tests {_named(in_trials)}, who trained in trials of the search that "
+            "chose the settings. They judged none; only a search on this fold alone is without "
+            "them.",
         )
 
 

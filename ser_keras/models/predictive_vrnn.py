@@ -323,10 +323,18 @@ def _check_windows(frames: int, hop: int, front_layers: int) -> None:
     if not front_layers:
         return
     reach, stride = front_column(front_layers)
+    # With a longer hop, columns between two windows would be in neither.
+    furthest = frames - reach + stride
     if front_layers < 0 or frames < reach or (frames - reach) % stride or hop % stride:
         raise ConfigError(
             f"predictive_vrnn: front_layers={front_layers} with window_frames={frames} and "
             f"window_hop={hop}; expected 0 or more layers, a hop that {stride} divides, and "
             f"windows of {reach} frames, which so many layers see, or {stride}, {2 * stride}, ... "
             "more."
+        )
+    if hop > furthest:
+        raise ConfigError(
+            f"predictive_vrnn: window_hop={hop} with window_frames={frames} and front_layers="
+            f"{front_layers}; expected a hop of at most {furthest} frames, or some would be in no "
+            "window."
         )

@@ -42,11 +42,11 @@ def check_same_spec(feature_set: FeatureSet, other: FeatureSet) -> None:
 
     A spec of one name may have been changed, such as with `ser features --trim-db`.
     """
-    own, found = ({"dim": each.schema.dim, **each.schema.spec} for each in (feature_set, other))
+    own, others = ({"dim": each.schema.dim, **each.schema.spec} for each in (feature_set, other))
     wrong = [
-        f"{key} {found.get(key)} instead of {own.get(key)}"
-        for key in sorted({*own, *found})
-        if own.get(key) != found.get(key)
+        f"{key} {others.get(key)} instead of {own.get(key)}"
+        for key in sorted({*own, *others})
+        if own.get(key) != others.get(key)
     ]
     if wrong:
         raise SchemaError(

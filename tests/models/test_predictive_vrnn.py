@@ -319,6 +319,7 @@ def test_empty_utterance_is_finite(windows):
         ({"window_frames": 4, "window_hop": 5}, "window_hop=5; expected a hop of 1 to 4"),
         ({**FRONT, "window_frames": 12}, "windows of 9 frames, .* or 2, 4, ... more"),
         ({**FRONT, "window_hop": 3}, "a hop that 2 divides"),
+        ({**FRONT, "window_frames": 9, "window_hop": 8}, "expected a hop of at most 2 frames"),
         ({**FRONT, "front_layers": 4}, "windows of 17 frames"),
         ({"front_layers": 1}, "window_frames=0"),
         ({**FRONT, "front_units": 0}, "front_units=0; expected 1 or more"),

@@ -55,9 +55,9 @@ def whole(client, waveform):
     return values(client.predict(waveform).probabilities)
 
 
-def said_of(heard):
-    names = [name.decode() for name in heard.outputs["classes"][0]]
-    return values(dict(zip(names, heard.outputs["probabilities"][0], strict=True)))
+def probabilities_of(answer):
+    names = [name.decode() for name in answer.outputs["classes"][0]]
+    return values(dict(zip(names, answer.outputs["probabilities"][0], strict=True)))
 
 
 def run(serve, model, source, *options, waveform=None):
@@ -85,34 +85,34 @@ def test_every_step_says_what_the_recording_so_far_says(kind, serve, seconds, si
     waveform = streams.rising(max(seconds, 1 / RATE), seed, octaves)
     with serve.client(kind) as client:
         session = client.session()
-        found, start = [], 0
+        answers, start = [], 0
         while start < len(waveform):
-            size = sizes[len(found) % len(sizes)]
-            found.extend(session.push(waveform[start : start + size]))
+            size = sizes[len(answers) % len(sizes)]
+            answers.extend(session.push(waveform[start : start + size]))
             start += size
-        found.extend(session.finish())
+        answers.extend(session.finish())
         plan = session.plan
         ends = list(range(plan["window_samples"], len(waveform) + 1, plan["hop_samples"]))
         if not ends or ends[-1] < len(waveform):
             ends.append(len(waveform))
-        assert [heard.end for heard in found] == ends
-        for heard in found:
-            expected = whole(client, waveform[: heard.end])
-            np.testing.assert_allclose(said_of(heard), expected, atol=TOLERANCE)
+        assert [answer.end for answer in answers] == ends
+        for answer in answers:
+            expected = whole(client, waveform[: answer.end])
+            np.testing.assert_allclose(probabilities_of(answer), expected, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", streams.KINDS)
 def test_the_answers_change_and_none_is_that_of_a_window_alone(kind, serve):
     waveform = streams.rising(6.0, seed=1, octaves=0.0)
     with serve.client(kind) as client:
-        found = list(client.timeline(waveform, maps=True))
+        answers = list(client.timeline(waveform, maps=True))
         alone = whole(client, waveform[-round(client.session().window_s * RATE) :])
-    shares = np.array([values(said.probabilities) for said in found])
+    shares = np.array([values(prediction.probabilities) for prediction in answers])
     assert shares.std(axis=0).max() > 1e-3
     assert np.abs(shares[-1] - alone).max() > 1e-3
-    assert all(said.start_s == 0 for said in found)
-    assert {*found[0].maps} == {"attention"}
-    assert found[0].label == max(found[0].probabilities, key=found[0].probabilities.get)
+    assert all(prediction.start_s == 0 for prediction in answers)
+    assert {*answers[0].maps} == {"attention"}
+    assert answers[0].label == max(answers[0].probabilities, key=answers[0].probabilities.get)
 
 
 @pytest.mark.parametrize("kind", streams.KINDS)
@@ -132,14 +132,14 @@ def test_minutes_of_silence_belong_to_the_recording_once_speech_follows(serve, m
     speech = streams.rising(3.0, seed=4, octaves=0.0)
     waveform = np.concatenate([speech, np.zeros(130 * RATE, np.float32), speech])
     with serve.client("trimmed") as client:
-        found = list(client.timeline(waveform))
+        answers = list(client.timeline(waveform))
         spoken = whole(client, speech)
-    silent = [said for said in found if 3.6 < said.end_s < 100]
-    for said in silent:
-        np.testing.assert_allclose(values(said.probabilities), spoken, atol=TOLERANCE)
+    silent = [prediction for prediction in answers if 3.6 < prediction.end_s < 100]
+    for prediction in silent:
+        np.testing.assert_allclose(values(prediction.probabilities), spoken, atol=TOLERANCE)
     assert len(silent) > 300
     expected = keras_probabilities(models["trimmed"], extract(models["trimmed"].spec, waveform))
-    np.testing.assert_allclose(values(found[-1].probabilities), expected, atol=TOLERANCE)
+    np.testing.assert_allclose(values(answers[-1].probabilities), expected, atol=TOLERANCE)
     assert np.abs(expected - spoken).max() > 1e-3
 
 
@@ -148,10 +148,12 @@ def test_answers_come_as_rarely_as_they_are_wanted(serve):
     with serve.client("windows") as client:
         every = list(client.timeline(waveform))
         some = list(client.timeline(waveform, hop_s=1.05))
-    assert [said.end_s for said in some] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.0]
-    at = {said.end_s: values(said.probabilities) for said in every}
-    for said in some:
-        np.testing.assert_allclose(values(said.probabilities), at[said.end_s], atol=1e-6)
+    assert [prediction.end_s for prediction in some] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.0]
+    at = {prediction.end_s: values(prediction.probabilities) for prediction in every}
+    for prediction in some:
+        np.testing.assert_allclose(
+            values(prediction.probabilities), at[prediction.end_s], atol=1e-6
+        )
 
 
 def test_files_of_another_rate_are_heard_at_the_models(serve, tmp_path):
@@ -213,9 +215,9 @@ def test_a_new_version_hears_what_was_kept_from_the_start(models, tmp_path):
             expected = whole(client, waveform)
     finally:
         running.stop()
-    assert {heard.version for heard in before} == {1}
-    assert {heard.version for heard in after} == {2}
-    np.testing.assert_allclose(said_of(after[-1]), expected, atol=TOLERANCE)
+    assert {answer.version for answer in before} == {1}
+    assert {answer.version for answer in after} == {2}
+    np.testing.assert_allclose(probabilities_of(after[-1]), expected, atol=TOLERANCE)
 
 
 # === Commands and page ===
@@ -231,9 +233,9 @@ def test_a_minute_from_a_pipe_or_a_file_ends_with_what_the_whole_file_says(kind,
     timeline = run(serve, kind, path, "--timeline")
     expected = values(file["probabilities"])
     assert live[-1]["end_s"] == timeline[-1]["end_s"] == file["end_s"] == 60.0
-    for said in (live, timeline):
-        np.testing.assert_allclose(values(said[-1]["probabilities"]), expected, atol=TOLERANCE)
-    assert [said["end_s"] for said in live] == [said["end_s"] for said in timeline]
+    for lines in (live, timeline):
+        np.testing.assert_allclose(values(lines[-1]["probabilities"]), expected, atol=TOLERANCE)
+    assert [line["end_s"] for line in live] == [line["end_s"] for line in timeline]
     for one, other in zip(live, timeline, strict=True):
         np.testing.assert_allclose(
             values(one["probabilities"]), values(other["probabilities"]), atol=TOLERANCE
@@ -245,19 +247,19 @@ def test_a_live_stream_is_answered_while_it_goes_on(serve):
     with serve.client("windows") as client:
         ends, speaker = os.pipe()
         with os.fdopen(ends, "rb") as stream, os.fdopen(speaker, "wb", buffering=0) as mouth:
-            said = client.timeline(stream)
+            timeline = client.timeline(stream)
             # Who waits for more than this is not to wait for ever.
             falls_silent = Timer(60.0, mouth.close)
             falls_silent.start()
             # A window and half a sample.
             mouth.write(streams.pcm(waveform)[:16001])
-            heard = [next(said)]
+            predictions = [next(timeline)]
             falls_silent.cancel()
             mouth.write(streams.pcm(waveform)[16001:])
             mouth.close()
-            heard += said
-        assert [each.end_s for each in heard] == [0.5, 0.75, 1.0, 1.25, 1.3]
-        for each in heard:
+            predictions += timeline
+        assert [each.end_s for each in predictions] == [0.5, 0.75, 1.0, 1.25, 1.3]
+        for each in predictions:
             expected = whole(client, waveform[: round(each.end_s * RATE)])
             np.testing.assert_allclose(values(each.probabilities), expected, atol=TOLERANCE)
 
@@ -268,22 +270,22 @@ def test_the_page_hears_a_recording_as_one_however_long_it_is(serve, models, tmp
     soundfile.write(path, waveform, RATE)
     waveform, _ = soundfile.read(path, dtype=np.float32)
     with serve.client("frames") as client:
-        said = recognize(client, path)
-    assert said.streamed
-    assert said.whole
-    assert (said.overall.start_s, said.overall.end_s) == (0.0, said.duration_s)
+        recognition = recognize(client, path)
+    assert recognition.streamed
+    assert recognition.whole
+    assert (recognition.overall.start_s, recognition.overall.end_s) == (0.0, recognition.duration_s)
     expected = keras_probabilities(models["frames"], extract(models["frames"].spec, waveform))
-    np.testing.assert_allclose(values(said.overall.probabilities), expected, atol=TOLERANCE)
-    for window in said.windows[3::5]:
-        heard = extract(models["frames"].spec, waveform[: round(window.end_s * RATE)])
-        expected = keras_probabilities(models["frames"], heard)
+    np.testing.assert_allclose(values(recognition.overall.probabilities), expected, atol=TOLERANCE)
+    for window in recognition.windows[3::5]:
+        features = extract(models["frames"].spec, waveform[: round(window.end_s * RATE)])
+        expected = keras_probabilities(models["frames"], features)
         np.testing.assert_allclose(values(window.probabilities), expected, atol=TOLERANCE)
         assert window.end_s - window.start_s <= 4.0
-    assert "heard in one piece" in summary(said)
+    assert "heard in one piece" in summary(recognition)
     with serve.client("frames") as client:
-        *_, words = Models({"frames": client}, {}, None).window(said, 1, 300)
-    assert words.startswith(f"frames says of the first 0:02: {said.windows[1].label} ")
-    assert window_names(said)[-1].startswith(f"{len(said.windows)}: up to 0:40, ")
+        *_, words = Models({"frames": client}, {}, None).window(recognition, 1, 300)
+    assert words.startswith(f"frames says of the first 0:02: {recognition.windows[1].label} ")
+    assert window_names(recognition)[-1].startswith(f"{len(recognition.windows)}: up to 0:40, ")
 
 
 # === Memory ===
