@@ -53,6 +53,7 @@ class Overlap:
             for row in rows
             if self._group_of.get((place + 1, row.key)) in groups
         }
+        namesakes = set(copies.values())
         reasons = {}
         for row in self.others[number]:
             person = row.corpus, row.speaker
@@ -60,7 +61,7 @@ class Overlap:
                 reasons[row.key] = "name"
             elif (number, row.key) in copies and person not in people:
                 reasons[row.key] = "recording"
-            elif person in people or person in copies.values():
+            elif person in people or person in namesakes:
                 reasons[row.key] = "speaker"
         return dict(sorted(reasons.items()))
 

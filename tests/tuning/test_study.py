@@ -39,7 +39,7 @@ def test_a_study_of_some_values_leaves_the_others_out():
     assert (heights.values, widths.values) == ((2, 10, 80), (2, 80))
     (heights,) = load_study("filter_shapes", only=(100,)).lines
     assert heights.values == (100,)
-    with pytest.raises(ConfigError, match="found value 3, expected some of .2, 4, 5, 8, 10, "):
+    with pytest.raises(ConfigError, match=r"found value 3, expected some of \[2, 4, 5, 8, 10, "):
         load_study("filter_shapes", only=(3,))
 
 
