@@ -187,6 +187,7 @@ def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
     low, high = pooled["ua_interval"]
     folds = result["over_folds"]["ua"]
     run = protocol["folds_run"]
+    speakers = len({name for fold in result["folds"] for name in fold["test_speakers"]})
     some = "" if run == protocol["folds"] else f" ({run} of {protocol['folds']} folds)"
     shared = ", speakers shared" if protocol["shares_speakers"] else ""
     cells = [
@@ -195,15 +196,13 @@ def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
         f"`{result['model']}`",
         _settings(result),
         f"**{_percent(pooled['ua'])}**",
-        f"{_percent(low)} – {_percent(high)}",
+        f"{_percent(low)} – {_percent(high)}" if speakers > 1 else "one speaker",
         _percent(pooled["wa"]),
-        f"{_percent(folds['mean'])} ± {_percent(folds['std'])}",
+        f"{_percent(folds['mean'])} ± {_percent(folds['std'])}" if run > 1 else "one fold",
         floor,
         baseline,
         _percent(1 / classes),
-        {"validation": "validation speakers", "last": "fixed in advance"}[
-            result["epoch_chosen_by"]
-        ],
+        {"validation": "validation part", "last": "fixed in advance"}[result["epoch_chosen_by"]],
         f"{result['cost']['parameters'] / 1e6:.2f} M",
     ]
     return f"| {' | '.join(cells)} |"

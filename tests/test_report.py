@@ -143,6 +143,15 @@ def test_an_ablation_is_named_by_what_it_changes():
     assert path.name == "crossval-emodb-emodb-loso-attention_cnn-paper-head=gap.json"
 
 
+def test_one_speaker_has_no_interval_and_one_fold_no_deviation():
+    results = report.load_results(ROOT / "results")
+    for result, row in zip(results, report.table(results).splitlines()[2:], strict=True):
+        speakers = {name for fold in result["folds"] for name in fold["test_speakers"]}
+        assert ("| one speaker |" in row) == (len(speakers) == 1)
+        assert ("| one fold |" in row) == (len(result["folds"]) == 1)
+        assert "0.0 – 100.0" not in row
+
+
 def test_every_result_stands_beside_an_svm_on_the_same_folds():
     baselines = report.load_baselines(ROOT / "results")
     for result in report.load_results(ROOT / "results"):

@@ -289,6 +289,8 @@ PAPERS: dict[str, tuple[Setting, ...]] = {
 
 # Keys that change training, and their values when they do nothing. A recipe of a paper says each of
 # them, and says another value only where the paper names it: "open in the paper" is no reason.
+# Learning rates have no neutral value. Where a paper names none, the recipe marks them as open, as
+# it does the second, lower rate of layers that are meant to start from ImageNet.
 NEUTRAL: dict[str, Any] = {
     "batch.class_weights": False,
     "optimizer.weight_decay": 0.0,
