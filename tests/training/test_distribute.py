@@ -196,7 +196,7 @@ def test_a_lost_worker_ends_the_other_and_a_restart_goes_on(
 def test_a_worker_with_another_recipe_is_refused(start_pair, tmp_path):
     (chief, _), (other, log) = start_pair("unequal", "--set", "seed=5")
     assert other.wait(timeout=120) == ConfigError.exit_code
-    assert "the configuration is" in log.read_text()
+    assert "the recipe is" in log.read_text()
     assert chief.wait(timeout=60) == 1
     assert not list(tmp_path.rglob("fold.json"))
 

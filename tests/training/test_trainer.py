@@ -78,7 +78,7 @@ def test_a_run_stopped_after_each_epoch_ends_with_equal_weights(
 def test_the_average_of_the_weights_is_what_is_kept_and_survives_a_stop(
     tiny, feature_set, protocol, tmp_path
 ):
-    optimizer = {"learning_rate": 1e-3, "backbone_learning_rate": 1e-3, "ema": 0.9}
+    optimizer = {"name": "adamw", "learning_rate": 1e-3, "ema": 0.9}
     config = tiny(optimizer=optimizer, epochs=2, select="last")
     whole = train(config, feature_set, protocol, tmp_path / "whole")
 
