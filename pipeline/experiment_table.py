@@ -97,6 +97,7 @@ def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
         "over_folds": result["over_folds"],
         "folds_run": result["protocol"]["folds_run"],
         "folds": result["protocol"]["folds"],
+        "speakers": len({name for fold in result["folds"] for name in fold["test_speakers"]}),
         "class_set": result["class_set"],
         "epoch_chosen_by": result["epoch_chosen_by"],
         "weights": result["weights"],
@@ -125,7 +126,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         several = f"{_percent(spread['mean'])} ± {_percent(spread['std'])}"
         cells += [
             _percent(pooled[metric]),
-            f"{_percent(low)} – {_percent(high)}",
+            f"{_percent(low)} – {_percent(high)}" if ours["speakers"] > 1 else "one speaker",
             several if ours["folds_run"] > 1 else "one fold",
         ]
     return [*cells, f"{ours['folds_run']} of {ours['folds']}"]

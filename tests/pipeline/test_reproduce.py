@@ -177,6 +177,7 @@ def result_of(**more):
     pooled |= {"mean_binary_accuracy": 0.805, "mean_binary_balanced_accuracy": 0.74}
     spread = {"wa": {"mean": 0.62, "std": 0.031}, "ua": {"mean": 0.593, "std": 0.044}}
     record = {"fold": "a", "wa": 0.61, "ua": 0.6, "epoch": 3, "sizes": {"train": 8}}
+    record |= {"test_speakers": ["Ses05F", "Ses05M"]}
     return {
         "pooled": pooled,
         "over_folds": spread,
@@ -217,6 +218,14 @@ def test_a_single_fold_has_no_deviation():
     one = result_of(protocol={"folds_run": 1, "folds": 5})
     text = markdown(table_facts(find_experiment("predictive_vrnn"), {"literal reading": one}))
     assert table_row(text, "literal reading")[5] == "one fold"
+
+
+def test_a_single_speaker_has_no_interval():
+    one = result_of()
+    one["folds"] = [one["folds"][0] | {"test_speakers": ["03"]}]
+    text = markdown(table_facts(find_experiment("predictive_vrnn"), {"literal reading": one}))
+    cells = table_row(text, "literal reading")
+    assert cells[4] == cells[7] == "one speaker"
 
 
 def miniature(corpus, root, vowels=4, seed=0):
