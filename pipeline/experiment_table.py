@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.experiment import Experiment, Variant
+from ser_keras.report import speakers_tested
 
 NOTHING = "–"
 HEADINGS = ("row", "published", "ours, same metric", "WA", "95 %", "over folds")
@@ -97,7 +98,7 @@ def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
         "over_folds": result["over_folds"],
         "folds_run": result["protocol"]["folds_run"],
         "folds": result["protocol"]["folds"],
-        "speakers": len({name for fold in result["folds"] for name in fold["test_speakers"]}),
+        "speakers": speakers_tested(result),
         "class_set": result["class_set"],
         "epoch_chosen_by": result["epoch_chosen_by"],
         "weights": result["weights"],

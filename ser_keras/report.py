@@ -13,6 +13,7 @@ from ser_keras import metrics
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.report_benchmarks import BENCHMARKS
 from ser_keras.training.config import load_config, recipe_names
+from ser_keras.training.history import kept_epoch
 
 RESULTS = "results"
 SETTINGS = {"paper": "the paper's", "ours": "ours"}
@@ -110,13 +111,17 @@ def is_complete(result: Mapping[str, Any]) -> bool:
         run = result["recipes"][name]
         asked = load_config(name).epochs if name in recipe_names() else run["epochs"]
         epochs = len(fold["history"])
-        scores = [logs.get("valid_ua") for logs in fold["history"]]
         stopped = run["select"] == "validation" and (
-            epochs - 1 - scores.index(max(scores)) >= run["patience"]
+            epochs - 1 - kept_epoch(fold["history"]) >= run["patience"]
         )
         if run["epochs"] < asked or (epochs < asked and not stopped):
             return False
     return True
+
+
+def speakers_tested(result: Mapping[str, Any]) -> int:
+    """Returns how many speakers the folds of a result tested; of one alone there is no interval."""
+    return len({name for fold in result["folds"] for name in fold["test_speakers"]})
 
 
 def load_floors(folder: Path) -> list[dict[str, Any]]:
@@ -187,7 +192,6 @@ def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
     low, high = pooled["ua_interval"]
     folds = result["over_folds"]["ua"]
     run = protocol["folds_run"]
-    speakers = len({name for fold in result["folds"] for name in fold["test_speakers"]})
     some = "" if run == protocol["folds"] else f" ({run} of {protocol['folds']} folds)"
     shared = ", speakers shared" if protocol["shares_speakers"] else ""
     cells = [
@@ -196,7 +200,7 @@ def _row(result: Mapping[str, Any], floor: str, baseline: str) -> str:
         f"`{result['model']}`",
         _settings(result),
         f"**{_percent(pooled['ua'])}**",
-        f"{_percent(low)} – {_percent(high)}" if speakers > 1 else "one speaker",
+        f"{_percent(low)} – {_percent(high)}" if speakers_tested(result) > 1 else "one speaker",
         _percent(pooled["wa"]),
         f"{_percent(folds['mean'])} ± {_percent(folds['std'])}" if run > 1 else "one fold",
         floor,

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 
 def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
@@ -24,11 +23,16 @@ def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
 
 def summary_writer(folder: Path) -> Any:
     """Returns the context in which `write_summary` writes to `folder`."""
+    # Reports read histories, and need no TensorFlow.
+    import tensorflow as tf
+
     return tf.summary.create_file_writer(str(folder)).as_default()
 
 
 def write_summary(writer: Any, epoch: int, logs: Mapping[str, float]) -> None:
     """Writes the logs of an epoch for TensorBoard."""
+    import tensorflow as tf
+
     for name, value in logs.items():
         tf.summary.scalar(name, value, step=epoch)
     tf.summary.flush(writer)
