@@ -23,8 +23,8 @@ export function connect(descriptors, endpoint, name) {
     const request = { model_spec: { name }, metadata_field: ["signature_def"] };
     const { metadata } = await call("GetModelMetadata", request);
     const packed = metadata.find(({ key }) => key === "signature_def").value.value;
-    const metadata = loaded["tensorflow.serving.SignatureDefMap"].deserialize(packed);
-    return new Set(metadata.signature_def.map(({ key }) => key));
+    const { signature_def } = loaded["tensorflow.serving.SignatureDefMap"].deserialize(packed);
+    return new Set(signature_def.map(({ key }) => key));
   }
 
   /** Returns {outputs: {name: {shape, values}}, version}; inputs are tensors, see below. */

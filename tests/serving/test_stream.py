@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ser_keras.data.segments import Segments
 from ser_keras.features.extract import extract
+from serving.client import ServerError
 from serving.export import keras_probabilities
 from serving.recognition import WHOLE_S, recognize
 from serving.signatures import ServedModule
@@ -167,9 +168,9 @@ def test_files_of_another_rate_are_heard_at_the_models(serve, tmp_path):
     np.testing.assert_allclose(values(last.probabilities), expected, atol=TOLERANCE)
 
 
-def test_nothing_is_said_of_nothing(serve):
-    with serve.client("windows") as client:
-        assert list(client.timeline(np.zeros(0, np.float32))) == []
+def test_a_source_without_samples_is_an_error(serve):
+    with serve.client("windows") as client, pytest.raises(ServerError, match="has no samples"):
+        list(client.timeline(np.zeros(0, np.float32)))
 
 
 # === Which exports, which version ===

@@ -153,7 +153,7 @@ def test_the_command_writes_result_table_picture_and_every_recording(run, featur
         rows = list(csv.DictReader(file))
     assert [row["key"] for row in rows] == [row["key"] for row in result.files]
     assert float(rows[0]["entropy mixture"]) == result.files[0]["entropy mixture"]
-    assert '"layer 2 is smoother than layer 1" (Sec. 5.1, Figs. 2-5)' in out
+    assert "That layer 2 is smoother than layer 1 (Sec. 5.1, Figs. 2-5) " in " ".join(out.split())
     assert "95 % interval over speakers" in out
 
 
