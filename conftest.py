@@ -15,9 +15,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 # Has no doctests, and gradio is not in every environment.
-collect_ignore = ["serving/web_page.py"]
+collect_ignore = ["serving/web/page.py"]
 
-pytest_plugins = ["tests.small_features"]
+pytest_plugins = ["tests.small_features", "tests.small_trainings"]
 
 
 def pytest_report_header() -> list[str]:

@@ -7,9 +7,8 @@ from collections import Counter
 import grpc
 import numpy as np
 
-from serving import messages
-from serving.client import SerClient
-from serving.prediction import ANSWER_OUTPUTS
+from serving.client import SerClient, messages
+from serving.export.prediction import ANSWER_OUTPUTS
 
 DEADLINE_S = 1.0
 

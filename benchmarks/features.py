@@ -25,9 +25,9 @@ from threadpoolctl import threadpool_limits
 
 from ser_keras.audio import SAMPLE_RATE_HZ, read_audio, write_wav
 from ser_keras.corpora.base import audio_files
+from ser_keras.experiments.provenance import versions
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import SPECS
-from ser_keras.training.provenance import versions
 
 
 def librosa_features(spec, waveform):

@@ -28,7 +28,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pipeline.commands import FeatureBar, quiet_beam
+from pipeline.beam.quiet import quiet_beam
+from pipeline.cli.features import FeatureBar
 from ser_keras.audio import SAMPLE_RATE_HZ, write_wav
 from ser_keras.corpora.voice import TONES, VOWELS_HZ, person, speak
 from ser_keras.data.feature_set import FeatureSet
@@ -105,7 +106,7 @@ class Processes:
 def run_job(table, output, workers):
     """Runs the job in this process; returns what it took."""
     quiet_beam()
-    from pipeline.feature_job import build_feature_set
+    from pipeline.features.job import build_feature_set
     from ser_keras.features.specs import get_spec
 
     processes = Processes(output)
@@ -191,8 +192,8 @@ def show(runs, ratios):
 def main():
     """Measures, prints and writes."""
     # Here, because it imports Keras, of which the measured processes know nothing.
+    from ser_keras.experiments.provenance import versions
     from ser_keras.training.checkpoint import write_json
-    from ser_keras.training.provenance import versions
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path)

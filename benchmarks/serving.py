@@ -51,17 +51,17 @@ from rich.progress import track
 
 from benchmarks.asker import DEADLINE_S, Asker, together
 from ser_keras.data.segments import WHOLE, Segments
+from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
 from ser_keras.training.checkpoint import write_json
-from ser_keras.training.provenance import versions
 from serving.client import SerClient
-from serving.export import write_export
-from serving.manager import spare_from_collection
-from serving.prediction import ANSWER_OUTPUTS
-from serving.runtime import LoadedModel
-from serving.server import TRANSPORT
-from serving.signatures import Served
+from serving.export.export import write_export
+from serving.export.prediction import ANSWER_OUTPUTS
+from serving.export.signatures import Served
+from serving.server.manager import spare_from_collection
+from serving.server.server import TRANSPORT
+from serving.server.session import LoadedModel
 
 DEPLOY = Path(__file__).resolve().parents[1] / "serving" / "deploy"
 SYSTEMS = {

@@ -25,17 +25,17 @@ import keras
 import numpy as np
 from rich.progress import track
 
-from pipeline.feature_job import build_feature_set
+from pipeline.features.job import build_feature_set
+from ser_keras.config import AugmentConfig, OptimizerConfig
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.input import Part, TrainingBatches
+from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
 from ser_keras.layers import BidirectionalLSTM, projected_lstm
 from ser_keras.models import build_model
 from ser_keras.training.checkpoint import write_json
-from ser_keras.training.config import AugmentConfig, OptimizerConfig
 from ser_keras.training.optimizer import make_optimizer
-from ser_keras.training.provenance import versions
 
 VARIANTS = {
     "lrn float32": ({"normalization": "lrn"}, "float32"),

@@ -18,13 +18,13 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline.feature_job import build_feature_set
+from pipeline.features.job import build_feature_set
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
+from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
 from ser_keras.protocols import build_protocol
 from ser_keras.training.checkpoint import write_json
-from ser_keras.training.provenance import versions
 from tuning.search import Search, default_folds, run_search
 from tuning.space import load_space
 

@@ -24,7 +24,7 @@ _ELSEWHERE = re.compile(r"\[([^\]]+)\]\((?!https?://|#|results/[^)]+\.)[^)]+\)")
 
 def commands() -> str:
     """Returns every command of `ser` with its arguments and options, as `--help` says them."""
-    from ser_keras.cli import make_app
+    from ser_keras.cli.app import make_app
 
     root = get_command(make_app())
     return "\n\n".join(_command(*each) for each in _leaves(root, typer.Context(root), "ser"))
@@ -50,7 +50,7 @@ def _command(command: Any, context: Any, name: str) -> str:
 
 def recipe_keys() -> str:
     """Returns every key of a recipe, section by section."""
-    from ser_keras.training.config import TrainConfig
+    from ser_keras.config import TrainConfig
 
     return "\n\n".join(_sections(TrainConfig, ""))
 
@@ -68,7 +68,7 @@ def _sections(cls: Any, prefix: str) -> Iterator[str]:
 
 def recipes() -> str:
     """Returns a table of the recipes that come with the project."""
-    from ser_keras.training.config import load_config, recipe_names, recipe_path
+    from ser_keras.config import load_config, recipe_names, recipe_path
 
     rows = []
     for name in recipe_names():
@@ -187,7 +187,7 @@ def _wires(artifacts: Any, optional: Iterable[str] = ()) -> str:
 
 def data_schema() -> str:
     """Returns every key of a schema of data."""
-    from pipeline.data_schema import DataSchema
+    from pipeline.statistics.schema import DataSchema
 
     meaning = arguments_of(DataSchema)
     rows = [(f"`{f.name}`", *typed(meaning[f.name])) for f in dataclasses.fields(DataSchema)]

@@ -32,8 +32,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def _graph() -> bytes:
-    from pipeline.definition import load_pipeline
-    from pipeline.graph_picture import draw_graph
+    from pipeline.cli.diagram import draw_graph
+    from pipeline.orchestration.definition import load_pipeline
 
     with tempfile.TemporaryDirectory() as folder:
         draw_graph(load_pipeline("demo"), path := Path(folder) / "pipeline.svg")

@@ -8,9 +8,9 @@ from docs.error_messages import ROOT
 
 def papers_tables() -> str:
     """Returns the table of every experiment of a paper of which `results/` holds a row."""
-    from pipeline.experiment_table import markdown, table_facts
-    from pipeline.experiments import EXPERIMENTS
-    from ser_keras.report import load_results
+    from pipeline.papers.experiments import EXPERIMENTS
+    from pipeline.papers.tables import markdown, table_facts
+    from ser_keras.report.results import load_results
 
     results = load_results(ROOT / "results")
     tables = []
@@ -31,7 +31,7 @@ def papers_tables() -> str:
 
 def _is_of(result: Mapping[str, Any], experiment: Any, variant: Any) -> bool:
     """Whether a result is a row of a paper's table: its corpus, protocol and settings."""
-    from ser_keras.training.config import load_config
+    from ser_keras.config import load_config
 
     recipe = variant.recipe or experiment.recipe
     return (

@@ -1,5 +1,5 @@
 """`python -m ser_keras` is the command `ser`."""
 
-from ser_keras.cli import main
+from ser_keras.cli.app import main
 
 main()

@@ -43,7 +43,7 @@ def keras_seed() -> int:
 @pytest.fixture
 def ser(monkeypatch, capsys):
     """Returns a function that runs `ser ARGUMENTS` and gives (exit code, stdout, stderr)."""
-    from ser_keras import cli
+    from ser_keras.cli import app as cli
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["ser", *map(str, arguments)])

@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture(scope="session")
 def features(tmp_path_factory):
     """Output folder of the feature job on a small synthetic corpus."""
-    from pipeline.feature_job import build_feature_set
+    from pipeline.features.job import build_feature_set
     from ser_keras.corpora.synthetic import write_corpus
     from ser_keras.features.specs import get_spec
 

@@ -26,14 +26,14 @@ def test_every_module_keeps_the_rule(rule):
 @pytest.mark.parametrize(
     ("rule", "name", "source"),
     [
-        ("packages_point_down", "ser_keras.cli", "from pipeline.commands import features"),
+        ("packages_point_down", "ser_keras.cli.app", "from pipeline.cli.features import features"),
         ("packages_point_down", "tuning.search", "def run():\n    import serving"),
-        ("packages_point_down", "pipeline.demo", "from tests.reference import mel"),
+        ("packages_point_down", "pipeline.cli.demo", "from tests.reference import mel"),
         ("imports_stand_to_the_left", "ser_keras.corpora.casia", "import ser_keras.features.specs"),
         ("imports_stand_to_the_left", "ser_keras.data.schema", "from ser_keras import training"),
         ("imports_stand_to_the_left", "ser_keras.novelty", ""),
         ("fences_hold", "ser_keras.data.input", "import tensorflow_io as tfio"),
-        ("fences_hold", "ser_keras.report", "from matplotlib import pyplot"),
+        ("fences_hold", "ser_keras.report.results", "from matplotlib import pyplot"),
         ("fences_hold", "ser_keras.training.trainer", "import apache_beam.io"),
         ("science_needs_no_framework", "ser_keras.metrics", "def f():\n    import keras"),
         (
@@ -46,14 +46,18 @@ def test_every_module_keeps_the_rule(rule):
         ("models_know_shapes_not_files", "ser_keras.models.moma", "from ser_keras.data import x"),
         ("models_know_shapes_not_files", "ser_keras.models.moma", "import tensorflow"),
         ("only_the_command_line_prints", "ser_keras.audit", "print('leak')"),
-        ("only_the_command_line_prints", "pipeline.runner", "import sys\nsys.exit(1)"),
+        (
+            "only_the_command_line_prints",
+            "pipeline.orchestration.runner",
+            "import sys\nsys.exit(1)",
+        ),
         ("only_the_command_line_prints", "ser_keras.audio", "assert True"),
         ("label_order_has_one_owner", "ser_keras.metrics", "C = ['angry', 'happy', 'sad']"),
         ("is_readable", "ser_keras.audio", "x = 1\n" * 400),
         ("is_readable", "pipeline.utils", ""),
         ("imports_are_plain", "ser_keras.data.input", "from .schema import Schema"),
         ("imports_are_plain", "ser_keras.data.input", "from math import *"),
-        ("requirements_are_declared", "pipeline.runner", "import pytest_randomly"),
+        ("requirements_are_declared", "pipeline.orchestration.runner", "import pytest_randomly"),
     ],
 )
 def test_rule_finds_a_wrong_source(rule, name, source):
@@ -71,8 +75,8 @@ def test_rule_finds_a_program_in_a_table_of_contents():
 
 def test_rules_accept_what_they_allow():
     allowed = [
-        Module("ser_keras.commands", HEADER + "def f():\n    from ser_keras.plots import curves"),
-        Module("pipeline.transforms", HEADER + "import apache_beam as beam"),
+        Module("ser_keras.cli.verbs", HEADER + "def f():\n    from ser_keras.plots import curves"),
+        Module("pipeline.features.writer", HEADER + "import apache_beam as beam"),
         Module("ser_keras.data.augment", HEADER + "import tensorflow_io"),
         Module("ser_keras.features.normalize", HEADER + "import keras"),
         Module("ser_keras.layers.pooling", HEADER + "import math\nfrom keras import ops"),
@@ -102,7 +106,7 @@ def loaded_after(code: str) -> set[str]:
 @pytest.mark.parametrize("arguments", [["--help"], ["corpora"], ["train", "--help"]])
 def test_listing_loads_nothing_heavy(arguments):
     code = (
-        "import sys\nfrom ser_keras.cli import main\n"
+        "import sys\nfrom ser_keras.cli.app import main\n"
         f"sys.argv = ['ser', *{arguments!r}]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code"
     )

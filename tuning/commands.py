@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ser_keras.commands import (
+from ser_keras.cli.verbs import (
     ClassSetName,
     Features,
     Output,
@@ -70,13 +70,13 @@ def tune(
     With --workers or --chief no trial is stopped early: which ones fell behind would be chance.
     """
     with starting():
-        from ser_keras.commands import EpochBars
+        from ser_keras.cli.verbs import EpochBars
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.errors import ConfigError
+        from ser_keras.experiments.provenance import command
+        from ser_keras.experiments.searched import RESULT
         from ser_keras.protocols import build_protocol
         from ser_keras.training.checkpoint import write_json
-        from ser_keras.training.provenance import command
-        from ser_keras.training.searched import RESULT
         from tuning.comparison import check_comparison, compare_on_test
         from tuning.report import describe_test, keep, table, write_report
         from tuning.search import (
@@ -196,11 +196,11 @@ def study(
     """Train at every value of one setting and draw what it does."""
     with starting():
         from ser_keras import plots
-        from ser_keras.commands import EpochBars
+        from ser_keras.cli.verbs import EpochBars
         from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.experiments.provenance import command
         from ser_keras.protocols import build_protocol
         from ser_keras.training.checkpoint import write_json
-        from ser_keras.training.provenance import command
         from tuning.search import default_folds
         from tuning.study import load_study, run_study
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ser_keras import html_page
 from ser_keras.plots import parallel_coordinates
+from ser_keras.report import html as html_page
 from ser_keras.training.checkpoint import write_atomic, write_json
 from tuning.space import Setting
 from tuning.trial import COMPLETED

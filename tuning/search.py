@@ -10,21 +10,21 @@ import keras_tuner
 from keras_tuner.engine import base_tuner
 
 from ser_keras import audit
+from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
-from ser_keras.protocols import Fold, Protocol
-from ser_keras.training import provenance
-from ser_keras.training.checkpoint import write_json
-from ser_keras.training.config import TrainConfig, load_config
-from ser_keras.training.crossval import (
+from ser_keras.experiments import provenance
+from ser_keras.experiments.crossval import (
     check_spec,
     choose_folds,
     class_set_dict,
     protocol_facts,
     write_config,
 )
-from ser_keras.training.fold_runs import FoldProgress
-from ser_keras.training.searched import BEST, PROTOCOL, RESULT
+from ser_keras.experiments.fold_runs import FoldProgress
+from ser_keras.experiments.searched import BEST, PROTOCOL, RESULT
+from ser_keras.protocols import Fold, Protocol
+from ser_keras.training.checkpoint import write_json
 from tuning.oracles import OBJECTIVE, OWN, build_oracle
 from tuning.space import Space
 from tuning.trial import COMPLETED, finished_records, run_trial, trial_config

@@ -10,9 +10,9 @@ from typing import Any
 import keras_tuner
 import yaml
 
+from ser_keras.config import TrainConfig, load_config
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.models import model_options
-from ser_keras.training.config import TrainConfig, load_config
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.experiments import provenance
+from ser_keras.experiments.crossval import (
+    choose_folds,
+    class_set_dict,
+    pooled_scores,
+    protocol_facts,
+)
+from ser_keras.experiments.fold_runs import FoldProgress
 from ser_keras.metrics import recall_per_class, weighted_accuracy
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training import provenance
 from ser_keras.training.checkpoint import write_json
-from ser_keras.training.config import TrainConfig, load_config
-from ser_keras.training.crossval import choose_folds, class_set_dict, pooled_scores, protocol_facts
-from ser_keras.training.fold_runs import FoldProgress
 from tuning.search import check_data, claim
 from tuning.trial import run_trial, trial_config
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
+from ser_keras.experiments.crossval import write_config
+from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.checkpoint import write_json
-from ser_keras.training.config import TrainConfig, load_config
-from ser_keras.training.crossval import write_config
-from ser_keras.training.fold_runs import FoldProgress, named_progress, validation_fold
 from ser_keras.training.trainer import FoldTrainer
 
 # Trials that the median is made of at least; the first ones are all trained on every fold.

@@ -1,7 +1,7 @@
 // Asks a server: node predict.mjs serving.desc speech.wav [localhost:8500] [model]
 // With - for the file it hears 16-bit mono PCM at the model's rate from standard input, step by step,
 // where the model streams.
-// The descriptors are written by: python -m serving.descriptors serving.desc
+// The descriptors are written by: python -m serving.client.descriptors serving.desc
 import { readFileSync } from "node:fs";
 import grpc from "@grpc/grpc-js";
 import { connect, text } from "./serving.mjs";

@@ -5,7 +5,7 @@ import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
 
 const DEADLINE_MS = 30_000;
 
-/** Returns {signatures, ask, close} of a model; descriptors are a file of serving.descriptors. */
+/** Returns {signatures, ask, close} of a model; descriptors are a file of serving.client.descriptors. */
 export function connect(descriptors, endpoint, name) {
   const options = { keepCase: true, longs: Number, enums: String, defaults: true };
   const loaded = loadFileDescriptorSetFromBuffer(readFileSync(descriptors), options);

@@ -1,4 +1,4 @@
-// Endless speech as one recording: serving/stream.py in JavaScript, where it says why.
+// Endless speech as one recording: serving/client/stream.py in JavaScript, where it says why.
 import { tensor } from "./serving.mjs";
 
 const FRONT_END = "stream_front_end", STEP = "stream";

@@ -2,7 +2,7 @@
 
 import importlib
 
-from pipeline.component import Component
+from pipeline.components.contract import Component
 from ser_keras.errors import ConfigError, unknown_name
 
 # Imported when a pipeline asks for them.

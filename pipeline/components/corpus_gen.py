@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
 from ser_keras.errors import ConfigError
 
 SPEC = ComponentSpec(
@@ -38,10 +38,10 @@ def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
 def execute(task: Task) -> Outcome:
     """Lists and hashes the recordings.
 
-    Outputs: `corpus`, see `pipeline.corpus_artifact`.
+    Outputs: `corpus`, see `pipeline.features.corpus_artifact`.
     """
-    from pipeline.corpus_artifact import OWN_AUDIO, write_corpus
-    from pipeline.sources import list_sources
+    from pipeline.features.corpus_artifact import OWN_AUDIO, write_corpus
+    from pipeline.features.recordings import list_sources
     from ser_keras.corpora import synthetic
 
     given, folder = task.parameters, task.outputs["corpus"]

@@ -1,16 +1,16 @@
 """Statistics against a schema kept by hand, and against earlier statistics."""
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
-from pipeline.data_schema import DataSchema
-from pipeline.drift import drift_between
-from pipeline.statistics_file import load_statistics
-from pipeline.validation import (
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.statistics.anomalies import (
     audit_anomalies,
     summary_of,
     validate,
     validate_drift,
     write_anomalies,
 )
+from pipeline.statistics.drift import drift_between
+from pipeline.statistics.file import load_statistics
+from pipeline.statistics.schema import DataSchema
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 

@@ -1,7 +1,7 @@
 """A trained model's scores by slice, and whether they are good enough."""
 
-from pipeline.blessing import reasons_against
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.gates.blessing import reasons_against
 from ser_keras.errors import ConfigError
 
 SPEC = ComponentSpec(
@@ -28,8 +28,8 @@ def execute(task: Task) -> Outcome:
     Inputs: `model`, a finished run; `features`; `baseline`, the last blessed evaluation. Outputs:
     `evaluation`, with evaluation.json and BLESSED or NOT_BLESSED.
     """
-    from pipeline.evaluation import evaluate, load_evaluation, write_evaluation
-    from pipeline.verdict import judge
+    from pipeline.gates.evaluation import evaluate, load_evaluation, write_evaluation
+    from pipeline.gates.thresholds import judge
 
     baseline = task.inputs.get("baseline")
     if baseline is not None and reasons_against(baseline):

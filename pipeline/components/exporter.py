@@ -1,6 +1,6 @@
 """A trained fold into a SavedModel that takes raw speech: a candidate for the servers."""
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
 
 SPEC = ComponentSpec(
     name="exporter",
@@ -20,8 +20,8 @@ def execute(task: Task) -> Outcome:
     Inputs: `model`, a run; `features` and `corpus` that it was trained on. Outputs: `export`, the
     folder of a version, with saved_model.pb.
     """
-    from pipeline.corpus_artifact import load_corpus
-    from serving.export import export_model, open_run
+    from pipeline.features.corpus_artifact import load_corpus
+    from serving.export.export import export_model, open_run
 
     given, export = task.parameters, task.outputs["export"]
     task.progress("reading the run", 0, 0)

@@ -1,6 +1,6 @@
 """A corpus into a feature set, by the Beam job."""
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
 from ser_keras.errors import CorpusError
 
 SPEC = ComponentSpec(
@@ -27,11 +27,11 @@ def execute(task: Task) -> Outcome:
 
     Inputs: `corpus`. Outputs: `features`, as `FeatureSet.open` takes them.
     """
-    from pipeline.commands import quiet_beam
+    from pipeline.beam.quiet import quiet_beam
 
     quiet_beam()
-    from pipeline.corpus_artifact import load_corpus
-    from pipeline.feature_job import build_feature_set
+    from pipeline.features.corpus_artifact import load_corpus
+    from pipeline.features.job import build_feature_set
     from ser_keras.audit import audit_audio
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.features.specs import get_spec

@@ -1,6 +1,6 @@
 """An export, tried where it will run: in a process that has TensorFlow alone."""
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
 
 SPEC = ComponentSpec(
     name="infra_validator",
@@ -22,7 +22,7 @@ def execute(task: Task) -> Outcome:
     whose test utterances are asked and answers compared as well; `corpus`, to ask them as audio.
     Outputs: `blessing`, with infra.json and BLESSED or NOT_BLESSED.
     """
-    from pipeline.infra import judge_export
+    from pipeline.gates.infra import judge_export
 
     reasons, facts = judge_export(
         task.inputs["export"],

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pipeline.attempt import replacing
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
-from pipeline.statistics_file import as_json
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.publishing.attempt import replacing
+from pipeline.statistics.file import as_json
 
 PUSHED = "pushed.json"
 
@@ -25,7 +25,7 @@ def execute(task: Task) -> Outcome:
 
     Inputs: `export`, `evaluation`, `blessing`. Outputs: `pushed`, with pushed.json.
     """
-    from pipeline.push import push
+    from pipeline.gates.push import push
 
     facts = push(
         task.inputs["export"],

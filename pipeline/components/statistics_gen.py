@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
-from pipeline.statistics_file import load_statistics
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.statistics.file import load_statistics
 
 SPEC = ComponentSpec(
     name="statistics_gen",
@@ -27,14 +27,14 @@ def execute(task: Task) -> Outcome:
     Inputs: `features`; `corpus`, to hear silence and clipping. Outputs: `statistics`, with
     statistics.json and statistics.svg.
     """
-    from pipeline.commands import quiet_beam
+    from pipeline.beam.quiet import quiet_beam
 
     quiet_beam()
-    from pipeline.commands import quiet_beam
+    from pipeline.beam.quiet import quiet_beam
 
     quiet_beam()
-    from pipeline.corpus_artifact import load_corpus
-    from pipeline.statistics_job import run_statistics
+    from pipeline.features.corpus_artifact import load_corpus
+    from pipeline.statistics.job import run_statistics
     from ser_keras.plots import data_statistics
 
     corpus = load_corpus(task.inputs["corpus"]) if "corpus" in task.inputs else None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
 
 SPEC = ComponentSpec(
     name="trainer",
@@ -27,7 +27,7 @@ SPEC = ComponentSpec(
 
 def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
     """Gives the recipe's file and the pretrained weights."""
-    from ser_keras.training.config import recipe_path
+    from ser_keras.config import recipe_path
 
     yield recipe_path(parameters["recipe"])
     if parameters["weights"] is not None:
@@ -40,12 +40,12 @@ def execute(task: Task) -> Outcome:
     Inputs: `features`; `settings`, with best.yaml, which then is the recipe. Outputs: `model`, a
     run's folder with result.json, as `ser crossval` leaves it.
     """
+    from ser_keras.config import load_config
     from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.experiments.crossval import run_crossval
+    from ser_keras.experiments.provenance import command
+    from ser_keras.experiments.searched import searched_folds
     from ser_keras.protocols import build_protocol
-    from ser_keras.training.config import load_config
-    from ser_keras.training.crossval import run_crossval
-    from ser_keras.training.provenance import command
-    from ser_keras.training.searched import searched_folds
 
     given = task.parameters
     recipe = str(task.inputs["settings"] / "best.yaml") if "settings" in task.inputs else None

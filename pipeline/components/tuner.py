@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
 
 SPEC = ComponentSpec(
     name="tuner",
@@ -32,7 +32,7 @@ SPEC = ComponentSpec(
 
 def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
     """Gives the search space's file and that of the recipe that it varies."""
-    from ser_keras.training.config import recipe_path
+    from ser_keras.config import recipe_path
 
     path = Path(parameters["space"])
     if path.suffix not in (".yaml", ".yml"):
@@ -51,8 +51,8 @@ def execute(task: Task) -> Outcome:
     configuration and record; no weights.
     """
     from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.experiments.provenance import command
     from ser_keras.protocols import build_protocol
-    from ser_keras.training.provenance import command
     from tuning.report import write_report
     from tuning.search import Search, default_folds, run_search
     from tuning.space import load_space

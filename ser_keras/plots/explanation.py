@@ -55,8 +55,8 @@ class Explanation:
         posterior: (steps, K). What a model that goes along with the speech said at each step; empty
             for the others.
         posterior_s: (steps,). When it could say so.
-        statistics: mapping of map to its numbers, see `ser_keras.models.map_statistics`; empty
-            where the model has no weights of frames.
+        statistics: mapping of map to its numbers, see `ser_keras.models.attention.map_statistics`;
+            empty where the model has no weights of frames.
         tiers: words and phones between the ends of the waveform, where somebody has marked them.
     """
 
@@ -105,7 +105,7 @@ def explanation(heard: Explanation, path: Path) -> None:
     the posterior at every step, the saliency of every value, and which of them were sampled.
 
     Args:
-        heard: see `serving.explain`.
+        heard: see `serving.explain.explain`.
         path: Path. `.svg` or `.png`.
 
     Raises:

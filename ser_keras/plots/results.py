@@ -158,7 +158,7 @@ def data_statistics(
     """Draws how labels, speakers, durations, silence, clipping and features are distributed.
 
     Args:
-        statistics: see `pipeline.statistics_job`.
+        statistics: see `pipeline.statistics.job`.
         path: Path. `.svg` or `.png`.
         earlier: statistics of other data, drawn over them in black.
 

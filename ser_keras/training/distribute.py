@@ -19,9 +19,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ser_keras.config import TrainConfig
 from ser_keras.errors import ConfigError, SerError, unknown_name
 from ser_keras.training.checkpoint import write_atomic
-from ser_keras.training.config import TrainConfig
 
 STRATEGIES = ("none", "mirrored", "multiworker")
 EXAMPLE = (

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.input import Part, mixed_seed
 from ser_keras.labels import ClassSet
 from ser_keras.protocols import Fold
-from ser_keras.training.config import TrainConfig
-from ser_keras.training.parts import hide_labels, without_short
+from ser_keras.training.fold_batches import hide_labels, without_short
 from ser_keras.training.unlabelled import (
     UnlabelledSpeech,
     check_takes_unlabelled,

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from ser_keras.config import OptimizerConfig
 from ser_keras.errors import ConfigError
-from ser_keras.training.config import OptimizerConfig
 
 BACKBONE = "conv"
 # Names of biases, and of the scale and shift of normalisations.

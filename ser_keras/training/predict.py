@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from ser_keras.config import BatchConfig
 from ser_keras.data.input import Part, evaluation_batches
 from ser_keras.data.segments import Segments
-from ser_keras.training.config import BatchConfig
 
 
 @dataclass(frozen=True)

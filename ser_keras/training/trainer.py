@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from ser_keras import audit, metrics
+from ser_keras.config import ModelConfig, TrainConfig
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
 from ser_keras.models import build_model, objective_of
-from ser_keras.models.pretrained import load_pretrained, weights_options
+from ser_keras.models.weights.pretrained import load_pretrained, weights_options
 from ser_keras.protocols import Fold
 from ser_keras.training.checkpoint import (
     Checkpoint,
@@ -27,12 +28,11 @@ from ser_keras.training.checkpoint import (
     write_atomic,
     write_json,
 )
-from ser_keras.training.config import ModelConfig, TrainConfig
 from ser_keras.training.distribute import ALONE, Workers
+from ser_keras.training.fold_batches import epoch_steps, training_batches
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.history import kept_epoch, summary_writer, write_summary
 from ser_keras.training.optimizer import make_optimizer, plateau_rate
-from ser_keras.training.parts import epoch_steps, training_batches
 from ser_keras.training.precision import precision
 from ser_keras.training.predict import Scores, predict
 from ser_keras.training.replicas import replicated, training_step

@@ -5,6 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ser_keras.config import AugmentConfig
 from ser_keras.data.augment import (
     distort,
     mix_pairs,
@@ -14,7 +15,6 @@ from ser_keras.data.augment import (
 )
 from ser_keras.errors import ConfigError
 from ser_keras.features.specs import SPECS, LogMelSpec, MfccSpec, SpectrogramSpec
-from ser_keras.training.config import AugmentConfig
 
 SPEC = SpectrogramSpec(num_bins=12)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from ser_keras.config import AugmentConfig
 from ser_keras.data.input import Part, TrainingBatches, evaluation_batches, mixed_seed
 from ser_keras.errors import SchemaError
-from ser_keras.training.config import AugmentConfig
 
 PLAIN = AugmentConfig()
 RANDOM = AugmentConfig(noise=0.3, gain=0.1, stretch=0.2, warp=0.1, mixup=0.4)

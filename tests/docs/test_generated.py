@@ -14,7 +14,7 @@ import ser_keras
 from docs import error_messages, generated, tables
 from docs.error_messages import ROOT
 from ser_keras import errors
-from ser_keras.cli import make_app
+from ser_keras.cli.app import make_app
 
 MARK = re.compile(r"<!-- generated: (.+?) -->")
 
@@ -52,7 +52,7 @@ def test_every_verb_and_option_is_described():
 
 
 def test_every_key_of_a_recipe_is_described():
-    from ser_keras.training.config import TrainConfig
+    from ser_keras.config import TrainConfig
 
     page = generated.recipe_keys()
     keys = list(flat(vars(TrainConfig())))
@@ -88,10 +88,10 @@ def test_a_key_that_nobody_described_stops_the_build():
 
 
 def test_every_recipe_corpus_protocol_and_spec_is_listed():
+    from ser_keras.config import recipe_names
     from ser_keras.corpora import CORPORA
     from ser_keras.features.specs import KINDS, SPECS
     from ser_keras.protocols.builders import PROTOCOLS
-    from ser_keras.training.config import recipe_names
 
     listed = {
         generated.recipes: recipe_names(),
@@ -115,7 +115,7 @@ def test_every_parameter_of_a_component_is_described():
 
 
 def test_every_key_of_a_schema_of_data_is_described():
-    from pipeline.data_schema import DataSchema
+    from pipeline.statistics.schema import DataSchema
 
     page = generated.data_schema()
     assert all(f"| `{each.name}` |" in page for each in dataclasses.fields(DataSchema))

@@ -6,10 +6,10 @@ import pytest
 
 from ser_keras.errors import ConfigError, WeightsError
 from ser_keras.models import build_model, multiply_accumulates
-from ser_keras.models.alexnet_weights import load_backbone
-from ser_keras.models.pretrained import load_pretrained, models_for, weights_options
+from ser_keras.models.weights.alexnet import load_backbone
+from ser_keras.models.weights.pretrained import load_pretrained, models_for, weights_options
 from tests.harness import batch_of, check_model, check_padding, check_saving
-from tests.models.weights_files import caffe_layers, vgg_weights, write_npy, write_vgg
+from tests.models.weights.weights_files import caffe_layers, vgg_weights, write_npy, write_vgg
 from tests.reference import alexnet_fcn as reference
 
 DIM = 72

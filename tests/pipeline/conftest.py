@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.components import COMPONENTS
-from pipeline.feature_job import build_feature_set
+from pipeline.features.job import build_feature_set
 from ser_keras.corpora import CORPORA
 from ser_keras.corpora.base import Utterance
 from ser_keras.features.specs import get_spec

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.blessing import bless
-from pipeline.content import Hashes
-from pipeline.evaluation import write_evaluation
-from pipeline.verdict import Verdict
+from pipeline.gates.blessing import bless
+from pipeline.gates.evaluation import write_evaluation
+from pipeline.gates.thresholds import Verdict
+from pipeline.publishing.file_hashes import Hashes
 from ser_keras.labels import CLASS_SETS
 
 CLASSES = CLASS_SETS["synthetic4"].classes

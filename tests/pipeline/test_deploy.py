@@ -11,7 +11,7 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2 as beam_api
 from apache_beam.transforms.environments import DockerEnvironment, Environment
 
-from pipeline.shard_lists import WriteListedShards
+from pipeline.features.shards import WriteListedShards
 from ser_keras.audio import AudioLimits
 from tests.pipeline.conftest import SPEC
 
@@ -31,7 +31,7 @@ def environment_of(engine):
     options = PipelineOptions(arguments(engine))
     image = options.view_as(WorkerOptions).sdk_container_image
     pipeline = beam.Pipeline(options=options)
-    assert type(pipeline.runner).__name__ == RUNNERS[engine]
+    assert type(pipeline.orchestration.runner).__name__ == RUNNERS[engine]
     (
         pipeline
         | beam.Create([0, 1], reshuffle=False)

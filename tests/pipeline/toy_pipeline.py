@@ -2,7 +2,7 @@
 
 `python -m tests.pipeline.toy_pipeline FILE PACKAGE WHEN PATH` registers the toys of a package that
 is found at PATH, runs the pipeline and prints the nodes' states as JSON; WHEN is as in
-`tests.pipeline.killed_job`, or `never`.
+`tests.pipeline.orchestration.killed_job`, or `never`.
 """
 
 import json
@@ -13,10 +13,10 @@ from pathlib import Path
 import yaml
 
 from pipeline.components import COMPONENTS
-from pipeline.definition import load_pipeline
-from pipeline.lineage import Lineage
-from pipeline.runner import run_pipeline
-from tests.pipeline.killed_job import die_at_rename, die_at_step
+from pipeline.lineage.store import Lineage
+from pipeline.orchestration.definition import load_pipeline
+from pipeline.orchestration.runner import run_pipeline
+from tests.pipeline.orchestration.killed_job import die_at_rename, die_at_step
 from tests.pipeline.toys import TOYS
 
 REPOSITORY = Path(__file__).parents[2]

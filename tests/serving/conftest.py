@@ -3,7 +3,7 @@
 import pytest
 
 from tests.serving import exports
-from tests.serving.certificates import write_ssl_config
+from tests.serving.server.certificates import write_ssl_config
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +18,8 @@ def moma(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(moma):
     """A server with the model `moma`, versions and labels."""
-    from serving.manager import ModelConfig
-    from serving.server import Server, ServerOptions
+    from serving.server.manager import ModelConfig
+    from serving.server.server import Server, ServerOptions
 
     configs = [ModelConfig("moma", moma[1], labels={"stable": 1})]
     running = Server(configs, ServerOptions(port=0, rest_port=0, max_message_bytes=2**21))
@@ -31,10 +31,10 @@ def server(moma):
 @pytest.fixture(scope="session")
 def closed(moma, tmp_path_factory):
     """The endpoint of a server of `moma` that wants to see who asks."""
-    from serving.config_files import read_ssl
-    from serving.endpoint import Endpoint
-    from serving.manager import ModelConfig
-    from serving.server import Server, ServerOptions
+    from serving.client.endpoint import Endpoint
+    from serving.server.config_files import read_ssl
+    from serving.server.manager import ModelConfig
+    from serving.server.server import Server, ServerOptions
 
     config, known = write_ssl_config(tmp_path_factory.mktemp("certificates"))
     options = ServerOptions(port=0, rest_port=0, ssl=read_ssl(config))

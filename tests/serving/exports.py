@@ -10,9 +10,9 @@ import numpy as np
 from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
-from serving.export import write_export
-from serving.layout import new_version
-from serving.signatures import Served
+from serving.export.export import write_export
+from serving.export.layout import new_version
+from serving.export.signatures import Served
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 VRNN = {"recognition_units": 8, "generation_units": 6, "classification_units": 8, "latent_dim": 3}

@@ -12,8 +12,8 @@ import numpy as np
 from ser_keras.data.segments import WHOLE
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
-from serving.client import SerClient
-from serving.signatures import Served
+from serving.client.client import SerClient
+from serving.export.signatures import Served
 from tests.architecture import ROOT
 from tests.serving import exports
 

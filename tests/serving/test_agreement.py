@@ -16,12 +16,12 @@ from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec
 from ser_keras.layers.predictive_cell import STATES
 from ser_keras.models import build_model
-from serving.client import SerClient
-from serving.export import keras_probabilities
-from serving.manager import ModelConfig
-from serving.runtime import LoadedModel
-from serving.server import Server, ServerOptions
-from serving.signatures import MAPS, Served, ServedModule
+from serving.client.client import SerClient
+from serving.export.export import keras_probabilities
+from serving.export.signatures import MAPS, Served, ServedModule
+from serving.server.manager import ModelConfig
+from serving.server.server import Server, ServerOptions
+from serving.server.session import LoadedModel
 from tests.serving import exports
 
 TOLERANCE = 1e-5

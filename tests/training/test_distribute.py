@@ -70,7 +70,7 @@ def leftovers():
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     """A file with a recipe that has all that could differ between one worker and several."""
-    from tests.training.conftest import tiny_config
+    from tests.small_trainings import tiny_config
 
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
     optimizer = {"learning_rate": 1e-2, "name": "sgd", "ema": 0.9, "schedule": "plateau"}

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from ser_keras.config import OptimizerConfig
 from ser_keras.errors import ConfigError
 from ser_keras.training.checkpoint import arrays_of
-from ser_keras.training.config import OptimizerConfig
 from ser_keras.training.optimizer import GroupedAdamW, make_optimizer, plateau_rate
 
 COSINE = {"name": "adamw", "schedule": "cosine", "weight_decay": 1e-2, "clip_norm": 1.0}

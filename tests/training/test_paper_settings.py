@@ -5,8 +5,8 @@ import re
 import pytest
 import yaml
 
+from ser_keras.config import load_config, recipe_names, recipe_path
 from ser_keras.models import model_options
-from ser_keras.training.config import load_config, recipe_names, recipe_path
 from tests.training.paper_settings import NEUTRAL, PAPERS, SILENT
 
 OPEN = "open in the paper"

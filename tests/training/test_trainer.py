@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.experiments.crossval import run_crossval
+from ser_keras.experiments.evaluate import evaluate_run
 from ser_keras.training.checkpoint import arrays_of
-from ser_keras.training.crossval import run_crossval
-from ser_keras.training.evaluate import evaluate_run
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.trainer import FoldTrainer
-from tests.training.conftest import tiny_config
+from tests.small_trainings import tiny_config
 
 
 def train(config, feature_set, protocol, folder, fold=0, progress=None):

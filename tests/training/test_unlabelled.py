@@ -6,17 +6,17 @@ import pytest
 
 from ser_keras import plots
 from ser_keras.audio import read_audio, write_wav
+from ser_keras.config import config_from_dict
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.input import Part
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.experiments.calibration import calibrate_run
+from ser_keras.experiments.crossval import run_crossval
+from ser_keras.experiments.label_curve import run_label_curve
 from ser_keras.features.specs import get_spec
-from ser_keras.report import describe, describe_label_curve
-from ser_keras.training.calibration import calibrate_run
-from ser_keras.training.config import config_from_dict
-from ser_keras.training.crossval import run_crossval
+from ser_keras.report.results import describe, describe_label_curve
 from ser_keras.training.fold_parts import FoldParts
-from ser_keras.training.label_curve import run_label_curve
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import UnlabelledSpeech
 
@@ -31,7 +31,7 @@ def config_of(**changes):
 
 
 def made(corpus, data_dir, output, **changes):
-    from pipeline.feature_job import build_feature_set
+    from pipeline.features.job import build_feature_set
 
     spec = get_spec("spectrogram200", **changes)
     return FeatureSet.open(build_feature_set(corpus, data_dir, spec, output, name=output.name))

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from ser_keras.config import load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.protocols import build_protocol
-from ser_keras.training.config import load_config
 from ser_keras.training.distribute import joined
 from ser_keras.training.trainer import FoldTrainer
 

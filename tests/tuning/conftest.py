@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from tests.training.conftest import tiny_config
+from tests.small_trainings import tiny_config
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ser_keras.training.config import load_config
+from ser_keras.config import load_config
 from tuning.comparison import compare_on_test
 from tuning.search import Search, run_search
 from tuning.space import Setting, Space

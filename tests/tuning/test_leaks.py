@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ser_keras.config import config_from_dict, load_config
 from ser_keras.errors import LeakageError, SchemaError
+from ser_keras.experiments.crosscorpus import run_crosscorpus
+from ser_keras.experiments.crossval import run_crossval
+from ser_keras.experiments.label_curve import run_label_curve
+from ser_keras.experiments.searched import searched_folds
 from ser_keras.protocols import make_fold
-from ser_keras.training.config import config_from_dict, load_config
-from ser_keras.training.crosscorpus import run_crosscorpus
-from ser_keras.training.crossval import run_crossval
-from ser_keras.training.label_curve import run_label_curve
-from ser_keras.training.searched import searched_folds
 from tuning.comparison import check_comparison
 from tuning.search import Search, begin_search, default_folds
 from tuning.space import Setting, Space

@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ser_keras.config import load_config
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
-from ser_keras.training.config import load_config
 from ser_keras.training.trainer import FoldTrainer
 from tuning.search import Search, default_folds, run_search
 from tuning.space import Setting, Space

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from ser_keras.config import load_config
 from ser_keras.errors import ConfigError
 from ser_keras.models import model_options
-from ser_keras.training.config import load_config
 from tuning.space import Setting, load_space, space_names
 
 GOOD = {"optimizer.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True, "why": "because"}}

@@ -1,6 +1,6 @@
 """Runs a component by itself: folders in, folders out."""
 
-from pipeline.component import Task
+from pipeline.components.contract import Task
 
 
 def run(component, inputs, root, **parameters):

@@ -3,11 +3,11 @@ import json
 import pytest
 
 from pipeline.components.data_validator import COMPONENT
-from pipeline.data_schema import DataSchema
-from pipeline.statistics_file import as_json
+from pipeline.statistics.file import as_json
+from pipeline.statistics.schema import DataSchema
 from ser_keras.errors import ConfigError
 from tests.pipeline.components.tasks import run
-from tests.pipeline.statistics_made import plain, statistics
+from tests.pipeline.statistics.statistics_made import plain, statistics
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import pytest
 
-from pipeline.blessing import bless, reasons_against
 from pipeline.components.evaluator import COMPONENT
-from pipeline.evaluation import load_evaluation
+from pipeline.gates.blessing import bless, reasons_against
+from pipeline.gates.evaluation import load_evaluation
 from ser_keras.errors import ConfigError
 from tests.pipeline.components.tasks import run
 from tests.pipeline.runs import sure, write_run

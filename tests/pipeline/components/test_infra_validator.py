@@ -2,13 +2,13 @@ import shutil
 
 import pytest
 
-from pipeline.blessing import reasons_against
 from pipeline.components.infra_validator import COMPONENT
 from pipeline.components.pusher import COMPONENT as PUSHER
-from pipeline.evaluation import write_evaluation
-from pipeline.verdict import Verdict
+from pipeline.gates.blessing import reasons_against
+from pipeline.gates.evaluation import write_evaluation
+from pipeline.gates.thresholds import Verdict
 from ser_keras.errors import ExportError
-from serving.runtime import LoadedModel
+from serving.server.session import LoadedModel
 from tests.pipeline import exported
 from tests.pipeline.components.tasks import run
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from pipeline.blessing import bless
 from pipeline.components.pusher import COMPONENT
+from pipeline.gates.blessing import bless
 from ser_keras.errors import ConfigError, ExportError
 from tests.pipeline.components.tasks import run
 from tests.pipeline.runs import judged_export

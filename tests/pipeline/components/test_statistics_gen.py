@@ -1,5 +1,5 @@
 from pipeline.components import corpus_gen, statistics_gen
-from pipeline.statistics_file import load_statistics
+from pipeline.statistics.file import load_statistics
 from tests.pipeline.components.tasks import run
 
 

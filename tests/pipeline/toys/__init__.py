@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.component import Parameter
+from pipeline.components.contract import Parameter
 
 TEXT = "text.txt"
 # Where each execution writes a line; it is no part of what is asked.

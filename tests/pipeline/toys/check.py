@@ -1,6 +1,6 @@
 """Refuses a text with a forbidden word."""
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
 from tests.pipeline.toys import LOG, log, read, write
 
 SPEC = ComponentSpec(

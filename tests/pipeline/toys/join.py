@@ -1,6 +1,6 @@
 """Puts texts together."""
 
-from pipeline.component import Component, ComponentSpec, Outcome
+from pipeline.components.contract import Component, ComponentSpec, Outcome
 from tests.pipeline.toys import LOG, log, read, write
 
 SPEC = ComponentSpec(

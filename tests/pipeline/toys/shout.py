@@ -1,6 +1,6 @@
 """Turns a text into capitals."""
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
 from ser_keras.errors import CorpusError
 from tests.pipeline.toys import LOG, log, read, write
 from tests.pipeline.toys.loud import loud

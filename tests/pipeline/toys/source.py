@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
 from tests.pipeline.toys import LOG, log, write
 
 SPEC = ComponentSpec(

@@ -1,6 +1,6 @@
 """Works in steps, each of which leaves a file, and goes on with those that are missing."""
 
-from pipeline.component import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
 from ser_keras.errors import SerError
 from tests.pipeline.toys import LOG, log, read
 

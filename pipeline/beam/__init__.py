@@ -1,0 +1,1 @@
+"""How a Beam job is run here, on which runner, and what its errors mean."""

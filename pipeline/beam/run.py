@@ -1,0 +1,90 @@
+"""Running a job's graph: on which runner, under which watch, and what becomes of its errors."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from pipeline.beam.errors import cause_of
+from pipeline.beam.local_runner import process_pipeline, run_watched
+from ser_keras.errors import SerError
+
+POLL_S = 0.2
+
+_RUNNER_ARGS = ("--runner", "--direct_running_mode")
+
+Progress = Callable[[str, int, int], None]
+
+
+def run_graph(
+    build: Callable[[beam.Pipeline], Any],
+    where: str,
+    folder: Path,
+    workers: int = 1,
+    beam_args: Sequence[str] = (),
+) -> PipelineResult:
+    """Builds a graph, runs it to its end and returns its result.
+
+    Args:
+        build: adds the job's steps to an empty pipeline.
+        where: str. What messages call the job, such as "feature job in features".
+        folder: Path. The job's attempt; gets the workers' log.
+        workers: int. Processes on this machine, where `beam_args` name no other runner.
+        beam_args: options for Beam.
+
+    Raises:
+        SerError: the runner stopped, or ended otherwise than well.
+    """
+    processes = workers > 1 and not any(arg.startswith(_RUNNER_ARGS) for arg in beam_args)
+    try:
+        if processes:
+            pipeline = process_pipeline(workers, folder, beam_args)
+        else:
+            # Named, because Beam's default may download another runner.
+            pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *beam_args]))
+        build(pipeline)
+        result = run_watched(pipeline, folder) if processes else pipeline.run()
+        state = result.wait_until_finish()
+    except Exception as error:
+        raise SerError(
+            f"{where}: Beam stopped: {cause_of(error).removesuffix('.')}. Nothing was published. "
+            "Mend the cause and run the same command again."
+        ) from error
+    if state not in (None, PipelineState.DONE):
+        raise SerError(
+            f"{where}: Beam ended in the state {state}, expected DONE. Nothing was published. Look "
+            "into the runner's log and run the job again."
+        )
+    return result
+
+
+@contextmanager
+def watching(step: str, done: Callable[[], int], total: int, report: Progress) -> Iterator[None]:
+    """Reports how much of a step is done while the block runs.
+
+    Args:
+        step: str. What is reported.
+        done: counts what is there, on the disk that every worker sees: any runner's progress.
+        total: int. What there will be.
+        report: called as (step, done, total).
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(POLL_S):
+            report(step, done(), total)
+
+    report(step, 0, total)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        report(step, done(), total)

@@ -1,0 +1,1 @@
+"""The verbs of `ser` that need Beam or the pipeline."""

@@ -1,0 +1,1 @@
+"""What a model has to pass before it is pushed."""

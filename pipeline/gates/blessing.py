@@ -1,0 +1,43 @@
+"""A verdict as a file: BLESSED, or NOT_BLESSED with the reasons in it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.publishing.attempt import replacing
+from ser_keras.errors import SchemaError
+
+BLESSED = "BLESSED"
+NOT_BLESSED = "NOT_BLESSED"
+
+
+def bless(folder: Path, reasons: Sequence[str]) -> None:
+    """Writes the verdict into a folder: blessed if nothing speaks against it.
+
+    Args:
+        folder: of what was judged; made if it is not there.
+        reasons: why it is not blessed; empty where all is well.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # The old verdict goes first: a kill in between leaves none, never two.
+    for name in (BLESSED, NOT_BLESSED):
+        (folder / name).unlink(missing_ok=True)
+    with replacing(folder / (NOT_BLESSED if reasons else BLESSED)) as stream:
+        stream.write("".join(f"{reason}\n" for reason in reasons).encode())
+
+
+def reasons_against(folder: Path) -> list[str]:
+    """Returns why what lies in a folder is not blessed, an empty list where it is.
+
+    Raises:
+        SchemaError: there is no verdict, or there are two.
+    """
+    found = [name for name in (BLESSED, NOT_BLESSED) if (folder / name).is_file()]
+    if len(found) != 1:
+        raise SchemaError(
+            f"{folder}: found {' and '.join(found) or 'no verdict'}, expected either {BLESSED} or "
+            f"{NOT_BLESSED}. Run the step that judges it again."
+        )
+    if found == [BLESSED]:
+        return []
+    lines = (folder / NOT_BLESSED).read_text(encoding="utf-8").splitlines()
+    return lines or ["no reason is written down"]

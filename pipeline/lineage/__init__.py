@@ -1,0 +1,1 @@
+"""What was made from what: the store, its verification and its garbage collection."""

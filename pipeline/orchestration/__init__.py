@@ -1,0 +1,1 @@
+"""Pipelines as data, and the runner that runs what is not cached."""

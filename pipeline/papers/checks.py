@@ -1,0 +1,240 @@
+"""What `ser reproduce` makes sure of before it trains: every model, file, fold and feature set.
+
+A table takes days. What would stop its last row is found before its first one is trained.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from pipeline.papers.experiment import Experiment, Variant
+from ser_keras.config import TrainConfig, load_config
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import ConfigError, SchemaError, SerError
+from ser_keras.experiments.crossval import check_spec, choose_folds, prepare_output
+from ser_keras.features.specs import get_spec
+from ser_keras.models import build_model, check_objective, objective_of
+from ser_keras.models.weights.pretrained import load_pretrained, models_for
+from ser_keras.protocols import Fold, Protocol, build_protocol
+from ser_keras.training.checkpoint import refuse_other
+from ser_keras.training.fold_parts import FoldParts
+from ser_keras.training.optimizer import make_optimizer
+from ser_keras.training.step import TrainingModel
+from ser_keras.training.trainer import resolved_options
+from ser_keras.training.unlabelled import UnlabelledSpeech
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A row that will be trained: what, and where.
+
+    Args:
+        variant: the row.
+        recipe: str. Name of its recipe.
+        config: its configuration, with the weights file it starts from.
+        output: Path. Folder of its run.
+    """
+
+    variant: Variant
+    recipe: str
+    config: TrainConfig
+    output: Path
+
+
+def plan_rows(
+    experiment: Experiment,
+    variants: Sequence[Variant],
+    changes: Sequence[str],
+    weights: Sequence[Path],
+    output: Path,
+) -> tuple[list[Planned], dict[str, str]]:
+    """Returns the rows that can be trained, and why the others cannot.
+
+    Args:
+        experiment: what the paper did.
+        variants: the rows asked for.
+        changes: `key=value` on every recipe.
+        weights: files of ImageNet weights, for the rows that start from them.
+        output: Path. Folder of the experiment.
+
+    Returns:
+        (rows, reasons of the names of variants that are not run).
+
+    Raises:
+        ConfigError: a change that no recipe knows, a file that no row starts from, or two files for
+            one model.
+        WeightsError: a file that cannot be read.
+    """
+    file_of = files_by_model(experiment, weights)
+    rows, reasons = [], {}
+    for variant in variants:
+        recipe = variant.recipe or experiment.recipe
+        config = load_config(recipe, [*variant.changes, *changes])
+        if variant.pretrained:
+            model = config.model.name
+            if model not in file_of:
+                reasons[variant.name] = f"not run: needs --weights with ImageNet's for {model}"
+                continue
+            config = replace(config, model=replace(config.model, weights=str(file_of[model])))
+        rows.append(Planned(variant, recipe, config, output / folder_of(variant.name)))
+    return rows, reasons
+
+
+def files_by_model(experiment: Experiment, weights: Sequence[Path]) -> dict[str, Path]:
+    """Returns the weights file of each of the experiment's models that starts from one.
+
+    Raises:
+        ConfigError: no row of the experiment starts from a file, or two are for one model.
+        WeightsError: a file that cannot be read.
+    """
+    pretrained = {
+        load_config(variant.recipe or experiment.recipe).model.name
+        for variant in experiment.variants
+        if variant.pretrained
+    }
+    file_of: dict[str, Path] = {}
+    for path in weights:
+        models = pretrained.intersection(models_for(path))
+        if not models:
+            raise ConfigError(
+                f"--weights {path}: no row of {experiment.system} on {experiment.corpus} starts "
+                "from such a file. Leave it out."
+            )
+        for model in models:
+            if model in file_of:
+                raise ConfigError(
+                    f"--weights: found {file_of[model]} and {path} for {model}, expected one file. "
+                    "Leave one out."
+                )
+            file_of[model] = path
+    return file_of
+
+
+def check_model(row: Planned, num_classes: int) -> None:
+    """Builds a row's model, loads its weights file, and sets up its training step.
+
+    Raises:
+        ConfigError: an option of the model, the objective or the optimizer that has no meaning.
+        WeightsError: the file does not fit the model.
+    """
+    try:
+        _set_up(row.config, num_classes)
+    except SerError as error:
+        raise type(error)(f"row {row.variant.name!r}: {error}") from error
+    finally:
+        keras.backend.clear_session()
+
+
+def _set_up(config: TrainConfig, num_classes: int) -> None:
+    check_objective(config.model.name, config.objective)
+    model = build_model(
+        config.model.name,
+        num_classes=num_classes,
+        dim=get_spec(config.spec).dim,
+        **resolved_options(config.model),
+    )
+    if config.model.weights is not None:
+        load_pretrained(config.model.name, model, config.model.weights)
+    make_optimizer(config.optimizer, steps_per_epoch=1, epochs=config.epochs)
+    TrainingModel(
+        model,
+        objective_of(config.model.name),
+        label_smoothing=config.optimizer.label_smoothing,
+        **config.objective,
+    )
+
+
+def check_data(
+    experiment: Experiment,
+    row: Planned,
+    feature_set: FeatureSet,
+    *,
+    folds: Sequence[str],
+    class_set: str | None,
+    unlabelled: Sequence[FeatureSet],
+) -> Protocol:
+    """Returns the protocol of a row, after holding features, folds and its folder against it.
+
+    Raises:
+        ConfigError: features of another spec, an unknown fold, a class without utterances, or a
+            part of a fold of which nothing is long enough.
+        LeakageError: an unlabelled set of which a fold may train on nothing.
+        SchemaError: an unlabelled set of other features, or a folder with another run.
+    """
+    check_spec(row.config, feature_set)
+    for other in unlabelled if row.variant.unlabelled else ():
+        other.require(spec_name=row.config.spec)
+    protocol = build_protocol(experiment.protocol, feature_set.rows, class_set=class_set)
+    speech = UnlabelledSpeech(feature_set, tuple(unlabelled) if row.variant.unlabelled else ())
+    _refuse_other_run(row)
+    for fold in choose_folds(protocol, folds):
+        _refuse_empty_parts(row, fold, feature_set)
+        parts = FoldParts(row.config, feature_set, protocol.class_set, fold, speech)
+        _refuse_other_fold(row, fold, parts.identity())
+    prepare_output({row.recipe: row.config}, protocol, row.output)
+    return protocol
+
+
+def finished_result(
+    output: Path, config: TrainConfig, recipe: str, protocol: Protocol
+) -> dict[str, Any] | None:
+    """Returns what an earlier call left of a row, None where it is missing or of other settings."""
+    try:
+        result = json.loads((output / "result.json").read_text(encoding="utf-8"))
+        same = _asked(result["recipes"][recipe]) == _asked(config.to_dict())
+        return result if same and result["protocol"]["sha256"] == protocol.sha256 else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def folder_of(name: str) -> str:
+    """Returns the folder of a row.
+
+    Example:
+        >>> folder_of("windows of 0.5 s, without attention")
+        'windows-of-0.5-s-without-attention'
+    """
+    return "-".join("".join(c if c.isalnum() or c in ".-" else " " for c in name).split())
+
+
+def _refuse_empty_parts(row: Planned, fold: Fold, feature_set: FeatureSet) -> None:
+    """Refuses a fold that has nothing to train on, to choose its epoch by, or to test."""
+    least_s = row.config.batch.drop_shorter_s
+    kept = {each.key for each in feature_set.rows if each.duration_s >= least_s}
+    parts = {"train": fold.train, "test": fold.test}
+    if row.config.select == "validation":
+        parts["valid"] = fold.valid
+    for part, keys in parts.items():
+        if not kept.intersection(keys):
+            raise ConfigError(
+                f"row {row.variant.name!r}, fold {fold.name}: found no recording of {least_s:g} s "
+                f"or more among the {len(keys)} of its part {part!r}, expected some. Use the whole "
+                "corpus, or pass --set batch.drop_shorter_s=0."
+            )
+
+
+def _refuse_other_run(row: Planned) -> None:
+    """Refuses a folder whose folds were trained with other settings."""
+    for path in sorted(row.output.glob("folds/*/fold.json")):
+        stored = json.loads(path.read_text(encoding="utf-8"))["config"]
+        if _asked(stored) != _asked(row.config.to_dict()):
+            raise SchemaError(
+                f"{path}: made with another configuration, expected that of row "
+                f"{row.variant.name!r}. Choose another --output, or remove {row.output}."
+            )
+
+
+def _refuse_other_fold(row: Planned, fold: Fold, identity: Mapping[str, str]) -> None:
+    """Refuses a finished fold that was trained on other features or other unlabelled speech."""
+    path = row.output / "folds" / fold.name / "fold.json"
+    if path.exists():
+        refuse_other(path, json.loads(path.read_text(encoding="utf-8")), identity)
+
+
+def _asked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what decides a training: all of a configuration but how it is labelled."""
+    return {key: value for key, value in config.items() if key != "settings"}

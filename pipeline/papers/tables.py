@@ -1,0 +1,141 @@
+"""A paper's table beside ours: as Markdown for people, as JSON with every number."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.papers.experiment import Experiment, Variant
+from ser_keras.report.results import speakers_tested
+
+NOTHING = "–"
+HEADINGS = ("row", "published", "ours, same metric", "WA", "95 %", "over folds")
+MORE_HEADINGS = ("UA", "95 %", "over folds", "folds")
+# What a reader calls the metrics of `ser_keras.metrics`.
+METRIC_NAMES = {
+    "wa": "WA",
+    "ua": "UA",
+    "mean_binary_accuracy": "mean binary accuracy (the paper's UA)",
+    "mean_binary_balanced_accuracy": "mean binary balanced accuracy (the paper's WA)",
+}
+NOT_ASKED = "not run: not asked for"
+
+
+def table_facts(
+    experiment: Experiment,
+    results: Mapping[str, Mapping[str, Any]],
+    not_run: Mapping[str, str] | None = None,
+    changes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Returns the whole table as values that JSON can hold.
+
+    Args:
+        experiment: what the paper did.
+        results: of variants' names, as `training.crossval.run_crossval` returns them.
+        not_run: reasons, of the names of variants without a result.
+        changes: `key=value` by which all rows leave the paper's settings.
+
+    Returns:
+        dict with the experiment's fields and "rows", in the paper's percent and our shares of 1:
+        each with "row", "published", "ours" (None where there is nothing) and "status".
+    """
+    reasons = not_run or {}
+    rows = [
+        _variant_facts(variant, results.get(variant.name), reasons.get(variant.name, NOT_ASKED))
+        for variant in experiment.variants
+    ]
+    rows += [
+        {"row": other.name, "published": dict(other.published), "ours": None, "status": "not ours"}
+        for other in experiment.others
+    ]
+    return {
+        "system": experiment.system,
+        "corpus": experiment.corpus,
+        "protocol": experiment.protocol,
+        "source": experiment.source,
+        "note": experiment.note,
+        "changes": list(changes),
+        "rows": rows,
+    }
+
+
+def markdown(facts: Mapping[str, Any]) -> str:
+    """Returns a table of `table_facts`, with a sentence above it and the note below."""
+    headings = (*HEADINGS, *MORE_HEADINGS)
+    lines = [
+        f"{facts['system']} on {facts['corpus']}, `{facts['protocol']}`; "
+        f"published: {facts['source']}. Percent, pooled over all test utterances; 95 % by "
+        "resampling speakers; mean ± deviation over folds.",
+        "",
+        f"| {' | '.join(headings)} |",
+        "|---" * len(headings) + "|",
+        *(f"| {' | '.join(_cells(row))} |" for row in facts["rows"]),
+    ]
+    changed = ", ".join(f"`{change}`" for change in facts["changes"])
+    below = [
+        facts["note"],
+        f"Not the paper's settings, in every row: {changed}." if changed else "",
+    ]
+    return "\n".join([*lines, *(line for text in below if text for line in ("", text))])
+
+
+def _variant_facts(
+    variant: Variant, result: Mapping[str, Any] | None, reason: str
+) -> dict[str, Any]:
+    row = {
+        "row": variant.name,
+        "published": dict(variant.published),
+        "recipe": variant.recipe,
+        "changes": list(variant.changes),
+    }
+    if result is None:
+        return row | {"ours": None, "status": reason}
+    return row | {"ours": _numbers(result), "status": "run"}
+
+
+def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a reader needs of one cross-validation's result."""
+    return {
+        "pooled": result["pooled"],
+        "over_folds": result["over_folds"],
+        "folds_run": result["protocol"]["folds_run"],
+        "folds": result["protocol"]["folds"],
+        "speakers": speakers_tested(result),
+        "class_set": result["class_set"],
+        "epoch_chosen_by": result["epoch_chosen_by"],
+        "weights": result["weights"],
+        "parameters": result["cost"]["parameters"],
+        "recipes": result["recipes"],
+        "of_each_fold": [
+            {key: record[key] for key in ("fold", "wa", "ua", "epoch", "sizes")}
+            for record in result["folds"]
+        ],
+    }
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    published = [f"{_named(name)} {value}" for name, value in row["published"].items()]
+    cells = [row["row"], ", ".join(published) or NOTHING]
+    ours = row["ours"]
+    if ours is None:
+        last = row["status"] if row["status"].startswith("not run") else NOTHING
+        return [*cells, *[NOTHING] * (len(HEADINGS) + len(MORE_HEADINGS) - 3), last]
+    pooled = ours["pooled"]
+    same = [f"{_named(name)} {_percent(pooled[name])}" for name in row["published"]]
+    cells.append(", ".join(same) or NOTHING)
+    for metric in ("wa", "ua"):
+        low, high = pooled[f"{metric}_interval"]
+        spread = ours["over_folds"][metric]
+        several = f"{_percent(spread['mean'])} ± {_percent(spread['std'])}"
+        cells += [
+            _percent(pooled[metric]),
+            f"{_percent(low)} – {_percent(high)}" if ours["speakers"] > 1 else "one speaker",
+            several if ours["folds_run"] > 1 else "one fold",
+        ]
+    return [*cells, f"{ours['folds_run']} of {ours['folds']}"]
+
+
+def _named(metric: str) -> str:
+    return METRIC_NAMES.get(metric, metric)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"

@@ -1,0 +1,1 @@
+"""Results of a step appear as a whole or not at all."""

@@ -1,0 +1,267 @@
+"""Statistics held against a schema, and against earlier ones: what is wrong, and what to do.
+
+Every check is a generator of anomalies; nothing here reads data. Leaks and copies are found by the
+audit, whose findings become anomalies as well.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.publishing.attempt import replacing
+from pipeline.statistics.file import as_json, label_shares, num_copies
+from pipeline.statistics.schema import DataSchema
+from ser_keras import audit
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import LeakageError
+from ser_keras.protocols import build_protocol
+
+ANOMALIES = "anomalies.json"
+
+_LISTEN = "Give the corpus (--data-dir), or set the limit to null."
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One thing that is not as the schema says.
+
+    Args:
+        feature: str. What was looked at, such as `duration_s` or `label sad`.
+        found: str. What is there.
+        expected: str. What should be.
+        action: str. What to do.
+    """
+
+    feature: str
+    found: str
+    expected: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.feature}: found {self.found}, expected {self.expected}. {self.action}"
+
+
+def validate(statistics: Mapping[str, Any], schema: DataSchema) -> list[Anomaly]:
+    """Returns what in the statistics is not as the schema says, in the schema's order."""
+    return [
+        *_features(statistics, schema),
+        *_labels(statistics, schema),
+        *_speakers(statistics, schema),
+        *_durations(statistics["duration_s"], schema.duration_s),
+        *_recordings(statistics, schema),
+        *_losses(statistics, schema),
+    ]
+
+
+def validate_drift(drift: Mapping[str, Any], limits: Mapping[str, float]) -> list[Anomaly]:
+    """Returns where new data are further from earlier ones than is allowed.
+
+    Args:
+        drift: see `pipeline.statistics.drift.drift_between`.
+        limits: of each of its measures.
+    """
+    about = {
+        "label_share_change": f"share of label {drift['label']}",
+        "duration_psi": "stability index of the durations",
+        "mean_shift": f"mean of feature {drift['feature']}, in deviations",
+    }
+    return [
+        Anomaly(
+            f"drift: {about[name]}",
+            f"a change of {drift[name]:.3g}",
+            f"at most {limit:g} ({name})",
+            "Look at the picture. If the new data are right, train with them and compare with "
+            "these from then on; if not, find out what changed in recording or labelling.",
+        )
+        for name, limit in limits.items()
+        if drift[name] > limit
+    ]
+
+
+def audit_anomalies(
+    found: FeatureSet, protocol: str, seed: int = 0, class_set: str | None = None
+) -> list[Anomaly]:
+    """Returns what the audit of a protocol's folds finds that must stop a training.
+
+    Args:
+        found: the features.
+        protocol: str. Name of a protocol.
+        seed: int. Of its folds.
+        class_set: str. Which classes; the protocol's own when None.
+
+    Raises:
+        ConfigError: no such protocol for these data.
+    """
+    try:
+        folds = build_protocol(protocol, found.rows, class_set=class_set, seed=seed)
+        failed = [f for f in audit.audit_protocol(folds, found.rows) if f.severity == "fail"]
+        leaks = {finding.check: finding.message for finding in failed}
+    except LeakageError as error:
+        leaks = {"speakers": str(error)}
+    return [
+        Anomaly(
+            f"audit: {check}",
+            message.rstrip("."),
+            f"folds of {protocol} that share nothing they should not",
+            "Mend the data, or take another protocol.",
+        )
+        for check, message in leaks.items()
+    ]
+
+
+def write_anomalies(
+    folder: Path,
+    anomalies: Sequence[Anomaly],
+    statistics: Mapping[str, Any],
+    drift: Mapping[str, Any] | None,
+) -> Path:
+    """Writes `anomalies.json` with what was validated; an empty list says that all is well."""
+    path = folder / ANOMALIES
+    folder.mkdir(parents=True, exist_ok=True)
+    report = {
+        "data": statistics["data"],
+        "anomalies": [asdict(anomaly) for anomaly in anomalies],
+        "drift": drift,
+    }
+    with replacing(path) as stream:
+        stream.write(as_json(report))
+    return path
+
+
+def summary_of(anomalies: Iterable[Anomaly], most: int = 3) -> str:
+    """Returns one sentence for a refusal: how many anomalies, and the first of them."""
+    found = [str(anomaly) for anomaly in anomalies]
+    more = f" And {len(found) - most} more." if len(found) > most else ""
+    return f"{len(found)} anomalies. {' '.join(found[:most])}{more}"
+
+
+# === Checks ===
+
+
+def _features(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+    for name in ("spec_name", "dim", "dtype", "sample_rate_hz"):
+        found, expected = statistics["data"][name], getattr(schema, name)
+        if found != expected:
+            action = "Make the features with the --spec that is expected, or correct the schema."
+            yield Anomaly(name, str(found), str(expected), action)
+    not_finite = statistics["features"]["not_finite"]
+    if not_finite > schema.max_not_finite:
+        yield Anomaly(
+            "features",
+            f"{not_finite} values that are NaN or infinite",
+            f"at most {schema.max_not_finite} (max_not_finite)",
+            "Make the features again; if it stays, look for recordings without any signal.",
+        )
+
+
+def _labels(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+    shares, counts = label_shares(statistics), statistics["counts"]["label"]
+    for label in sorted(set(shares) - set(schema.labels)):
+        yield Anomaly(
+            f"label {label}",
+            f"{counts[label]} utterances",
+            f"one of {', '.join(sorted(schema.labels))}",
+            "Correct the label where it is misspelt, or add it to the schema.",
+        )
+    for label, (low, high) in schema.labels.items():
+        share, count = shares.get(label, 0.0), counts.get(label, 0)
+        if not low <= share <= high:
+            yield Anomaly(
+                f"label {label}",
+                f"{share:.1%} of the utterances",
+                f"{low:.1%} to {high:.1%}",
+                "Look whether recordings are missing or doubled; if not, correct the schema.",
+            )
+        if count < schema.min_utterances_per_label:
+            yield Anomaly(
+                f"label {label}",
+                f"{count} utterances",
+                f"at least {schema.min_utterances_per_label} (min_utterances_per_label)",
+                "Record more, or leave the label out.",
+            )
+
+
+def _speakers(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+    counts = statistics["counts"]["speaker"]
+    if len(counts) < schema.min_speakers:
+        yield Anomaly(
+            "speakers",
+            str(len(counts)),
+            f"at least {schema.min_speakers} (min_speakers)",
+            "Get the whole corpus; too few speakers say nothing about others.",
+        )
+    if schema.speakers is not None:
+        for speaker in sorted(set(counts) ^ set(schema.speakers)):
+            there = speaker in counts
+            yield Anomaly(
+                f"speaker {speaker}",
+                f"{counts.get(speaker, 0)} utterances",
+                "none: the schema does not name this speaker" if there else "some",
+                "Correct the name, or the list of speakers in the schema.",
+            )
+    for speaker, count in counts.items():
+        if count < schema.min_utterances_per_speaker:
+            yield Anomaly(
+                f"speaker {speaker}",
+                f"{count} utterances",
+                f"at least {schema.min_utterances_per_speaker} (min_utterances_per_speaker)",
+                "Look whether recordings are missing, or leave the speaker out.",
+            )
+
+
+def _durations(found: Mapping[str, Any], allowed: Sequence[float]) -> Iterator[Anomaly]:
+    low, high = allowed
+    shortest, longest = found["lowest"], found["highest"]
+    outside = [shortest] * (shortest["value"] < low) + [longest] * (longest["value"] > high)
+    for extreme in outside:
+        yield Anomaly(
+            "duration_s",
+            f"{extreme['value']:.2f} s ({extreme['key']})",
+            f"{low:g} to {high:g} s",
+            "Cut the recording into utterances, or correct the schema.",
+        )
+
+
+def _recordings(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+    for name in ("silence_ratio", "clipping_ratio"):
+        limit, found = getattr(schema, f"max_{name}"), statistics[name]
+        if limit is None:
+            continue
+        if found is None:
+            yield Anomaly(name, "nothing, nobody listened", f"at most {limit:g}", _LISTEN)
+        elif found["highest"]["value"] > limit:
+            yield Anomaly(
+                name,
+                f"{found['highest']['value']:.3f} ({found['highest']['key']})",
+                f"at most {limit:g} (max_{name})",
+                "Listen to the recording; record it again, or remove it from the corpus.",
+            )
+    for reason, count in statistics["unheard"].items():
+        yield Anomaly(
+            "recordings",
+            f"{count} that are {reason}",
+            "the files that the features were made from",
+            "Give the right --data-dir, or make the features again.",
+        )
+
+
+def _losses(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+    dead = sum(statistics["dead"].values())
+    share = dead / (dead + statistics["utterances"])
+    if share > schema.max_dead_ratio:
+        yield Anomaly(
+            "recordings",
+            f"{dead} that could not be used ({share:.1%})",
+            f"at most {schema.max_dead_ratio:.1%} (max_dead_ratio)",
+            "See dead_letters.jsonl of the feature set.",
+        )
+    copies = num_copies(statistics)
+    if copies > schema.max_copies:
+        yield Anomaly(
+            "recordings",
+            f"{copies} that are there under another name as well, such as "
+            f"{' = '.join(statistics['copies'][0])}",
+            f"at most {schema.max_copies} (max_copies)",
+            "Remove all but one of each.",
+        )

@@ -1,0 +1,1 @@
+"""The command line: the application, and the verbs of this package."""

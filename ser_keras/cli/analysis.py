@@ -1,0 +1,228 @@
+"""The verbs that look at what was trained: parse options, call one function, print."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ser_keras.cli.verbs import (
+    DEFAULT_RECIPE,
+    EpochBars,
+    Features,
+    Output,
+    Overrides,
+    Recipe,
+    Unlabelled,
+    console,
+    starting,
+)
+from ser_keras.errors import ConfigError
+
+
+def report(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Folders of `ser crossval`, or crossval-*.json; several stand side by side."
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder for report.html, report.json and report.tex.")
+    ] = Path("report"),
+    results: Annotated[
+        Path, typer.Option(help="Folder of results; with RUNS, where the floors are.")
+    ] = Path("results"),
+    readme: Annotated[
+        Path | None, typer.Option(help="Write the table between this file's markers.")
+    ] = None,
+) -> None:
+    """Report on runs in one HTML file; without RUNS, print or write the table of all results."""
+    with starting():
+        from ser_keras.plots import learning_curves
+        from ser_keras.report import results as reports
+
+    if runs:
+        if readme is not None:
+            raise ConfigError("--readme: writes the table of all results; leave out the runs.")
+        _report_on(runs, output, results)
+        return
+    if readme is None:
+        console.print(reports.table_of(results), markup=False)
+        return
+    if not readme.is_file():
+        raise ConfigError(f"--readme {readme}: found no file there.")
+    changed = reports.write_readme(readme, results)
+    for result in reports.load_results(results):
+        learning_curves(result, reports.result_path(results, result).with_suffix(".svg"))
+    console.print(f"{readme}: {'table written' if changed else 'already up to date'}")
+
+
+def _report_on(runs: list[Path], output: Path, results: Path) -> None:
+    with starting():
+        from ser_keras.report.page import write_report
+        from ser_keras.report.runs import open_runs
+
+    opened = open_runs(runs)
+    with console.status("drawing"):
+        paths = write_report(opened, output, results)
+    console.print(f"report: {', '.join(map(str, paths))}", markup=False)
+
+
+def sampled(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of predictive_vrnn.")],
+    features: Features,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write result and picture to this folder.")
+    ] = None,
+) -> None:
+    """Show what share of its input a predictive VRNN sampled, by emotion, on its test parts.
+
+    The paper's printed values stand beside ours. The result and its picture are written into the
+    run's folder, as sampled.json and sampled.svg.
+    """
+    with starting():
+        from ser_keras.experiments.sampled import sampled_by_emotion
+        from ser_keras.plots import sampled_input
+        from ser_keras.report.attention import describe_sampled
+
+    with console.status("opening the run") as status:
+        result = sampled_by_emotion(run, features, lambda fold: status.update(f"scoring {fold}"))
+    console.print(describe_sampled(result), markup=False)
+    name = f"sampled-{result['dataset']}-{result['spec']}"
+    _write_with_picture(result, sampled_input, run / "sampled", results, name)
+
+
+def attention_statistics(
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a run of moma with its mixture of attention.")
+    ],
+    features: Features,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write result and picture to this folder.")
+    ] = None,
+) -> None:
+    """Measure how smooth, even and alike MOMA's attention maps are on the test parts of a run.
+
+    The claims of the paper's Sec. 5.1 as numbers: entropy, total variation and correlation of
+    layer 1, of each block of layer 2 and of their mixture, and whether each claim holds. The result
+    and its picture are written into the run's folder as attention.json and attention.svg, the
+    numbers of every recording as attention.csv.
+    """
+    with starting():
+        from ser_keras.experiments import attention_statistics as statistics
+        from ser_keras.plots import map_statistics
+        from ser_keras.report.attention import describe_attention_statistics
+        from ser_keras.training.checkpoint import write_csv
+
+    with console.status("opening the run") as status:
+        measured = statistics.attention_statistics(
+            run, features, lambda fold: status.update(f"measuring {fold}")
+        )
+    result = measured.result
+    console.print(describe_attention_statistics(result), markup=False)
+    write_csv(run / "attention.csv", measured.files)
+    console.print(f"every recording: {run / 'attention.csv'}", markup=False)
+    name = f"attention-{result['dataset']}-{result['spec']}"
+    _write_with_picture(result, map_statistics, run / "attention", results, name)
+
+
+def _write_with_picture(
+    result: Mapping[str, Any],
+    draw: Callable[[Mapping[str, Any], Path], None],
+    place: Path,
+    results: Path | None,
+    name: str,
+) -> None:
+    """Writes a result and its picture into the run, and as `name` into a folder of results."""
+    from ser_keras.training.checkpoint import write_json
+
+    for path in (place, *([results / name] if results else [])):
+        write_json(path.with_name(f"{path.name}.json"), result)
+        picture = path.with_name(f"{path.name}.svg")
+        draw(result, picture)
+        console.print(f"picture: {picture}", markup=False)
+
+
+def crosscorpus(
+    features: Annotated[
+        list[Path], typer.Option(help="Output folder of `ser features`; once for each corpus.")
+    ],
+    output: Output,
+    recipe: Recipe = DEFAULT_RECIPE,
+    class_set: Annotated[
+        str | None, typer.Option("--classes", help="Class set; what the corpora share if left out.")
+    ] = None,
+    overrides: Overrides = None,
+    seed: Annotated[int, typer.Option(help="Draws validation speakers, where there are any.")] = 0,
+    results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
+) -> None:
+    """Train on each corpus and test on all others, over the classes that they share."""
+    with starting():
+        from ser_keras import labels, plots
+        from ser_keras.config import load_config
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.experiments.crosscorpus import run_crosscorpus
+        from ser_keras.experiments.provenance import command
+        from ser_keras.experiments.searched import searched_folds
+        from ser_keras.report.results import describe_crosscorpus
+        from ser_keras.training.checkpoint import write_json
+
+    with EpochBars() as bars:
+        result = run_crosscorpus(
+            Path(recipe).stem,
+            load_config(recipe, list(overrides or ())),
+            [FeatureSet.open(path) for path in features],
+            output,
+            class_set=labels.class_set(class_set) if class_set else None,
+            seed=seed,
+            searched=searched_folds(recipe),
+            command=command(),
+            progress=bars,
+        )
+    name = "-".join(["crosscorpus", *result["datasets"], result["model"]])
+    path = (results or output) / f"{name}.json"
+    write_json(path, result)
+    plots.corpus_matrix(result, path.with_suffix(".svg"))
+    console.print(describe_crosscorpus(result), markup=False)
+    console.print(f"matrix: {path.with_suffix('.svg')}")
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="Folder of `ser train` or `ser crossval`.")],
+    features: Features,
+    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    unlabelled: Unlabelled = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write it beside the run's result in this folder.")
+    ] = None,
+) -> None:
+    """Fit a temperature per fold on its validation part, for probabilities that can be believed.
+
+    With epochs fixed in advance the models have trained on that part: then a second model trains
+    without it, which takes as long as the run did.
+    """
+    with starting():
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.experiments.calibration import calibrate_run
+        from ser_keras.report.results import read_json, result_path
+        from ser_keras.report.runs import calibration_path
+        from ser_keras.training.checkpoint import write_json
+
+    with EpochBars() as bars:
+        found = calibrate_run(
+            run,
+            FeatureSet.open(features),
+            folds=folds or (),
+            unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+            progress=bars,
+        )
+    if results:
+        path = result_path(results, read_json(run / "result.json"))
+        write_json(calibration_path(path), found)
+    for name, one in found["folds"].items():
+        console.print(f"{name}: T {one['temperature']:.2f}, on {one['fitted_on']}", markup=False)
+    before, after = (
+        100 * found[when]["expected_calibration_error"] for when in ("before", "after")
+    )
+    console.print(f"calibration error of the test parts: {before:.1f} before, {after:.1f} after")

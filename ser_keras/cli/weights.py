@@ -1,0 +1,40 @@
+"""The verb `weights`: pretrained weights files, turned into what is data only."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+weights = typer.Typer(help="Work with files of pretrained weights.", no_args_is_help=True)
+
+
+@weights.callback()
+def of_weights() -> None:
+    """Work with files of pretrained weights."""
+
+
+@weights.command("convert")
+def convert(
+    file: Annotated[
+        Path,
+        typer.Argument(help="bvlc_alexnet.npy, or torchvision's alexnet-owt-*.pth, old or new."),
+    ],
+    output: Annotated[Path, typer.Option(help="File to write; ends in .h5 or .weights.h5.")],
+) -> None:
+    """Turn a public AlexNet file into one HDF5 file, which holds the convolutions and no program.
+
+    The files people share are pickles, which can hold programs; they are read without being run.
+    Give the result, or the file itself, as `--set model.weights=FILE`.
+    """
+    from ser_keras.cli.verbs import console, starting
+
+    with starting():
+        from ser_keras.models.weights.alexnet import convert_weights
+
+    with console.status(f"reading {file.name}"):
+        report = convert_weights(file, output)
+    console.print(
+        f"{report['file']}: convolutions of AlexNet, plan {report['plan']}; source sha256 "
+        f"{report['sha256']}",
+        markup=False,
+    )

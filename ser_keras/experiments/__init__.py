@@ -1,0 +1,1 @@
+"""Trainings over folds, corpora and amounts of labels, and what is measured of their runs."""

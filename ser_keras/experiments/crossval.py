@@ -1,0 +1,268 @@
+"""All folds of a protocol, one after the other, into one result that says what it is."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ser_keras import audit, metrics
+from ser_keras.config import TrainConfig
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import ConfigError, SchemaError, unknown_name
+from ser_keras.experiments import provenance
+from ser_keras.experiments.fold_runs import FoldProgress, FoldRuns, left_out
+from ser_keras.labels import ClassSet
+from ser_keras.models import build_model, check_objective, multiply_accumulates
+from ser_keras.protocols import Fold, Protocol
+from ser_keras.training.checkpoint import write_atomic, write_json
+from ser_keras.training.distribute import ALONE, Workers
+from ser_keras.training.trainer import resolved_options
+from ser_keras.training.unlabelled import UnlabelledSpeech
+
+
+def run_crossval(
+    recipes: Mapping[str, TrainConfig],
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    output: Path,
+    *,
+    folds: Sequence[str] = (),
+    unlabelled_sets: Sequence[FeatureSet] = (),
+    searched: Sequence[Fold] = (),
+    command: str = "",
+    progress: FoldProgress | None = None,
+    workers: Workers = ALONE,
+) -> dict[str, Any]:
+    """Trains and tests the folds of a protocol and returns the result, also in `result.json`.
+
+    With several recipes the cross-validation is nested: each fold trains all of them without its
+    validation part, takes the one with the best UA there, and trains that one on training and
+    validation part before its test part is scored once.
+
+    Finished folds in `output` are taken as they are, an interrupted one goes on where it stopped.
+
+    Args:
+        recipes: mapping of name to configuration; one, or several to choose from.
+        feature_set: features of the corpus.
+        protocol: the folds.
+        output: Path. The run's folder.
+        folds: names of the folds to run; all when empty.
+        unlabelled_sets: further features, trained on without labels. A fold leaves out of them what
+            is of its test part, see `FoldParts`; the result says what that was.
+        searched: folds on which a search chose the recipes' settings, see `searched_folds`.
+        command: what the user typed, for the record.
+        progress: called as (fold name, epoch, epochs, logs).
+        workers: the processes that train together; each but the chief with an `output` of its own.
+
+    Raises:
+        LeakageError: the audit of protocol, data and settings found a leak, or an unlabelled set of
+            which a fold may train on nothing.
+        ConfigError: unknown fold, a spec a recipe was not made for, speech without labels for a
+            model that learns from labels alone, or several recipes of which one chooses its epoch
+            on the validation part that chooses the recipe.
+        SchemaError: an unlabelled set of other features, or `output` holds folds of another
+            configuration, protocol, feature set or other unlabelled sets.
+    """
+    for config in recipes.values():
+        check_spec(config, feature_set)
+        check_objective(config.model.name, config.objective)
+    provenance.git_commit()
+    chosen = choose_folds(protocol, folds)
+    findings = [
+        *audit.audit_audio(feature_set.rows),
+        *audit.audit_protocol(protocol, feature_set.rows),
+        *audit.audit_settings(chosen, searched, feature_set.rows),
+    ]
+    audit.enforce(findings)
+    runs = FoldRuns(
+        feature_set,
+        protocol,
+        UnlabelledSpeech(feature_set, tuple(unlabelled_sets)),
+        progress,
+        workers,
+    )
+    runs.refuse_early(recipes, chosen)
+    prepare_output(recipes, protocol, output)
+    records = [runs.run(recipes, fold, output / "folds" / fold.name) for fold in chosen]
+    findings += left_out(records)
+    result = summarize_run(recipes, feature_set, protocol, output, records, findings, command)
+    write_json(output / "result.json", result)
+    return result
+
+
+def check_spec(config: TrainConfig, feature_set: FeatureSet) -> None:
+    """Raises ConfigError where the features are not of the spec the recipe was made for."""
+    found = feature_set.schema.spec_name
+    if found != config.spec:
+        raise ConfigError(
+            f"{feature_set.path}: holds features {found!r}, the recipe expects {config.spec!r}. "
+            f"Run: ser features --spec {config.spec} ..., or pass --set spec={found}."
+        )
+
+
+def choose_folds(protocol: Protocol, names: Sequence[str]) -> list[Fold]:
+    """Returns the folds called `names`, in the protocol's order; all when `names` is empty."""
+    known = [fold.name for fold in protocol.folds]
+    for name in names:
+        if name not in known:
+            raise ConfigError(unknown_name(f"fold of {protocol.name}", name, known))
+    return [fold for fold in protocol.folds if not names or fold.name in names]
+
+
+def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, output: Path) -> None:
+    """Writes the resolved recipes and the folds, and refuses a folder of another run.
+
+    Raises:
+        ConfigError: several recipes, one of which needs the validation part for its epoch.
+        SchemaError: another protocol's run is there.
+    """
+    greedy = [name for name, config in recipes.items() if config.select != "last"]
+    if len(recipes) > 1 and greedy:
+        raise ConfigError(
+            f"recipe {greedy[0]}: chooses its epoch on the validation part, which here chooses the "
+            "recipe. Give recipes with fixed epochs: --set select=last."
+        )
+    stored = output / "protocol.json"
+    if stored.exists():
+        before = Protocol.load(stored)
+        if before.sha256 != protocol.sha256:
+            raise SchemaError(
+                f"{output}: holds a run of protocol {before.name} ({before.sha256[:12]}), now "
+                f"asked for {protocol.name} ({protocol.sha256[:12]}). Choose another --output."
+            )
+    output.mkdir(parents=True, exist_ok=True)
+    protocol.save(stored)
+    for name, config in recipes.items():
+        write_config(output / "recipes" / f"{name}.yaml", config)
+
+
+def write_config(path: Path, config: TrainConfig) -> None:
+    """Writes a configuration as the YAML that `--recipe` takes."""
+    text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
+    write_atomic(path, lambda file: file.write(text))
+
+
+def pooled_scores(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Returns keys, classes and probabilities of all scored parts, one after the other.
+
+    Args:
+        folder: Path. Holds a folder per fold.
+        records: of the folds, in this order.
+    """
+    parts = []
+    for record in records:
+        with np.load(folder / record["fold"] / "scores.npz", allow_pickle=False) as stored:
+            parts.append({name: stored[name] for name in stored.files})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def class_set_dict(class_set: ClassSet) -> dict[str, Any]:
+    """Returns name, order and merged labels as plain values."""
+    return {
+        "name": class_set.name,
+        "classes": list(class_set.classes),
+        "merge": dict(class_set.merge),
+    }
+
+
+def summarize_run(
+    recipes: Mapping[str, TrainConfig],
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    output: Path,
+    records: Sequence[Mapping[str, Any]],
+    findings: Sequence[audit.Finding],
+    command: str,
+) -> dict[str, Any]:
+    """Returns everything a reader must know of the number, see `models.md` of any honest paper.
+
+    Scores are pooled over all test utterances; mean and deviation over folds stand beside them,
+    the interval comes from resampling whole speakers.
+    """
+    scores = pooled_scores(output / "folds", records)
+    speaker_of = {row.key: row.speaker for row in feature_set.rows}
+    speakers = [speaker_of[key] for key in scores["keys"]]
+    classes = protocol.class_set.classes
+    said = scores["probabilities"].argmax(axis=1)
+    config = recipes[records[0]["recipe"]]
+    return {
+        "model": config.model.name,
+        "settings": config.settings,
+        "chosen": len(recipes) > 1,
+        "dataset": feature_set.schema.name,
+        "corpus": feature_set.schema.corpus,
+        "class_set": class_set_dict(protocol.class_set),
+        "protocol": protocol_facts(protocol) | {"folds_run": len(records)},
+        "epoch_chosen_by": config.select,
+        "pooled": metrics.summarize(scores["classes"], scores["probabilities"], speakers, classes),
+        "by_speaker": metrics.confusion_by_speaker(scores["classes"], said, speakers, len(classes)),
+        "reliability": metrics.reliability(scores["classes"], scores["probabilities"]),
+        "over_folds": {
+            name: _spread([record[name] for record in records]) for name in ("wa", "ua")
+        },
+        "cost": _cost(config, feature_set, protocol, records),
+        "weights": records[0]["weights"],
+        "features": feature_facts(feature_set),
+        "audit": [finding_dict(finding) for finding in findings],
+        "recipes": {name: each.to_dict() for name, each in recipes.items()},
+        "command": command,
+        "versions": provenance.versions(),
+        "commit": provenance.git_commit(),
+        "folds": [{k: v for k, v in record.items() if k != "config"} for record in records],
+    }
+
+
+def protocol_facts(protocol: Protocol) -> dict[str, Any]:
+    """Returns what a reader must know of the protocol, and the hash that names its folds."""
+    return {
+        "name": protocol.name,
+        "sha256": protocol.sha256,
+        "seed": protocol.seed,
+        "shares_speakers": protocol.shares_speakers,
+        "shares_sentences": protocol.shares_sentences,
+        "folds": len(protocol.folds),
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"mean": float(np.mean(values)), "std": float(np.std(values))}
+
+
+def finding_dict(finding: audit.Finding) -> dict[str, Any]:
+    """Returns a finding as plain values, with ten of its keys at most."""
+    return vars(finding) | {"keys": list(finding.keys)[:10]}
+
+
+def feature_facts(feature_set: FeatureSet) -> dict[str, Any]:
+    """Returns which features a result was made with, as plain values."""
+    return {
+        "spec_name": feature_set.schema.spec_name,
+        "spec": feature_set.schema.spec,
+        "fingerprint": feature_set.manifest["fingerprint"],
+        "records": feature_set.manifest["num_records"],
+        "dead": feature_set.manifest["num_dead"],
+    }
+
+
+def _cost(
+    config: TrainConfig,
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    records: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Returns parameters, training time, and the multiply-accumulates of a median utterance."""
+    frames = int(np.median([row.frames for row in feature_set.rows]))
+    model = build_model(
+        config.model.name,
+        num_classes=len(protocol.class_set.classes),
+        dim=feature_set.schema.dim,
+        **resolved_options(config.model),
+    )
+    return {
+        "parameters": records[0]["parameters"],
+        "multiply_accumulates": multiply_accumulates(model, frames),
+        "at_frames": frames,
+        "train_seconds": round(sum(record["train_seconds"] for record in records), 1),
+    }

@@ -1,0 +1,1 @@
+"""Attention maps out of models, and numbers of them."""

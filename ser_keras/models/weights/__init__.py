@@ -1,0 +1,1 @@
+"""Pretrained weights of other projects' files, converted for the models here."""

@@ -1,0 +1,117 @@
+"""What attention did over a corpus -> tables and sentences for the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+COUNTED = {
+    "with_first_window": "first window counted",
+    "without_first_window": "first window not counted",
+}
+
+
+def describe_sampled(result: Mapping[str, Any]) -> str:
+    """Returns what a predictive VRNN sampled, beside what its paper prints.
+
+    Args:
+        result: see `ser_keras.experiments.sampled.sampled_by_emotion`.
+
+    Returns:
+        a Markdown table of the shares by emotion in percent and, for the paper's corpora, a
+        sentence for each claim of the paper that says whether it holds.
+    """
+    names, published = [*result["classes"], "mean"], result["published"]
+    columns = {title: _shares(result[key]) for key, title in COUNTED.items()}
+    if published is not None:
+        columns["paper"] = _shares(published)
+    lines = [f"| emotion | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    for name in names:
+        cells = [_percent(shares.get(name)) for shares in columns.values()]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    sentences = [
+        f"{title[0].upper()}{title[1:]}: {_verdict(claim)}."
+        for key, title in COUNTED.items()
+        for claim in result[key].get("claims", ())
+    ]
+    return "\n".join([*lines, *([""] if sentences else []), *sentences])
+
+
+def describe_attention_statistics(result: Mapping[str, Any]) -> str:
+    """Returns the numbers of MOMA's maps over a corpus, and which of its claims hold.
+
+    Args:
+        result: see `ser_keras.experiments.attention_statistics.attention_statistics`.
+
+    Returns:
+        a Markdown table of entropy and total variation by map, one of correlations, and a sentence
+        for each claim of the paper that says whether it holds.
+    """
+    lines = ["| map | entropy (1: all frames alike) | total variation (0: all frames alike) |"]
+    lines += ["|---|---|---|"]
+    for name, one in result["maps"].items():
+        cells = [name, _measured(one["entropy"]), _measured(one["total_variation"])]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| maps | correlation over the frames |", "|---|---|"]
+    lines += [f"| {name} | {_measured(one)} |" for name, one in result["correlations"].items()]
+    whom = "1 speaker" if result["speakers"] == 1 else f"{result['speakers']} speakers"
+    about = (
+        f"Means over {result['utterances']} test utterances of {whom}; in brackets the 95 % "
+        f"interval over {result['intervals_over']}."
+    )
+    claims = [_claim_in_words(claim) for claim in result["claims"]]
+    return "\n".join([*lines, "", about, *claims])
+
+
+def describe_one(statistics: Mapping[str, Any]) -> str:
+    """Returns the numbers of one recording's maps in a line each.
+
+    Args:
+        statistics: see `ser_keras.models.attention.map_statistics.describe_maps`; may be empty.
+    """
+    lines = []
+    for name, one in statistics.get("maps", {}).items():
+        numbers = f"entropy {_three(one['entropy'])}, variation {_three(one['total_variation'])}"
+        apart = "".join(
+            f", divergence from the durations of {tier} {_three(value)}"
+            for tier, value in one.get("divergence", {}).items()
+        )
+        lines.append(f"{name}: {numbers}{apart}")
+    pairs = [f"{name} {_three(r)}" for name, r in statistics.get("correlations", {}).items()]
+    return "\n".join([*lines, *([f"correlations: {'; '.join(pairs)}"] if pairs else [])])
+
+
+def _claim_in_words(claim: Mapping[str, Any]) -> str:
+    verdict = {
+        "holds": "holds",
+        "does not hold": "does not hold",
+        "open": "is neither shown nor refuted",
+    }[claim["verdict"]]
+    text = f"That {claim['claim']} ({claim['source']}) {verdict}: {claim['quantity']} is "
+    remark = f" {claim['remark']}" if claim["remark"] else ""
+    return f"{text}{_measured(claim)}.{remark}"
+
+
+def _measured(summary: Mapping[str, Any]) -> str:
+    if summary["interval"] is None:
+        return _three(summary["mean"])
+    low, high = map(_three, summary["interval"])
+    return f"{_three(summary['mean'])} ({low} to {high})"
+
+
+def _three(value: float | None) -> str:
+    if value is None:
+        return "not defined"
+    # Where three decimals would show nothing, what there is.
+    return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.0e}"
+
+
+def _shares(table: Mapping[str, Any]) -> dict[str, float | None]:
+    return {**table["share"], "mean": table["mean_share"]}
+
+
+def _verdict(claim: Mapping[str, Any]) -> str:
+    text = f'the paper\'s "{claim["claim"]}"'
+    return f"{text} holds" if claim["holds"] else f"{text} does not hold; here {claim['ours']}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"

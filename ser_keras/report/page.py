@@ -1,0 +1,245 @@
+"""`ser report RUN...`: one HTML file with everything a reader must know, JSON, and LaTeX.
+
+Nothing in it depends on when or where it is made: the same runs give the same bytes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ser_keras import metrics, plots
+from ser_keras.report import html as html_page
+from ser_keras.report.results import describe
+from ser_keras.report.runs import AGAIN, Run, differences, facts_of, latex_table, percent
+from ser_keras.training.checkpoint import write_atomic, write_json
+
+NAMES = ("report.html", "report.json", "report.tex")
+
+
+def write_report(runs: Sequence[Run], output: Path, results_folder: Path) -> list[Path]:
+    """Writes `report.html`, `report.json` and `report.tex`; returns their paths.
+
+    Args:
+        runs: see `report_runs.open_runs`.
+        output: Path. Folder.
+        results_folder: where the floors lie; there may be none.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    facts, found = facts_of(runs, results_folder), differences(runs)
+    paths = [output / name for name in NAMES]
+    title = "Speech emotion recognition: " + ", ".join(run.name for run in runs)
+    with TemporaryDirectory() as folder:
+        parts = list(_page(runs, facts, found, Path(folder)))
+    html_page.write_page(paths[0], title, parts)
+    write_json(paths[1], {"runs": facts, "differences": found})
+    table = latex_table(facts).encode()
+    write_atomic(paths[2], lambda file: file.write(table))
+    return paths
+
+
+def _page(
+    runs: Sequence[Run],
+    facts: Sequence[Mapping[str, Any]],
+    found: Sequence[Mapping[str, Any]],
+    folder: Path,
+) -> Iterator[str]:
+    yield _scores(facts)
+    yield html_page.paragraph(
+        "UA is the mean recall over classes, WA the share of correct utterances, both pooled over "
+        "all test utterances. The interval comes from resampling whole speakers. The floor is the "
+        "published reference for these recordings; the SVM was tested on the very same folds."
+    )
+    yield from _by_speaker(facts, folder)
+    if found:
+        yield html_page.heading("Differences")
+        yield _differences(found)
+    for run, fact in zip(runs, facts, strict=True):
+        yield from _run(run, fact, folder)
+
+
+def _scores(facts: Sequence[Mapping[str, Any]]) -> str:
+    head = ["run", "model", "data", "protocol", "UA (%)", "95 % over speakers", "WA (%)"]
+    head += ["95 % over speakers", "macro-F1 (%)", "chance (%)", "floor UA (%)", "SVM UA (%)"]
+    return html_page.table(head, [_score_row(fact) for fact in facts])
+
+
+def _score_row(fact: Mapping[str, Any]) -> list[str]:
+    pooled, protocol = fact["pooled"], fact["protocol"]
+    return [
+        fact["run"],
+        fact["model"],
+        f"{fact['dataset']}, {len(fact['class_set']['classes'])} classes",
+        f"{protocol['name']}, {protocol['folds_run']} of {protocol['folds']} folds",
+        percent(pooled["ua"]),
+        _interval(pooled["ua_interval"]),
+        percent(pooled["wa"]),
+        _interval(pooled["wa_interval"]),
+        percent(pooled["macro_f1"]),
+        *(percent(fact[key]) for key in ("chance", "floor_ua", "svm_ua")),
+    ]
+
+
+def _interval(ends: Sequence[float]) -> str:
+    return " to ".join(map(percent, ends))
+
+
+def _by_speaker(facts: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
+    """Yields a picture for all runs on the same data: who is hard for whom."""
+    groups: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
+    for fact in facts:
+        if fact["speakers"]:
+            about = (fact["dataset"], len(fact["class_set"]["classes"]))
+            scores = {name: one["ua"] for name, one in fact["speakers"].items()}
+            groups.setdefault(about, {})[fact["run"]] = scores
+    for (dataset, classes), scores in groups.items():
+        plots.speaker_scores(scores, 1 / classes, folder / "speakers.svg")
+        yield html_page.picture(folder / "speakers.svg", f"UA of every speaker of {dataset}")
+
+
+def _differences(found: Sequence[Mapping[str, Any]]) -> str:
+    rows = [[f"{each['run']} over {each['other']}", *_difference(each)] for each in found]
+    head = ["UA", "difference (points)", "95 % over speakers", "speakers", "0 outside"]
+    return html_page.table(
+        head, rows, "Both runs scored on the same resampled speakers (paired bootstrap)."
+    )
+
+
+def _difference(each: Mapping[str, Any]) -> list[str]:
+    if "not_compared" in each:
+        return ["not compared", each["not_compared"]]
+    low, high = each["interval"]
+    return [
+        f"{100 * each['ua_difference']:+.1f}",
+        f"{100 * low:+.1f} to {100 * high:+.1f}",
+        str(each["speakers"]),
+        "yes" if low > 0 or high < 0 else "no",
+    ]
+
+
+def _run(run: Run, fact: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    result = run.result
+    yield html_page.heading(f"{run.name}: {fact['model']} on {fact['dataset']}")
+    for line in describe(result).splitlines():
+        yield html_page.paragraph(line)
+    yield html_page.heading("Confusions", 3)
+    yield _confusion(run)
+    yield html_page.heading("Recall by speaker", 3)
+    yield _speakers(run, fact)
+    yield html_page.heading("Calibration", 3)
+    yield from _calibration(run, fact, folder)
+    yield html_page.heading("Learning curves", 3)
+    plots.learning_curves(result, folder / "curves.svg")
+    yield html_page.picture(folder / "curves.svg", f"Learning curves of {run.name}, by fold")
+    yield html_page.heading("Audit", 3)
+    yield html_page.table(
+        ["check", "severity", "finding"],
+        [[one["check"], one["severity"], one["message"]] for one in fact["audit"]],
+    )
+    yield html_page.heading("Data", 3)
+    yield html_page.bullets(_data(fact))
+    yield html_page.heading("Cost", 3)
+    yield html_page.bullets(_cost(fact))
+    yield html_page.heading("To repeat it", 3)
+    yield html_page.code(fact["command"])
+    made = {"commit": fact["commit"], **fact["versions"]}
+    yield html_page.paragraph(", ".join(f"{name} {version}" for name, version in made.items()))
+
+
+def _confusion(run: Run) -> str:
+    counts = run.result["pooled"]["confusion"]
+    rows = []
+    for name, row, recall in zip(run.classes, counts, metrics.recalls_of(counts), strict=True):
+        whole = sum(row)
+        shares = [(str(count), count / whole if whole else None) for count in row]
+        rows.append((name, [*shares, (percent(recall) if whole else "absent", None)]))
+    head = ["said:", *run.classes, "recall (%)"]
+    return html_page.shaded_table(
+        head, rows, "Utterances, true classes in the rows; darker: larger share of the row."
+    )
+
+
+def _speakers(run: Run, fact: Mapping[str, Any]) -> str:
+    if not fact["speakers"]:
+        return html_page.paragraph(f"Speakers: {AGAIN}.")
+    rows = [
+        (
+            speaker,
+            [
+                (str(one["utterances"]), None),
+                *((percent(share), share) for share in (one["ua"], *one["recalls"].values())),
+            ],
+        )
+        for speaker, one in fact["speakers"].items()
+    ]
+    head = ["speaker", "utterances", "UA", *run.classes]
+    return html_page.shaded_table(head, rows, "Recall of each test speaker (%); darker: larger.")
+
+
+def _calibration(run: Run, fact: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    calibration = fact["calibration"]
+    error = fact["pooled"]["expected_calibration_error"]
+    yield html_page.paragraph(
+        f"Expected calibration error of all test utterances: {100 * error:.1f} points."
+    )
+    if calibration:
+        before, after = calibration["before"], calibration["after"]
+        curves = {"as trained": before["reliability"], "with temperature": after["reliability"]}
+        head = ["test utterances of these folds", "calibration error (points)"]
+        yield html_page.table(
+            [*head, "cross-entropy (nats)"],
+            [
+                [
+                    name,
+                    f"{100 * one['expected_calibration_error']:.1f}",
+                    f"{one['cross_entropy']:.3f}",
+                ]
+                for name, one in zip(curves, (before, after), strict=True)
+            ],
+        )
+        yield html_page.table(
+            ["fold", "temperature", "fitted on"],
+            [
+                [name, f"{one['temperature']:.2f}", one["fitted_on"]]
+                for name, one in calibration["folds"].items()
+            ],
+        )
+    elif fact["reliability"]:
+        curves = {"as trained": fact["reliability"]}
+    else:
+        yield html_page.paragraph(f"The curve: {AGAIN}.")
+        return
+    plots.reliability(curves, fact["chance"], folder / "reliability.svg")
+    yield html_page.picture(folder / "reliability.svg", f"Calibration curve of {run.name}")
+
+
+def _data(fact: Mapping[str, Any]) -> list[tuple[str, str]]:
+    data, features, protocol = fact["data"], fact["features"], fact["protocol"]
+    shared = "shared" if protocol["shares_speakers"] else "not shared"
+    source = " ".join(text for text in (data["citation"], data["home"]) if text)
+    return [
+        ("corpus", f"{data['title']} ({fact['dataset']}). {source}".strip()),
+        ("licence", data["licence"] or "the owner's; ask"),
+        ("classes", ", ".join(fact["class_set"]["classes"])),
+        ("features", f"{features['spec_name']}, fingerprint {features['fingerprint']}"),
+        ("recordings", f"{features['records']} used, {features['dead']} unusable"),
+        ("protocol", f"{protocol['name']}, seed {protocol['seed']}, hash {protocol['sha256']}"),
+        ("speakers", f"{shared} between training and test; {fact['pooled']['speakers']} tested"),
+    ]
+
+
+def _cost(fact: Mapping[str, Any]) -> list[tuple[str, str]]:
+    cost = fact["cost"]
+    memory = cost.get("peak_memory_bytes")
+    return [
+        ("parameters", f"{cost['parameters']:,}"),
+        (
+            "multiply-accumulates",
+            f"{cost['multiply_accumulates']:,} for an utterance of {cost['at_frames']} frames",
+        ),
+        ("training", f"{cost['train_seconds']:,.0f} s for {len(fact['folds'])} folds"),
+        ("memory", "not recorded" if memory is None else f"{memory / 1e6:,.0f} MB at most"),
+        ("weights", f"{fact['weights']['initialisation']} at the start"),
+    ]

@@ -1,0 +1,123 @@
+"""Who trains: which utterances of a fold, which of them with their labels, in which batches."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from ser_keras.config import BatchConfig, TrainConfig
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.input import UNLABELLED, JointBatches, Part, TrainingBatches, mixed_seed
+from ser_keras.data.segments import Segments
+from ser_keras.features.statistics import FeatureStatistics
+from ser_keras.protocols import Fold
+
+
+def without_short(fold: Fold, feature_set: FeatureSet, least_s: float) -> tuple[Fold, int]:
+    """Returns the fold without recordings shorter than `least_s`, and how many those were."""
+    short = {row.key for row in feature_set.rows if row.duration_s < least_s}
+
+    def kept(keys: Sequence[str]) -> tuple[str, ...]:
+        return tuple(key for key in keys if key not in short)
+
+    less = replace(fold, train=kept(fold.train), valid=kept(fold.valid), test=kept(fold.test))
+    dropped = sum(key in short for part in (fold.train, fold.valid, fold.test) for key in part)
+    return less, dropped
+
+
+def hide_labels(
+    keys: Iterable[str], class_of: Mapping[str, int], fraction: float, seed: int
+) -> frozenset[str]:
+    """Returns the utterances whose labels are hidden: the same share of each class, drawn.
+
+    Args:
+        keys: training utterances.
+        class_of: their classes.
+        fraction: float. Share that keeps its labels; one utterance of each class always does.
+        seed: int.
+
+    Example:
+        >>> sorted(hide_labels(["a", "b", "c"], {"a": 0, "b": 0, "c": 1}, 0.5, seed=0))
+        ['a']
+    """
+    rng = np.random.default_rng(mixed_seed(seed, "labels"))
+    groups: dict[int, list[str]] = {}
+    for key in sorted(keys):
+        groups.setdefault(class_of[key], []).append(key)
+    hidden: list[str] = []
+    for _, own in sorted(groups.items()):
+        kept = max(1, round(fraction * len(own)))
+        hidden += [own[index] for index in rng.permutation(len(own))[kept:]]
+    return frozenset(hidden)
+
+
+def epoch_steps(config: BatchConfig, feature_set: FeatureSet, keys: Collection[str]) -> int:
+    """Returns the steps of an epoch: one pass through all training speakers.
+
+    Utterances whose labels are hidden count, so that runs with fewer labels are as long.
+    """
+    segments = Segments(config.segment_frames, config.segment_hop)
+    examples = sum(segments.count(row.frames) for row in feature_set.rows if row.key in keys)
+    return -(-examples // config.size)
+
+
+def training_batches(
+    config: TrainConfig,
+    part: Part,
+    hidden: Collection[str],
+    others: Sequence[Part],
+    statistics: FeatureStatistics,
+    num_classes: int,
+    *,
+    steps: int,
+    seed: int,
+) -> JointBatches:
+    """Returns the batches of a fold: its labelled stream, and a stream of each unlabelled source.
+
+    Args:
+        config: the run.
+        part: all training utterances, with their classes.
+        hidden: those of them that are used without their labels.
+        others: what is trained on of each unlabelled set, without classes.
+        statistics: of the training part.
+        num_classes: int.
+        steps: int. Batches per epoch.
+        seed: int. Of the fold.
+    """
+    batch, more = config.batch, config.unlabelled.size or config.batch.size
+    sources = [("labelled", part, batch.size)]
+    if own := [key for key in part.class_of if key in hidden]:
+        labelled = {key: index for key, index in part.class_of.items() if key not in hidden}
+        without = dict.fromkeys(own, UNLABELLED)
+        sources = [
+            ("labelled", Part(part.feature_set, labelled, batch.cache_gb), batch.size),
+            ("unlabelled", Part(part.feature_set, without, batch.cache_gb), more),
+        ]
+    sources += [(f"unlabelled/{other.feature_set.schema.name}", other, more) for other in others]
+    streams = [
+        TrainingBatches(
+            source,
+            num_classes,
+            size,
+            batch.bucket_frames,
+            _class_weights(source.class_of, num_classes, batch.class_weights),
+            config.augment,
+            statistics.mean,
+            statistics.std,
+            seed if name == "labelled" else mixed_seed(seed, name),
+            segments=Segments(batch.segment_frames, batch.segment_hop),
+            fixed_shapes=config.jit_compile or keras.backend.backend() != "tensorflow",
+            steps=steps,
+        )
+        for name, source, size in sources
+    ]
+    return JointBatches(tuple(streams))
+
+
+def _class_weights(class_of: Mapping[str, int], num_classes: int, balanced: bool) -> np.ndarray:
+    """Returns the weight of an utterance of each class, (num_classes,)."""
+    counts = np.bincount([c for c in class_of.values() if c >= 0], minlength=num_classes)
+    if not balanced or not counts.any():
+        return np.ones(num_classes)
+    return counts.sum() / np.maximum(counts, 1) / np.count_nonzero(counts)

@@ -1,0 +1,1 @@
+"""The verbs of `ser` for models that answer."""

@@ -1,0 +1,152 @@
+"""The verb that opens the page: parse options, start what it needs, stop it at the end."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ser_keras.errors import ConfigError, ServingError
+from serving.client.endpoint import (
+    Certificate,
+    Endpoint,
+    Key,
+    RootCertificate,
+    UncertainBelow,
+    endpoint_of,
+)
+from serving.server.shutdown import wait_for_the_end
+
+if TYPE_CHECKING:
+    from serving.client.client import SerClient
+    from serving.web.local_server import Published
+
+console = Console(soft_wrap=True, highlight=False)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+READY_S = 20.0
+
+
+def web(
+    export: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a published model; several: one option each."),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="host:port of a server's gRPC; without it one is started here."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="With --server: name of a model there; several: one option each."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
+    uncertain_below: UncertainBelow = 0.0,
+    root_certificate: RootCertificate = None,
+    certificate: Certificate = None,
+    key: Key = None,
+) -> None:
+    """Open a page that records speech and shows what a model hears in it.
+
+    Give --export alone, and the model is served on this machine as long as the page is open; or
+    --server with --model, and with --export, too, where the export is at hand: it says which data
+    the model was trained on, and where it attends.
+    """
+    from serving.web.local_server import Published
+
+    elsewhere = endpoint_of(server, root_certificate, certificate, key)
+    found = [Published.open(path) for path in export or []]
+    names = _names(server, model or [], [each.name for each in found])
+    with ExitStack() as stack:
+        with console.status("starting"):
+            page = stack.enter_context(_page(elsewhere, names, found, uncertain_below))
+            address = page.launch(host, port)
+        console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")
+        if host not in LOOPBACK:
+            console.print(
+                f"[yellow]everyone who reaches {host} can use the page, without a password; "
+                "browsers record only on pages with TLS[/]"
+            )
+        wait_for_the_end()
+
+
+def _names(server: str | None, models: list[str], exported: list[str]) -> list[str]:
+    """Returns the models of the page, each once."""
+    if server is None and models:
+        raise ConfigError("--model is for models of a --server; give --export alone to serve one.")
+    names = list(dict.fromkeys(models or exported))
+    if not names:
+        raise ConfigError(
+            "ser web: give --export with the folder of a published model, or --server host:port "
+            "and --model."
+        )
+    if len(set(exported)) < len(exported) or set(exported) - set(names):
+        raise ConfigError(
+            f"--export: found {', '.join(exported)}, expected each once"
+            f"{' and among --model ' + ', '.join(names) if models else ''}."
+        )
+    return names
+
+
+@contextmanager
+def _page(
+    elsewhere: Endpoint | None,
+    names: Sequence[str],
+    found: Sequence["Published"],
+    uncertain_below: float,
+) -> Iterator[Any]:
+    """Gives a `serving.web.page.Page`; what it needs is there as long as it is.
+
+    Args:
+        elsewhere: the server of the models; None starts one here.
+        names: of the models on the server.
+        found: exports that are at hand.
+        uncertain_below: float. See `Page`.
+    """
+    from serving.explain.explainer import explainer
+    from serving.web.local_server import local_server
+
+    with ExitStack() as stack:
+        page_class = _page_class(stack.enter_context(TemporaryDirectory(prefix="ser-web-")))
+        from serving.web.view import Models
+
+        endpoint = elsewhere or Endpoint(stack.enter_context(local_server(found)))
+        clients = {name: stack.enter_context(_ready_client(endpoint, name)) for name in names}
+        explains = stack.enter_context(explainer(endpoint))
+        page = page_class(
+            Models(clients, {each.name: each for each in found}, explains), uncertain_below
+        )
+        stack.callback(page.close)
+        yield page
+
+
+def _page_class(folder: str) -> Any:
+    """Returns `serving.web.page.Page`, which keeps uploads and pictures in a folder."""
+    # Read when gradio is imported; it deletes nothing at its end.
+    os.environ["GRADIO_TEMP_DIR"] = folder
+    try:
+        from serving.web.page import Page
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"ser web needs {error.name}. Install it with: pip install 'ser-keras[web,plot,serve]'"
+        ) from error
+    return Page
+
+
+@contextmanager
+def _ready_client(endpoint: Endpoint, name: str) -> Iterator["SerClient"]:
+    """Gives a client of a model that answers."""
+    from serving.client.client import ServerError
+
+    with endpoint.client(name) as client:
+        try:
+            client.wait_until_available(READY_S)
+        except ServerError as error:
+            raise ServingError(
+                f"{error} Is it there, is this its name, does it want certificates?"
+            ) from None
+        yield client

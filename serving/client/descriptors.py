@@ -1,0 +1,81 @@
+"""Writes the protocol for other languages: python -m serving.client.descriptors serving.desc."""
+
+import sys
+from pathlib import Path
+
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+from ser_keras.training.checkpoint import write_atomic
+
+SERVICES = {
+    "PredictionService": {
+        "Predict": ("PredictRequest", "PredictResponse"),
+        "GetModelMetadata": ("GetModelMetadataRequest", "GetModelMetadataResponse"),
+    },
+    "ModelService": {
+        "GetModelStatus": ("GetModelStatusRequest", "GetModelStatusResponse"),
+        "HandleReloadConfigRequest": ("ReloadConfigRequest", "ReloadConfigResponse"),
+    },
+}
+
+
+def descriptor_set() -> FileDescriptorSet:
+    """Returns PredictionService and ModelService with all that they need, dependencies first.
+
+    gRPC libraries that load descriptors at run time need neither a compiler nor a .proto file. The
+    services are put together here: `tensorflow-serving-api` 2.16 has modules of them that today's
+    protobuf cannot import.
+
+    Example:
+        >>> [service.name for service in descriptor_set().file[-1].service]
+        ['PredictionService', 'ModelService']
+    """
+    from tensorflow_serving.apis import (
+        get_model_metadata_pb2,
+        get_model_status_pb2,
+        model_management_pb2,
+        predict_pb2,
+    )
+
+    messages = (
+        predict_pb2.DESCRIPTOR,
+        get_model_metadata_pb2.DESCRIPTOR,
+        get_model_status_pb2.DESCRIPTOR,
+        model_management_pb2.DESCRIPTOR,
+    )
+    found: dict[str, FileDescriptor] = {}
+
+    def add(file: FileDescriptor) -> None:
+        if file.name not in found:
+            for needed in file.dependencies:
+                add(needed)
+            found[file.name] = file
+
+    files = FileDescriptorSet()
+    for message in messages:
+        add(message)
+    for file in found.values():
+        file.CopyToProto(files.file.add())
+    files.file.append(_services([file.name for file in messages]))
+    return files
+
+
+def _services(dependencies: list[str]) -> FileDescriptorProto:
+    package = "tensorflow.serving"
+    file = FileDescriptorProto(
+        name="serving_services.proto", package=package, syntax="proto3", dependency=dependencies
+    )
+    for name, methods in SERVICES.items():
+        service = file.service.add(name=name)
+        for method, (request, response) in methods.items():
+            service.method.add(
+                name=method,
+                input_type=f".{package}.{request}",
+                output_type=f".{package}.{response}",
+            )
+    return file
+
+
+if __name__ == "__main__":
+    write_atomic(Path(sys.argv[1]), lambda file: file.write(descriptor_set().SerializeToString()))

@@ -1,0 +1,97 @@
+"""Which server a verb of `ser` asks, and over which kind of connection.
+
+The verbs share these options, so that what is learnt of one holds for all of them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ser_keras.errors import ConfigError
+
+if TYPE_CHECKING:
+    from serving.client.client import SerClient
+
+RootCertificate = Annotated[
+    Path | None, typer.Option(help="PEM file of the server's authority, for TLS.")
+]
+Certificate = Annotated[
+    Path | None, typer.Option(help="PEM file that shows who asks, for mutual TLS.")
+]
+Key = Annotated[Path | None, typer.Option(help="PEM file of the key of --certificate.")]
+UncertainBelow = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Say uncertain where no class has this probability."),
+]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server, and what it takes to speak with it.
+
+    Args:
+        address: str. `host:port` of its gRPC.
+        root_certificate: path of a PEM file, for TLS; None speaks in the clear.
+        certificate, key: paths of PEM files that show who asks, for mutual TLS.
+
+    Raises:
+        ConfigError: a file is missing, or files that belong together are not all given.
+    """
+
+    address: str
+    root_certificate: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        files = {
+            "--root-certificate": self.root_certificate,
+            "--certificate": self.certificate,
+            "--key": self.key,
+        }
+        for option, path in files.items():
+            if path is not None and not path.is_file():
+                raise ConfigError(
+                    f"{option} {path}: found no file, expected one in PEM format. Ask who runs the "
+                    "server for it."
+                )
+        if (self.certificate is None) != (self.key is None):
+            raise ConfigError("found one of --certificate and --key, expected both or none.")
+        if self.certificate is not None and self.root_certificate is None:
+            raise ConfigError(
+                "--certificate: found no --root-certificate, without which there is no TLS. Give "
+                "the PEM file of the server's authority, too."
+            )
+
+    def client(self, model: str, version: int | None = None) -> "SerClient":
+        """Returns a client of one of its models; None asks the newest version."""
+        # Whoever lists the verbs needs no gRPC.
+        from serving.client.client import SerClient
+
+        return SerClient(
+            self.address,
+            model,
+            version=version,
+            root_certificate=self.root_certificate,
+            certificate=self.certificate,
+            key=self.key,
+        )
+
+
+def endpoint_of(
+    server: str | None, root_certificate: Path | None, certificate: Path | None, key: Path | None
+) -> Endpoint | None:
+    """Returns the server that the options of a verb name, None if they name none.
+
+    Raises:
+        ConfigError: files without a server, or see `Endpoint`.
+    """
+    if server is not None:
+        return Endpoint(server, root_certificate, certificate, key)
+    if root_certificate or certificate or key:
+        raise ConfigError(
+            "--root-certificate, --certificate and --key are for a --server, and none is given."
+        )
+    return None

@@ -1,0 +1,1 @@
+"""Runs into SavedModels for TensorFlow Serving."""

@@ -1,0 +1,93 @@
+"""The model card that lies beside an export (Mitchell et al. 2019)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ser_keras.corpora import CORPORA
+
+INTENDED = """\
+For research on how emotion sounds, and for products whose users know that a machine guesses and can
+say that it is wrong. Not for decisions about people: hiring, policing, insurance, health, school.
+The European AI Act forbids inferring emotions at work and in education."""
+
+LIMITS = """\
+- It knows the classes above and always names one of them, whatever it hears: silence, music and a
+  calm sentence in a language it never met included.
+- Its data are acted or elicited speech in few voices, sentences and rooms. Spontaneous speech,
+  other languages, ages, microphones and noise are worse, by how much nobody measured here.
+- {calibration}
+- What a voice shows is not what a person feels."""
+
+
+def model_card(about: Mapping[str, Any]) -> str:
+    """Returns the card as Markdown.
+
+    Args:
+        about: see `serving.export.export.describe`.
+    """
+    corpus = CORPORA[about["corpus"]].info
+    shared = "shared" if about["shares_speakers"] else "not shared"
+    sections = {
+        f"{about['name']}: emotion from speech": (
+            f"System `{about['model']}`, {about['parameters']:,} parameters, "
+            f"classes {', '.join(about['classes'])}."
+        ),
+        "Input and output": (
+            f"Mono speech at {about['sample_rate_hz']} Hz, samples from -1 to 1. Probabilities of "
+            "the classes, the likeliest one, and where the model listened. Signatures and their "
+            "tensors: `saved_model_cli show --all --dir .`"
+        ),
+        "Data": (
+            f"{corpus.title} ({about['dataset']}): {about['sizes']['train']} recordings for "
+            f"training, {about['sizes']['test']} for the test. Licence: {corpus.licence} "
+            f"{corpus.citation} {corpus.home}"
+        ),
+        "Scores": (
+            f"Protocol `{about['protocol']}`, fold `{about['fold']}`; speakers {shared} between "
+            f"training and test.\n\n{_scores(about)}"
+        ),
+        "Intended use": INTENDED,
+        "Limits": LIMITS.format(calibration=_calibration(about["calibration"])),
+        "Checked at export": _checks(about["checked"]),
+        "Made with": "\n".join(
+            f"- {name} {number}"
+            for name, number in {**about["versions"], "weights": about["weights_sha256"]}.items()
+        ),
+    }
+    (title, first), *others = sections.items()
+    parts = [f"# {title}\n\n{first}"] + [f"## {name}\n\n{text}" for name, text in others]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scores(about: Mapping[str, Any]) -> str:
+    lines = ["| scored | UA | 95 % over speakers | WA |", "|---|---|---|---|"]
+    own = about["fold_scores"]
+    lines.append(f"| this model's test part | {_percent(own['ua'])} | | {_percent(own['wa'])} |")
+    if pooled := about["pooled"]:
+        low, high = map(_percent, pooled["ua_interval"])
+        lines.append(
+            f"| all folds of its run | {_percent(pooled['ua'])} | {low} – {high} "
+            f"| {_percent(pooled['wa'])} |"
+        )
+    return "\n".join(lines)
+
+
+def _calibration(found: Mapping[str, Any]) -> str:
+    if not found["fitted_on"]:
+        return "Its probabilities are not calibrated."
+    return (
+        f"Its probabilities are calibrated with the temperature T = {found['temperature']:.2f}, "
+        f"fitted on: {found['fitted_on']}. On other voices and rooms they are as doubtful as ever."
+    )
+
+
+def _checks(checked: Mapping[str, Mapping[str, float]]) -> str:
+    lines = [
+        f"- `{key}`: " + ", ".join(f"{what} {value:.1e}" for what, value in found.items())
+        for key, found in checked.items()
+    ]
+    return "Largest differences between what is served and what was trained:\n\n" + "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"

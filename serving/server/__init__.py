@@ -1,0 +1,1 @@
+"""The development server: the part of TensorFlow Serving's interface that the project needs."""

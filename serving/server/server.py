@@ -1,0 +1,170 @@
+"""The development server: TensorFlow Serving's protocols where no container engine is at hand."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from ser_keras.errors import ConfigError
+from serving.server.batching import Batching
+from serving.server.grpc_api import Services
+from serving.server.manager import ModelConfig, ModelManager
+from serving.server.metrics import METRICS_PATH, Metrics
+from serving.server.rest_api import RestServer
+from serving.server.shutdown import wait_for_the_end
+
+# Half a minute of speech comes at once, instead of by 64 KiB and a word between.
+TRANSPORT = (("grpc.http2.lookahead_bytes", 8 * 2**20), ("grpc.http2.bdp_probe", 0))
+HEALTH_NAMES = ("", "ModelService", "PredictionService")
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How the server listens.
+
+    Args:
+        host: str. Address to listen on; this machine alone by default.
+        port: int. Of gRPC; 0 takes a free one.
+        rest_port: int or None. Of REST; 0 takes a free one, None leaves it out.
+        threads: int. Calls that are looked at at once; as many run as there are processors, and the
+            others wait for them or are refused. With 8, fewer waited than could have been answered;
+            64 took a third of the processors' time to read what was then refused.
+        max_calls: int. Calls that are accepted at once; more are refused unread, by gRPC itself,
+            and ask again at once: with 64, eighty clients did little else. More wait longer.
+        max_message_bytes: int. Largest request.
+        batching: how requests are joined; None joins none.
+        poll_s: float. How often the disk is looked at.
+        drain_s: float. How long running calls may take at the end.
+        ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
+        metrics_path: str or None. Where REST shows the metrics.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8500
+    rest_port: int | None = 8501
+    threads: int = 16
+    max_calls: int = 96
+    max_message_bytes: int = 32 * 2**20
+    batching: Batching | None = None
+    poll_s: float = 1.0
+    drain_s: float = 10.0
+    ssl: Any = None
+    metrics_path: str | None = METRICS_PATH
+
+
+class Server:
+    """gRPC and REST over one `ModelManager`.
+
+    Args:
+        configs: the models.
+        options: how it listens.
+        log: called with a sentence on every change.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[ModelConfig],
+        options: ServerOptions,
+        log: Callable[[str], None] = lambda text: None,
+    ):
+        self.options, self.log = options, log
+        self.metrics = Metrics()
+        self.manager = ModelManager(configs, log, batching=options.batching)
+        self._ended = threading.Event()
+        self._grpc = self._grpc_server()
+        self._rest: RestServer | None = None
+        self.port = self._bound(options)
+        self.rest_port: int | None = None
+
+    def start(self) -> None:
+        """Loads what is there, then listens and keeps looking at the disk.
+
+        Raises:
+            ConfigError: the REST port is taken.
+        """
+        self.manager.poll()
+        if self.options.rest_port is not None:
+            try:
+                self._rest = RestServer(
+                    (self.options.host, self.options.rest_port),
+                    self.manager,
+                    self.metrics,
+                    max_body_bytes=self.options.max_message_bytes,
+                    max_requests=self.options.max_calls,
+                    metrics_path=self.options.metrics_path,
+                )
+            except OSError as error:
+                raise ConfigError(
+                    f"--rest_api_port {self.options.rest_port}: {error.strerror}. Choose another."
+                ) from None
+            self.rest_port = self._rest.server_address[1]
+            threading.Thread(target=self._rest.serve_forever, daemon=True).start()
+        self._grpc.start()
+        self._healthy(True)
+        threading.Thread(target=self._poll, daemon=True).start()
+
+    def stop(self) -> None:
+        """Takes no new calls, lets the running ones end, and frees everything."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self._healthy(False)
+        if self._rest is not None:
+            self._rest.shutdown()
+            self._rest.server_close()
+        self._grpc.stop(self.options.drain_s).wait()
+        self.manager.close()
+
+    def wait(self) -> None:
+        """Serves until SIGTERM or SIGINT, then stops."""
+        wait_for_the_end()
+        self.log("draining")
+        self.stop()
+
+    def _grpc_server(self) -> grpc.Server:
+        from grpc_health.v1 import health, health_pb2_grpc
+
+        options = self.options
+        server = grpc.server(
+            futures.ThreadPoolExecutor(options.threads),
+            maximum_concurrent_rpcs=options.max_calls,
+            options=[
+                ("grpc.max_receive_message_length", options.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+                *TRANSPORT,
+            ],
+        )
+        server.add_generic_rpc_handlers(Services(self.manager, self.metrics).handlers())
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        return server
+
+    def _bound(self, options: ServerOptions) -> int:
+        address = f"{options.host}:{options.port}"
+        try:
+            if options.ssl is None:
+                return self._grpc.add_insecure_port(address)
+            return self._grpc.add_secure_port(address, _credentials(options.ssl))
+        except RuntimeError as error:
+            raise ConfigError(f"--port {options.port}: {error}. Choose another.") from None
+
+    def _healthy(self, well: bool) -> None:
+        from grpc_health.v1 import health_pb2
+
+        status = health_pb2.HealthCheckResponse
+        for name in HEALTH_NAMES:
+            self._health.set(name, status.SERVING if well else status.NOT_SERVING)
+
+    def _poll(self) -> None:
+        while not self._ended.wait(self.options.poll_s):
+            self.manager.poll()
+
+
+def _credentials(ssl: Any) -> grpc.ServerCredentials:
+    pair = (ssl["server_key"].encode(), ssl["server_cert"].encode())
+    trusted = ssl["custom_ca"].encode() or None
+    return grpc.ssl_server_credentials([pair], trusted, ssl["client_verify"])

@@ -1,0 +1,236 @@
+"""The page of `ser web`: a recording in, emotions over time out, for mouse, keyboard and phone.
+
+Made with gradio, whose analytics, fonts from the network and history of runs are off: the page
+needs no other machine than the one it runs on.
+"""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+# gradio reads them when it is imported.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import gradio as gr
+
+from ser_keras.errors import ConfigError, SerError
+from serving.client.client import ServerError
+from serving.web.model_facts import WARNING
+from serving.web.recognition import HOP_S, WINDOW_S, Recognition, recognize
+from serving.web.view import Models, View, look, summary, trouble, window_names
+
+LARGEST_UPLOAD = "500mb"
+# Uploads are looked for every ten minutes, and deleted when they are an hour old.
+CLEANING_S = (600, 3600)
+NARROWEST_PX, WIDEST_PX = 280, 794
+# Gives what the page has for pictures, so that their letters are as large as its own. A list of
+# gradio that is left by Tab opens again, hence it must not hear of it.
+LOADED = f"""() => {{
+    window.addEventListener("keydown", event => {{
+        if (event.key === "Tab" && event.target.role === "combobox") event.stopPropagation()
+    }}, true)
+    return Math.min(document.documentElement.clientWidth - 26, {WIDEST_PX})
+}}"""
+STYLE = """
+.gradio-container {width: 100% !important; max-width: min(820px, 100vw) !important; margin: auto}
+.gradio-container .fillable {padding: 8px 12px !important}
+.gradio-container main {padding: 0 !important}
+#status {min-height: 6rem}
+#status .html-container, #part .html-container {padding: 0 !important}
+#part audio {width: 100%}
+/* Times and buttons of the player, which were too pale to read. */
+body:not(.dark) #speech {--neutral-400: var(--neutral-600)}
+.trouble {border-left: 4px solid #b00020; padding: .5rem .8rem; font-weight: 600}
+.bars {list-style: none; padding: 0; margin: .6rem 0 1.2rem; max-width: 32rem}
+.bars li {display: grid; grid-template-columns: 1fr auto; margin: 0 0 .45rem}
+.bars i {grid-column: 1 / -1; height: .5rem; background: #0072b2; min-width: 1px}
+:focus-visible {outline: 3px solid #d55e00 !important; outline-offset: 1px}
+"""
+HELP = f"""\
+## Over time
+
+A model hears {WINDOW_S:g} s at a time, every {HOP_S:g} s. The predictive VRNN remembers what came
+before: every {HOP_S:g} s it judges the recording up to there. Click on the picture to hear a window
+and see it below; or choose one from the list, with the keyboard, too."""
+DOUBT = " Where none of its emotions has {:g} %, the answer is **uncertain**."
+
+
+class Page:
+    """The page as a gradio application.
+
+    Args:
+        models: what people can pick from.
+        uncertain_below: float. Where no class has this probability, people are told `uncertain`.
+    """
+
+    def __init__(self, models: Models, uncertain_below: float = 0.0):
+        self.models, self.uncertain_below = models, uncertain_below
+        with gr.Blocks(
+            title="Emotion from speech", analytics_enabled=False, delete_cache=CLEANING_S
+        ) as self.blocks:
+            self._lay_out()
+            self._wire()
+
+    def launch(self, host: str, port: int) -> str:
+        """Opens the page; returns its address.
+
+        Raises:
+            ConfigError: the port is taken.
+        """
+        theme = gr.themes.Default(
+            primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]
+        ).set(
+            button_primary_background_fill="#0b5394",
+            button_primary_background_fill_dark="#0b5394",
+            button_primary_background_fill_hover="#083b69",
+            button_primary_background_fill_hover_dark="#083b69",
+        )
+        try:
+            _, address, _ = self.blocks.queue(default_concurrency_limit=2).launch(
+                server_name=host,
+                server_port=port,
+                prevent_thread_lock=True,
+                quiet=True,
+                share=False,
+                ssr_mode=False,
+                pwa=False,
+                mcp_server=False,
+                run_history=False,
+                footer_links=[],
+                max_file_size=LARGEST_UPLOAD,
+                theme=theme,
+                css=STYLE,
+            )
+        except OSError:
+            raise ConfigError(f"--port {port}: taken, or not allowed. Choose another.") from None
+        return address
+
+    def close(self) -> None:
+        """Takes the page away."""
+        self.blocks.close(verbose=False)
+
+    def _lay_out(self) -> None:
+        names = list(self.models.clients)
+        about, card = self.models.about(names[0])
+        doubt = DOUBT.format(100 * self.uncertain_below) if self.uncertain_below else ""
+        gr.Markdown(f"# Emotion from speech\n\n{WARNING}{doubt}")
+        self.speech = gr.Audio(
+            label="Speech: a file (WAV, FLAC, Ogg, MP3), or recorded here",
+            sources=["upload", "microphone"],
+            type="filepath",
+            buttons=[],
+            elem_id="speech",
+        )
+        self.model = gr.Dropdown(
+            names, value=names[0], label="Model", filterable=False, elem_id="model"
+        )
+        self.about = gr.Markdown(about, elem_id="about")
+        self.button = gr.Button("Recognise", variant="primary", elem_id="recognise")
+        self.status = gr.HTML(elem_id="status")
+        self.width = gr.Number(WIDEST_PX, visible=False)
+        self.view = gr.State(None, time_to_live=CLEANING_S[1])
+        with gr.Column(visible=False, elem_id="results") as self.results:
+            self._lay_out_results()
+        with gr.Accordion("Model card", open=False):
+            self.card = gr.Markdown(card, elem_id="card")
+
+    def _lay_out_results(self) -> None:
+        plain: dict[str, Any] = {
+            "format": "png",
+            "interactive": False,
+            "buttons": [],
+            # It would lie on the picture.
+            "show_label": False,
+        }
+        gr.Markdown(HELP)
+        self.timeline = gr.Image(
+            label="Emotions over time",
+            alt_text="Probability of each emotion over time; the list of windows says the same",
+            elem_id="timeline",
+            **plain,
+        )
+        self.number = gr.Dropdown(
+            label="Window", interactive=True, filterable=False, elem_id="window"
+        )
+        with gr.Row():
+            self.before = gr.Button("Window before", size="sm", min_width=120)
+            self.after = gr.Button("Next window", size="sm", min_width=120)
+        self.words = gr.Markdown(elem_id="words")
+        self.part = gr.HTML(elem_id="part")
+        self.spectrogram = gr.Image(
+            label="Spectrogram and attention",
+            alt_text="Spectrogram of the window; over it the attention of the model, if known",
+            elem_id="spectrogram",
+            **plain,
+        )
+
+    def _wire(self) -> None:
+        quiet: dict[str, Any] = {"api_visibility": "private"}
+        self.blocks.load(None, None, self.width, js=LOADED, **quiet)
+        self.model.change(self.models.about, self.model, [self.about, self.card], **quiet)
+        shown = [self.view, self.timeline, self.number, self.part, self.spectrogram, self.words]
+        self.button.click(
+            self.recognise,
+            [self.speech, self.model, self.width],
+            [self.status, self.results, *shown],
+            show_progress_on=self.status,
+            **quiet,
+        )
+        now = [self.view, self.width]
+        self.number.input(self.open, [*now, self.number], shown, **quiet)
+        self.before.click(partial(self.beside, -1), now, shown, **quiet)
+        self.after.click(partial(self.beside, 1), now, shown, **quiet)
+        self.timeline.select(self.open_at, now, shown, **quiet)
+
+    # === What events do ===
+
+    def recognise(
+        self,
+        path: str | None,
+        model: str,
+        width_px: float,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how gradio hands it over
+    ) -> list[Any]:
+        """Asks a model about a recording; returns status, results, and what `open` returns."""
+        try:
+            if path is None:
+                raise ConfigError("There is no speech yet. Record some, or choose a file.")
+            client = self.models.clients[model]
+            said = recognize(client, Path(path), progress, self.uncertain_below)
+        except (SerError, ServerError) as error:
+            return [trouble(error), gr.update(visible=False), None, *[gr.skip()] * 5]
+        # Only who chose a window wants to hear it at once.
+        view, picture, _, *others = self._opened(said, width_px, 0, play=False)
+        names = [(name, place) for place, name in enumerate(window_names(said))]
+        number = gr.update(choices=names, value=0)
+        return [summary(said), gr.update(visible=True), view, picture, number, *others]
+
+    def open(self, view: View, width_px: float, number: int) -> list[Any]:
+        """Returns view, timeline, window's number, sound, spectrogram and words of a window."""
+        # Whoever passes through the list has chosen nothing new, and wants to hear nothing.
+        if number == view.marked:
+            return [gr.skip()] * 6
+        return self._opened(view.recognition, width_px, number)
+
+    def beside(self, step: int, view: View, width_px: float) -> list[Any]:
+        """Returns the same of the window so many further on."""
+        last = len(view.recognition.windows) - 1
+        return self._opened(view.recognition, width_px, min(max(view.marked + step, 0), last))
+
+    def open_at(self, view: View, width_px: float, click: gr.SelectData) -> list[Any]:
+        """Returns the same of the window that was clicked on."""
+        return self._opened(view.recognition, width_px, view.window_at(click.index[0]))
+
+    def _opened(
+        self, said: Recognition, width_px: float, number: int, play: bool = True
+    ) -> list[Any]:
+        # What a browser says may be anything.
+        wide = int(min(max(width_px or WIDEST_PX, NARROWEST_PX), WIDEST_PX))
+        try:
+            view, picture = look(said, number, wide)
+            shown = self.models.window(said, number, wide, play)
+        except SerError as error:
+            raise gr.Error(str(error), duration=None) from None
+        return [view, picture, number, *shown]

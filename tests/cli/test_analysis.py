@@ -1,0 +1,59 @@
+"""The verbs that look at what was trained, as a user types them."""
+
+import json
+
+import pytest
+import yaml
+
+from ser_keras.report.results import result_path
+from ser_keras.report.runs import calibration_path, open_runs
+from tests.report.finished_runs import result_of, write_run
+from tests.small_trainings import tiny_config
+
+
+def test_report_writes_its_three_files_where_asked(ser, tmp_path):
+    pytest.importorskip("matplotlib")
+    runs = [write_run(tmp_path, name, result_of(seed)) for seed, name in enumerate("ab")]
+    code, out, _ = ser("report", *runs, "--output", tmp_path / "out")
+    assert code == 0
+    assert "report.html" in out
+    found = {path.name for path in (tmp_path / "out").iterdir()}
+    assert found == {"report.html", "report.json", "report.tex"}
+    assert len(json.loads((tmp_path / "out" / "report.json").read_text())["runs"]) == 2
+
+
+def test_a_readme_has_no_room_for_single_runs(ser, tmp_path):
+    run = write_run(tmp_path, "run", result_of())
+    code, _, err = ser("report", run, "--readme", tmp_path / "README.md")
+    assert (code, "leave out the runs" in err) == (2, True)
+
+
+def test_a_folder_without_a_result_is_a_sentence(ser, tmp_path):
+    code, _, err = ser("report", tmp_path)
+    assert (code, "found no result.json" in err) == (2, True)
+
+
+def test_one_corpus_is_not_enough_to_cross(ser, features, tmp_path):
+    line = ["crosscorpus", "--features", features, "--recipe", "demo", "--output", tmp_path / "o"]
+    code, _, err = ser(*line)
+    assert (code, "expected two or more datasets" in err) == (2, True)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.slow
+def test_a_calibration_lies_beside_its_result_and_stands_in_the_report(ser, features, tmp_path):
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(yaml.safe_dump(tiny_config(select="validation").to_dict()))
+    run, results = tmp_path / "run", tmp_path / "results"
+    line = ["--features", features, "--protocol", "synthetic-loso", "--recipe", recipe]
+    fold = ["--fold", "speaker-s02"]
+    assert ser("crossval", *line, *fold, "--output", run, "--results", results)[0] == 0
+    code, out, _ = ser("calibrate", run, "--features", features, "--results", results)
+    assert code == 0
+    assert "speaker-s02: T " in out
+    result = json.loads((run / "result.json").read_text())
+    kept = calibration_path(result_path(results, result))
+    assert json.loads(kept.read_text()) == json.loads((run / "calibration.json").read_text())
+    opened = open_runs([run, result_path(results, result)])
+    assert opened[0].calibration == opened[1].calibration
+    assert "speaker-s02" in opened[0].calibration["folds"]

@@ -1,0 +1,163 @@
+"""The command line as a user meets it: sentences and exit codes."""
+
+import contextlib
+import io
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from ser_keras.cli import verbs as commands
+from ser_keras.cli.verbs import EpochBars
+
+VERBS = {
+    "audit",
+    "baseline",
+    "calibrate",
+    "corpora",
+    "crosscorpus",
+    "crossval",
+    "demo",
+    "download",
+    "evaluate",
+    "explain",
+    "export",
+    "features",
+    "label-curve",
+    "lineage",
+    "predict",
+    "report",
+    "reproduce",
+    "run",
+    "sampled",
+    "serve",
+    "statistics",
+    "train",
+    "tune",
+    "web",
+    "weights",
+}
+
+
+def test_every_verb_is_listed_with_a_sentence(ser):
+    code, out, _ = ser("--help")
+    assert code == 0
+    assert all(verb in out for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_explains_itself(ser, verb):
+    code, out, _ = ser(verb, "--help")
+    assert code == 0
+    assert f"ser {verb}" in out
+
+
+def test_corpora_names_licences_and_protocols(ser):
+    code, out, _ = ser("corpora")
+    assert code == 0
+    assert "ravdess-actor5" in out
+    assert "CC BY-NC-SA" in out
+
+
+def test_bars_of_a_training_move_before_the_first_epoch_ends_and_leave_the_folds():
+    with EpochBars() as shown:
+        assert [(task.description, task.total) for task in shown.bars.tasks] == [("training", None)]
+        shown("s01", 1, 2, {"loss": 0.5})
+    assert [(task.description, task.completed) for task in shown.bars.tasks] == [("fold s01", 1)]
+
+
+def test_the_bar_of_a_fold_is_full_where_it_ended_early_and_not_where_it_was_interrupted():
+    with EpochBars() as ended:
+        ended("s01", 3, 5, {"loss": 0.5})
+    assert ended.bars.tasks[0].total == 3
+    with contextlib.suppress(KeyboardInterrupt), EpochBars() as interrupted:
+        interrupted("s01", 3, 5, {"loss": 0.5})
+        raise KeyboardInterrupt
+    assert interrupted.bars.tasks[0].total == 5
+
+
+def test_a_download_is_a_folder_of_the_corpus_name(ser, tmp_path):
+    done = tmp_path / "emodb" / ".completed"
+    done.parent.mkdir()
+    done.write_text('{"corpus": "emodb"}')
+    code, out, _ = ser("download", "emodb", "--data-dir", tmp_path)
+    assert (code, out) == (0, f"emodb is at {tmp_path / 'emodb'}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["audit", "--corpus", "emobd", "--data-dir", "."], 2, "did you mean 'emodb'"),
+        (["audit", "--corpus", "emodb", "--data-dir", "none"], 3, "found no folder at none"),
+        (["download", "iemocap", "--data-dir", "."], 2, "iemocap"),
+        (
+            [
+                "features",
+                "--corpus",
+                "emodb",
+                "--data-dir",
+                ".",
+                "--spec",
+                "logmel4",
+                "--output",
+                "o",
+            ],
+            2,
+            "did you mean 'logmel40'",
+        ),
+        (["report", "--results", "none"], 2, "Run ser crossval"),
+        (["report", "--readme", "none.md"], 2, "found no file there"),
+        (
+            ["crossval", "--features", "none", "--protocol", "emodb-loso", "--output", "o"],
+            5,
+            "none",
+        ),
+        (["evaluate", "none", "--features", "none"], 2, "found no trained fold"),
+    ],
+)
+def test_bad_input_ends_with_its_sentence_and_code(
+    ser, tmp_path, monkeypatch, arguments, code, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    found, _, err = ser(*arguments)
+    assert sentence in err
+    assert found == code
+
+
+def test_an_unknown_protocol_suggests_the_nearest(ser, features, tmp_path):
+    line = ["crossval", "--features", features, "--output", tmp_path, "--protocol"]
+    code, _, err = ser(*line, "synthetic-losso")
+    assert (code, "did you mean 'synthetic-loso'" in err) == (2, True)
+
+
+def test_the_audit_of_a_speaker_dependent_split_names_the_shared_speakers(ser, tmp_path):
+    from ser_keras.corpora.synthetic import write_corpus
+
+    corpus = write_corpus(tmp_path / "corpus", num_speakers=3, utterances_per_class=2, seed=1)
+    line = ["audit", "--corpus", "synthetic", "--data-dir", corpus, "--protocol"]
+    code, out, _ = ser(*line, "synthetic-speaker-dependent-2")
+    assert code == 0
+    assert "speaker" in out
+    assert "warn" in out
+    assert ser(*line, "synthetic-loso")[0] == 0
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "ser_keras", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("ser ")
+
+
+def test_a_log_file_shows_the_progress_of_a_training(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(commands, "console", Console(file=log, width=100))
+    with commands.EpochBars() as bars:
+        for epoch in range(1, 6):
+            bars("speaker-03", epoch, 5, {"loss": 1.0 / epoch, "valid_ua": 0.5})
+    lines = [line for line in log.getvalue().splitlines() if "epoch" in line]
+    assert lines == [
+        "fold speaker-03: epoch 1 of 5, loss 1.000  valid UA 50.0",
+        "fold speaker-03: epoch 5 of 5, loss 0.200  valid UA 50.0",
+    ]

@@ -1,0 +1,82 @@
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pipeline.cli import features as commands
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import ConfigError, CorpusError
+
+
+def ser(*arguments):
+    """Runs the verb; returns what it printed, or raises what it raised."""
+    app = typer.Typer()
+    app.command(context_settings={"allow_extra_args": True})(commands.features)
+    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def options(corpus, output, spec="logmel23"):
+    return ("--corpus", "manifest", "--data-dir", corpus, "--spec", spec, "--output", output)
+
+
+def test_the_verb_makes_a_set_and_says_so(corpus, tmp_path):
+    output = tmp_path / "features"
+    done = ser(*options(corpus, output), "--name", "mine", "--trim-db", "30", "--shards", "2")
+    found = FeatureSet.open(output)
+    assert done.exit_code == 0
+    assert f"{found.path}: 24 recordings" in done.stdout
+    assert found.schema.name == "mine"
+    assert found.schema.spec["trim_db"] == 30
+    assert len(found.shard_paths) == 2
+
+
+def test_the_verb_again_says_that_nothing_was_recomputed(corpus, tmp_path):
+    ser(*options(corpus, tmp_path / "features"))
+    done = ser(*options(corpus, tmp_path / "features"))
+    assert "already there, nothing recomputed" in done.stdout
+
+
+def test_what_was_left_out_is_said(corpus, tmp_path):
+    (corpus / "anna/angry0.wav").write_bytes(b"")
+    done = ser(*options(corpus, tmp_path / "features"), "--max-bad-ratio", "0.1")
+    assert "left out: empty 1; see" in done.stdout
+
+
+def test_options_after_two_dashes_reach_beam(corpus, tmp_path, caplog):
+    done = ser(*options(corpus, tmp_path / "features"), "--", "--direct_num_workers=3")
+    assert done.exit_code == 0
+    # Beam's own remark on that option.
+    assert "direct_num_workers: 3" in caplog.text
+
+
+def test_a_step_of_unknown_length_forgets_the_length_of_the_step_before():
+    bar = commands.FeatureBar()
+    for step in (("statistics", 8, 8), ("comparing", 0, 0)):
+        bar(*step)
+    (task,) = bar.bars.tasks
+    assert (task.description, task.completed, task.total) == ("comparing", 0, None)
+
+
+def test_a_stray_word_is_refused(corpus, tmp_path):
+    with pytest.raises(ConfigError, match="found 'emodb', expected an option"):
+        ser(*options(corpus, tmp_path / "features"), "emodb")
+
+
+def test_an_unknown_spec_is_answered_with_the_nearest(corpus, tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'logmel40'"):
+        ser(*options(corpus, tmp_path / "features", spec="logmel41"))
+
+
+def test_a_corpus_that_is_not_there_is_an_error_of_the_data(tmp_path):
+    with pytest.raises(CorpusError):
+        ser(*options(tmp_path / "none", tmp_path / "features"))
+
+
+def test_help_does_not_import_beam():
+    code = "import sys, pipeline.cli.features; sys.exit('apache_beam' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

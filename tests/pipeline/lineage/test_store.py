@@ -1,0 +1,330 @@
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.run import lineage as app
+from pipeline.lineage.garbage import DELETIONS, delete_speaker, plan_deletion, remove_rubbish
+from pipeline.lineage.store import ABANDONED, LIVE, REMOVED, Execution, Lineage
+from pipeline.lineage.verify import verify
+from pipeline.orchestration.runner import DONE, FAILED
+from ser_keras.errors import ConfigError, CorpusError, SchemaError
+from tests.pipeline.toy_pipeline import ToyPipeline
+
+pytestmark = pytest.mark.usefixtures("toys")
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A pipeline that was run, and pushed something to a folder outside."""
+    toy = ToyPipeline(tmp_path)
+    toy.nodes["push"] = {"component": "push", "inputs": {"text": "shout"}}
+    toy.change("push", base=str(tmp_path / "models"))
+    toy.run()
+    return toy
+
+
+def ser(*arguments):
+    """Runs the verb; returns what it printed, or raises what it raised."""
+    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.stdout
+
+
+def artifact_files(toy):
+    return sorted(path for path in toy.root.glob("[!.]*/*/*/*") if path.is_file())
+
+
+def test_a_record_is_read_as_it_was_written(toy):
+    for record in toy.lineage.records:
+        assert Execution.from_bytes(record.to_bytes()) == record
+
+
+def test_a_record_says_what_was_made_from_what(toy):
+    (record,) = [each for each in toy.lineage.live if each.node == "shout"]
+    assert (record.component, record.pipeline, record.state) == ("shout", "toys", LIVE)
+    assert record.parameters["end"] == ""
+    assert record.started <= record.ended
+    assert {"python", "tensorflow"} <= set(record.versions)
+    assert record.host
+    (given,) = record.inputs
+    maker = toy.lineage.get(given.execution_id)
+    assert (maker.node, maker.outputs[0].sha256) == ("source", given.sha256)
+
+
+# === verify ===
+
+
+def test_what_is_as_it_was_made_is_verified(toy):
+    assert verify(toy.lineage) == []
+    assert "10 files of 7 executions are as they were made" in ser("verify", toy.root)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_flipped_bit_is_found(toy, seed):
+    rng = np.random.default_rng(seed)
+    files = [*artifact_files(toy), *sorted((toy.root / ".lineage").glob("*.json"))]
+    path = files[rng.integers(len(files))]
+    data, times = bytearray(path.read_bytes()), path.stat()
+    data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+    path.write_bytes(data)
+    # As a disk would flip it: with no trace in the times.
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    found = verify(toy.lineage)
+    assert found != []
+    assert str(path) in found[0]
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_any_file_that_is_gone_is_found(toy, number):
+    path = artifact_files(toy)[number]
+    path.unlink()
+    assert verify(toy.lineage) == [f"{path}: is gone"]
+
+
+def test_a_file_that_was_added_is_found(toy):
+    path = artifact_files(toy)[0].with_name("more")
+    path.touch()
+    assert "was added" in verify(toy.lineage)[0]
+
+
+def swap(one, two):
+    between = one.with_name("between")
+    one.rename(between)
+    two.rename(one)
+    between.rename(two)
+
+
+def test_two_files_that_changed_places_are_found(toy):
+    one, two = sorted(toy.root.glob("steps/text/*/[12].txt"))
+    swap(one, two)
+    assert len(verify(toy.lineage)) == 2
+
+
+def test_two_artifacts_that_changed_places_are_found(toy):
+    (one,), (two,) = toy.root.glob("source/text/*"), toy.root.glob("shout/text/*")
+    swap(one, two)
+    assert len(verify(toy.lineage)) == 2
+
+
+def test_two_records_that_changed_places_are_found(toy):
+    one, two, *_ = sorted((toy.root / ".lineage").glob("*.json"))
+    swap(one, two)
+    assert sum("is the record of" in problem for problem in verify(toy.lineage)) == 2
+
+
+def test_a_record_that_is_gone_is_found(toy):
+    (record,) = [each for each in toy.lineage.live if each.node == "source"]
+    (toy.root / ".lineage" / f"{record.execution_id}.json").unlink()
+    found = " ".join(verify(toy.lineage))
+    assert f"{record.execution_id}: no record says what this is" in found
+    assert "no record says who made its input text" in found
+
+
+def test_verify_ends_with_the_code_of_damaged_results(toy):
+    artifact_files(toy)[0].write_text("x")
+    with pytest.raises(SchemaError, match="found 1 things"):
+        ser("verify", toy.root)
+
+
+# === show and gc ===
+
+
+def test_show_lists_executions_and_what_they_were_made_from(toy):
+    (source,) = [each for each in toy.lineage.live if each.node == "source"]
+    said = ser("show", toy.root)
+    assert f"{source.execution_id}  source  LIVE" in said
+    assert f"    text: {source.execution_id}" in said
+
+
+def test_show_prints_an_execution_with_all_that_it_was_made_from(toy):
+    (shout,) = [each for each in toy.lineage.live if each.node == "shout"]
+    said = ser("show", toy.root, shout.execution_id)
+    assert said.count('"cache_key"') == 2
+
+
+def test_an_unknown_execution_is_a_sentence(toy):
+    with pytest.raises(ConfigError, match="unknown execution 'x'"):
+        ser("show", toy.root, "x")
+
+
+def test_a_folder_that_is_no_root_is_a_sentence(tmp_path):
+    with pytest.raises(ConfigError, match=r"found no \.lineage there"):
+        ser("gc", tmp_path)
+
+
+def test_gc_removes_what_failed_and_nothing_else(toy):
+    toy.text = "broken"
+    toy.change("steps", stumble=2)
+    toy.run()
+    assert len(list((toy.root / ".attempts").iterdir())) == 1
+    live = toy.content()
+    assert "removed 3 leftovers" in ser("gc", toy.root)
+    assert toy.content() == live
+    assert {record.state for record in toy.lineage.records} == {LIVE}
+    assert list((toy.root / ".attempts").iterdir()) == []
+    assert "removed 0 leftovers" in ser("gc", toy.root)
+
+
+def test_gc_of_what_is_superseded_leaves_what_the_newest_run_used(toy):
+    toy.nodes["check"]["inputs"]["before"] = {"last": "check"}
+    toy.run()
+    toy.text = "second"
+    used = {name: each.execution.execution_id for name, each in toy.ended().items()}
+    toy.text = "broken"
+    toy.run()
+    said = ser("gc", toy.root, "--superseded")
+    assert "removed what join made" in said
+    live = toy.lineage.live
+    # The newest of each node, what these were made from and compared with, and all that was pushed.
+    nodes = sorted(record.node for record in live)
+    assert nodes == sorted([*used, "source", "check", "push"])
+    assert verify(toy.lineage) == []
+    toy.text = "second"
+    # The steps of the failed run were the newest.
+    assert [name for name, state in toy.run().items() if state == DONE] == ["steps"]
+    ser("delete-speaker", toy.root, "anna", "--yes")
+    assert toy.lineage.live == []
+    assert list((toy.folder / "models").iterdir()) == []
+
+
+def test_a_speaker_of_whom_only_records_are_left_is_still_deleted(two):
+    ser("gc", two.root, "--superseded")
+    assert "its record alone" in ser("delete-speaker", two.root, "anna", "--yes")
+    assert all(
+        "toys/anna" not in record.facts.get("speakers", ()) for record in two.lineage.records
+    )
+    assert not (two.folder / "models/1").exists()
+
+
+def test_gc_touches_nothing_while_a_record_is_damaged(toy):
+    path = next((toy.root / ".lineage").glob("*.json"))
+    path.write_text("{}")
+    files = artifact_files(toy)
+    with pytest.raises(SchemaError):
+        ser("gc", toy.root)
+    assert artifact_files(toy) == files
+
+
+def test_gc_leaves_what_no_record_knows(toy):
+    (record,) = [each for each in toy.lineage.live if each.node == "check"]
+    toy.lineage.forget(record)
+    remove_rubbish(toy.lineage)
+    assert (toy.root / record.outputs[0].uri).is_dir()
+
+
+# === delete-speaker ===
+
+
+@pytest.fixture
+def two(toy):
+    """The same pipeline, run with another speaker as well."""
+    toy.text = "other"
+    toy.change("source", speakers=["toys/bert"])
+    toy.change("push", base=str(toy.folder / "others"))
+    toy.run()
+    return toy
+
+
+def test_delete_speaker_lists_and_removes_nothing_without_yes(two):
+    before = two.content()
+    said = ser("delete-speaker", two.root, "anna")
+    assert "7 executions saw toys/anna; nothing was removed" in said
+    assert f"outside the root: {two.folder}/models/1" in said
+    assert two.content() == before
+
+
+def test_delete_speaker_removes_all_that_was_made_of_the_speech_and_no_more(two):
+    other = {record.execution_id for record in two.lineage.live[7:]}
+    ser("delete-speaker", two.root, "toys/anna", "--yes")
+    assert {record.execution_id for record in two.lineage.live} == other
+    left = "".join(path.read_text() for path in artifact_files(two)).lower()
+    assert "hello" not in left
+    assert "other" in left
+    assert not (two.folder / "models/1").exists()
+    assert (two.folder / "others/1").exists()
+    assert verify(two.lineage) == []
+
+
+def test_what_was_removed_is_written_down_by_hash_without_a_name(two):
+    gone = [output for record in two.lineage.live[:7] for output in record.outputs]
+    ser("delete-speaker", two.root, "anna", "--yes")
+    (note,) = (two.root / ".lineage" / DELETIONS).glob("*.json")
+    said = json.loads(note.read_text())
+    hashes = [output["sha256"] for each in said["executions"] for output in each["outputs"]]
+    assert sorted(hashes) == sorted(output.sha256 for output in gone)
+    kept = note.read_text() + "".join(
+        path.read_text() for path in (two.root / ".lineage").glob("*.json")
+    )
+    removed = [record for record in two.lineage.records if record.state == REMOVED]
+    assert len(removed) == 7
+    assert all(not record.facts for record in removed)
+    assert "hello" not in kept
+
+
+def test_an_attempt_that_may_hold_the_speech_goes_as_well(two):
+    two.text = "more"
+    two.change("source", speakers=["toys/anna"])
+    two.change("steps", stumble=2)
+    assert two.run()["steps"] == FAILED
+    ser("delete-speaker", two.root, "anna", "--yes")
+    assert list((two.root / ".attempts").iterdir()) == []
+
+
+def test_a_deleted_speaker_does_not_come_back_by_the_next_run(two):
+    ser("delete-speaker", two.root, "anna", "--yes")
+    two.text = "hello again"
+    two.change("source", speakers=["toys/anna"])
+    ended = two.ended()
+    assert isinstance(ended["source"].error, CorpusError)
+    assert "found the speaker toys/anna, who was deleted" in str(ended["source"].error)
+    assert list(two.root.glob(".attempts/*")) == []
+    (note,) = (two.root / ".lineage" / DELETIONS).glob("*.json")
+    note.unlink()
+    assert two.run()["source"] == DONE
+
+
+def test_a_published_model_that_a_killed_deletion_hid_goes_with_the_next(two):
+    (two.folder / "models/1").rename(two.folder / "models/.removed-0123")
+    ser("delete-speaker", two.root, "anna", "--yes")
+    assert list((two.folder / "models").iterdir()) == []
+
+
+def test_an_unknown_speaker_is_a_sentence(two):
+    with pytest.raises(ConfigError, match="did you mean 'toys/anna'"):
+        ser("delete-speaker", two.root, "toys/ana")
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_deletion_that_stops_half_way_is_completed_by_the_same_command(two, monkeypatch, number):
+    deletion = plan_deletion(two.lineage, "anna")
+    calls = []
+    write = Lineage.write
+
+    def stop(self, record):
+        calls.append(record)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        write(self, record)
+
+    monkeypatch.setattr(Lineage, "write", stop)
+    with pytest.raises(KeyboardInterrupt):
+        delete_speaker(two.lineage, deletion)
+    monkeypatch.setattr(Lineage, "write", write)
+    delete_speaker(two.lineage, plan_deletion(two.lineage, "anna"))
+    assert "hello" not in "".join(path.read_text() for path in artifact_files(two)).lower()
+    assert len(two.lineage.live) == 7
+
+
+def test_what_was_made_again_and_came_out_equal_is_found_by_its_content(toy):
+    (source,) = [each for each in toy.lineage.live if each.node == "source"]
+    shutil.rmtree(toy.root / source.outputs[0].uri)
+    toy.run()
+    assert toy.lineage.get(source.execution_id).state == ABANDONED
+    remove_rubbish(toy.lineage)
+    assert verify(toy.lineage) == []
+    assert len(plan_deletion(toy.lineage, "anna").executions) == 7

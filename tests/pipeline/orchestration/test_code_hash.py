@@ -1,0 +1,70 @@
+import uuid
+
+import pytest
+
+from pipeline.components import COMPONENTS
+from pipeline.orchestration import code_hash
+from pipeline.orchestration.code_hash import code_of, code_sha256
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Returns a function that writes modules of a package and gives its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"package_{uuid.uuid4().hex}"
+
+    def write(**sources):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "__init__.py").touch()
+        for module, source in sources.items():
+            (tmp_path / name / f"{module}.py").write_text(source.replace("PACKAGE", name))
+        for each in vars(code_hash).values():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
+        return name
+
+    return write
+
+
+def test_imports_are_followed_at_any_depth_wherever_they_stand(package):
+    name = package(
+        top="import os\ndef f():\n    from PACKAGE import middle\n",
+        middle="import PACKAGE.bottom as b, numpy\n",
+        bottom="from ser_keras.errors import SerError\n",
+        beside="TABLE = {'top': 'PACKAGE.top'}\n",
+    )
+    expected = [name, *(f"{name}.{each}" for each in ("bottom", "middle", "top"))]
+    assert code_of(f"{name}.top") == [*expected, "ser_keras", "ser_keras.errors"]
+    assert code_of(f"{name}.beside") == [f"{name}.beside"]
+
+
+def test_modules_that_import_each_other_are_no_circle(package):
+    name = package(one="import PACKAGE.two\n", two="import PACKAGE.one\n")
+    assert code_of(f"{name}.one") == code_of(f"{name}.two")
+
+
+@pytest.mark.parametrize(
+    ("source", "same"),
+    [
+        ('"""A module."""\n\n\ndef f(x):\n    """Adds."""\n    return x + 1\n', True),
+        ("def f(x): return (x\n  + 1)  # a comment\n", True),
+        ("def f(x):\n    return x + 2\n", False),
+        ("def f(x, y=0):\n    return x + 1\n", False),
+        ("def f(x):\n    return x + 1\nf.__doc__ = 'Adds.'\n", False),
+    ],
+)
+def test_what_a_source_does_counts_and_what_it_says_does_not(package, source, same):
+    name = package(top="import PACKAGE.bottom\n", bottom="def f(x):\n    return x + 1\n")
+    before = code_sha256(f"{name}.top")
+    package(bottom=source)
+    assert (code_sha256(f"{name}.top") == before) is same
+
+
+def test_components_depend_on_their_own_work_alone():
+    features, trainer = (code_of(COMPONENTS[name]) for name in ("feature_gen", "trainer"))
+    assert "pipeline.features.writer" in features
+    assert "ser_keras.training.trainer" not in features
+    assert "ser_keras.training.trainer" in trainer
+    assert "pipeline.features.writer" not in trainer
+    for name in COMPONENTS.values():
+        assert "pipeline.orchestration.runner" not in code_of(name)

@@ -1,0 +1,141 @@
+"""Probabilities of an export with a temperature, and answers that may be `uncertain`."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+
+from ser_keras import metrics
+from serving.client.client import SerClient
+from serving.export.export import keras_probabilities
+from serving.export.model_card import model_card
+from serving.export.prediction import UNCERTAIN, Prediction
+from serving.export.signatures import ServedModule
+from serving.server.manager import ModelConfig
+from serving.server.server import Server, ServerOptions
+from tests.serving import exports
+
+TEMPERATURE = 2.5
+HEARD = exports.batch(exports.clips(2, least=16000))
+
+
+def asked(signatures, name, inputs):
+    values = {key: tf.constant(value) for key, value in inputs.items()}
+    return {key: value.numpy() for key, value in signatures[name](**values).items()}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["moma", pytest.param("attention_cnn", marks=pytest.mark.slow)],
+    ids=["whole utterances", "the mean over segments"],
+)
+def test_every_answer_has_the_temperature_and_the_same_label(name):
+    plain = exports.small(name)
+    cooled = replace(plain, temperature=TEMPERATURE)
+    before, after = (ServedModule(served).signatures() for served in (plain, cooled))
+    heard = asked(before, "front_end", HEARD)
+    features = {"features": heard["features"], "frames": heard["frames"]}
+    for signature, inputs in (
+        ("serving_default", HEARD),
+        ("explain", HEARD),
+        ("features", features),
+    ):
+        one, other = (asked(made, signature, inputs) for made in (before, after))
+        wanted = metrics.with_temperature(one["probabilities"], TEMPERATURE)
+        np.testing.assert_allclose(other["probabilities"], wanted, atol=1e-6)
+        np.testing.assert_array_equal(other["label"], one["label"])
+        assert np.abs(other["probabilities"] - one["probabilities"]).max() > 1e-4
+
+
+def test_the_check_at_export_compares_with_the_same_temperature():
+    served = replace(exports.small("moma"), temperature=TEMPERATURE)
+    signatures = ServedModule(served).signatures()
+    heard = asked(signatures, "front_end", HEARD)
+    found = asked(signatures, "serving_default", HEARD)["probabilities"][0]
+    wanted = keras_probabilities(served, heard["features"][0][: heard["frames"][0]])
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    other = keras_probabilities(replace(served, temperature=1.0), heard["features"][0])
+    assert np.abs(found - other).max() > 1e-4
+
+
+@pytest.mark.slow
+def test_a_stream_has_the_temperature_and_the_same_states():
+    plain = exports.small("predictive_vrnn")
+    cooled = replace(plain, temperature=TEMPERATURE)
+    rng = np.random.default_rng(0)
+    steps = [ServedModule(served).signatures()["stream"] for served in (plain, cooled)]
+    inputs = {
+        name: tf.constant(rng.normal(size=(2, *spec.shape[1:])), tf.float32)
+        for name, spec in steps[0].structured_input_signature[1].items()
+    }
+    one, other = (step(**inputs) for step in steps)
+    wanted = metrics.with_temperature(one["probabilities"].numpy(), TEMPERATURE)
+    np.testing.assert_allclose(other["probabilities"], wanted, atol=1e-6)
+    for name in set(one) - {"probabilities"}:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+ABOUT = {
+    "name": "mine",
+    "model": "moma",
+    "parameters": 1,
+    "classes": ["sad"],
+    "sample_rate_hz": 16000,
+    "corpus": "synthetic",
+    "dataset": "synthetic",
+    "fold": "speaker-s01",
+    "protocol": "synthetic-loso",
+    "shares_speakers": False,
+    "sizes": {"train": 3, "test": 1},
+    "fold_scores": {"ua": 0.5, "wa": 0.5},
+    "pooled": {},
+    "checked": {},
+    "versions": {},
+    "weights_sha256": "0",
+}
+
+
+def test_the_model_card_says_the_temperature_and_what_it_was_fitted_on():
+    fitted = {"temperature": 1.8, "fitted_on": "validation part, 9 utterances"}
+    card = model_card(ABOUT | {"calibration": fitted})
+    assert "T = 1.80, fitted on: validation part, 9 utterances" in card
+    card = model_card(ABOUT | {"calibration": {"temperature": 1.0, "fitted_on": ""}})
+    assert "Its probabilities are not calibrated." in card
+
+
+def test_an_answer_below_the_limit_is_uncertain():
+    said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
+    assert [said.answer(limit) for limit in (0.0, 0.6, 0.61)] == ["sad", "sad", UNCERTAIN]
+
+
+def test_the_command_says_uncertain_in_both_of_its_formats(ser, server, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, exports.clips(1)[0], exports.RATE)
+    line = ["predict", path, "--server", f"localhost:{server.port}", "--model", "moma"]
+    code, out, _ = ser(*line, "--uncertain-below", "1")
+    assert code == 0
+    assert " s: uncertain: " in out
+    assert "uncertain" not in ser(*line)[1]
+    told = json.loads(ser(*line, "--json", "--uncertain-below", "1")[1])
+    assert told["label"] == UNCERTAIN
+    assert sum(told["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert json.loads(ser(*line, "--json")[1])["label"] != UNCERTAIN
+    assert ser(*line, "--uncertain-below", "1.5")[0] == 2
+
+
+@pytest.mark.slow
+def test_a_server_answers_with_the_temperature_of_the_export(tmp_path):
+    served = replace(exports.small("moma"), temperature=TEMPERATURE)
+    exports.publish(served, tmp_path / "moma")
+    server = Server([ModelConfig("moma", tmp_path / "moma")], ServerOptions(port=0, rest_port=0))
+    server.start()
+    try:
+        with SerClient(f"localhost:{server.port}", "moma") as client:
+            outputs, _ = client.ask(HEARD)
+    finally:
+        server.stop()
+    wanted = asked(ServedModule(served).signatures(), "serving_default", HEARD)
+    np.testing.assert_allclose(outputs["probabilities"], wanted["probabilities"], atol=1e-6)

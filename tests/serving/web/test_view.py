@@ -1,0 +1,368 @@
+"""What the page of `ser web` says and shows, on a real export behind the real local server."""
+
+import base64
+import contextlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from multiprocessing import Pipe
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_keras.errors import AudioError, ConfigError, ServingError
+from serving.cli.web import web
+from serving.client.client import SerClient, ServerError
+from serving.client.endpoint import Endpoint
+from serving.explain import explainer as explaining
+from serving.web.local_server import Published, local_server
+from serving.web.model_facts import card, facts
+from serving.web.recognition import LONGEST_S, recognize, samples_of
+from serving.web.view import Models, look, summary, trouble, window_names
+from tests.architecture import ROOT
+from tests.serving import exports
+from tests.serving.client.described import described
+
+RATE = exports.RATE
+
+
+@pytest.fixture(scope="module")
+def published(moma, tmp_path_factory):
+    """The small MOMA with its card."""
+    return Published.open(described(*moma, tmp_path_factory.mktemp("described")))
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with SerClient(f"localhost:{server.port}", "moma") as asking:
+        yield asking
+
+
+@contextlib.contextmanager
+def explainer_of(endpoint):
+    """An explainer whose other end is a thread here."""
+    ours, its = Pipe()
+
+    def answer():
+        with contextlib.suppress(EOFError):
+            explaining._answer(its, endpoint)
+
+    thread = Thread(target=answer)
+    thread.start()
+    yield explaining.Explainer(ours)
+    ours.close()
+    thread.join()
+
+
+@pytest.fixture
+def explainer(server):
+    with explainer_of(Endpoint(f"localhost:{server.port}")) as explains:
+        yield explains
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    """A file of 11 s at another rate, in stereo."""
+    clip = np.concatenate(exports.clips(8, seed=3, least=39000))[: 11 * RATE]
+    path = tmp_path_factory.mktemp("speech") / "speech.wav"
+    soundfile.write(path, np.stack([clip, clip / 2], axis=1), 22050, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def said(client, speech):
+    return recognize(client, speech)
+
+
+# === Recognition ===
+
+
+def test_a_recognition_is_what_the_client_says_of_the_whole_and_of_the_windows(
+    client, speech, said
+):
+    windows = list(client.timeline(speech))
+    assert [window.start_s for window in said.windows] == [window.start_s for window in windows]
+    for found, expected in zip(said.windows, windows, strict=True):
+        assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+    whole = client.predict(speech)
+    assert said.whole
+    assert said.overall.label == whole.label
+    assert said.overall.probabilities == pytest.approx(whole.probabilities, abs=1e-6)
+    assert said.overall.start_s == 0
+    assert said.overall.end_s == pytest.approx(said.duration_s, abs=1e-3)
+
+
+def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path):
+    clip = exports.clips(1, seed=1, least=39000)[0]
+    path = tmp_path / "long.flac"
+    soundfile.write(path, np.resize(clip, 40 * RATE), RATE)
+    told = []
+    said = recognize(client, path, lambda share, text: told.append((share, text)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert len(set(shares)) == len(said.windows) == 19
+    assert told[-1] == (1.0, "heard 0:40 of 0:40")
+    assert not any(window.maps for window in (said.overall, *said.windows))
+    assert not said.whole
+    assert (said.overall.start_s, said.overall.end_s) == (0, 40)
+    means = {
+        name: np.mean([w.probabilities[name] for w in said.windows]) for name in exports.CLASSES
+    }
+    assert said.overall.probabilities == pytest.approx(means)
+    assert said.overall.label == max(means, key=means.get)
+
+
+@pytest.mark.parametrize(
+    ("write", "found"),
+    [
+        (lambda path: path.write_text("no speech"), "is no recording that can be read"),
+        (lambda path: soundfile.write(path, np.zeros(0), RATE), "has no samples"),
+        (lambda path: path.write_bytes(b""), "is no recording that can be read"),
+    ],
+    ids=["text", "no samples", "no bytes"],
+)
+def test_a_bad_file_is_said_to_be_one_and_what_is_expected(client, tmp_path, write, found):
+    path = tmp_path / "mine.wav"
+    write(path)
+    with pytest.raises(AudioError, match=rf"mine\.wav: {found}; expected speech as WAV, FLAC"):
+        recognize(client, path)
+
+
+def test_a_recording_of_many_hours_is_refused_before_it_is_read(client, tmp_path):
+    path = tmp_path / "day.wav"
+    soundfile.write(path, np.zeros(round(100 * LONGEST_S + 100), np.int16), 100, subtype="PCM_U8")
+    with pytest.raises(AudioError, match=r"day\.wav: is 2:00:01 h long, expected at most 2:00:00"):
+        recognize(client, path)
+
+
+def test_a_server_that_refuses_is_heard(server, speech):
+    with (
+        SerClient(f"localhost:{server.port}", "nobody") as client,
+        pytest.raises(ServerError, match="nobody"),
+    ):
+        recognize(client, speech)
+
+
+def test_a_stretch_of_a_recording_is_that_of_the_whole(speech):
+    samples, rate = soundfile.read(speech)
+    mono = samples.mean(axis=1)
+    part = samples_of(speech, 2.0, 3.0, rate)
+    np.testing.assert_allclose(part, mono[2 * rate : 3 * rate], atol=1e-4)
+    assert len(samples_of(speech, 2.0, 3.0, RATE)) == RATE
+
+
+def test_a_recording_that_was_deleted_is_asked_for_again(tmp_path):
+    with pytest.raises(AudioError, match="deleted after an hour"):
+        samples_of(tmp_path / "gone.wav", 0.0, 1.0, RATE)
+
+
+# === What is shown ===
+
+
+@pytest.mark.parametrize("width_px", [300, 760])
+def test_a_click_in_the_picture_finds_the_window_there(said, width_px):
+    view, picture = look(said, 1, width_px)
+    # Twice the dots, for screens that have them.
+    assert picture.width == 2 * width_px
+    assert 0 < view.left_px < view.right_px < picture.width
+    per_second = (view.right_px - view.left_px) / said.duration_s
+    for number, window in enumerate(said.windows):
+        middle = (window.start_s + window.end_s) / 2
+        assert view.window_at(view.left_px + per_second * middle) == number
+    assert view.window_at(0) == 0
+    assert view.window_at(picture.width) == len(said.windows) - 1
+
+
+def test_the_marked_window_is_seen_where_it_is(said):
+    view, first = look(said, 0, 500)
+    _, last = look(said, len(said.windows) - 1, 500)
+    differing = np.flatnonzero(np.any(np.asarray(first) != np.asarray(last), axis=(0, 2)))
+    middle = (view.left_px + view.right_px) / 2
+    assert differing.min() < middle < differing.max()
+    # In the middle of its height a frame has two sides; between them nothing changes.
+    middle = first.height // 2
+    assert np.any(np.asarray(first)[middle] != np.asarray(last)[middle], axis=1).sum() < (
+        first.width / 10
+    )
+
+
+def test_doubts_are_said_with_the_likeliest_in_the_answer_and_in_the_list(said):
+    unsure, sure = (replace(said, uncertain_below=limit) for limit in (1.0, 0.01))
+    likeliest = said.overall.label
+    told = f"moma says: <strong>uncertain</strong>, {likeliest} is only the likeliest. "
+    assert told in summary(unsure)
+    assert summary(sure) == summary(said)
+    assert "uncertain" not in summary(said)
+    assert window_names(sure) == window_names(said)
+    for window, name in zip(said.windows, window_names(unsure), strict=True):
+        assert re.fullmatch(rf"\d: 0:\d\d - 0:\d\d, uncertain: {window.label} \d+ %", name)
+
+
+def test_doubts_are_seen_in_the_picture_where_they_are(said):
+    shares = [max(window.probabilities.values()) for window in said.windows]
+    limit = float(np.mean(shares))
+    view, mixed = look(replace(said, uncertain_below=limit), 0, 500)
+    _, sure = look(replace(said, uncertain_below=0.01), 0, 500)
+    _, without = look(said, 0, 500)
+    assert without.height < sure.height == mixed.height
+    differing = np.flatnonzero(np.any(np.asarray(mixed) != np.asarray(sure), axis=(0, 2)))
+    uncertain = {number for number, share in enumerate(shares) if share < limit}
+    assert 0 < len(uncertain) < len(shares)
+    assert {view.window_at(column) for column in differing} == uncertain
+
+
+def test_a_window_is_heard_and_drawn_with_its_attention(client, explainer, published, said):
+    with_export = Models({"moma": client}, {"moma": published}, explainer)
+    without = Models({"moma": client}, {}, explainer)
+    html, picture, words = with_export.window(said, 2, 500)
+    data = re.search(r'src="data:audio/wav;base64,([^"]+)"', html).group(1)
+    sound, rate = soundfile.read(io.BytesIO(base64.b64decode(data)))
+    window = said.windows[2]
+    assert rate == RATE
+    expected = samples_of(said.path, window.start_s, window.end_s, RATE)
+    np.testing.assert_allclose(sound, expected, atol=1e-4)
+    assert "autoplay" not in html
+    assert "autoplay" in with_export.window(said, 2, 500, play=True)[0]
+    assert words.startswith(f"moma says of this window: {said.windows[2].label} ")
+    assert words.count("%") == 3
+    doubtful = replace(said, uncertain_below=1.0)
+    words = with_export.window(doubtful, 2, 500)[2]
+    assert words.startswith(f"moma says of this window: uncertain: {said.windows[2].label} ")
+    _, plain, note = without.window(said, 2, 500)
+    assert "Where it attended is not known" in note
+    assert picture.size == plain.size
+    assert (np.asarray(picture) != np.asarray(plain)).mean() > 0.01
+
+
+def test_what_cannot_be_explained_is_shown_with_the_reason(client, explainer, published, said):
+    gone = Models({"moma": client}, {"moma": published}, explainer)
+    explainer._pipe.send(("nobody", published.newest, np.zeros(100, np.float32), 0.0))
+    refusal = explainer._pipe.recv()
+    assert isinstance(refusal, ServingError)
+    assert "nobody" in str(refusal)
+    ours, its = Pipe()
+    its.close()
+    dead = replace(gone, explainer=explaining.Explainer(ours))
+    _, _, words = dead.window(said, 0, 500)
+    assert "the process that explains has died" in words
+
+
+def test_a_server_that_wants_certificates_explains_to_who_shows_them(closed, published, said):
+    with explainer_of(closed) as explains, closed.client("moma") as client:
+        _, _, words = Models({"moma": client}, {"moma": published}, explains).window(said, 0, 500)
+    assert "not known" not in words
+
+
+def test_names_from_outside_are_text_not_markup(said):
+    overall = replace(said.overall, label="<u>x</u>", probabilities={"<u>x</u>": 0.9})
+    odd = replace(said, model="<b>m</b>", overall=overall)
+    doubtful = replace(odd, uncertain_below=1.0)
+    shown = summary(odd) + summary(doubtful) + trouble(ConfigError("<script>"))
+    assert "<b>" not in shown
+    assert "<u>" not in shown
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+
+
+def test_the_page_says_which_data_a_model_learnt_from_and_how_often_it_is_right(published):
+    told = facts("moma", published)
+    assert "EmoDB" in told
+    assert "290 recordings" in told
+    assert "61 % of the recordings of speakers new to it" in told
+    assert "guessing gets 25 %" in told
+    for name in exports.CLASSES:
+        assert name in told
+    assert card(published).startswith("### moma: emotion from speech")
+    assert "\n#### Limits" in card(published)
+
+
+def test_without_its_export_nobody_knows_what_a_model_learnt_from(moma):
+    assert "Nobody said here which data **moma** was trained on" in facts("moma", None)
+    bare = Published.open(moma[1])
+    assert facts("moma", bare) == facts("moma", None)
+    assert card(bare) == ""
+
+
+# === Models and servers ===
+
+
+def test_an_export_is_named_by_its_model_or_by_one_of_its_versions(moma, tmp_path):
+    folder = moma[1].resolve()
+    assert Published.open(folder) == Published("moma", folder)
+    assert Published.open(folder / "1") == Published("moma", folder, 1)
+    assert Published.open(folder).newest == folder / "1"
+    with pytest.raises(ConfigError, match="found no version of a model"):
+        Published.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, "give --export with the folder of a published model, or --server"),
+        ({"server": "localhost:1"}, "give --export .*, or --server host:port and --model"),
+        ({"model": ["moma"]}, "--model is for models of a --server"),
+        ({"root_certificate": Path("no.pem"), "server": "a:1", "model": ["m"]}, r"no\.pem"),
+        ({"root_certificate": Path("no.pem")}, "--root-certificate, .* are for a --server"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, found):
+    with pytest.raises(ConfigError, match=found):
+        web(**options)
+
+
+def test_an_export_that_is_not_among_the_models_is_refused(published):
+    folder = published.folder
+    with pytest.raises(ConfigError, match="found moma, expected each once and among --model other"):
+        web(export=[folder], server="localhost:1", model=["other"])
+    with pytest.raises(ConfigError, match="found moma, moma, expected each once"):
+        web(export=[folder, folder])
+
+
+@pytest.mark.slow
+def test_the_local_server_and_the_explainer_answer_and_end_with_the_block(published, speech):
+    with (
+        local_server([published]) as endpoint,
+        SerClient(endpoint, "moma") as client,
+        explaining.explainer(Endpoint(endpoint)) as explains,
+    ):
+        client.wait_until_available(60.0)
+        said = recognize(client, speech)
+        waveform = samples_of(speech, 0.0, 4.0, RATE)
+        heard = explains.explain("moma", published.newest, waveform, 5.0)
+        assert heard.probabilities == pytest.approx(said.windows[0].probabilities, abs=1e-5)
+        assert heard.end_s == pytest.approx(9.0)
+    with SerClient(endpoint, "moma", timeout_s=1.0) as client, pytest.raises(ServerError):
+        client.predict(speech)
+
+
+@pytest.mark.slow
+def test_whoever_started_the_local_server_may_be_killed(published, speech):
+    code = (
+        "import time; from pathlib import Path; "
+        "from serving.web.local_server import Published, local_server\n"
+        f"with local_server([Published.open(Path({str(published.folder)!r}))]) as endpoint:\n"
+        "    print(endpoint, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as asks:
+        endpoint = asks.stdout.readline().strip()
+        with SerClient(endpoint, "moma", timeout_s=2.0) as client:
+            client.wait_until_available(60.0)
+            os.kill(asks.pid, signal.SIGKILL)
+            for _ in range(100):
+                try:
+                    client.predict(speech)
+                except ServerError:
+                    break
+                time.sleep(0.2)
+            else:
+                pytest.fail("the server outlived who started it by 20 s")
