@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 
 from serving.client import SerClient, messages
-from serving.export.prediction import ANSWER_OUTPUTS
+from serving.client.prediction import ANSWER_OUTPUTS
 
 DEADLINE_S = 1.0
 

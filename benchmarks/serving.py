@@ -56,8 +56,8 @@ from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
 from ser_keras.training.checkpoint import write_json
 from serving.client import SerClient
+from serving.client.prediction import ANSWER_OUTPUTS
 from serving.export.export import write_export
-from serving.export.prediction import ANSWER_OUTPUTS
 from serving.export.signatures import Served
 from serving.server.manager import spare_from_collection
 from serving.server.server import TRANSPORT

@@ -32,7 +32,7 @@ ORDER = {
         *("audit", "metrics", "features", "data", "layers", "models", "recipes", "training"),
         *("experiments", "plots", "report", "cli", "__main__"),
     ),
-    "serving": ("export", "client", "server", "explain", "web", "cli"),
+    "serving": ("client", "export", "server", "explain", "web", "cli"),
     "pipeline": (
         *("publishing", "beam", "statistics", "features", "gates", "components", "lineage"),
         *("orchestration", "cli", "papers"),

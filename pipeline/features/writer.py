@@ -2,8 +2,8 @@
 
 No payload moves between workers. Whoever gets a shard's number (see `pipeline.features.shards`)
 reads its recordings in key order and writes their features straight into the shard's file. A
-shard's bytes depend on its recordings alone, so any runner and any number of workers give the same ones,
-and a bundle that is tried again replaces a file by its equal.
+shard's bytes depend on its recordings alone, so any runner and any number of workers give the same
+ones, and a bundle that is tried again replaces a file by its equal.
 
 The work itself is `write_shard` and `process`, plain functions. One thread per worker: more of them
 wait for the interpreter's lock (measured: no gain with 2, 3 or 4).

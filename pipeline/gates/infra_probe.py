@@ -1,7 +1,7 @@
 """A program by itself: loads a SavedModel with TensorFlow alone and answers requests.
 
 `pipeline.gates.infra` starts it as `python -I infra_probe.py FOLDER REQUESTS ANSWERS`, in an
-interpreter in which nothing can be imported but Python's own library, TensorFlow, and what that requires.
+interpreter that can import only Python's own library, TensorFlow, and what TensorFlow requires.
 """
 
 import base64

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-_PUBLIC = {"Prediction": "serving.export.prediction"}
+_PUBLIC = {"Prediction": "serving.client.prediction"}
 _PUBLIC |= dict.fromkeys(("SerClient", "ServerError"), "serving.client.client")
 
 

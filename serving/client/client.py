@@ -17,8 +17,8 @@ import numpy as np
 
 from serving.client import messages
 from serving.client.audio_blocks import Source, blocks_of, windows_of
+from serving.client.prediction import ANSWER_OUTPUTS, Prediction, prediction_of
 from serving.client.stream import SIGNATURES, StreamSession
-from serving.export.prediction import ANSWER_OUTPUTS, Prediction, prediction_of
 
 SAMPLE_RATE_HZ = 16000
 MAX_MESSAGE_BYTES = 64 * 2**20

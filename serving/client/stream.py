@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.export.prediction import ANSWER_OUTPUTS
+from serving.client.prediction import ANSWER_OUTPUTS
 
 FRONT_END, STEP = "stream_front_end", "stream"
 # What an export has that streams.

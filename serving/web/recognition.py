@@ -10,7 +10,7 @@ import soxr
 
 from ser_keras.errors import AudioError
 from serving.client.client import SerClient
-from serving.export.prediction import Prediction
+from serving.client.prediction import Prediction
 
 WINDOW_S = 4.0
 HOP_S = 2.0

@@ -20,8 +20,8 @@ from ser_keras.errors import SerError
 from ser_keras.plots.attended import attended_spectrogram
 from ser_keras.plots.timeline import emotion_timeline
 from serving.client.client import SerClient
+from serving.client.prediction import UNCERTAIN, Prediction
 from serving.explain.explainer import Explainer
-from serving.export.prediction import UNCERTAIN, Prediction
 from serving.web.local_server import Published
 from serving.web.model_facts import card, described, facts
 from serving.web.recognition import Recognition, clock, samples_of
@@ -159,7 +159,7 @@ def window_names(said: Recognition) -> list[str]:
     """Returns a line for each window, so that people tell them apart.
 
     Example:
-        >>> from serving.export.prediction import Prediction
+        >>> from serving.client.prediction import Prediction
         >>> window = Prediction("sad", {"sad": 0.6, "calm": 0.4}, {}, 1, 0.0, 4.0)
         >>> window_names(Recognition(Path("a.wav"), "moma", 4.0, window, True, (window,)))
         ['1: 0:00 - 0:04, sad 60 %']

@@ -31,7 +31,7 @@ def environment_of(engine):
     options = PipelineOptions(arguments(engine))
     image = options.view_as(WorkerOptions).sdk_container_image
     pipeline = beam.Pipeline(options=options)
-    assert type(pipeline.orchestration.runner).__name__ == RUNNERS[engine]
+    assert type(pipeline.runner).__name__ == RUNNERS[engine]
     (
         pipeline
         | beam.Create([0, 1], reshuffle=False)

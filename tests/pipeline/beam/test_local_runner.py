@@ -11,7 +11,7 @@ from tests.pipeline.conftest import write_corpus
 
 JOB = """
 import sys
-from pipeline import local_runner
+from pipeline.beam import local_runner
 from pipeline.features.job import build_feature_set
 from ser_keras.features.specs import get_spec
 local_runner.GRACE_S = 1.0

@@ -89,8 +89,9 @@ def test_a_few_damaged_files_cost_themselves_alone(tmp_path):
 def test_a_file_that_takes_too_long_would_be_seen(tmp_path):
     table = write_damaged(tmp_path / "corpus", wav(SHORT), 1, seed=0)
     code = (
-        "import sys, time\nfrom pipeline import transforms\nfrom tests.pipeline import fuzzed_job\n"
-        "transforms.process = lambda *_: time.sleep(60)\nfuzzed_job.main()\n"
+        "import sys, time\nfrom pipeline.features import writer\n"
+        "from tests.pipeline.features import fuzzed_job\n"
+        "writer.process = lambda *_: time.sleep(60)\nfuzzed_job.main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(table), str(tmp_path / "features"), "0.2"],

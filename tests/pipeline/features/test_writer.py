@@ -88,7 +88,7 @@ def test_a_foreign_error_costs_one_file_and_tells_nothing_of_its_content(sources
     monkeypatch.setattr(transforms, "extract", broken)
     letter = transforms.process(sources[0], "part", SPEC, LIMITS)
     assert (letter.kind, letter.stage) == ("internal", "features")
-    assert "ValueError at test_transforms.py:" in letter.message
+    assert "ValueError at test_writer.py:" in letter.message
     assert "said" not in letter.message
 
 

@@ -19,16 +19,15 @@ from tests.serving import exports
 
 def test_it_imports_neither_tensorflow_nor_keras_nor_the_science():
     code = (
-        "import sys, serving.client.client; "
+        "import sys; from serving.client import SerClient; "
         "print([m for m in ('tensorflow', 'keras', 'ser_keras', 'librosa') if m in sys.modules]); "
         "print(*sorted(m for m in sys.modules if m.startswith('serving.')))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     foreign, own = ran.stdout.splitlines()
     assert foreign == "[]"
-    # What docs/serving.md tells people to copy into a service.
-    wanted = ("audio_blocks", "client", "messages", "prediction", "stream")
-    assert own.split() == [f"serving.{name}" for name in wanted]
+    # The folder that docs/serving.md tells people to copy into a service.
+    assert all(f"{name}.".startswith("serving.client.") for name in own.split())
 
 
 @given(

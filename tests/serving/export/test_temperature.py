@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from ser_keras import metrics
 from serving.client.client import SerClient
+from serving.client.prediction import UNCERTAIN, Prediction
 from serving.export.export import keras_probabilities
 from serving.export.model_card import model_card
-from serving.export.prediction import UNCERTAIN, Prediction
 from serving.export.signatures import ServedModule
 from serving.server.manager import ModelConfig
 from serving.server.server import Server, ServerOptions
