@@ -193,7 +193,7 @@ def main():
     """Measures, prints and writes."""
     # Here, because it imports Keras, of which the measured processes know nothing.
     from ser_keras.experiments.provenance import versions
-    from ser_keras.training.checkpoint import write_json
+    from ser_keras.files import write_json
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path)

@@ -53,8 +53,8 @@ from benchmarks.asker import DEADLINE_S, Asker, together
 from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
+from ser_keras.files import write_json
 from ser_keras.models import build_model
-from ser_keras.training.checkpoint import write_json
 from serving.client import SerClient
 from serving.client.prediction import ANSWER_OUTPUTS
 from serving.export.export import write_export

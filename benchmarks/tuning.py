@@ -23,8 +23,8 @@ from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
+from ser_keras.files import write_json
 from ser_keras.protocols import build_protocol
-from ser_keras.training.checkpoint import write_json
 from tuning.search import Search, default_folds, run_search
 from tuning.space import load_space
 

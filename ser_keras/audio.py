@@ -13,7 +13,6 @@ import io
 import os
 import stat
 import struct
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import soundfile
 import soxr
 
 from ser_keras.errors import AudioError
+from ser_keras.files import replacing
 
 SAMPLE_RATE_HZ = 16000
 
@@ -167,13 +167,8 @@ def write_wav(path: str | Path, waveform: np.ndarray, sample_rate_hz: int = SAMP
         waveform: float (samples,) or (samples, channels); values beyond -1..1 are clipped.
         sample_rate_hz: int.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        soundfile.write(temporary, _int16(waveform), sample_rate_hz, format="WAV")
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(Path(path)) as stream:
+        soundfile.write(stream, _int16(waveform), sample_rate_hz, format="WAV")
 
 
 def content_hash(waveform: np.ndarray) -> str:

@@ -58,7 +58,18 @@ FRAMEWORK_FREE = (
 )
 USES_KERAS = ("ser_keras.features.normalize", "ser_keras.features.frontend")
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}
-MAX_LINES = 400
+# Names of modules that readers could not guess from; a module is called after what it holds.
+UNGUESSABLE = {
+    *("attempt", "cause", "content", "ending", "measure", "outcome", "pace", "parts"),
+    *("map_places", "own_process", "sampled", "attended", "verdict"),
+}
+# No quantity has one of these names.
+EMPTY_NAMES = {"said", "heard", "found", "made", "told", "place", "each"}
+MAX_LINES = 300
+MAX_FUNCTION_LINES = 60
+MAX_MODULES = 12
+# Rooms of many equal things.
+CROWDED = ("ser_keras.layers", "ser_keras.corpora")
 
 
 @dataclass(frozen=True)
@@ -197,6 +208,49 @@ def is_readable(module: Module) -> Iterator[str]:
         yield f"is called {', '.join(vague)}; name it after its noun"
 
 
+def modules_are_named_after_what_they_hold(module: Module) -> Iterator[str]:
+    name = module.name.rpartition(".")[2]
+    if name in UNGUESSABLE:
+        yield f"is called {name}; name it after what it holds"
+
+
+def functions_are_short(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = code_lines(node)
+            if lines > MAX_FUNCTION_LINES:
+                yield (
+                    f"line {node.lineno}: {node.name} has {lines} lines; {MAX_FUNCTION_LINES} is "
+                    "the limit"
+                )
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Returns the length of a function without its docstring."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        lines -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return lines
+
+
+def names_say_what_they_hold(module: Module) -> Iterator[str]:
+    for line, name in assigned_names(module.tree):
+        if name.strip("_") in EMPTY_NAMES:
+            yield f"line {line}: the name {name}; name the quantity"
+
+
+def assigned_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yields line and name of every variable, argument, attribute and function of a source."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id if isinstance(node, ast.Name) else node.attr
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+
+
 def imports_are_plain(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.ImportFrom) and (node.level or node.names[0].name == "*"):
@@ -246,6 +300,36 @@ RULES: tuple[Rule, ...] = (
     only_the_command_line_prints,
     label_order_has_one_owner,
     is_readable,
+    modules_are_named_after_what_they_hold,
+    functions_are_short,
+    names_say_what_they_hold,
     imports_are_plain,
     requirements_are_declared,
 )
+
+
+def crowded_rooms() -> Iterator[str]:
+    """Yields a sentence for every folder with more modules than can be overlooked."""
+    rooms: dict[str, int] = {}
+    for module in modules():
+        if not module.is_package:
+            room = module.name.rpartition(".")[0]
+            rooms[room] = rooms.get(room, 0) + 1
+    for room, count in rooms.items():
+        if count > MAX_MODULES and room not in CROWDED:
+            yield f"{room}: has {count} modules side by side; {MAX_MODULES} is the limit"
+
+
+def main() -> None:
+    """Lists what breaks a rule in modules that begin with one of the arguments."""
+    chosen = tuple(sys.argv[1:]) or PACKAGES
+    for module in modules():
+        if within(module.name, *chosen):
+            for rule in RULES:
+                for why in rule(module):
+                    sys.stdout.write(f"{module.name}: {why}\n")
+    sys.stdout.writelines(f"{why}\n" for why in crowded_rooms())
+
+
+if __name__ == "__main__":
+    main()

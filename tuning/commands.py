@@ -75,8 +75,8 @@ def tune(
         from ser_keras.errors import ConfigError
         from ser_keras.experiments.provenance import command
         from ser_keras.experiments.searched import RESULT
+        from ser_keras.files import write_json
         from ser_keras.protocols import build_protocol
-        from ser_keras.training.checkpoint import write_json
         from tuning.comparison import check_comparison, compare_on_test
         from tuning.report import describe_test, keep, table, write_report
         from tuning.search import (
@@ -199,8 +199,8 @@ def study(
         from ser_keras.cli.verbs import EpochBars
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.provenance import command
+        from ser_keras.files import write_json
         from ser_keras.protocols import build_protocol
-        from ser_keras.training.checkpoint import write_json
         from tuning.search import default_folds
         from tuning.study import load_study, run_study
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ser_keras.data.input import mixed_seed
 from ser_keras.errors import ConfigError, unknown_name
-from ser_keras.training.checkpoint import write_json
+from ser_keras.files import write_json
 
 STRATEGIES = ("random", "bayesian", "hyperband")
 OBJECTIVE = keras_tuner.Objective("valid_ua", "max")

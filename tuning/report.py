@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ser_keras.files import write_bytes, write_json
 from ser_keras.plots import parallel_coordinates
 from ser_keras.report import html as html_page
-from ser_keras.training.checkpoint import write_atomic, write_json
 from tuning.space import Setting
 from tuning.trial import COMPLETED
 
@@ -123,8 +123,7 @@ def keep(result: Mapping[str, Any], folder: Path, results: Path) -> Path:
     """Copies a search's result, picture and best recipe to `results`; returns the result's path."""
     name = f"search-{result['dataset']}-{result['protocol']['name']}-{result['model']}"
     for kept in (folder / "search.svg", folder / "best.yaml"):
-        data = kept.read_bytes()
-        write_atomic(results / f"{name}{kept.suffix}", lambda file, data=data: file.write(data))
+        write_bytes(results / f"{name}{kept.suffix}", kept.read_bytes())
     path = results / f"{name}.json"
     write_json(path, result)
     return path

@@ -23,8 +23,8 @@ from ser_keras.experiments.crossval import (
 )
 from ser_keras.experiments.fold_runs import FoldProgress
 from ser_keras.experiments.searched import BEST, PROTOCOL, RESULT
+from ser_keras.files import write_json
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import write_json
 from tuning.oracles import OBJECTIVE, OWN, build_oracle
 from tuning.space import Space
 from tuning.trial import COMPLETED, finished_records, run_trial, trial_config

@@ -20,9 +20,9 @@ from ser_keras.experiments.crossval import (
     protocol_facts,
 )
 from ser_keras.experiments.fold_runs import FoldProgress
+from ser_keras.files import write_json
 from ser_keras.metrics import recall_per_class, weighted_accuracy
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import write_json
 from tuning.search import check_data, claim
 from tuning.trial import run_trial, trial_config
 

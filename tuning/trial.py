@@ -1,6 +1,5 @@
 """One trial: a recipe with some settings changed, judged on validation speakers alone."""
 
-import fcntl
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +13,8 @@ from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.experiments.crossval import write_config
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
+from ser_keras.files import locked, write_json
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import write_json
 from ser_keras.training.trainer import FoldTrainer
 
 # Trials that the median is made of at least; the first ones are all trained on every fold.
@@ -136,9 +135,7 @@ def _alone(folder: Path) -> Iterator[None]:
     A chief that was killed hands out again what its workers are still at. The lock ends with the
     process that has it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(folder / ".lock"):
         yield
 
 

@@ -63,10 +63,10 @@ def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed:
     from ser_keras.cli.verbs import EpochBars
     from ser_keras.experiments import provenance
     from ser_keras.experiments.crossval import run_crossval
+    from ser_keras.files import write_json
     from ser_keras.plots import learning_curves
     from ser_keras.protocols import build_protocol
     from ser_keras.report import results as report
-    from ser_keras.training.checkpoint import write_json
 
     protocol = build_protocol(CORPUS_PROTOCOL, feature_set.rows, seed=seed)
     with EpochBars() as bars:

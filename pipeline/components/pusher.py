@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
-from pipeline.publishing.attempt import replacing
 from pipeline.statistics.file import as_json
+from ser_keras.files import replacing
 
 PUSHED = "pushed.json"
 

@@ -16,10 +16,10 @@ from typing import IO, Any
 
 from pipeline.features.recordings import Source, shard_name, source_fingerprint
 from pipeline.features.writer import REPORT_SUFFIX, SHARD_SUFFIX, DeadLetter, ShardReport
-from pipeline.publishing.attempt import replacing
 from ser_keras.data.feature_set import DEAD_LETTERS, INDEX, MANIFEST, SCHEMA, IndexRow
 from ser_keras.data.schema import Schema
 from ser_keras.errors import CorpusError, SerError
+from ser_keras.files import replacing
 
 
 @dataclass(frozen=True)

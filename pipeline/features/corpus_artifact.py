@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.features.recordings import Source
-from pipeline.publishing.attempt import replacing
 from pipeline.statistics.file import as_json
 from ser_keras.errors import SchemaError
+from ser_keras.files import replacing
 
 CORPUS = "corpus.json"
 RECORDINGS = "recordings.jsonl"

@@ -36,7 +36,7 @@ from pipeline.features.recordings import (
 )
 from pipeline.features.shards import WriteListedShards, places_by_shard, write_lists
 from pipeline.features.writer import NAMESPACE, REPORT_SUFFIX
-from pipeline.publishing.attempt import Attempt, point_latest, replacing
+from pipeline.publishing.attempt import Attempt, point_latest
 from ser_keras import __version__
 from ser_keras.audio import AudioLimits
 from ser_keras.corpora import get_corpus
@@ -44,6 +44,7 @@ from ser_keras.data.feature_set import DEAD_LETTERS, MANIFEST, SCHEMA, check_set
 from ser_keras.data.schema import Schema
 from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.features.specs import SPECS, FrameSpec
+from ser_keras.files import replacing
 from ser_keras.labels import class_set_from
 
 FORMAT = 1

@@ -23,7 +23,6 @@ import numpy as np
 from apache_beam.metrics import Metrics
 
 from pipeline.features.recordings import Source, file_sha256, shard_name
-from pipeline.publishing.attempt import replacing
 from ser_keras.audio import SAMPLE_RATE_HZ, AudioLimits, content_hash, read_audio, read_bytes
 from ser_keras.audit import fingerprint
 from ser_keras.data.feature_set import IndexRow
@@ -31,6 +30,7 @@ from ser_keras.data.schema import encode_example, frame_record
 from ser_keras.errors import AudioError
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import FrameSpec
+from ser_keras.files import replacing
 
 NAMESPACE = "ser_keras.features"
 SHARD_SUFFIX = ".tfrecord"

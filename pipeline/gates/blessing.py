@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.publishing.attempt import replacing
 from ser_keras.errors import SchemaError
+from ser_keras.files import replacing
 
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"

@@ -12,11 +12,11 @@ import numpy as np
 
 from pipeline.gates.blessing import bless
 from pipeline.gates.thresholds import SLICES, Verdict
-from pipeline.publishing.attempt import replacing
 from pipeline.statistics.file import as_json
 from ser_keras import metrics
 from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.files import replacing
 
 EVALUATION = "evaluation.json"
 THIRDS = ("short", "middle", "long")

@@ -21,10 +21,10 @@ import numpy as np
 from pipeline.gates import infra_probe
 from pipeline.gates.blessing import bless
 from pipeline.gates.infra_requests import Request, recorded_requests, warmup_requests
-from pipeline.publishing.attempt import replacing
 from pipeline.publishing.file_hashes import Hashes
 from pipeline.statistics.file import as_json
 from ser_keras.errors import ConfigError, ExportError, SchemaError
+from ser_keras.files import replacing
 
 INFRA = "infra.json"
 # What every client of this project's servers asks, and what it reads.

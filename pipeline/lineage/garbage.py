@@ -19,10 +19,10 @@ from pipeline.lineage.store import (
     now,
     speaker_sha256,
 )
-from pipeline.publishing.attempt import replacing
 from pipeline.publishing.file_hashes import MEMORY
 from pipeline.statistics.file import as_json
 from ser_keras.errors import ConfigError, CorpusError, unknown_name
+from ser_keras.files import replacing
 
 ATTEMPTS = ".attempts"
 DELETIONS = "deletions"

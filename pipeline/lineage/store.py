@@ -22,9 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.publishing.attempt import replacing
 from pipeline.publishing.file_hashes import digest
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
+from ser_keras.files import replacing
 
 FOLDER = ".lineage"
 LATEST = "latest"

@@ -7,7 +7,6 @@ kill at any time leaves nothing that looks finished and is not. What is found ag
 registered: a run with nothing to do writes nothing. One run at a time has a root.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +34,7 @@ from pipeline.orchestration.definition import Node, Pipeline, Source
 from pipeline.publishing.file_hashes import MEMORY, Hashes, digest
 from ser_keras.errors import ConfigError, SerError
 from ser_keras.experiments.provenance import PACKAGES, versions
+from ser_keras.files import locked, sync_tree
 
 WAITING, LOOKING, RUNNING = "waiting", "looking", "running"
 CACHED, DONE, REFUSED, FAILED, SKIPPED = "cached", "done", "refused", "failed", "skipped"
@@ -84,17 +84,8 @@ class Ended:
 
 @contextmanager
 def root_locked(root: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Has a root alone while the block runs; calls `waiting` where another process has it.
-
-    The kernel ends the lock with the process that holds it.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".lock", "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
+    """Has a root alone while the block runs; calls `waiting` where another process has it."""
+    with locked(root / ".lock", waiting):
         yield
 
 
@@ -336,7 +327,7 @@ class _Run:
         for key, folder in folders.items():
             place = self.root / node.name / key / execution.execution_id
             place.parent.mkdir(parents=True, exist_ok=True)
-            _sync(folder)
+            sync_tree(folder)
             os.rename(folder, place)
             files = self.hashes.tree(place)
             uri = place.relative_to(self.root).as_posix()
@@ -349,14 +340,3 @@ class _Run:
 
 def _sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _sync(folder: Path) -> None:
-    """Writes everything below a folder through to the disk."""
-    for parent, _, names in os.walk(folder):
-        for path in (*(Path(parent, name) for name in names), Path(parent)):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)

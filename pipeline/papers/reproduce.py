@@ -252,10 +252,10 @@ class ExperimentRun:
 
     def write_table(self, not_run: dict[str, str], changes: Sequence[str]) -> str:
         """Writes `table.md` and `table.json`, and returns the former's text."""
-        from ser_keras.training.checkpoint import write_atomic, write_json
+        from ser_keras.files import write_json, write_text
 
         facts = table_facts(self.experiment, self.results, not_run, changes)
         text = markdown(facts)
         write_json(self.folder / "table.json", facts)
-        write_atomic(self.folder / "table.md", lambda file: file.write(f"{text}\n".encode()))
+        write_text(self.folder / "table.md", f"{text}\n")
         return text

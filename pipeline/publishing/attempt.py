@@ -15,9 +15,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from ser_keras.data.feature_set import LATEST
+from ser_keras.files import replacing, sync
 
 STALE_AFTER_S = 24 * 3600.0
 
@@ -55,8 +55,8 @@ class Attempt:
         A folder of that name is replaced: the caller has found it damaged.
         """
         for path in self.path.iterdir():
-            _sync(path)
-        _sync(self.path)
+            sync(path)
+        sync(self.path)
         target = self.output / name
         with _output_locked(self.output):
             with _pointing_latest(self.output, name):
@@ -64,7 +64,7 @@ class Attempt:
                     # Renamed as an attempt, so that a kill before its removal leaves no riddle.
                     os.rename(target, self.output / f"{_PREFIX}{_host()}-{uuid.uuid4().hex[:12]}")
                 os.rename(self.path, target)
-                _sync(self.output)
+                sync(self.output)
             remove_leftovers(self.output)
         return target
 
@@ -90,21 +90,7 @@ def _pointing_latest(output: Path, name: str) -> Iterator[None]:
         stream.flush()
         os.fsync(stream.fileno())
         yield
-    _sync(output)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that appears under `path`, whole and on the disk, when the block ends well."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    sync(output)
 
 
 def remove_leftovers(output: Path) -> None:
@@ -153,11 +139,3 @@ def _try_lock(descriptor: int, *, wait: bool = False) -> bool:
 
 def _host() -> str:
     return re.sub(r"[^A-Za-z0-9.]", "_", platform.node()) or "unknown"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.publishing.attempt import replacing
+from ser_keras.files import replacing
 
 MEMORY = ".hashes.json"
 

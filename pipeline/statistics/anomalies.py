@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.publishing.attempt import replacing
 from pipeline.statistics.file import as_json, label_shares, num_copies
 from pipeline.statistics.schema import DataSchema
 from ser_keras import audit
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import LeakageError
+from ser_keras.files import replacing
 from ser_keras.protocols import build_protocol
 
 ANOMALIES = "anomalies.json"

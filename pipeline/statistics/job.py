@@ -14,7 +14,7 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.beam.run import Progress, run_graph, watching
-from pipeline.publishing.attempt import Attempt, replacing
+from pipeline.publishing.attempt import Attempt
 from pipeline.statistics.combiners import InOrderFn
 from pipeline.statistics.file import FORMAT, STATISTICS, as_json
 from pipeline.statistics.summary import DataSummary, Shard, summarize_shard
@@ -22,6 +22,7 @@ from ser_keras.audit import duplicate_groups
 from ser_keras.corpora import read_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
+from ser_keras.files import replacing
 
 # Beyond so many, copies are found by their content alone: comparing all with all by ear takes the
 # square of their number, half a minute for these.

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from pipeline.publishing.attempt import replacing
 from pipeline.statistics.drift import DRIFT_LIMITS
 from pipeline.statistics.file import label_shares, num_copies
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
+from ser_keras.files import replacing
 
 SCHEMA = "schema.yaml"
 

@@ -111,9 +111,9 @@ def attention_statistics(
     """
     with starting():
         from ser_keras.experiments import attention_statistics as statistics
+        from ser_keras.files import write_csv
         from ser_keras.plots import map_statistics
         from ser_keras.report.attention import describe_attention_statistics
-        from ser_keras.training.checkpoint import write_csv
 
     with console.status("opening the run") as status:
         measured = statistics.attention_statistics(
@@ -135,7 +135,7 @@ def _write_with_picture(
     name: str,
 ) -> None:
     """Writes a result and its picture into the run, and as `name` into a folder of results."""
-    from ser_keras.training.checkpoint import write_json
+    from ser_keras.files import write_json
 
     for path in (place, *([results / name] if results else [])):
         write_json(path.with_name(f"{path.name}.json"), result)
@@ -165,8 +165,8 @@ def crosscorpus(
         from ser_keras.experiments.crosscorpus import run_crosscorpus
         from ser_keras.experiments.provenance import command
         from ser_keras.experiments.searched import searched_folds
+        from ser_keras.files import write_json
         from ser_keras.report.results import describe_crosscorpus
-        from ser_keras.training.checkpoint import write_json
 
     with EpochBars() as bars:
         result = run_crosscorpus(
@@ -205,9 +205,9 @@ def calibrate(
     with starting():
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.calibration import calibrate_run
+        from ser_keras.files import write_json
         from ser_keras.report.results import read_json, result_path
         from ser_keras.report.runs import calibration_path
-        from ser_keras.training.checkpoint import write_json
 
     with EpochBars() as bars:
         found = calibrate_run(

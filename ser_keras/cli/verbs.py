@@ -263,9 +263,9 @@ def crossval(
 
 
 def _show_result(result: Mapping[str, Any], output: Path, results: Path | None) -> None:
+    from ser_keras.files import write_json
     from ser_keras.plots import learning_curves
     from ser_keras.report import results as reports
-    from ser_keras.training.checkpoint import write_json
 
     if results:
         path = reports.result_path(results, result)
@@ -315,7 +315,7 @@ def evaluate(
     """Score a trained model again, on its own test part or on another feature set."""
     with starting():
         from ser_keras.experiments.evaluate import evaluate_run
-        from ser_keras.training.checkpoint import write_json
+        from ser_keras.files import write_json
 
     with console.status("scoring"):
         summary = evaluate_run(run, features, fold=fold, whole=whole)
@@ -348,8 +348,8 @@ def label_curve(
         from ser_keras.experiments.label_curve import FRACTIONS, run_label_curve
         from ser_keras.experiments.provenance import command
         from ser_keras.experiments.searched import searched_folds
+        from ser_keras.files import write_json
         from ser_keras.report.results import describe_label_curve
-        from ser_keras.training.checkpoint import write_json
 
     config = load_config(recipe, list(overrides or ()))
     feature_set, folds_of = _open(features, protocol, class_set, seed)
@@ -384,7 +384,7 @@ def baseline(
     """Score the floor: an SVM on each utterance's mean and deviation of the features."""
     with starting():
         from ser_keras.experiments.baseline import run_baseline
-        from ser_keras.training.checkpoint import write_json
+        from ser_keras.files import write_json
 
     feature_set, folds_of = _open(features, protocol, class_set, seed)
     with console.status("scoring"):

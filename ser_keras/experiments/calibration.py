@@ -21,8 +21,9 @@ from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.experiments.crossval import check_spec, choose_folds, pooled_scores
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
+from ser_keras.files import write_json
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import differing, write_json
+from ser_keras.training.checkpoint import differing
 from ser_keras.training.predict import predict
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import UnlabelledSpeech

@@ -28,10 +28,10 @@ from ser_keras.experiments.crossval import (
     prepare_output,
 )
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress
+from ser_keras.files import write_json
 from ser_keras.labels import ClassSet, class_set_from
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.protocols.choice import validation_speakers
-from ser_keras.training.checkpoint import write_json
 from ser_keras.training.predict import Scores, predict
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import check_same_spec

@@ -13,10 +13,10 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments import provenance
 from ser_keras.experiments.fold_runs import FoldProgress, FoldRuns, left_out
+from ser_keras.files import write_json, write_text
 from ser_keras.labels import ClassSet
 from ser_keras.models import build_model, check_objective, multiply_accumulates
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import write_atomic, write_json
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.trainer import resolved_options
 from ser_keras.training.unlabelled import UnlabelledSpeech
@@ -140,8 +140,7 @@ def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, outpu
 
 def write_config(path: Path, config: TrainConfig) -> None:
     """Writes a configuration as the YAML that `--recipe` takes."""
-    text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
-    write_atomic(path, lambda file: file.write(text))
+    write_text(path, yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
 def pooled_scores(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:

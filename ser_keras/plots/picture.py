@@ -1,11 +1,10 @@
 """A figure that is opened for a file, and written to it whole and without a date."""
 
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 from ser_keras.errors import ConfigError
+from ser_keras.files import replacing
 
 
 def open_figure(path: Path, size: tuple[float, float], dots_per_inch: int = 100) -> Any:
@@ -33,14 +32,9 @@ def save_figure(figure: Any, path: Path) -> None:
     from matplotlib import rc_context
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
-        with rc_context({"svg.hashsalt": "ser_keras"}):
-            metadata = {"Date": None} if path.suffix == ".svg" else None
-            figure.savefig(temporary, metadata=metadata)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as stream, rc_context({"svg.hashsalt": "ser_keras"}):
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(stream, format=path.suffix.removeprefix("."), metadata=metadata)
 
 
 def _layout() -> Any:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +11,7 @@ from typing import Any
 from typing import Protocol as Structure
 
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.files import write_text
 from ser_keras.labels import ClassSet
 
 FORMAT = 1
@@ -159,14 +158,8 @@ class Protocol:
 
     def save(self, path: str | Path) -> None:
         """Writes the protocol and its hash as JSON, complete or not at all."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         text = json.dumps(self.to_json() | {"sha256": self.sha256}, indent=1, ensure_ascii=False)
-        try:
-            temporary.write_text(text + "\n", encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_text(Path(path), text + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "Protocol":

@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ser_keras.training.checkpoint import write_atomic
+from ser_keras.files import write_text
 
 _STYLE = """\
 body{font:16px sans-serif;max-width:72em;margin:2em auto;padding:0 1em;color:#111}
@@ -34,7 +34,7 @@ def write_page(path: Path, title: str, parts: Iterable[str]) -> None:
         f"<title>{html.escape(title)}</title>\n<style>\n{_STYLE}\n</style>\n"
         f"{heading(title, 1)}\n" + "\n".join(part for part in parts if part) + "\n</html>\n"
     )
-    write_atomic(path, lambda file: file.write(page.encode()))
+    write_text(path, page)
 
 
 def heading(words: str, level: int = 2) -> str:

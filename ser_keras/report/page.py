@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ser_keras import metrics, plots
+from ser_keras.files import write_bytes, write_json
 from ser_keras.report import html as html_page
 from ser_keras.report.results import describe
 from ser_keras.report.runs import AGAIN, Run, differences, facts_of, latex_table, percent
-from ser_keras.training.checkpoint import write_atomic, write_json
 
 NAMES = ("report.html", "report.json", "report.tex")
 
@@ -36,7 +36,7 @@ def write_report(runs: Sequence[Run], output: Path, results_folder: Path) -> lis
     html_page.write_page(paths[0], title, parts)
     write_json(paths[1], {"runs": facts, "differences": found})
     table = latex_table(facts).encode()
-    write_atomic(paths[2], lambda file: file.write(table))
+    write_bytes(paths[2], table)
     return paths
 
 

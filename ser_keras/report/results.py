@@ -1,7 +1,6 @@
 """Results on disk -> tables. The README's numbers are written here and nowhere else."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from ser_keras import metrics
 from ser_keras.config import load_config, recipe_names
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.files import write_text
 from ser_keras.report.benchmarks import BENCHMARKS
 from ser_keras.training.history import kept_epoch
 
@@ -251,9 +251,7 @@ def write_readme(readme: Path, results_folder: Path) -> bool:
             )
     if new == text:
         return False
-    temporary = readme.with_name(f".{readme.name}.{os.getpid()}")
-    temporary.write_text(new, encoding="utf-8")
-    os.replace(temporary, readme)
+    write_text(readme, new)
     return True
 
 

@@ -5,9 +5,7 @@ Here every variable of model and optimizer is stored, seed states included, the 
 or absent, and the one before it is kept in case the newest cannot be read.
 """
 
-import csv
 import hashlib
-import io
 import json
 import os
 import zipfile
@@ -19,32 +17,7 @@ import keras
 import numpy as np
 
 from ser_keras.errors import SchemaError
-
-
-def write_atomic(path: Path, write: Any) -> None:
-    """Calls `write(file)` on a temporary file beside `path`, then renames it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as indented JSON, atomically."""
-    text = json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n"
-    write_atomic(path, lambda file: file.write(text.encode()))
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows of the same keys as CSV with a header, atomically; None leaves a cell empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(path, lambda file: file.write(text.getvalue().encode()))
+from ser_keras.files import write_atomic
 
 
 def arrays_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from ser_keras.config import TrainConfig
 from ser_keras.errors import ConfigError, SerError, unknown_name
-from ser_keras.training.checkpoint import write_atomic
+from ser_keras.files import write_bytes
 
 STRATEGIES = ("none", "mirrored", "multiworker")
 EXAMPLE = (
@@ -98,7 +98,7 @@ class Workers:
             own = path.read_bytes() if self.chief and path.exists() else b""
             data = self.from_chief(own)
             if data and not self.chief:
-                write_atomic(path, lambda file, data=data: file.write(data))
+                write_bytes(path, data)
 
 
 @tf.function(reduce_retracing=True)

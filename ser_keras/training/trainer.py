@@ -15,6 +15,7 @@ from ser_keras import audit, metrics
 from ser_keras.config import ModelConfig, TrainConfig
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.features.statistics import FeatureStatistics
+from ser_keras.files import write_atomic, write_json
 from ser_keras.labels import ClassSet
 from ser_keras.models import build_model, objective_of
 from ser_keras.models.weights.pretrained import load_pretrained, weights_options
@@ -25,8 +26,6 @@ from ser_keras.training.checkpoint import (
     assign,
     refuse_other,
     weights_sha256,
-    write_atomic,
-    write_json,
 )
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_batches import epoch_steps, training_batches

@@ -261,9 +261,9 @@ def explain(
     correlations. They are also written beside the pictures, as JSON.
     """
     with starting():
+        from ser_keras.files import write_json
         from ser_keras.plots.explanation import explanation
         from ser_keras.report.attention import describe_one
-        from ser_keras.training.checkpoint import write_json
         from serving.explain import explain as explaining
         from serving.explain import map_numbers as numbers
     marked, left_out = numbers.tiers_of(tiers or (), file.stem)

@@ -6,7 +6,7 @@ from pathlib import Path
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from ser_keras.training.checkpoint import write_atomic
+from ser_keras.files import write_bytes
 
 SERVICES = {
     "PredictionService": {
@@ -78,4 +78,4 @@ def _services(dependencies: list[str]) -> FileDescriptorProto:
 
 
 if __name__ == "__main__":
-    write_atomic(Path(sys.argv[1]), lambda file: file.write(descriptor_set().SerializeToString()))
+    write_bytes(Path(sys.argv[1]), descriptor_set().SerializeToString())

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ser_keras.errors import ConfigError
+from ser_keras.files import sync, sync_tree
 
 
 def versions(folder: Path) -> list[int]:
@@ -49,25 +50,8 @@ def new_version(folder: Path, version: int | None = None) -> Iterator[tuple[Path
     staged.mkdir(parents=True)
     try:
         yield staged, final
-        _sync(staged)
+        sync_tree(staged)
         os.rename(staged, final)
-        _sync_folder(folder)
+        sync(folder)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """Writes everything below `folder` through to the disk."""
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with open(Path(parent, name), "rb") as file:
-                os.fsync(file.fileno())
-        _sync_folder(Path(parent))
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from ser_keras.errors import SchemaError
-from ser_keras.training.checkpoint import Checkpoint, arrays_of, assign, weights_sha256, write_json
+from ser_keras.files import write_json
+from ser_keras.training.checkpoint import Checkpoint, arrays_of, assign, weights_sha256
 
 
 @pytest.fixture

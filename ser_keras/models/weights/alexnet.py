@@ -16,15 +16,15 @@ ImageNet's mean, in units of ImageNet's deviation: conv1's outputs are then exac
 
 import hashlib
 import io
-import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import keras
 import numpy as np
 
 from ser_keras.errors import WeightsError
+from ser_keras.files import replacing
 from ser_keras.layers.spectrogram_image import IMAGENET_MEAN
 from ser_keras.models.alexnet_fcn import PLANS
 from ser_keras.models.weights.imagenet import for_standardized_rgb, h5_array, read_bytes
@@ -111,14 +111,10 @@ def convert_weights(source: str | Path, target: str | Path) -> dict[str, str]:
             "in .h5 or .weights.h5. Give the output another name."
         )
     plan, sha256, weights = read_weights(source)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write_h5(temporary, plan, sha256, weights)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(target) as stream:
+            _write_h5(stream, plan, sha256, weights)
     except OSError as error:
         raise WeightsError(
             f"{target}: cannot be written ({error.strerror or error}). Give a file in a folder "
@@ -127,8 +123,8 @@ def convert_weights(source: str | Path, target: str | Path) -> dict[str, str]:
     return {"plan": plan, "sha256": sha256, "file": str(target)}
 
 
-def _write_h5(path: Path, plan: str, sha256: str, weights: Weights) -> None:
-    with h5py.File(path, "w") as file:
+def _write_h5(stream: BinaryIO, plan: str, sha256: str, weights: Weights) -> None:
+    with h5py.File(stream, "w") as file:
         file.attrs["plan"] = plan
         file.attrs["source_sha256"] = sha256
         for number, arrays in enumerate(weights.values(), start=1):

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from pipeline.publishing.attempt import Attempt, point_latest, remove_leftovers, replacing
+from pipeline.publishing.attempt import Attempt, point_latest, remove_leftovers
+from ser_keras.files import replacing
 
 HOLDER = """
 import sys
