@@ -56,7 +56,10 @@ FRAMEWORK_FREE = (
     *("ser_keras.protocols", "ser_keras.audit", "ser_keras.metrics", "ser_keras.features"),
     *("ser_keras.data.feature_set", "ser_keras.plots"),
 )
-USES_KERAS = ("ser_keras.features.normalize", "ser_keras.features.frontend")
+USES_KERAS = (
+    *("ser_keras.features.normalize", "ser_keras.features.frontend"),
+    "ser_keras.features.graph_features",
+)
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}
 # Names of modules that readers could not guess from; a module is called after what it holds.
 UNGUESSABLE = {

@@ -9,19 +9,11 @@ stateless random numbers.
 from collections.abc import Callable
 from typing import Protocol
 
-import librosa
 import numpy as np
 import tensorflow as tf
 
 from ser_keras.errors import ConfigError
-from ser_keras.features.extract import dct_matrix
-from ser_keras.features.specs import (
-    FrameSpec,
-    MelSpec,
-    MfccSpec,
-    MfccWindowsSpec,
-    SpectrogramSpec,
-)
+from ser_keras.features.frames import FrameSpec
 
 # Vocal tracts to choose from: to move the bins of each utterance anew would take 5 ms.
 WARPS = 21
@@ -81,24 +73,20 @@ def warp_matrices(spec: FrameSpec, factors: np.ndarray) -> np.ndarray:
     Raises:
         ConfigError: windows of several frames, which have no frequencies of their own.
     """
-    hertz, basis = _spectrum(spec)
-    moved = np.stack([[np.interp(hertz * f, hertz, column) for column in basis.T] for f in factors])
-    return (moved @ basis).astype(np.float32)
-
-
-def _spectrum(spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the frequencies (bins,) and what each value adds to them, (bins, values)."""
-    if isinstance(spec, SpectrogramSpec):
-        return np.arange(spec.num_bins, dtype=float), np.eye(spec.num_bins)
-    if isinstance(spec, MelSpec) and not isinstance(spec, MfccWindowsSpec):
-        hertz = librosa.mel_frequencies(
-            spec.num_mels + 2, fmin=spec.fmin_hz, fmax=spec.fmax_hz, htk=spec.mel_scale == "htk"
-        )[1:-1]
-        return hertz, dct_matrix(spec) if isinstance(spec, MfccSpec) else np.eye(spec.num_mels)
-    raise ConfigError(
-        f"config: augment.warp with features of kind {spec.kind!r}, expected frames of a spectrum, "
-        "log-mel energies or MFCC. Set augment.warp to 0."
+    spectrum = spec.spectral_basis()
+    if spectrum is None:
+        raise ConfigError(
+            f"config: augment.warp with features of kind {spec.kind!r}, expected frames of a "
+            "spectrum, log-mel energies or MFCC. Set augment.warp to 0."
+        )
+    frequencies, basis = spectrum
+    warped = np.stack(
+        [
+            [np.interp(frequencies * factor, frequencies, column) for column in basis.T]
+            for factor in factors
+        ]
     )
+    return (warped @ basis).astype(np.float32)
 
 
 def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
