@@ -28,7 +28,17 @@ PACKAGE_IMPORTS = {
 # A room is a folder or a module right below a package. It imports only what stands to its left.
 ORDER = {
     "ser_keras": (
-        *("errors", "files", "labels", "config", "audio", "annotations", "corpora", "protocols"),
+        *(
+            "errors",
+            "files",
+            "labels",
+            "settings",
+            "config",
+            "audio",
+            "annotations",
+            "corpora",
+            "protocols",
+        ),
         *("audit", "metrics", "features", "data", "layers", "models", "recipes", "training"),
         *("experiments", "plots", "report", "cli", "__main__"),
     ),

@@ -7,11 +7,11 @@ stateless random numbers.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from ser_keras.config import AugmentConfig
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec
 
@@ -19,29 +19,6 @@ from ser_keras.features.frames import FrameSpec
 WARPS = 21
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
-
-class AugmentSettings(Protocol):
-    """What is read here of `training.config.AugmentConfig`, which explains each."""
-
-    @property
-    def freq_masks(self) -> int: ...  # noqa: D102
-    @property
-    def freq_mask_bins(self) -> int: ...  # noqa: D102
-    @property
-    def time_masks(self) -> int: ...  # noqa: D102
-    @property
-    def time_mask_frames(self) -> int: ...  # noqa: D102
-    @property
-    def noise(self) -> float: ...  # noqa: D102
-    @property
-    def gain(self) -> float: ...  # noqa: D102
-    @property
-    def stretch(self) -> float: ...  # noqa: D102
-    @property
-    def warp(self) -> float: ...  # noqa: D102
-    @property
-    def mixup(self) -> float: ...  # noqa: D102
 
 
 def stretch_time(features: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
@@ -99,7 +76,7 @@ def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     )
 
 
-def distort(settings: AugmentSettings, deviation: np.ndarray, spec: FrameSpec) -> Augment:
+def distort(settings: AugmentConfig, deviation: np.ndarray, spec: FrameSpec) -> Augment:
     """Returns the function (features, seed) -> features for stretch, warp, gain and noise.
 
     Args:
@@ -137,7 +114,7 @@ def distort(settings: AugmentSettings, deviation: np.ndarray, spec: FrameSpec) -
     return apply
 
 
-def spec_augment(settings: AugmentSettings, mean: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+def spec_augment(settings: AugmentConfig, mean: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function features -> features that masks bands of time and frequency.
 
     Args:
