@@ -23,7 +23,7 @@ from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
 from ser_keras.files import write_json
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import differing
+from ser_keras.training.checkpoint import identity_differences
 from ser_keras.training.predict import predict
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import UnlabelledSpeech
@@ -165,9 +165,9 @@ def _refuse_other_data(path: Path, record: Mapping[str, Any], own: FoldTrainer) 
     names = ["feature set"]
     if own.config.select == "last":
         names.append("unlabelled speech")  # of the second model
-    if other := differing(record, {name: given[name] for name in names}):
+    if differences := identity_differences(record, {name: given[name] for name in names}):
         raise SchemaError(
-            f"{path}: trained with another {'; another '.join(other)}. Give --features and "
+            f"{path}: trained with another {'; another '.join(differences)}. Give --features and "
             "--unlabelled as they were given to the run."
         )
 

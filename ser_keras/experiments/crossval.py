@@ -18,7 +18,7 @@ from ser_keras.labels import ClassSet
 from ser_keras.models import build_model, check_objective, multiply_accumulates
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
-from ser_keras.training.trainer import resolved_options
+from ser_keras.training.fold_training import resolved_options
 from ser_keras.training.unlabelled import UnlabelledSpeech
 
 

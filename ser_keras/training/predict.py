@@ -12,7 +12,7 @@ from ser_keras.data.segments import Segments
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model said of a set of utterances.
+    """A model's class probabilities of a set of utterances.
 
     Args:
         keys: (n,) str, sorted.
@@ -23,6 +23,11 @@ class Scores:
     keys: np.ndarray
     classes: np.ndarray
     probabilities: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each utterance, (n,) int."""
+        return self.probabilities.argmax(axis=1)
 
     @property
     def loss(self) -> float:
