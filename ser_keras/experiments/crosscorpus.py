@@ -66,10 +66,9 @@ class CorpusTrainer(FoldTrainer):
             name: predict(model, self._part_of(feature_set), self.config.batch)
             for name, feature_set in self.tested.items()
         }
+        keys = [key_in(name, key) for name, scores in scores_of.items() for key in scores.keys]
         return Scores(
-            np.array(
-                [key_in(name, key) for name, scores in scores_of.items() for key in scores.keys]
-            ),
+            np.array(keys),
             np.concatenate([scores.classes for scores in scores_of.values()]),
             np.concatenate([scores.probabilities for scores in scores_of.values()]),
         )
