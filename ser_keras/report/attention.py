@@ -13,7 +13,7 @@ def describe_sampled(result: Mapping[str, Any]) -> str:
     """Returns what a predictive VRNN sampled, beside what its paper prints.
 
     Args:
-        result: see `ser_keras.experiments.sampled.sampled_by_emotion`.
+        result: see `ser_keras.experiments.sampling_by_emotion.sampled_by_emotion`.
 
     Returns:
         a Markdown table of the shares by emotion in percent and, for the paper's corpora, a

@@ -6,7 +6,7 @@ import pytest
 
 from ser_keras import metrics
 from ser_keras.errors import ConfigError, SchemaError
-from ser_keras.experiments.calibration import FILE, NONE, calibrate_run, temperature_of
+from ser_keras.experiments.calibration import FILE, UNCALIBRATED, calibrate_run, temperature_of
 from ser_keras.experiments.crossval import pooled_scores, run_crossval
 from ser_keras.experiments.fold_runs import validation_fold
 from ser_keras.training.predict import predict
@@ -127,4 +127,4 @@ def test_a_fold_that_is_not_trained_is_named(runs, feature_set):
 
 
 def test_a_run_that_nobody_calibrated_has_the_temperature_one(tmp_path):
-    assert temperature_of(tmp_path, {"fold": "x", "weights_sha256": ""}) == NONE
+    assert temperature_of(tmp_path, {"fold": "x", "weights_sha256": ""}) == UNCALIBRATED
