@@ -175,7 +175,7 @@ def predict(
     """
     import soundfile
 
-    from serving.client.client import ServerError
+    from serving.client.connection import ServerError
 
     failed, complaints = 0, Console(stderr=True, soft_wrap=True)
     with Endpoint(server, root_certificate, certificate, key).client(model) as client:

@@ -140,7 +140,7 @@ def _page_class(folder: str) -> Any:
 @contextmanager
 def _ready_client(endpoint: Endpoint, name: str) -> Iterator["SerClient"]:
     """Gives a client of a model that answers."""
-    from serving.client.client import ServerError
+    from serving.client.connection import ServerError
 
     with endpoint.client(name) as client:
         try:

@@ -18,15 +18,13 @@ from tensorflow_serving.apis import (
 )
 
 from ser_keras.errors import ConfigError
-from serving.client import messages
+from serving.client.tensors import content_of, fill_typed_tensor
 from serving.server.config_files import models_of
 from serving.server.errors import RequestError
 from serving.server.manager import DEFAULT, ModelManager
 from serving.server.metrics import Metrics
 
 Work = Callable[[Any, float | None], Any]
-# Tags of float_val and double_val in a TensorProto: field 5 or 6, bytes of a known length.
-PACKED = {"float_val": b"\x2a", "double_val": b"\x32"}
 # Left for the way back of an answer or a refusal: what comes later is heard by nobody.
 ANSWER_S, ANSWER_SHARE = 0.03, 0.1
 HEADER = ("x-ser-server", "development server, not TensorFlow Serving")
@@ -111,7 +109,7 @@ class Services:
         response = predict_pb2.PredictResponse()
         _fill_spec(response.model_spec, spec.name, version, name)
         for key, values in outputs.items():
-            _fill_tensor(response.outputs[key], values)
+            fill_typed_tensor(response.outputs[key], values)
         return response
 
     def _metadata(self, request: Any, timeout_s: float | None) -> Any:
@@ -188,21 +186,10 @@ def _fill_spec(spec: Any, name: str, version: int, signature: str) -> None:
 def _array(name: str, tensor: Any) -> np.ndarray:
     try:
         # `make_ndarray` copies once more, and takes long for a single number.
-        found = messages.content_of(tensor)
+        found = content_of(tensor)
         return tf.make_ndarray(tensor) if found is None else found
     except (TypeError, ValueError, KeyError) as error:
         raise RequestError.invalid(f"input {name}: not a valid tensor: {error}") from None
-
-
-def _fill_tensor(tensor: Any, values: np.ndarray) -> None:
-    """Writes an array the way TensorFlow Serving does: into the typed field."""
-    field = messages.begin_tensor(tensor, values)
-    if field in PACKED:
-        # A list of Python's numbers takes a hundred times as long, and maps have millions.
-        data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data
-        tensor.MergeFromString(b"".join((PACKED[field], messages.varint(data.nbytes), data)))
-    else:
-        getattr(tensor, field).extend(values.ravel().tolist())
 
 
 def signature_json(signature: meta_graph_pb2.SignatureDef) -> Any:
