@@ -19,7 +19,7 @@ from serving.client.endpoint import (
     UncertainBelow,
     endpoint_of,
 )
-from serving.server.shutdown import wait_for_the_end
+from serving.server.shutdown import wait_for_signal
 
 if TYPE_CHECKING:
     from serving.client.client import SerClient
@@ -71,7 +71,7 @@ def web(
                 f"[yellow]everyone who reaches {host} can use the page, without a password; "
                 "browsers record only on pages with TLS[/]"
             )
-        wait_for_the_end()
+        wait_for_signal()
 
 
 def _names(server: str | None, models: list[str], exported: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RootCertificate = Annotated[
     Path | None,
-    typer.Option(help="PEM file of the authority that signed the server's certificate, for TLS."),
+    typer.Option(help="PEM file of the server's certificate authority, for TLS."),
 ]
 Certificate = Annotated[
     Path | None, typer.Option(help="PEM file that identifies this client, for mutual TLS.")
@@ -62,8 +62,8 @@ class Endpoint:
             raise ConfigError("found one of --certificate and --key, expected both or none.")
         if self.certificate is not None and self.root_certificate is None:
             raise ConfigError(
-                "--certificate: found no --root-certificate, without which there is no TLS. Give the "
-                "PEM file of the server's authority as well."
+                "--certificate: found no --root-certificate, without which there is no TLS. Give "
+                "the PEM file of the server's certificate authority as well."
             )
 
     def client(self, model: str, version: int | None = None) -> "SerClient":

@@ -10,7 +10,7 @@ Fields = Mapping[str, tuple[int, str]]
 
 
 def message_classes(file_name: str, messages: Mapping[str, Fields]) -> dict[str, Any]:
-    """Returns the classes of messages, by full name.
+    r"""Returns the classes of messages, by full name.
 
     They live in a pool of their own, so that they collide with no other messages of these names.
 
@@ -23,7 +23,7 @@ def message_classes(file_name: str, messages: Mapping[str, Fields]) -> dict[str,
         >>> fields = {"x": (1, "int32"), "names": (2, "*string")}
         >>> point = message_classes("point.proto", {"Point": fields})["Point"]
         >>> point(x=1, names=["a"]).SerializeToString()
-        b'\\x08\\x01\\x12\\x01a'
+        b'\x08\x01\x12\x01a'
     """
     file = descriptor_pb2.FileDescriptorProto(name=file_name, syntax="proto3")
     for name, fields in messages.items():

@@ -87,10 +87,9 @@ def array_of(tensor: Any) -> np.ndarray:
         return content
     dtype, field = _TYPES[tensor.dtype]
     values = _typed_values(tensor, field, dtype)
+    shape = _shape(tensor)
     # A single value stands for a whole tensor of it.
-    return (
-        np.full(_shape(tensor), values[0]) if values.size == 1 else values.reshape(_shape(tensor))
-    )
+    return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)
 
 
 def content_of(tensor: Any) -> np.ndarray | None:

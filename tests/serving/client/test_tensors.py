@@ -20,18 +20,17 @@ TYPES = [np.float32, np.float64, np.int32, np.int64, np.bool_]
     )
 )
 def test_tensors_are_read_by_tensorflow_and_back(values):
-    theirs = tf.make_tensor_proto(tf.constant(0.0))
-    theirs.ParseFromString(tensor_of(values).SerializeToString())
-    np.testing.assert_array_equal(tf.make_ndarray(theirs), values)
-    ours = TensorProto.FromString(tf.make_tensor_proto(values).SerializeToString())
-    found = array_of(ours)
-    assert found.dtype == values.dtype
-    np.testing.assert_array_equal(found, values)
+    sent = tensor_pb2.TensorProto.FromString(tensor_of(values).SerializeToString())
+    np.testing.assert_array_equal(tf.make_ndarray(sent), values)
+    received = TensorProto.FromString(tf.make_tensor_proto(values).SerializeToString())
+    array = array_of(received)
+    assert array.dtype == values.dtype
+    np.testing.assert_array_equal(array, values)
 
 
 def test_texts_are_bytes_and_one_value_fills_a_tensor():
-    found = array_of(tensor_of(np.array([["a", "b"]], object)))
-    assert found.tolist() == [[b"a", b"b"]]
+    texts = array_of(tensor_of(np.array([["a", "b"]], object)))
+    assert texts.tolist() == [[b"a", b"b"]]
     filled = TensorProto(dtype=1, float_val=[2.0])
     filled.tensor_shape.dim.add(size=3)
     assert array_of(filled).tolist() == [2.0, 2.0, 2.0]
@@ -52,17 +51,17 @@ def test_other_types_are_refused():
 
 @given(
     shape=st.lists(st.integers(1, 40), max_size=3),
-    dtype=st.sampled_from([np.float32, np.float64, np.int32, np.int64, np.bool_]),
+    dtype=st.sampled_from(TYPES),
 )
-def test_what_is_filled_in_is_what_tensorflow_and_the_client_read(shape, dtype):
+def test_typed_tensors_are_read_by_tensorflow_and_the_client(shape, dtype):
     values = (100 * np.random.default_rng(0).normal(size=shape)).astype(dtype)
     tensor = tensor_pb2.TensorProto()
     fill_typed_tensor(tensor, np.asarray(values))
     assert not tensor.tensor_content
     np.testing.assert_array_equal(tf.make_ndarray(tensor), values)
-    read = array_of(TensorProto.FromString(tensor.SerializeToString()))
-    np.testing.assert_array_equal(read, values)
-    assert read.dtype == dtype
+    array = array_of(TensorProto.FromString(tensor.SerializeToString()))
+    np.testing.assert_array_equal(array, values)
+    assert array.dtype == dtype
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 127, 128, 5000])
