@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.papers.experiment import Experiment, Variant
-from ser_keras.report.results import speakers_tested
+from ser_keras.report.variants import speakers_tested
 
 NOTHING = "–"
 HEADINGS = ("row", "published", "ours, same metric", "WA", "95 %", "over folds")

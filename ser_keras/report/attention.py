@@ -54,7 +54,10 @@ def describe_attention_statistics(result: Mapping[str, Any]) -> str:
         cells.append(_with_interval(summary["total_variation"]))
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| maps | correlation over the frames |", "|---|---|"]
-    lines += [f"| {name} | {_with_interval(summary)} |" for name, summary in result["correlations"].items()]
+    lines += [
+        f"| {name} | {_with_interval(summary)} |"
+        for name, summary in result["correlations"].items()
+    ]
     speakers = "1 speaker" if result["speakers"] == 1 else f"{result['speakers']} speakers"
     about = (
         f"Means over {result['utterances']} test utterances of {speakers}; in brackets the 95 % "

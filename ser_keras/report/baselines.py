@@ -42,9 +42,7 @@ def baseline_of(
     )
 
 
-def baseline_ua(
-    baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
-) -> float | None:
+def baseline_ua(baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> float | None:
     """Returns the UA of `baseline_of` on exactly the folds of a result."""
     baseline = baseline_of(baselines, result)
     if baseline is None:

@@ -99,16 +99,18 @@ class Kind:
     path: Callable[[Path, Result], Path]
 
 
-# In this order: a baseline has all of its keys in common with a cross-validation.
+_SCORES = frozenset({"dataset", "protocol", "pooled", "folds"})
+# A file is of the first kind that fits: a cross-validation has all keys of a baseline, and more.
 KINDS: Mapping[str, Kind] = {
-    "cross-validation": Kind(frozenset({"pooled", "folds", "recipes"}), result_path),
-    "baseline": Kind(frozenset({"pooled", "folds", "protocol"}), baseline_path),
+    "cross-validation": Kind(_SCORES | {"model", "settings", "recipes"}, result_path),
+    "baseline": Kind(_SCORES, baseline_path),
     "published": Kind(
         frozenset({"floors"}), lambda folder, _: _path(folder, "baselines", "published")
     ),
-    "search": Kind(frozenset({"trials", "best", "strategy", "recipe"}), search_path),
+    "search": Kind(frozenset({"dataset", "protocol", "model", "trials", "strategy"}), search_path),
     "scale": Kind(
-        frozenset({"cpu_s_per_hour", "runs"}), lambda folder, _: _path(folder, "benchmarks", "scale")
+        frozenset({"cpu_s_per_hour", "runs"}),
+        lambda folder, _: _path(folder, "benchmarks", "scale"),
     ),
     "serving": Kind(
         frozenset({"systems", "machine"}), lambda folder, _: _path(folder, "benchmarks", "serving")

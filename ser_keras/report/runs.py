@@ -68,9 +68,7 @@ def _open(path: Path) -> Run:
             f"{file}: found no result of a cross-validation, expected what ser crossval writes."
         )
     calibration = calibration_path(file)
-    return Run(
-        _name(path, result), result, read_json(calibration) if calibration.is_file() else {}
-    )
+    return Run(_name(path, result), result, read_json(calibration) if calibration.is_file() else {})
 
 
 def _name(path: Path, result: Mapping[str, Any]) -> str:

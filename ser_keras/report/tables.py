@@ -87,9 +87,10 @@ def best_table(results: Results) -> str:
         results: see `read_results`.
     """
     best: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for result in filter(is_complete, results["cross-validation"].values()):
+    for result in results["cross-validation"].values():
         key = (result["dataset"], result["protocol"]["sha256"])
-        best[key] = max(best.get(key, result), result, key=lambda row: row["pooled"]["ua"])
+        if is_complete(result) and _ua(result) > _ua(best.get(key)):
+            best[key] = result
     published = published_baselines(results)
     rows = []
     for result in best.values():
@@ -107,6 +108,10 @@ def best_table(results: Results) -> str:
         )
     head = ("data", "protocol", "model, settings", "UA (95 % over speakers)")
     return markdown((*head, "SVM baseline, same folds", "published SVM", "chance"), rows)
+
+
+def _ua(result: Mapping[str, Any] | None) -> float:
+    return -1.0 if result is None else result["pooled"]["ua"]
 
 
 def _interval(pooled: Mapping[str, Any]) -> str:
