@@ -91,31 +91,34 @@ def best_table(results: Results) -> str:
         key = (result["dataset"], result["protocol"]["sha256"])
         if is_complete(result) and _ua(result) > _ua(best.get(key)):
             best[key] = result
-    published = published_baselines(results)
-    rows = []
-    for result in best.values():
-        baseline = baseline_of(results["baseline"].values(), result)
-        rows.append(
-            [
-                _data(result),
-                _protocol(result["protocol"]),
-                f"`{result['model']}`, {settings_in_words(result)}",
-                f"**{percent(result['pooled']['ua'])}** {_interval(result['pooled'])}",
-                "" if baseline is None else ua_with_interval(baseline["pooled"]),
-                percent(published_ua(published, result), missing=""),
-                percent(1 / len(result["class_set"]["classes"])),
-            ]
-        )
+    published, baselines = published_baselines(results), list(results["baseline"].values())
     head = ("data", "protocol", "model, settings", "UA (95 % over speakers)")
-    return markdown((*head, "SVM baseline, same folds", "published SVM", "chance"), rows)
+    return markdown(
+        (*head, "SVM baseline, same folds", "published SVM", "chance"),
+        [_best_row(result, published, baselines) for result in best.values()],
+    )
+
+
+def _best_row(
+    result: Mapping[str, Any],
+    published: Iterable[Mapping[str, Any]],
+    baselines: Iterable[Mapping[str, Any]],
+) -> list[str]:
+    baseline = baseline_of(baselines, result)
+    low, high = map(percent, result["pooled"]["ua_interval"])
+    return [
+        _data(result),
+        _protocol(result["protocol"]),
+        f"`{result['model']}`, {settings_in_words(result)}",
+        f"**{percent(result['pooled']['ua'])}** ({low} – {high})",
+        "" if baseline is None else ua_with_interval(baseline["pooled"]),
+        percent(published_ua(published, result), missing=""),
+        percent(1 / len(result["class_set"]["classes"])),
+    ]
 
 
 def _ua(result: Mapping[str, Any] | None) -> float:
     return -1.0 if result is None else result["pooled"]["ua"]
-
-
-def _interval(pooled: Mapping[str, Any]) -> str:
-    return "({} – {})".format(*map(percent, pooled["ua_interval"]))
 
 
 def searches_table(searches: Iterable[Mapping[str, Any]]) -> str:
