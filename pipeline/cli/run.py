@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from ser_keras.cli.console import console
 from ser_keras.errors import RefusalError, SchemaError
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pipeline.lineage.records import Execution
     from pipeline.lineage.store import Lineage
     from pipeline.orchestration.node_result import NodeResult
-
-console = Console(soft_wrap=True, highlight=False)
 
 Root = Annotated[Path, typer.Argument(help="The pipeline's root, the folder of its artifacts.")]
 
