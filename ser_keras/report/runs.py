@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ser_keras import metrics
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import get_corpus
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.report.results import baseline_of, floor_of, load_baselines, load_floors, read_json
 
@@ -96,7 +96,7 @@ def facts_of(runs: Sequence[Run], results_folder: Path) -> list[dict[str, Any]]:
 
 def _facts(run: Run, floor: str, svm: str) -> dict[str, Any]:
     result = run.result
-    info = CORPORA[result["corpus"]].info
+    info = get_corpus(result["corpus"]).info
     copied = ("model", "settings", "dataset", "class_set", "protocol", "epoch_chosen_by", "pooled")
     made = ("over_folds", "cost", "weights", "features", "audit", "command", "versions", "commit")
     return {
