@@ -44,7 +44,7 @@ def _is_of(result: Mapping[str, Any], experiment: Any, variant: Any) -> bool:
 
 
 def _other_classes(experiment: Any, name: str) -> bool:
-    from ser_keras.corpora import CORPORA
+    from ser_keras.corpora import get_corpus
 
-    usual = experiment.class_set or next(iter(CORPORA[experiment.corpus].info.class_sets), name)
+    usual = experiment.class_set or next(iter(get_corpus(experiment.corpus).info.class_sets), name)
     return bool(usual != name)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ser_keras import metrics
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import get_corpus
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.report.baselines import baseline_ua, published_baselines, published_ua
 from ser_keras.report.percent import percent
@@ -112,7 +112,7 @@ def facts_of(runs: Sequence[Run], results_folder: Path) -> list[dict[str, Any]]:
 
 def _facts(run: Run, published: float | None, svm: float | None) -> dict[str, Any]:
     result = run.result
-    info = CORPORA[result["corpus"]].info
+    info = get_corpus(result["corpus"]).info
     copied = ("model", "settings", "dataset", "class_set", "protocol", "epoch_chosen_by", "pooled")
     origin = ("over_folds", "cost", "weights", "features", "audit", "command", "versions", "commit")
     return {
