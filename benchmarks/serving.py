@@ -1,6 +1,6 @@
 """Measures the development server against the same graph called in process.
 
-    python benchmarks/serving.py --output results/serving_benchmark.json
+    python benchmarks/serving.py --output results/benchmarks/serving.json
 
 Every system in its paper's size with random weights: weights change no time. The server is another
 process on the same cores; calls in process and over gRPC take turns, so that a machine whose speed

@@ -265,7 +265,7 @@ def explain(
     with starting():
         from ser_keras.files import write_json
         from ser_keras.plots.explanation import explanation
-        from ser_keras.report.attention import describe_one
+        from ser_keras.report.attention import describe_recording
         from serving.explain import explain as explaining
         from serving.explain import map_numbers as numbers
     marked, left_out = numbers.tiers_of(tiers or (), file.stem)
@@ -290,6 +290,6 @@ def explain(
     where = f"{heard.start_s:.1f}-{heard.end_s:.1f} s"
     console.print(f"{file} {where}: {heard.in_words}", markup=False)
     if heard.statistics:
-        console.print(describe_one(heard.statistics), markup=False)
+        console.print(describe_recording(heard.statistics), markup=False)
     console.print(f"pictures: {', '.join(map(str, pictures))}", markup=False)
     console.print(f"numbers: {output / f'{name}.json'}", markup=False)
