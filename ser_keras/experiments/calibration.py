@@ -140,9 +140,8 @@ def _fitted(
     _check_same_data(path, record, fold_trainer)
     if config.select == "validation":
         model = keras.models.load_model(folder / "model.keras")
-        scores = vars(
-            predict(model, fold_trainer.parts.part(sorted(fold_trainer.fold.valid)), config.batch)
-        )
+        validation_part = fold_trainer.parts.part(sorted(fold_trainer.fold.valid))
+        scores = vars(predict(model, validation_part, config.batch))
         by = "which also chose the epoch"
     else:
         inner = validation_fold(fold)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ser_keras import audit
 from ser_keras.config import TrainConfig
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import get_corpus
 from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.errors import ConfigError
 from ser_keras.labels import ClassSet, class_set_from
@@ -107,7 +107,7 @@ def audit_crosscorpus(
     for dataset, feature_set in sets.items():
         corpus = feature_set.schema.corpus
         # Two copies of a published corpus have the same people; two tables of a user may not.
-        home = corpus if CORPORA[corpus].info.speakers else dataset
+        home = corpus if get_corpus(corpus).info.speakers else dataset
         rows += [
             replace(
                 row,

@@ -20,7 +20,7 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     the test part after the last epoch.
 
     Args:
-        result: a cross-validation result, see `training.crossval.summarize_run`.
+        result: a cross-validation result, see `ser_keras.experiments.crossval.summarize_run`.
         path: Path. `.svg` or `.png`.
 
     Raises:
