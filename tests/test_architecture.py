@@ -36,7 +36,7 @@ def test_every_module_keeps_the_rule(rule):
         ("imports_stand_to_the_left", "ser_keras.data.schema", "from ser_keras import training"),
         ("imports_stand_to_the_left", "ser_keras.novelty", ""),
         ("fences_hold", "ser_keras.data.batches", "import tensorflow_io as tfio"),
-        ("fences_hold", "ser_keras.report.results", "from matplotlib import pyplot"),
+        ("fences_hold", "ser_keras.report.results_folder", "from matplotlib import pyplot"),
         ("fences_hold", "ser_keras.training.trainer", "import apache_beam.io"),
         ("science_needs_no_framework", "ser_keras.metrics", "def f():\n    import keras"),
         (

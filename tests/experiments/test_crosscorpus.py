@@ -13,7 +13,7 @@ from ser_keras.experiments.crosscorpus import build_crosscorpus, run_crosscorpus
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
-from ser_keras.report.results import describe_crosscorpus
+from ser_keras.report.tables import crosscorpus_table
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_a_second_run_takes_what_is_there_and_one_on_other_corpora_is_refused(
 
 @pytest.mark.slow
 def test_the_matrix_is_a_table_and_a_picture(result, tmp_path):
-    head, _, first, *_ = describe_crosscorpus(result).splitlines()
+    head, _, first, *_ = crosscorpus_table(result).splitlines()
     assert head == "| trained on | synthetic | other |"
     assert first.startswith("| synthetic |  | ")
     assert first.count("(") == 1
