@@ -15,7 +15,7 @@ import numpy as np
 from ser_keras import audit, metrics
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part
+from ser_keras.data.part import Part
 from ser_keras.errors import ConfigError
 from ser_keras.experiments import provenance
 from ser_keras.experiments.crosscorpus_protocol import (

@@ -10,7 +10,7 @@ from keras import ops
 class TrainingModel(keras.Model):
     """Trains a model of `ser_keras.models` for its objective.
 
-    It takes (inputs, targets, weights) as `ser_keras.data.input.TrainingBatches` makes them, one
+    It takes (inputs, targets, weights) as `ser_keras.data.batches.TrainingBatches` makes them, one
     batch at a time or under `fit` with callbacks. Only `inner` is saved and exported.
 
     Args:
