@@ -20,17 +20,14 @@ import keras
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import (
-    BilinearPooling,
-    BottomUpAttention,
-    FitFrames,
-    MaskedAveragePooling2D,
-    MaskedBatchNormalization,
-    MuLaw,
-    SpectrogramImage,
-    StridedMask,
-    TimeMask,
-)
+from ser_keras.layers.bilinear_pooling import BilinearPooling
+from ser_keras.layers.bottom_up_attention import BottomUpAttention
+from ser_keras.layers.fit_frames import FitFrames
+from ser_keras.layers.masked_average_pooling import MaskedAveragePooling2D
+from ser_keras.layers.masked_batch_norm import MaskedBatchNormalization
+from ser_keras.layers.mu_law import MuLaw
+from ser_keras.layers.spectrogram_image import SpectrogramImage
+from ser_keras.layers.time_mask import StridedMask, TimeMask
 
 MINIMUM_FRAMES = 200  # 2 s at a 10 ms hop; 197 whole frames fit
 FILTERS = (16, 32, 48, 64, 80)

@@ -10,7 +10,7 @@
 import keras
 
 from ser_keras.errors import ConfigError
-from ser_keras.layers import MaskedAveragePooling2D
+from ser_keras.layers.masked_average_pooling import MaskedAveragePooling2D
 from ser_keras.models.attention_cnn import (
     MINIMUM_FRAMES,
     convolution,

@@ -24,20 +24,13 @@ from keras import ops
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import (
-    FitFrames,
-    MaskedBatchNormalization,
-    PredictiveVRNN,
-    StridedMask,
-    WindowStatistics,
-)
 from ser_keras.layers.predictive_cell import OUTPUTS
+from ser_keras.layers.predictive_vrnn import PredictiveVRNN
 from ser_keras.models.objectives import cross_entropy
+from ser_keras.models.predictive_vrnn_windows import check_windows, window_vectors
 
 Tensor = Any
 
-# Window and stride of the front end's first convolution, and of each behind it.
-FRONT_FIRST, FRONT_NEXT = (5, 2), (3, 1)
 # When the classification's error is counted.
 LABEL_TIMES = ("every", "end")
 
@@ -133,7 +126,7 @@ def build_predictive_vrnn(
     _check_options(
         {"num_classes": num_classes, "dim": dim, "front_units": front_units, **sizes}, dropouts
     )
-    _check_windows(window_frames, window_hop, front_layers)
+    check_windows(window_frames, window_hop, front_layers)
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
@@ -141,17 +134,15 @@ def build_predictive_vrnn(
     normalized = FeatureNormalizer(dtype="float32", name="normalizer")(features, mask=mask)
     steps = mask
     if window_frames:
-        x = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
-        x, steps = _front(x, mask, front_layers, front_units)
-        reach, stride = front_column(front_layers)
-        columns = (window_frames - reach) // stride + 1
-        windows = WindowStatistics(columns, window_hop // stride, name="windows")
-        normalized, steps = windows(x, mask=steps)
-        # Without gain and offset, which would be learnt to make the next vector easy to predict.
-        standard = keras.layers.BatchNormalization(
-            center=False, scale=False, dtype="float32", name="standardized"
+        dropped = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
+        normalized, steps = window_vectors(
+            dropped,
+            mask,
+            window=window_frames,
+            hop=window_hop,
+            layers=front_layers,
+            units=front_units,
         )
-        normalized = standard(normalized, mask=steps)
     *predictive, hidden = PredictiveVRNN(
         **sizes,
         attention=attention,
@@ -242,52 +233,6 @@ def predictive_vrnn_objective(
 # === Layers ===
 
 
-def front_column(layers: int) -> tuple[int, int]:
-    """Returns how many frames a column of the front end sees, and how far the next one starts."""
-    reach, stride = 1, 1
-    for window, step in _front_layers(layers):
-        reach += (window - 1) * stride
-        stride *= step
-    return reach, stride
-
-
-def front_layers_of(model: keras.Model) -> int:
-    """Returns the number of convolutions of a model's front end."""
-    return sum(isinstance(layer, keras.layers.Conv1D) for layer in model.layers)
-
-
-def frames_of_window(model: keras.Model) -> int:
-    """Returns the number of frames of a window of a model that makes its windows."""
-    reach, stride = front_column(front_layers_of(model))
-    return stride * (model.get_layer("windows").window - 1) + reach
-
-
-def _front_layers(layers: int) -> list[tuple[int, int]]:
-    """Returns window and stride of each convolution."""
-    return [FRONT_FIRST, *[FRONT_NEXT] * (layers - 1)] if layers > 0 else []
-
-
-def _front(x: Tensor, mask: Tensor, layers: int, units: int) -> tuple[Tensor, Tensor]:
-    """Adds the convolutions; returns (columns, their mask).
-
-    They see no zeros but in utterances shorter than one column, so that a window alone, as a stream
-    has it, becomes what it becomes in its utterance.
-    """
-    if not layers:
-        return x, mask
-    reach, _ = front_column(layers)
-    x, mask = FitFrames(minimum=reach, name="front_frames")(x, mask=mask)
-    nth = ops.cumsum(ops.ones_like(mask, dtype="int32"), axis=1)
-    mask = ops.logical_or(mask, ops.logical_and(mask[:, :1], nth <= reach))
-    for number, (window, stride) in enumerate(_front_layers(layers), start=1):
-        name = f"front{number}"
-        x = keras.layers.Conv1D(units, window, strides=stride, use_bias=False, name=name)(x)
-        mask = StridedMask(window, stride, name=f"{name}_columns")(mask)
-        x = MaskedBatchNormalization(name=f"{name}_norm")(x, mask=mask)
-        x = keras.layers.Activation("relu", name=f"{name}_relu")(x)
-    return x, mask
-
-
 def _at_last_step(values: Tensor, mask: Tensor) -> Tensor:
     """Returns the values of each utterance at its last real frame, 0 where it has none."""
     return ops.sum(values * ops.expand_dims(_last_step(ops.cast(mask, values.dtype)), -1), axis=1)
@@ -312,29 +257,3 @@ def _check_options(sizes: dict[str, int], dropouts: dict[str, float]) -> None:
             raise ConfigError(
                 f"predictive_vrnn: {option}={share!r}; expected a share of 0 or more, below 1."
             )
-
-
-def _check_windows(frames: int, hop: int, front_layers: int) -> None:
-    if frames and not 1 <= hop <= frames:
-        raise ConfigError(
-            f"predictive_vrnn: window_frames={frames} and window_hop={hop}; expected a hop of 1 to "
-            f"{frames} frames, such as window_hop={max(1, frames // 2)}."
-        )
-    if not front_layers:
-        return
-    reach, stride = front_column(front_layers)
-    # With a longer hop, columns between two windows would be in neither.
-    furthest = frames - reach + stride
-    if front_layers < 0 or frames < reach or (frames - reach) % stride or hop % stride:
-        raise ConfigError(
-            f"predictive_vrnn: front_layers={front_layers} with window_frames={frames} and "
-            f"window_hop={hop}; expected 0 or more layers, a hop that {stride} divides, and "
-            f"windows of {reach} frames, which so many layers see, or {stride}, {2 * stride}, ... "
-            "more."
-        )
-    if hop > furthest:
-        raise ConfigError(
-            f"predictive_vrnn: window_hop={hop} with window_frames={frames} and front_layers="
-            f"{front_layers}; expected a hop of at most {furthest} frames, or some would be in no "
-            "window."
-        )

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from ser_keras.layers.predictive_cell import STATES
-from ser_keras.models.predictive_vrnn import frames_of_window, front_column, front_layers_of
+from ser_keras.models.predictive_vrnn_windows import frames_of_window, front_column, front_layers_of
 
 Tensor = Any
 

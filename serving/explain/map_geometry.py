@@ -8,7 +8,8 @@ import numpy as np
 
 from ser_keras.features.extract import loud_part, mel_matrix
 from ser_keras.features.specs import FrameSpec, LogMelSpec, MfccWindowsSpec, SpectrogramSpec
-from ser_keras.layers import StridedMask, WindowStatistics
+from ser_keras.layers.time_mask import StridedMask
+from ser_keras.layers.window_statistics import WindowStatistics
 
 
 @dataclass(frozen=True)

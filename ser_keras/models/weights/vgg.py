@@ -84,7 +84,17 @@ def read_vgg_weights(path: str | Path) -> tuple[str, Weights]:
     return hashlib.sha256(data).hexdigest(), weights
 
 
-def load_vgg(model: keras.Model, path: str | Path) -> dict[str, Any]:
+def weights_options(path: str | Path) -> dict[str, Any]:
+    """Returns the options that a weights file decides: none, since there is one VGG-16.
+
+    Raises:
+        WeightsError: as `read_vgg_weights` does.
+    """
+    read_vgg_weights(path)
+    return {}
+
+
+def load_weights(model: keras.Model, path: str | Path) -> dict[str, Any]:
     """Copies the convolutions of a file into `model`; its dense layers stay as they are.
 
     Args:
