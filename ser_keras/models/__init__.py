@@ -4,12 +4,12 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ser_keras.errors import ConfigError, unknown_name
 
-if TYPE_CHECKING:
-    import keras
+# keras.Model. Keras is not imported here, so that names and entries are read without it.
+Model = Any
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def model_entry(name: str) -> ModelEntry:
     return MODELS[name]
 
 
-def model_builder(name: str) -> Callable[..., "keras.Model"]:
+def model_builder(name: str) -> Callable[..., Model]:
     """Returns the function that builds the model called `name`.
 
     Raises:
@@ -128,7 +128,7 @@ def model_options(name: str) -> dict[str, Any]:
     return options
 
 
-def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> "keras.Model":
+def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> Model:
     """Returns the model called `name` with random weights.
 
     Args:
@@ -155,7 +155,7 @@ def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> "ke
     return model_builder(name)(num_classes=num_classes, dim=dim, **options)
 
 
-def load_model(path: Any, name: str) -> "keras.Model":
+def load_model(path: Any, name: str) -> Model:
     """Returns the model called `name` from a file that training saved.
 
     Args:

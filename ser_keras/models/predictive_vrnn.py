@@ -60,16 +60,16 @@ def build_predictive_vrnn(
     Args:
         num_classes: int. Output units K, in the order of the class set.
         dim: int. Size of a window's vector.
-        recognition_units: int. Size of the LSTM over what is seen.
+        recognition_units: int. Size of the LSTM over the attended values.
         generation_units: int. Size of the LSTM that predicts the next vector.
         classification_units: int. Size of the LSTM that is classified.
         latent_dim: int. Size of the latent variable.
-        attention: bool. False sees every vector whole, the paper's ablation.
+        attention: bool. False passes every vector on whole, the paper's ablation.
         recognition_dropout: float. Share of the recognition LSTM's output dropped.
         generation_dropout: float. The same for the generation LSTM.
         classification_dropout: float. The same for the classification LSTM.
         initial_log_variance: float. Of the latent variable, before anything is learnt; at 0 its
-            noise is as strong as the prior's, and the classifier hears little else at first.
+            noise is as strong as the prior's, and at first the classifier is given little else.
         window_frames: int. Above 0 the features are frames, and the model makes windows of so many
             of them, whose means and deviations it standardises. 0 takes the vectors as they are.
         window_hop: int. Frames between the starts of two windows.
@@ -106,10 +106,10 @@ def build_predictive_vrnn(
     Departures: the paper does not say how the frames of a window become one vector of 40; the mean
         in mfcc40-windows is ours. Vectors are z-scored on the training fold, which the paper does
         not say and without which the first coefficients alone would be attended to. The latent
-        variable is its mean at inference, see `PredictiveCell`. Windows
-        inside of the model are ours: what is made of frames can be learnt from distorted frames,
-        and with a front end the network chooses what it describes them by, predicts and attends
-        to. So is `initial_log_variance`.
+        variable is its mean at inference, see `PredictiveCell`. Windows inside of the model are
+        ours: the vectors can then be learnt from distorted frames, and with a front end the network
+        chooses the values that describe a window, that it predicts and that it attends to.
+        `initial_log_variance` is ours as well.
     """
     sizes = {
         "recognition_units": recognition_units,
@@ -117,14 +117,12 @@ def build_predictive_vrnn(
         "classification_units": classification_units,
         "latent_dim": latent_dim,
     }
-    dropouts = {
-        "input_dropout": input_dropout,
-        "recognition_dropout": recognition_dropout,
-        "generation_dropout": generation_dropout,
-        "classification_dropout": classification_dropout,
-    }
-    _check_options(
-        {"num_classes": num_classes, "dim": dim, "front_units": front_units, **sizes}, dropouts
+    _check_sizes(num_classes=num_classes, dim=dim, front_units=front_units, **sizes)
+    _check_dropouts(
+        input_dropout=input_dropout,
+        recognition_dropout=recognition_dropout,
+        generation_dropout=generation_dropout,
+        classification_dropout=classification_dropout,
     )
     check_windows(window_frames, window_hop, front_layers)
 
@@ -136,12 +134,7 @@ def build_predictive_vrnn(
     if window_frames:
         dropped = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
         normalized, steps = window_vectors(
-            dropped,
-            mask,
-            window=window_frames,
-            hop=window_hop,
-            layers=front_layers,
-            units=front_units,
+            dropped, mask, window_frames, window_hop, front_layers, front_units
         )
     *predictive, hidden = PredictiveVRNN(
         **sizes,
@@ -151,9 +144,7 @@ def build_predictive_vrnn(
         generation_dropout=generation_dropout,
         name="predictive",
     )(normalized, mask=steps)
-    hidden = keras.layers.Dropout(classification_dropout, name="classification_dropout")(hidden)
-    step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
-    step_logits = ops.where(ops.expand_dims(steps, -1), step_logits, 0.0)
+    step_logits = _classified(hidden, steps, num_classes, classification_dropout)
     outputs = {
         "logits": _at_last_step(step_logits, steps),
         "step_logits": step_logits,
@@ -181,8 +172,8 @@ def predictive_vrnn_objective(
 
     Implements Baruah and Banerjee 2022, Eq. (5), each term summed over the real windows t of an
     utterance and averaged over the batch: minus the log-density of window t + 1 under the
-    prediction made at t; the cross-entropy of the class said at t; the divergence of the latent
-    variable at t from a standard normal one. One window alone has no generation term.
+    prediction made at t; the cross-entropy of the class predicted at t; the divergence of the
+    latent variable at t from a standard normal one. A single window has no generation term.
 
     Args:
         inputs: "mask", bool (batch, frames).
@@ -193,7 +184,7 @@ def predictive_vrnn_objective(
         generation_weight: float. Lambda 1.
         classification_weight: float. Lambda 2.
         kl_weight: float. Beta.
-        label_time: str. "every": the class is asked at every window, as Eq. (5) sums it; "end":
+        label_time: str. "every": the class counts at every window, as Eq. (5) sums it; "end":
             at the last one alone, as Sec. 3.2 says ("computed at the end of each audio file").
 
     Returns:
@@ -209,7 +200,7 @@ def predictive_vrnn_objective(
     if label_time not in LABEL_TIMES:
         raise ConfigError(f"predictive_vrnn: {unknown_name('label_time', label_time, LABEL_TIMES)}")
     valid = ops.cast(outputs.get("steps", inputs["mask"]), "float32")
-    asked = valid if label_time == "every" else _last_step(valid)
+    counted = valid if label_time == "every" else _last_step(valid)
     mean, log_variance = (
         outputs[f"prediction_{part}"][:, :-1] for part in ("mean", "log_variance")
     )
@@ -225,12 +216,19 @@ def predictive_vrnn_objective(
     return {
         "generation": generation_weight * _over_batch(surprise * valid[:, 1:]),
         "classification": classification_weight
-        * _over_batch(ops.expand_dims(weights, 1) * losses * asked),
+        * _over_batch(ops.expand_dims(weights, 1) * losses * counted),
         "kl": kl_weight * _over_batch(divergence * valid),
     }
 
 
 # === Layers ===
+
+
+def _classified(hidden: Tensor, mask: Tensor, num_classes: int, dropout: float) -> Tensor:
+    """Adds the classifier of every step; returns its logits, 0 in the padding."""
+    hidden = keras.layers.Dropout(dropout, name="classification_dropout")(hidden)
+    step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
+    return ops.where(ops.expand_dims(mask, -1), step_logits, 0.0)
 
 
 def _at_last_step(values: Tensor, mask: Tensor) -> Tensor:
@@ -248,10 +246,13 @@ def _over_batch(values: Tensor) -> Tensor:
     return ops.mean(ops.sum(values, axis=1))
 
 
-def _check_options(sizes: dict[str, int], dropouts: dict[str, float]) -> None:
+def _check_sizes(**sizes: int) -> None:
     for option, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ConfigError(f"predictive_vrnn: {option}={size!r}; expected 1 or more, whole.")
+
+
+def _check_dropouts(**dropouts: float) -> None:
     for option, share in dropouts.items():
         if not 0.0 <= share < 1.0:
             raise ConfigError(

@@ -18,7 +18,7 @@ FRONT_FIRST, FRONT_NEXT = (5, 2), (3, 1)
 
 
 def window_vectors(
-    frames: Tensor, mask: Tensor, *, window: int, hop: int, layers: int, units: int
+    frames: Tensor, mask: Tensor, window: int, hop: int, layers: int, units: int
 ) -> tuple[Tensor, Tensor]:
     """Adds the front end and the statistics of its windows; returns (vectors, their mask).
 

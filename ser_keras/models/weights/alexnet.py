@@ -230,9 +230,9 @@ def _checked(plan: str, weights: Weights) -> Weights:
     for number, expected in enumerate(_shapes(plan), start=1):
         name = f"conv{number}"
         arrays = weights.get(name, [])
-        found = tuple(np.shape(array) for array in arrays)
-        if found != expected:
-            raise WeightsError(f"{name} has shapes {found}, expected {expected} for {plan}")
+        shapes = tuple(np.shape(array) for array in arrays)
+        if shapes != expected:
+            raise WeightsError(f"{name} has shapes {shapes}, expected {expected} for {plan}")
         if not all(np.isfinite(array).all() for array in arrays):
             raise WeightsError(f"{name} holds values that are not finite")
         checked[name] = [np.ascontiguousarray(array, np.float32) for array in arrays]
