@@ -11,7 +11,10 @@ import pytest
 from tests import architecture
 from tests.architecture import PACKAGES, ROOT, RULES, Module
 
-HEAVY = ("tensorflow", "keras", "apache_beam", "jax", "librosa", "matplotlib", "sklearn")
+HEAVY = (
+    *("tensorflow", "keras", "apache_beam", "jax", "librosa", "matplotlib", "sklearn"),
+    "ser_keras.config",  # builds its schema with pydantic
+)
 HEADER = '"""A module."""\n'
 
 
@@ -75,7 +78,9 @@ def test_rule_finds_a_program_in_a_table_of_contents():
 
 def test_rules_accept_what_they_allow():
     allowed = [
-        Module("ser_keras.cli.verbs", HEADER + "def f():\n    from ser_keras.plots import curves"),
+        Module(
+            "ser_keras.cli.training", HEADER + "def f():\n    from ser_keras.plots import curves"
+        ),
         Module("pipeline.features.writer", HEADER + "import apache_beam as beam"),
         Module("ser_keras.data.augment", HEADER + "import tensorflow_io"),
         Module("ser_keras.features.normalize", HEADER + "import keras"),

@@ -1,93 +1,93 @@
 """The verbs of tuning: parse options, call one function."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ser_keras.cli.verbs import (
-    ClassSetName,
-    Features,
-    Output,
-    Overrides,
-    ProtocolName,
-    console,
-    starting,
-)
+from ser_keras.cli.console import console, starting
+from ser_keras.cli.options import ClassSetName, Features, Output, Overrides, ProtocolName
+from ser_keras.cli.progress import EpochBars
 
 if TYPE_CHECKING:
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.protocols import Protocol
     from tuning.search import Search
 
 Results = Annotated[Path | None, typer.Option(help="Also write figure and JSON into this folder.")]
+Model = Annotated[str | None, typer.Option(help="System whose search space is taken; see --space.")]
+SpaceFile = Annotated[
+    Path | None, typer.Option(help="YAML file of a search space, instead of --model.")
+]
+SearchStrategy = Annotated[str, typer.Option(help="random, bayesian or hyperband.")]
+Trials = Annotated[int, typer.Option(help="Number of trials.")]
+SearchFolds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fold", help="Folds whose validation speakers score a trial; the first two if left out."
+    ),
+]
+SearchSeed = Annotated[int, typer.Option(help="Seed of the choice of trials.")]
+TrialEpochs = Annotated[
+    int | None,
+    typer.Option(help="Epochs of each trial; the best settings keep the recipe's epochs."),
+]
+Test = Annotated[
+    bool,
+    typer.Option(
+        help="At the end, score the recipe and the best settings once on the folds' test parts."
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes on this machine that run trials at the same time.")
+]
+DeadlineMinutes = Annotated[
+    float | None,
+    typer.Option(help="With --workers: stop after this time; the same command continues."),
+]
+Chief = Annotated[
+    str | None,
+    typer.Option(
+        help="host:port of the chief, for trials on several machines. Without --worker-id this "
+        "process is the chief, with it a worker. All need --output on a shared disk."
+    ),
+]
+WorkerId = Annotated[str | None, typer.Option(help="With --chief: name of this worker.")]
 
 
 def tune(
     features: Features,
     protocol: ProtocolName,
     output: Output,
-    model: Annotated[
-        str | None, typer.Option(help="System whose search space is taken; see --space.")
-    ] = None,
-    space: Annotated[
-        Path | None, typer.Option(help="YAML file of a search space, instead of --model.")
-    ] = None,
-    strategy: Annotated[str, typer.Option(help="random, bayesian or hyperband.")] = "random",
-    trials: Annotated[int, typer.Option(help="How many.")] = 20,
-    folds: Annotated[
-        list[str] | None,
-        typer.Option("--fold", help="Folds whose validation speakers judge; the first two."),
-    ] = None,
+    model: Model = None,
+    space: SpaceFile = None,
+    strategy: SearchStrategy = "random",
+    trials: Trials = 20,
+    folds: SearchFolds = None,
     class_set: ClassSetName = None,
     overrides: Overrides = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of trials.")] = 0,
-    trial_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of each trial; the best has the recipe's again.")
-    ] = None,
-    test: Annotated[
-        bool, typer.Option(help="At the end, score recipe and best once on the folds' test parts.")
-    ] = False,
+    seed: SearchSeed = 0,
+    trial_epochs: TrialEpochs = None,
+    test: Test = False,
     results: Results = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes on this machine that run trials at once.")
-    ] = None,
-    deadline_minutes: Annotated[
-        float | None,
-        typer.Option(help="With --workers: end after so long; the same command goes on."),
-    ] = None,
-    chief: Annotated[
-        str | None,
-        typer.Option(
-            help="host:port. Be the chief of workers on other machines there; with --worker-id, "
-            "be a worker of it. All need --output on a shared disk."
-        ),
-    ] = None,
-    worker_id: Annotated[
-        str | None, typer.Option(help="With --chief: this worker's own name.")
-    ] = None,
+    workers: Workers = None,
+    deadline_minutes: DeadlineMinutes = None,
+    chief: Chief = None,
+    worker_id: WorkerId = None,
 ) -> None:
     """Search for settings on speakers that no test part holds; write the best as a recipe.
 
-    With --workers or --chief no trial is stopped early: which ones fell behind would be chance.
+    With --workers or --chief no trial is stopped early, because which trials fall behind would then
+    depend on timing.
     """
     with starting():
-        from ser_keras.cli.verbs import EpochBars
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.errors import ConfigError
-        from ser_keras.experiments.provenance import command
-        from ser_keras.experiments.searched import RESULT
-        from ser_keras.files import write_json
         from ser_keras.protocols import build_protocol
-        from tuning.comparison import check_comparison, compare_on_test
-        from tuning.report import describe_test, keep, table, write_report
-        from tuning.search import (
-            Search,
-            begin_search,
-            default_folds,
-            end_search,
-            run_search,
-        )
+        from tuning.comparison import check_comparison
+        from tuning.search import Search, default_folds
         from tuning.space import load_space, space_names
-        from tuning.workers import CHIEF, Member
 
     _check_roles(workers, deadline_minutes, chief, worker_id)
     if (model is None) == (space is None):
@@ -105,38 +105,16 @@ def tune(
     )
     if test:
         check_comparison(search, feature_set, folds_of)
-    if workers is None and chief is None:
-        with EpochBars() as bars:
-            result = run_search(
-                search, feature_set, folds_of, output, command=command(), progress=bars
-            )
+    job = _Job(search, feature_set, folds_of, output)
+    if workers is not None:
+        result: dict[str, Any] | None = job.run_workers(features, workers, deadline_minutes)
+    elif chief is not None:
+        result = job.run_member(chief, worker_id)
     else:
-        if worker_id is None:
-            begin_search(search, feature_set, folds_of, output)
-        if chief is None:
-            _work(search, features, output, workers or 0, deadline_minutes)
-        else:
-            member = Member(chief, worker_id or CHIEF)
-            with console.status(f"{member.name} of the search at {chief}, {output}"):
-                member.run(search, feature_set, folds_of, output)
-            if worker_id is not None:
-                return
-        result = end_search(search, feature_set, folds_of, output, command())
-    if test:
-        with EpochBars() as bars:
-            result["test"] = compare_on_test(
-                search, feature_set, folds_of, output, command=command(), progress=bars
-            )
-        write_json(output / RESULT, result)
-    report = write_report(result, output)
-    console.print(table(result, most=10), markup=False)
-    if test:
-        console.print(describe_test(result))
-    if results is not None:
-        keep(result, output, results)
-    console.print(f"best: {output / 'best.yaml'}; report: {report}")
-    if len(result["trials"]) < trials and strategy != "hyperband":
-        console.print(f"{len(result['trials'])} of {trials} trials; the same command goes on.")
+        result = job.run_alone()
+    # A worker has no result; its chief has.
+    if result is not None:
+        job.report(result, test=test, results=results)
 
 
 def _check_roles(
@@ -147,32 +125,110 @@ def _check_roles(
     if workers is not None and chief is not None:
         raise ConfigError("Give either --workers, for this machine alone, or --chief.")
     if worker_id is not None and chief is None:
-        raise ConfigError(f"--worker-id {worker_id}: give --chief, too, the address to ask.")
+        raise ConfigError(f"--worker-id {worker_id}: give --chief as well, the address to ask.")
     if deadline_minutes is not None and workers is None:
-        raise ConfigError("--deadline-minutes: give --workers, too; they are what can be ended.")
+        raise ConfigError("--deadline-minutes: give --workers as well; only they can be stopped.")
 
 
-def _work(
-    search: "Search", features: Path, output: Path, workers: int, deadline_minutes: float | None
-) -> None:
-    """Runs workers on this machine, under a bar of the trials that have ended."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+@dataclass(frozen=True)
+class _Job:
+    """One search as the command line runs it: alone, with workers, or across machines."""
 
-    from tuning.workers import run_workers
+    search: "Search"
+    feature_set: "FeatureSet"
+    protocol: "Protocol"
+    output: Path
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[best]}"))
-    with Progress(TextColumn("trials"), *columns, console=console) as bar:
-        task = bar.add_task("trials", total=search.trials, best="")
-        run_workers(
-            search,
-            features,
-            output,
-            workers=workers,
-            deadline_s=None if deadline_minutes is None else 60 * deadline_minutes,
-            progress=lambda ended, best: bar.update(
-                task, completed=ended, best=f"best UA {100 * best:.1f}"
-            ),
-        )
+    def run_alone(self) -> dict[str, Any]:
+        from ser_keras.experiments.provenance import command
+        from tuning.search import run_search
+
+        with EpochBars() as bars:
+            return run_search(
+                self.search,
+                self.feature_set,
+                self.protocol,
+                self.output,
+                command=command(),
+                progress=bars,
+            )
+
+    def run_workers(
+        self, features: Path, workers: int, deadline_minutes: float | None
+    ) -> dict[str, Any]:
+        """Runs workers on this machine, under a bar of the trials that have ended."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        from tuning.search import begin_search
+        from tuning.workers import run_workers
+
+        begin_search(self.search, self.feature_set, self.protocol, self.output)
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[best]}"))
+        with Progress(TextColumn("trials"), *columns, console=console) as bar:
+            task = bar.add_task("trials", total=self.search.trials, best="")
+            run_workers(
+                self.search,
+                features,
+                self.output,
+                workers=workers,
+                deadline_s=None if deadline_minutes is None else 60 * deadline_minutes,
+                progress=lambda ended, best: bar.update(
+                    task, completed=ended, best=f"best UA {100 * best:.1f}"
+                ),
+            )
+        return self._end()
+
+    def run_member(self, chief: str, worker_id: str | None) -> dict[str, Any] | None:
+        """Runs one process of a search across machines; a worker's has no result."""
+        from tuning.search import begin_search
+        from tuning.workers import CHIEF, Member
+
+        if worker_id is None:
+            begin_search(self.search, self.feature_set, self.protocol, self.output)
+        member = Member(chief, worker_id or CHIEF)
+        with console.status(f"{member.name} of the search at {chief}, {self.output}"):
+            member.run(self.search, self.feature_set, self.protocol, self.output)
+        return self._end() if worker_id is None else None
+
+    def _end(self) -> dict[str, Any]:
+        from ser_keras.experiments.provenance import command
+        from tuning.search import end_search
+
+        return end_search(self.search, self.feature_set, self.protocol, self.output, command())
+
+    def report(self, result: dict[str, Any], *, test: bool, results: Path | None) -> None:
+        """Scores the best settings if that is asked for; writes and prints the result."""
+        from tuning.report import describe_test, keep, table, write_report
+
+        if test:
+            self._compare(result)
+        page = write_report(result, self.output)
+        console.print(table(result, most=10), markup=False)
+        if test:
+            console.print(describe_test(result))
+        if results is not None:
+            keep(result, self.output, results)
+        console.print(f"best: {self.output / 'best.yaml'}; report: {page}")
+        count, trials = len(result["trials"]), self.search.trials
+        if count < trials and self.search.strategy != "hyperband":
+            console.print(f"{count} of {trials} trials; the same command continues.")
+
+    def _compare(self, result: dict[str, Any]) -> None:
+        from ser_keras.experiments.provenance import command
+        from ser_keras.experiments.searched import RESULT
+        from ser_keras.files import write_json
+        from tuning.comparison import compare_on_test
+
+        with EpochBars() as bars:
+            result["test"] = compare_on_test(
+                self.search,
+                self.feature_set,
+                self.protocol,
+                self.output,
+                command=command(),
+                progress=bars,
+            )
+        write_json(self.output / RESULT, result)
 
 
 def study(
@@ -196,7 +252,6 @@ def study(
     """Train at every value of one setting and draw what it does."""
     with starting():
         from ser_keras import plots
-        from ser_keras.cli.verbs import EpochBars
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.provenance import command
         from ser_keras.files import write_json
@@ -204,12 +259,12 @@ def study(
         from tuning.search import default_folds
         from tuning.study import load_study, run_study
 
-    asked = load_study(name, recipe, values or ())
+    setting = load_study(name, recipe, values or ())
     feature_set = FeatureSet.open(features)
     folds_of = build_protocol(protocol, feature_set.rows, class_set=class_set)
     with EpochBars() as bars:
         result = run_study(
-            asked,
+            setting,
             feature_set,
             folds_of,
             output,
@@ -226,7 +281,7 @@ def study(
             console.print(f"  {point['value']:g}: {scores}")
         console.print(f"  best by {result['criterion'].upper()}: {line['chosen']:g}")
     if results is not None:
-        place = results / f"study-{result['dataset']}-{name}.json"
-        write_json(place, result)
-        plots.study(result, place.with_suffix(".svg"))
+        path = results / f"study-{result['dataset']}-{name}.json"
+        write_json(path, result)
+        plots.study(result, path.with_suffix(".svg"))
     console.print(f"figure: {output / 'study.svg'}")

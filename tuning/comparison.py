@@ -53,7 +53,7 @@ def compare_on_test(
     folders = {name: output / "test" / name for name in configs}
     if configs[BEFORE] == configs[AFTER]:
         folders[AFTER] = folders[BEFORE]
-    found: dict[str, Any] = {}
+    comparison: dict[str, Any] = {}
     for name, config in configs.items():
         result = run_crossval(
             {BEFORE if folders[name] == folders[BEFORE] else name: config},
@@ -66,9 +66,9 @@ def compare_on_test(
             progress=_named(progress, name),
         )
         kept = ("wa", "wa_interval", "ua", "ua_interval", "utterances", "speakers")
-        found[name] = {key: result["pooled"][key] for key in kept}
-    found["difference"] = _difference(folders, feature_set, protocol, search)
-    return found
+        comparison[name] = {key: result["pooled"][key] for key in kept}
+    comparison["difference"] = _difference(folders, feature_set, protocol, search)
+    return comparison
 
 
 def check_comparison(search: Search, feature_set: FeatureSet, protocol: Protocol) -> None:

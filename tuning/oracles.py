@@ -21,7 +21,7 @@ OWN = "tuner/"
 RUNNING = "RUNNING"
 
 
-class _KillProof(keras_tuner.Oracle):
+class _ResumableOracle(keras_tuner.Oracle):
     """Writes by rename, and finds every unfinished trial again."""
 
     def save(self) -> None:
@@ -47,7 +47,7 @@ class _KillProof(keras_tuner.Oracle):
         return {"status": RUNNING, "values": values}
 
 
-class _Random(_KillProof, keras_tuner.oracles.RandomSearchOracle):
+class _Random(_ResumableOracle, keras_tuner.oracles.RandomSearchOracle):
     """Draws each trial's values from its own number."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -55,11 +55,11 @@ class _Random(_KillProof, keras_tuner.oracles.RandomSearchOracle):
         if int(trial_id) == 0:
             return self._recipe()
         self._seed_state = mixed_seed(self.seed, trial_id)
-        found: dict[str, Any] = super().populate_space(trial_id)
-        return found
+        drawn: dict[str, Any] = super().populate_space(trial_id)
+        return drawn
 
 
-class _Bayesian(_KillProof, keras_tuner.oracles.BayesianOptimizationOracle):
+class _Bayesian(_ResumableOracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """Draws each trial's candidates from its own number."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -68,11 +68,11 @@ class _Bayesian(_KillProof, keras_tuner.oracles.BayesianOptimizationOracle):
             return self._recipe()
         self._seed_state = mixed_seed(self.seed, trial_id)
         self._random_state = np.random.RandomState(self._seed_state)
-        found: dict[str, Any] = super().populate_space(trial_id)
-        return found
+        drawn: dict[str, Any] = super().populate_space(trial_id)
+        return drawn
 
 
-class _Hyperband(_KillProof, keras_tuner.oracles.HyperbandOracle):
+class _Hyperband(_ResumableOracle, keras_tuner.oracles.HyperbandOracle):
     """Trials with few epochs, of which the better ones go on with more."""
 
 

@@ -1,6 +1,6 @@
 """What a search found, as a table and as one HTML file that needs nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ser_keras.files import write_bytes, write_json
 from ser_keras.plots import parallel_coordinates
-from ser_keras.report import html as html_page
+from ser_keras.report import html
 from tuning.space import Setting
 from tuning.trial import COMPLETED
 
@@ -38,14 +38,20 @@ def importance(result: Mapping[str, Any]) -> dict[str, float]:
     if len(trials) < ENOUGH:
         return {}
     settings = settings_of(result)
-    places = np.array([[s.place(trial["values"][s.key]) for s in settings] for trial in trials])
+    positions = np.array(
+        [[s.position(trial["values"][s.key]) for s in settings] for trial in trials]
+    )
     scores = np.array([trial["ua"] for trial in trials])
-    forest = RandomForestRegressor(200, random_state=0).fit(places, scores)
-    found = permutation_importance(forest, places, scores, n_repeats=20, random_state=0)
-    worse = np.maximum(found.importances_mean, 0.0)
+    forest = RandomForestRegressor(200, random_state=0).fit(positions, scores)
+    importance = permutation_importance(forest, positions, scores, n_repeats=20, random_state=0)
+    worse = np.maximum(importance.importances_mean, 0.0)
     shares = worse / worse.sum() if worse.any() else worse
     ordered = sorted(zip(settings, shares, strict=True), key=lambda pair: -pair[1])
     return {setting.key: round(float(share), 3) for setting, share in ordered}
+
+
+def _positions(trial: Mapping[str, Any], settings: Sequence[Setting]) -> list[float]:
+    return [setting.position(trial["values"][setting.key]) for setting in settings]
 
 
 def table(result: Mapping[str, Any], most: int | None = None) -> str:
@@ -71,30 +77,32 @@ def write_report(result: Mapping[str, Any], folder: Path) -> Path:
     """Writes `search.svg` and `search.html`, which has the picture in it; returns the latter."""
     picture, settings = folder / "search.svg", settings_of(result)
     ends = [setting.values or (setting.low, setting.high) for setting in settings]
-    places = [[s.place(trial["values"][s.key]) for s in settings] for trial in result["trials"]]
+    positions = [
+        [s.position(trial["values"][s.key]) for s in settings] for trial in result["trials"]
+    ]
     parallel_coordinates(
         [(s.key, _short(e[0]), _short(e[-1])) for s, e in zip(settings, ends, strict=True)],
-        list(zip(places, [trial["ua"] for trial in result["trials"]], strict=True)),
+        list(zip(positions, [trial["ua"] for trial in result["trials"]], strict=True)),
         picture,
     )
     shares = importance(result)
     title = f"{result['model']} on {result['dataset']}: {len(result['trials'])} trials"
     parts = [
-        html_page.paragraph(_about(result)),
-        html_page.paragraph(describe_test(result) if "test" in result else ""),
-        html_page.picture(picture, "The settings of every trial, and its UA"),
-        html_page.heading("What the differences come from"),
-        html_page.bullets((key, f"{share:.0%}") for key, share in shares.items())
+        html.paragraph(_about(result)),
+        html.paragraph(describe_test(result) if "test" in result else ""),
+        html.picture(picture, "The settings of every trial, and its UA"),
+        html.heading("What the differences come from"),
+        html.bullets((key, f"{share:.0%}") for key, share in shares.items())
         if shares
-        else html_page.paragraph(f"Fewer than {ENOUGH} trials: not said."),
-        html_page.heading("Trials"),
-        html_page.markdown_table(table(result)),
-        html_page.heading("Why these ranges"),
-        html_page.bullets((setting.key, setting.why) for setting in settings),
-        html_page.code(result["command"]),
+        else html.paragraph(f"Fewer than {ENOUGH} trials: not said."),
+        html.heading("Trials"),
+        html.markdown_table(table(result)),
+        html.heading("Why these ranges"),
+        html.bullets((setting.key, setting.why) for setting in settings),
+        html.code(result["command"]),
     ]
     path = folder / "search.html"
-    html_page.write_page(path, title, parts)
+    html.write_page(path, title, parts)
     return path
 
 

@@ -257,17 +257,17 @@ def claim(output: Path, what: str, facts: Mapping[str, Any]) -> None:
 
 
 def default_folds(protocol: Protocol, count: int) -> tuple[str, ...]:
-    """Returns the names of the first folds, at most `count`, that judge and can test as well.
+    """Returns the names of the first folds, at most `count`, that can score trials and be tested.
 
-    Nobody who judges in one of them is tested in another.
+    No validation speaker of one fold is a test speaker of another.
     """
     chosen: list[Fold] = []
     for fold in protocol.folds:
-        apart = all(
-            {*one.valid}.isdisjoint(other.test)
-            for one, other in [*((fold, each) for each in chosen), *((e, fold) for e in chosen)]
+        disjoint = all(
+            {*fold.valid}.isdisjoint(earlier.test) and {*earlier.valid}.isdisjoint(fold.test)
+            for earlier in chosen
         )
-        if fold.valid and apart and len(chosen) < count:
+        if fold.valid and disjoint and len(chosen) < count:
             chosen.append(fold)
     if not chosen:
         raise ConfigError(f"{protocol.name}: no fold has a validation part to be judged on.")

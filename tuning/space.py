@@ -56,7 +56,7 @@ class Setting:
             return {"values": list(self.values), "why": self.why}
         return {"low": self.low, "high": self.high, "log": self.log, "why": self.why}
 
-    def place(self, value: Any) -> float:
+    def position(self, value: Any) -> float:
         """Returns where a value lies between the ends of the range, 0 to 1."""
         if self.values:
             return self.values.index(value) / max(1, len(self.values) - 1)
@@ -92,11 +92,11 @@ class Space:
 
 def _own_value(config: TrainConfig, key: str) -> Any:
     """Returns what a recipe has under a key, a model's own default where it says nothing."""
-    found: Any = config.to_dict()
-    found["model"]["options"] = model_options(config.model.name) | found["model"]["options"]
+    value: Any = config.to_dict()
+    value["model"]["options"] = model_options(config.model.name) | value["model"]["options"]
     for part in key.split("."):
-        found = found[part] if isinstance(found, Mapping) and part in found else None
-    return found
+        value = value[part] if isinstance(value, Mapping) and part in value else None
+    return value
 
 
 def space_names() -> list[str]:

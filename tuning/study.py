@@ -181,12 +181,12 @@ def run_study(
     chosen = choose_folds(protocol, folds)
     lines = []
     for line in study.lines:
-        place = output / line.about.replace(",", "").replace(" ", "-")
+        folder = output / line.about.replace(",", "").replace(" ", "-")
         points = []
         for value in line.values:
             values = dict(line.fixed) | {line.key: value}
             trial = trial_config(study.recipe, values, changes)
-            about = (trial, values, feature_set, protocol, chosen, place / str(value), progress)
+            about = (trial, values, feature_set, protocol, chosen, folder / str(value), progress)
             points.append({"value": value} | _scores_of_trial(*about))
         best = max(points, key=lambda point: point[study.criterion])
         lines.append(

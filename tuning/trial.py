@@ -77,8 +77,8 @@ def run_trial(
     done = folder / "record.json"
     with _alone(folder):
         if done.exists():
-            found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-            return found
+            record: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+            return record
         began = time.perf_counter()
         write_config(folder / "config.yaml", config)
         earlier = finished_records(folder.parent) if prunes else []
@@ -91,7 +91,7 @@ def run_trial(
             "epochs": config.epochs,
             "seed": config.seed,
             "parameters": scored[0]["parameters"],
-            "train_seconds": round(sum(one["train_seconds"] for one in scored), 1),
+            "train_seconds": round(sum(fold["train_seconds"] for fold in scored), 1),
             "seconds": round(time.perf_counter() - began, 1),
             "folds": [
                 {key: one[key] for key in ("fold", "ua", "wa", "train_seconds", "history")}

@@ -29,7 +29,7 @@ MOST_DEATHS = 5
 
 _POLL_S = 0.3
 # What ends the search, for it would end every trial: the exit code of a member that says so.
-_HOPELESS = 70
+_EXIT_NOT_RETRIED = 70
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class _Crew:
                 del self.running[member]
                 continue
             self.deaths[member] += 1
-            if process.exitcode == _HOPELESS or self.deaths[member] == MOST_DEATHS:
+            if process.exitcode == _EXIT_NOT_RETRIED or self.deaths[member] == MOST_DEATHS:
                 log = self.logs[member]
-                raise SerError(f"{member.name} ended: {_last_words(log)} See {log}.")
+                raise SerError(f"{member.name} ended: {_last_line(log)} See {log}.")
             self.running[member] = self._started(member)
 
     def end(self) -> None:
@@ -186,16 +186,16 @@ def _member(member: Member, log: Path, search: Search, features: Path, output: P
         except SerError as error:
             file.write(f"{error}\n")
             file.flush()
-            os._exit(_HOPELESS)
+            os._exit(_EXIT_NOT_RETRIED)
 
 
-def _last_words(log: Path) -> str:
+def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing.")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty.")
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        port: int = listener.getsockname()[1]
         return port

@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from ser_keras.cli.console import console
 
 if TYPE_CHECKING:
     from ser_keras.config import TrainConfig
     from ser_keras.data.feature_set import FeatureSet
-
-console = Console(soft_wrap=True, highlight=False)
 
 CORPUS_PROTOCOL = "synthetic-loso"
 
@@ -27,7 +26,7 @@ def demo(
     """Synthesise a corpus, extract features with Beam, train, test on unseen speakers, report."""
     from pipeline.beam.quiet import quiet_beam
     from pipeline.cli.features import FeatureBar
-    from ser_keras.cli.verbs import print_findings, starting
+    from ser_keras.cli.console import print_findings, starting
 
     quiet_beam()
     with starting():
@@ -60,7 +59,7 @@ def demo(
 
 def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed: int) -> None:
     """Trains and tests on three folds, and reports."""
-    from ser_keras.cli.verbs import EpochBars
+    from ser_keras.cli.progress import EpochBars
     from ser_keras.experiments import provenance
     from ser_keras.experiments.crossval import run_crossval
     from ser_keras.files import write_json

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from ser_keras.cli.console import console
 from ser_keras.errors import ConfigError
-
-console = Console(soft_wrap=True, highlight=False)
 
 
 def features(

@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from ser_keras.cli.console import console
 from ser_keras.errors import RefusalError, SchemaError
 
 if TYPE_CHECKING:
     from pipeline.lineage.store import Execution, Lineage
     from pipeline.orchestration.runner import Ended
-
-console = Console(soft_wrap=True, highlight=False)
 
 Root = Annotated[Path, typer.Argument(help="The pipeline's root, where its artifacts lie.")]
 

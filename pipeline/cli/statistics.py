@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.beam.quiet import quiet_beam
-from pipeline.cli.features import FeatureBar, beam_args_of, console
-from ser_keras.cli.verbs import ClassSetName
+from pipeline.cli.features import FeatureBar, beam_args_of
+from ser_keras.cli.console import console
+from ser_keras.cli.options import ClassSetName
 from ser_keras.errors import ConfigError, CorpusError
 
 

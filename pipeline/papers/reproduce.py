@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from pipeline.papers.experiment import Experiment, Variant
 from pipeline.papers.experiments import SYSTEMS, find_experiment
 from pipeline.papers.tables import markdown, table_facts
+from ser_keras.cli.console import console
 from ser_keras.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
     from pipeline.papers.checks import Planned
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.protocols import Protocol
-
-console = Console(soft_wrap=True, highlight=False)
 
 WEIGHTS_KEY = "model.weights"
 
@@ -61,7 +59,7 @@ def reproduce(
     table.json; rows of an earlier call stay in it.
     """
     from pipeline.beam.quiet import quiet_beam
-    from ser_keras.cli.verbs import starting
+    from ser_keras.cli.console import starting
 
     experiment = find_experiment(system, corpus)
     asked = choose_variants(experiment, variants or ())
@@ -232,7 +230,7 @@ class ExperimentRun:
 
     def train(self, row: "Planned", sets: Sequence["FeatureSet"]) -> None:
         """Trains and tests the folds of a row that has been checked."""
-        from ser_keras.cli.verbs import EpochBars
+        from ser_keras.cli.progress import EpochBars
         from ser_keras.experiments import provenance
         from ser_keras.experiments.crossval import run_crossval
 

@@ -6,17 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ser_keras.cli.verbs import (
-    DEFAULT_RECIPE,
-    EpochBars,
-    Features,
-    Output,
-    Overrides,
-    Recipe,
-    Unlabelled,
-    console,
-    starting,
-)
+from ser_keras.cli.console import console, starting
+from ser_keras.cli.options import Features, Unlabelled
+from ser_keras.cli.progress import EpochBars
 from ser_keras.errors import ConfigError
 
 
@@ -130,62 +122,18 @@ def attention_statistics(
 def _write_with_picture(
     result: Mapping[str, Any],
     draw: Callable[[Mapping[str, Any], Path], None],
-    place: Path,
+    path: Path,
     results: Path | None,
     name: str,
 ) -> None:
     """Writes a result and its picture into the run, and as `name` into a folder of results."""
     from ser_keras.files import write_json
 
-    for path in (place, *([results / name] if results else [])):
-        write_json(path.with_name(f"{path.name}.json"), result)
-        picture = path.with_name(f"{path.name}.svg")
+    for stem in (path, *([results / name] if results else [])):
+        write_json(stem.with_name(f"{stem.name}.json"), result)
+        picture = stem.with_name(f"{stem.name}.svg")
         draw(result, picture)
         console.print(f"picture: {picture}", markup=False)
-
-
-def crosscorpus(
-    features: Annotated[
-        list[Path], typer.Option(help="Output folder of `ser features`; once for each corpus.")
-    ],
-    output: Output,
-    recipe: Recipe = DEFAULT_RECIPE,
-    class_set: Annotated[
-        str | None, typer.Option("--classes", help="Class set; what the corpora share if left out.")
-    ] = None,
-    overrides: Overrides = None,
-    seed: Annotated[int, typer.Option(help="Draws validation speakers, where there are any.")] = 0,
-    results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
-) -> None:
-    """Train on each corpus and test on all others, over the classes that they share."""
-    with starting():
-        from ser_keras import labels, plots
-        from ser_keras.config import load_config
-        from ser_keras.data.feature_set import FeatureSet
-        from ser_keras.experiments.crosscorpus import run_crosscorpus
-        from ser_keras.experiments.provenance import command
-        from ser_keras.experiments.searched import searched_folds
-        from ser_keras.files import write_json
-        from ser_keras.report.results import describe_crosscorpus
-
-    with EpochBars() as bars:
-        result = run_crosscorpus(
-            Path(recipe).stem,
-            load_config(recipe, list(overrides or ())),
-            [FeatureSet.open(path) for path in features],
-            output,
-            class_set=labels.class_set(class_set) if class_set else None,
-            seed=seed,
-            searched=searched_folds(recipe),
-            command=command(),
-            progress=bars,
-        )
-    name = "-".join(["crosscorpus", *result["datasets"], result["model"]])
-    path = (results or output) / f"{name}.json"
-    write_json(path, result)
-    plots.corpus_matrix(result, path.with_suffix(".svg"))
-    console.print(describe_crosscorpus(result), markup=False)
-    console.print(f"matrix: {path.with_suffix('.svg')}")
 
 
 def calibrate(
@@ -210,7 +158,7 @@ def calibrate(
         from ser_keras.report.runs import calibration_path
 
     with EpochBars() as bars:
-        found = calibrate_run(
+        calibration = calibrate_run(
             run,
             FeatureSet.open(features),
             folds=folds or (),
@@ -219,10 +167,10 @@ def calibrate(
         )
     if results:
         path = result_path(results, read_json(run / "result.json"))
-        write_json(calibration_path(path), found)
-    for name, one in found["folds"].items():
-        console.print(f"{name}: T {one['temperature']:.2f}, on {one['fitted_on']}", markup=False)
+        write_json(calibration_path(path), calibration)
+    for name, fold in calibration["folds"].items():
+        console.print(f"{name}: T {fold['temperature']:.2f}, on {fold['fitted_on']}", markup=False)
     before, after = (
-        100 * found[when]["expected_calibration_error"] for when in ("before", "after")
+        100 * calibration[when]["expected_calibration_error"] for when in ("before", "after")
     )
     console.print(f"calibration error of the test parts: {before:.1f} before, {after:.1f} after")

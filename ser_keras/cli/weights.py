@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ser_keras.cli.console import console, starting
+
 weights = typer.Typer(help="Work with files of pretrained weights.", no_args_is_help=True)
 
 
@@ -26,8 +28,6 @@ def convert(
     The files people share are pickles, which can hold programs; they are read without being run.
     Give the result, or the file itself, as `--set model.weights=FILE`.
     """
-    from ser_keras.cli.verbs import console, starting
-
     with starting():
         from ser_keras.models.weights.alexnet import convert_weights
 

@@ -144,15 +144,12 @@ def build_predictive_vrnn(
         generation_dropout=generation_dropout,
         name="predictive",
     )(normalized, mask=steps)
-    step_logits = _classified(hidden, steps, num_classes, classification_dropout)
     outputs = {
-        "logits": _at_last_step(step_logits, steps),
-        "step_logits": step_logits,
+        **_classified(hidden, steps, num_classes, classification_dropout),
         **dict(zip(OUTPUTS[:-1], predictive, strict=True)),
         "normalized": normalized,
     }
-    if window_frames:
-        outputs["steps"] = steps
+    outputs |= {"steps": steps} if window_frames else {}
     return keras.Model({"features": features, "mask": mask}, outputs, name=name)
 
 
@@ -224,11 +221,14 @@ def predictive_vrnn_objective(
 # === Layers ===
 
 
-def _classified(hidden: Tensor, mask: Tensor, num_classes: int, dropout: float) -> Tensor:
-    """Adds the classifier of every step; returns its logits, 0 in the padding."""
+def _classified(
+    hidden: Tensor, mask: Tensor, num_classes: int, dropout: float
+) -> dict[str, Tensor]:
+    """Adds the classifier; returns the logits of the last step and of every step."""
     hidden = keras.layers.Dropout(dropout, name="classification_dropout")(hidden)
     step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
-    return ops.where(ops.expand_dims(mask, -1), step_logits, 0.0)
+    step_logits = ops.where(ops.expand_dims(mask, -1), step_logits, 0.0)
+    return {"logits": _at_last_step(step_logits, mask), "step_logits": step_logits}
 
 
 def _at_last_step(values: Tensor, mask: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ser_keras.cli.verbs import starting
+from ser_keras.cli.console import console, starting
 from ser_keras.errors import ConfigError, ServingError
 from serving.client.endpoint import (
     Certificate,
@@ -20,8 +20,6 @@ from serving.client.endpoint import (
     UncertainBelow,
     endpoint_of,
 )
-
-console = Console(soft_wrap=True, highlight=False)
 
 
 def export(

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from ser_keras.cli.console import console
 from ser_keras.errors import ConfigError, ServingError
 from serving.client.endpoint import (
     Certificate,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from serving.client.client import SerClient
     from serving.web.local_server import Published
 
-console = Console(soft_wrap=True, highlight=False)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 READY_S = 20.0
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from ser_keras.cli import verbs as commands
-from ser_keras.cli.verbs import EpochBars
+from ser_keras.cli import progress
+from ser_keras.cli.progress import EpochBars
 
 VERBS = {
     "audit",
@@ -152,8 +152,8 @@ def test_the_module_is_the_command():
 
 def test_a_log_file_shows_the_progress_of_a_training(monkeypatch):
     log = io.StringIO()
-    monkeypatch.setattr(commands, "console", Console(file=log, width=100))
-    with commands.EpochBars() as bars:
+    monkeypatch.setattr(progress, "console", Console(file=log, width=100))
+    with EpochBars() as bars:
         for epoch in range(1, 6):
             bars("speaker-03", epoch, 5, {"loss": 1.0 / epoch, "valid_ua": 0.5})
     lines = [line for line in log.getvalue().splitlines() if "epoch" in line]

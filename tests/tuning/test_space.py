@@ -24,7 +24,7 @@ def test_every_space_fits_its_recipe_and_gives_a_reason_for_each_range(name):
     assert list(declared) == [setting.key for setting in space.settings]
     for setting in space.settings:
         assert len(setting.why) > 10
-        assert 0 <= setting.place(declared[setting.key]) <= 1
+        assert 0 <= setting.position(declared[setting.key]) <= 1
 
 
 @pytest.mark.parametrize("name", space_names())
@@ -48,9 +48,9 @@ def test_a_change_of_all_trials_is_where_they_start(tmp_path):
 
 
 def test_places_are_shares_of_the_range():
-    assert Setting("k", "w", low=1e-4, high=1e-2, log=True).place(1e-3) == pytest.approx(0.5)
-    assert Setting("k", "w", low=1.0, high=3.0).place(1.5) == 0.25
-    assert [Setting("k", "w", ("a", "b", "c")).place(v) for v in "abc"] == [0, 0.5, 1]
+    assert Setting("k", "w", low=1e-4, high=1e-2, log=True).position(1e-3) == pytest.approx(0.5)
+    assert Setting("k", "w", low=1.0, high=3.0).position(1.5) == 0.25
+    assert [Setting("k", "w", ("a", "b", "c")).position(v) for v in "abc"] == [0, 0.5, 1]
 
 
 def test_a_space_of_a_file_is_read(tmp_path):

@@ -1,0 +1,26 @@
+"""The console that all verbs print to."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from rich.console import Console
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def starting() -> AbstractContextManager[Any]:
+    """Returns what shows that a verb is at work while it imports; TensorFlow takes seconds."""
+    return console.status("starting")
+
+
+def print_findings(findings: Sequence[Any]) -> None:
+    """Prints one line per finding, worst first."""
+    colours = {"fail": "bold red", "warn": "yellow", "info": "dim"}
+    for finding in sorted(findings, key=lambda f: ("fail", "warn", "info").index(f.severity)):
+        console.print(
+            f"[{colours[finding.severity]}]{finding.severity}[/] {finding.check}: ", end=""
+        )
+        console.print(finding.message, markup=False)
+    if not findings:
+        console.print("audit: no findings")

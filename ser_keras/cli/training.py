@@ -1,0 +1,268 @@
+"""The verbs that train: parse options, build a configuration, call one function, print.
+
+Heavy packages are imported inside the verbs, so that listings and help stay instant.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ser_keras.cli.console import console, starting
+from ser_keras.cli.options import (
+    DEFAULT_RECIPE,
+    ClassSetName,
+    Features,
+    Output,
+    Overrides,
+    ProtocolName,
+    Recipe,
+    Recipes,
+    Seed,
+    Strategy,
+    Unlabelled,
+)
+from ser_keras.cli.progress import EpochBars
+
+
+def crossval(
+    features: Features,
+    protocol: ProtocolName,
+    output: Output,
+    recipe: Recipes = None,
+    class_set: ClassSetName = None,
+    overrides: Overrides = None,
+    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    label_fraction: Annotated[
+        float | None,
+        typer.Option(help="Share of the training utterances of each class that keep their labels."),
+    ] = None,
+    unlabelled: Unlabelled = None,
+    seed: Seed = 0,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write the result into this folder, for the report.")
+    ] = None,
+    strategy: Strategy = "none",
+) -> None:
+    """Train and test every fold of a protocol; print the pooled scores."""
+    overrides = list(overrides or ())
+    if label_fraction is not None:
+        overrides.append(f"unlabelled.label_fraction={label_fraction}")
+    with starting():
+        from ser_keras.config import load_config
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.experiments.crossval import run_crossval
+        from ser_keras.experiments.provenance import command
+        from ser_keras.experiments.searched import searched_folds
+        from ser_keras.training.distribute import check_strategy, joined
+
+    names = recipe or [DEFAULT_RECIPE]
+    recipes = {Path(name).stem: load_config(name, overrides) for name in names}
+    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    for config in recipes.values():
+        check_strategy(strategy, config)
+        announce_weights(config)
+    with joined(strategy, output, console.print) as (workers, folder):
+        with EpochBars() as bars:
+            result = run_crossval(
+                recipes,
+                feature_set,
+                folds_of,
+                folder,
+                folds=folds or (),
+                unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+                searched=[fold for name in names for fold in searched_folds(name)],
+                command=command(),
+                progress=bars,
+                workers=workers,
+            )
+        if workers.chief:
+            _show_result(result, output, results)
+
+
+def _show_result(result: Mapping[str, Any], output: Path, results: Path | None) -> None:
+    from ser_keras.files import write_json
+    from ser_keras.plots import learning_curves
+    from ser_keras.report import results as reports
+
+    if results:
+        path = reports.result_path(results, result)
+        write_json(path, result)
+        learning_curves(result, path.with_suffix(".svg"))
+    console.print(reports.describe(result), markup=False)
+    console.print(f"result: {output / 'result.json'}")
+
+
+def announce_weights(config: Any) -> None:
+    """Says which weights the model starts from."""
+    if config.model.weights is None:
+        console.print(
+            "[yellow]random weights[/]: no pretrained file is given (model.weights); "
+            "the result says so."
+        )
+
+
+def train(
+    features: Features,
+    protocol: ProtocolName,
+    fold: Annotated[str, typer.Option(help="Name of the fold.")],
+    output: Output,
+    recipe: Recipe = DEFAULT_RECIPE,
+    class_set: ClassSetName = None,
+    overrides: Overrides = None,
+    seed: Seed = 0,
+    strategy: Strategy = "none",
+) -> None:
+    """Train one fold of a protocol and score its test part."""
+    more: dict[str, Any] = {"folds": [fold], "seed": seed, "strategy": strategy}
+    crossval(features, protocol, output, [recipe], class_set, overrides, **more)
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of `ser train` or `ser crossval`.")],
+    features: Features,
+    fold: Annotated[
+        str | None, typer.Option(help="The run's fold; needed if it has several.")
+    ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option("--all", help="Score every utterance of the features, not the test part."),
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
+) -> None:
+    """Score a trained model again, on its own test part or on another feature set."""
+    with starting():
+        from ser_keras.experiments.evaluate import evaluate_run
+        from ser_keras.files import write_json
+
+    with console.status("scoring"):
+        summary = evaluate_run(run, features, fold=fold, whole=whole)
+    if output:
+        write_json(output, summary)
+    console.print_json(data=summary)
+
+
+def label_curve(
+    features: Features,
+    protocol: ProtocolName,
+    output: Output,
+    recipe: Recipe = "sparse_autoencoder",
+    class_set: ClassSetName = None,
+    overrides: Overrides = None,
+    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    fractions: Annotated[
+        list[float] | None,
+        typer.Option("--fraction", help="Share of labels; 0.05, 0.1, 0.25, 0.5, 1 if left out."),
+    ] = None,
+    unlabelled: Unlabelled = None,
+    seed: Seed = 0,
+    results: Annotated[Path | None, typer.Option(help="Also write the curve here.")] = None,
+) -> None:
+    """Train with fewer and fewer labels, with and without the rest; print UA at each share."""
+    with starting():
+        from ser_keras import plots
+        from ser_keras.config import load_config
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.experiments.label_curve import FRACTIONS, run_label_curve
+        from ser_keras.experiments.provenance import command
+        from ser_keras.experiments.searched import searched_folds
+        from ser_keras.files import write_json
+        from ser_keras.report.results import describe_label_curve
+
+    config = load_config(recipe, list(overrides or ()))
+    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    with EpochBars() as bars:
+        result = run_label_curve(
+            Path(recipe).stem,
+            config,
+            feature_set,
+            folds_of,
+            output,
+            fractions=fractions or FRACTIONS,
+            folds=folds or (),
+            unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+            searched=searched_folds(recipe),
+            command=command(),
+            progress=bars,
+        )
+    path = (results or output) / f"labels-{result['dataset']}-{protocol}-{result['model']}.json"
+    write_json(path, result)
+    plots.label_curve(result, path.with_suffix(".svg"))
+    console.print(describe_label_curve(result), markup=False)
+    console.print(f"curve: {path.with_suffix('.svg')}")
+
+
+def baseline(
+    features: Features,
+    protocol: ProtocolName,
+    class_set: ClassSetName = None,
+    seed: Seed = 0,
+    results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
+) -> None:
+    """Score the floor: an SVM on each utterance's mean and deviation of the features."""
+    with starting():
+        from ser_keras.experiments.baseline import run_baseline
+        from ser_keras.files import write_json
+
+    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    with console.status("scoring"):
+        result = run_baseline(feature_set, folds_of)
+    if results:
+        write_json(results / f"baseline-{result['dataset']}-{protocol}.json", result)
+    console.print(
+        f"SVM on {result['dataset']}, {protocol}: UA {100 * result['pooled']['ua']:.1f}, "
+        f"WA {100 * result['pooled']['wa']:.1f}"
+    )
+
+
+def crosscorpus(
+    features: Annotated[
+        list[Path], typer.Option(help="Output folder of `ser features`; once for each corpus.")
+    ],
+    output: Output,
+    recipe: Recipe = DEFAULT_RECIPE,
+    class_set: Annotated[
+        str | None, typer.Option("--classes", help="Class set; what the corpora share if left out.")
+    ] = None,
+    overrides: Overrides = None,
+    seed: Annotated[int, typer.Option(help="Draws validation speakers, where there are any.")] = 0,
+    results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
+) -> None:
+    """Train on each corpus and test on all others, over the classes that they share."""
+    with starting():
+        from ser_keras import labels, plots
+        from ser_keras.config import load_config
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.experiments.crosscorpus import run_crosscorpus
+        from ser_keras.experiments.provenance import command
+        from ser_keras.experiments.searched import searched_folds
+        from ser_keras.files import write_json
+        from ser_keras.report.results import describe_crosscorpus
+
+    with EpochBars() as bars:
+        result = run_crosscorpus(
+            Path(recipe).stem,
+            load_config(recipe, list(overrides or ())),
+            [FeatureSet.open(path) for path in features],
+            output,
+            class_set=labels.class_set(class_set) if class_set else None,
+            seed=seed,
+            searched=searched_folds(recipe),
+            command=command(),
+            progress=bars,
+        )
+    name = "-".join(["crosscorpus", *result["datasets"], result["model"]])
+    path = (results or output) / f"{name}.json"
+    write_json(path, result)
+    plots.corpus_matrix(result, path.with_suffix(".svg"))
+    console.print(describe_crosscorpus(result), markup=False)
+    console.print(f"matrix: {path.with_suffix('.svg')}")
+
+
+def _open(features: Path, protocol: str, class_set: str | None, seed: int) -> tuple[Any, Any]:
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.protocols import build_protocol
+
+    feature_set = FeatureSet.open(features)
+    return feature_set, build_protocol(protocol, feature_set.rows, class_set=class_set, seed=seed)
