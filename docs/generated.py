@@ -100,11 +100,11 @@ def _options(function: Callable[..., Any], defaults: dict[str, Any], prefix: str
 
 def corpora() -> str:
     """Returns a table of the corpora."""
-    from ser_keras.corpora import CORPORA
+    from ser_keras.corpora import CORPORA, get_corpus
 
     rows = []
-    for name, corpus in CORPORA.items():
-        info = corpus.info
+    for name in CORPORA:
+        info = get_corpus(name).info
         size = f"{info.utterances} by {len(info.speakers)}" if info.utterances else "from the data"
         classes = ", ".join(f"`{each}`" for each in info.class_sets) or "from the labels"
         rows.append((f"`{name}`", size, classes, info.licence, info.access))

@@ -93,7 +93,7 @@ def _variant_facts(
 def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a reader needs of one cross-validation's result."""
     # It loads the recipes' schema, which `ser --help` can do without.
-    from ser_keras.report.results import speakers_tested
+    from ser_keras.report.variants import speakers_tested
 
     return {
         "pooled": result["pooled"],

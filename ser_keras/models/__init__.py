@@ -13,7 +13,7 @@ Model = Any
 
 
 @dataclass(frozen=True)
-class ModelEntry:
+class RegisteredModel:
     """What the project knows of a model without importing it.
 
     Args:
@@ -39,43 +39,43 @@ class ModelEntry:
 
 
 # Imported by the names in an entry, so that a program which trains one model imports one model.
-MODELS = {
-    "alexnet_fcn": ModelEntry(
+MODELS: dict[str, RegisteredModel] = {
+    "alexnet_fcn": RegisteredModel(
         "ser_keras.models.alexnet_fcn:build_alexnet_fcn",
         maps=("attention",),
         pretrained="ser_keras.models.weights.alexnet",
     ),
-    "alexnet_fixed": ModelEntry(
+    "alexnet_fixed": RegisteredModel(
         "ser_keras.models.alexnet_fixed:build_alexnet_fixed",
         pretrained="ser_keras.models.weights.alexnet",
         baseline=True,
     ),
-    "attention_cnn": ModelEntry(
+    "attention_cnn": RegisteredModel(
         "ser_keras.models.attention_cnn:build_attention_cnn",
         maps=("attention", "top_down"),
     ),
-    "filter_study": ModelEntry(
+    "filter_study": RegisteredModel(
         "ser_keras.models.filter_study:build_filter_study",
         maps=("attention",),
         baseline=True,
     ),
-    "moma": ModelEntry(
+    "moma": RegisteredModel(
         "ser_keras.models.moma:build_moma",
         maps=("attention", "attention_layer1", "attention_blocks", "gamma"),
     ),
-    "predictive_vrnn": ModelEntry(
+    "predictive_vrnn": RegisteredModel(
         "ser_keras.models.predictive_vrnn:build_predictive_vrnn",
         maps=("attention", "step_logits", "prediction_mean", "normalized"),
         objective="ser_keras.models.predictive_vrnn:predictive_vrnn_objective",
         streams=True,
     ),
-    "sparse_autoencoder": ModelEntry(
+    "sparse_autoencoder": RegisteredModel(
         "ser_keras.models.sparse_autoencoder:build_sparse_autoencoder",
         maps=("attention", "normalized"),
         objective="ser_keras.models.sparse_autoencoder:sparse_autoencoder_objective",
         takes_unlabelled=True,
     ),
-    "vgg16_fixed": ModelEntry(
+    "vgg16_fixed": RegisteredModel(
         "ser_keras.models.vgg16_fixed:build_vgg16_fixed",
         pretrained="ser_keras.models.weights.vgg",
         baseline=True,
@@ -83,7 +83,7 @@ MODELS = {
 }
 
 
-def model_entry(name: str) -> ModelEntry:
+def model_entry(name: str) -> RegisteredModel:
     """Returns what is known of the model called `name`.
 
     Raises:

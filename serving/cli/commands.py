@@ -86,7 +86,7 @@ def serve(
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
     with starting():
-        from serving.server.batching import Batching
+        from serving.server.batching import BatchingParameters
         from serving.server.config_files import read_batching, read_monitoring, read_ssl
         from serving.server.server import Server, ServerOptions
 
@@ -94,7 +94,11 @@ def serve(
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     configs = _configured(model_name, model_base_path, model_config_file)
     # Read whether or not it is followed, so that a mistake in it shows before production.
-    batching = read_batching(batching_parameters_file) if batching_parameters_file else Batching()
+    batching = (
+        read_batching(batching_parameters_file)
+        if batching_parameters_file
+        else BatchingParameters()
+    )
     monitoring: dict[str, Any] = {}
     if monitoring_config_file:
         monitoring["metrics_path"] = read_monitoring(monitoring_config_file)
@@ -173,7 +177,7 @@ def predict(
     """
     import soundfile
 
-    from serving.client.client import ServerError
+    from serving.client.connection import ServerError
 
     failed, complaints = 0, Console(stderr=True, soft_wrap=True)
     with Endpoint(server, root_certificate, certificate, key).client(model) as client:
@@ -261,7 +265,7 @@ def explain(
     with starting():
         from ser_keras.files import write_json
         from ser_keras.plots.explanation import explanation
-        from ser_keras.report.attention import describe_one
+        from ser_keras.report.attention import describe_recording
         from serving.explain import explain as explaining
         from serving.explain import map_numbers as numbers
     marked, left_out = numbers.tiers_of(tiers or (), file.stem)
@@ -286,6 +290,6 @@ def explain(
     where = f"{heard.start_s:.1f}-{heard.end_s:.1f} s"
     console.print(f"{file} {where}: {heard.in_words}", markup=False)
     if heard.statistics:
-        console.print(describe_one(heard.statistics), markup=False)
+        console.print(describe_recording(heard.statistics), markup=False)
     console.print(f"pictures: {', '.join(map(str, pictures))}", markup=False)
     console.print(f"numbers: {output / f'{name}.json'}", markup=False)
