@@ -28,8 +28,9 @@ from rich.progress import track
 from pipeline.features.job import build_feature_set
 from ser_keras.config import AugmentConfig, OptimizerConfig
 from ser_keras.corpora.synthetic import write_corpus
+from ser_keras.data.batches import TrainingBatches
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part, TrainingBatches
+from ser_keras.data.part import Part
 from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
 from ser_keras.files import write_json

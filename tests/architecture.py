@@ -70,7 +70,8 @@ FRAMEWORK_FREE = (
         "ser_keras.metrics",
         "ser_keras.features",
     ),
-    *("ser_keras.data.feature_set", "ser_keras.plots"),
+    *("ser_keras.data.feature_set", "ser_keras.data.schema", "ser_keras.data.example"),
+    *("ser_keras.data.record_files", "ser_keras.plots"),
 )
 USES_KERAS = (
     *("ser_keras.features.normalize", "ser_keras.features.frontend"),

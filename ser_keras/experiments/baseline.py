@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part
+from ser_keras.data.part import Part
 from ser_keras.experiments import provenance
 from ser_keras.experiments.crossval import class_set_dict, protocol_facts
 from ser_keras.protocols import Protocol

@@ -16,7 +16,7 @@ from ser_keras import audit, metrics
 from ser_keras.config import TrainConfig
 from ser_keras.corpora import get_corpus
 from ser_keras.data.feature_set import FeatureSet, IndexRow
-from ser_keras.data.input import Part
+from ser_keras.data.part import Part
 from ser_keras.errors import ConfigError
 from ser_keras.experiments import provenance
 from ser_keras.experiments.crossval import (

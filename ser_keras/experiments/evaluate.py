@@ -10,7 +10,7 @@ import keras
 from ser_keras import metrics
 from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part
+from ser_keras.data.part import Part
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.experiments.crossval import check_spec, choose_folds
 from ser_keras.labels import ClassSet

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ser_keras.data.input import evaluation_batches
+from ser_keras.data.batches import evaluation_batches
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
 from ser_keras.models.attention.emergent import (

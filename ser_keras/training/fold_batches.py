@@ -7,8 +7,10 @@ import keras
 import numpy as np
 
 from ser_keras.config import BatchConfig, TrainConfig
+from ser_keras.data.batches import JointBatches, TrainingBatches
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import UNLABELLED, JointBatches, Part, TrainingBatches, mixed_seed
+from ser_keras.data.part import UNLABELLED, Part
+from ser_keras.data.seeds import mixed_seed
 from ser_keras.data.segments import Segments
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.protocols import Fold

@@ -6,7 +6,8 @@ from typing import Any
 
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part, mixed_seed
+from ser_keras.data.part import Part
+from ser_keras.data.seeds import mixed_seed
 from ser_keras.labels import ClassSet
 from ser_keras.protocols import Fold
 from ser_keras.training.fold_batches import hide_labels, without_short

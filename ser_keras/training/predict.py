@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from ser_keras.config import BatchConfig
-from ser_keras.data.input import Part, evaluation_batches
+from ser_keras.data.batches import evaluation_batches
+from ser_keras.data.part import Part
 from ser_keras.data.segments import Segments
 
 

@@ -11,7 +11,7 @@ class TrainingModel(keras.Model):
     """Trains a model of `ser_keras.models` for its objective.
 
     Works under `fit` with callbacks and the tuner as well as batch by batch, from
-    (inputs, targets, weights) as `ser_keras.data.input.TrainingBatches` makes them. What is saved
+    (inputs, targets, weights) as `ser_keras.data.batches.TrainingBatches` makes them. What is saved
     and exported is `inner`.
 
     Args:

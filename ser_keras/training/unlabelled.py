@@ -9,7 +9,7 @@ from typing import Any
 from ser_keras.audit import Overlap
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, Part
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.models import TAKES_UNLABELLED
 

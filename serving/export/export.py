@@ -15,7 +15,7 @@ from ser_keras import metrics
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, Part
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError, ExportError, SchemaError, unknown_name
 from ser_keras.experiments.calibration import temperature_of

@@ -9,7 +9,7 @@ from ser_keras.audio import read_audio, write_wav
 from ser_keras.config import config_from_dict
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part
+from ser_keras.data.part import Part
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.calibration import calibrate_run
 from ser_keras.experiments.crossval import run_crossval
