@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.features.corpus_artifact import write_corpus as write_artifact
 from pipeline.features.job import build_feature_set
-from pipeline.features.recordings import list_sources
+from pipeline.features.recordings import list_recordings
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.schema import decode_example, read_framed
@@ -36,8 +36,8 @@ def make(root):
     run = write_run(root / "run", found.rows, said, FOLD, about["weights_sha256"])
     artifact = root / "artifact"
     artifact.mkdir()
-    sources = list_sources("synthetic", corpus)
-    write_artifact(artifact, "synthetic", str(corpus), False, sources)
+    recordings = list_recordings("synthetic", corpus)
+    write_artifact(artifact, "synthetic", str(corpus), False, recordings)
     return version, run, features, artifact
 
 
