@@ -46,8 +46,8 @@ def push(export: Path, evaluation: Path, infra: Path, base: Path, name: str = ""
         )
     if description["weights_sha256"] not in load_evaluation(evaluation)["weights"].values():
         raise ExportError(
-            f"{export}: found weights {description['weights_sha256'][:12]}, which the evaluation is "
-            "not of; nothing was published. Evaluate the run that was exported."
+            f"{export}: found weights {description['weights_sha256'][:12]}, which the evaluation "
+            "is not of; nothing was published. Evaluate the run that was exported."
         )
     folder = base.absolute() / (name or description["name"])
     published = versions(folder)

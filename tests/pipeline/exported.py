@@ -1,4 +1,4 @@
-"""A tiny real export with the run, the features and the corpus that it could be of."""
+"""A tiny real export with a matching run, features and corpus."""
 
 import json
 
@@ -30,10 +30,11 @@ def make(root):
     about = {"name": "moma", "fold": FOLD, "weights_sha256": weights_sha256(served.model)}
     about["sample_rate_hz"] = exports.RATE
     (version / "assets.extra" / "model.json").write_text(json.dumps(about))
-    found = FeatureSet.open(features)
-    stored = dict(decode_example(r) for path in found.shard_paths for r in read_framed(path))
-    said = np.array([keras_probabilities(served, stored[row.key]) for row in found.rows])
-    run = write_run(root / "run", found.rows, said, FOLD, about["weights_sha256"])
+    feature_set = FeatureSet.open(features)
+    stored = dict(decode_example(r) for path in feature_set.shard_paths for r in read_framed(path))
+    rows = feature_set.rows
+    probabilities = np.array([keras_probabilities(served, stored[row.key]) for row in rows])
+    run = write_run(root / "run", rows, probabilities, FOLD, about["weights_sha256"])
     artifact = root / "artifact"
     artifact.mkdir()
     recordings = list_recordings("synthetic", corpus)
