@@ -26,7 +26,8 @@ from ser_keras import audit
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
 from ser_keras.corpora.base import Utterance
-from ser_keras.data.schema import encode_example
+from ser_keras.data.example import encode_example
+from ser_keras.data.record_files import frame_record
 from ser_keras.errors import CorpusError
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import KINDS, class_of_kind
@@ -236,7 +237,7 @@ def fingerprint(of_recordings: str, settings: Mapping[str, Any]) -> str:
 
 def code_paths() -> list[Path]:
     """Returns the modules whose code can change a byte of a record or of its index row."""
-    functions = (read_audio, audit.fingerprint, encode_example, extract)
+    functions = (read_audio, audit.fingerprint, encode_example, frame_record, extract)
     # A kind is computed by its class and by those that it extends.
     classes = {base for kind in KINDS for base in class_of_kind(kind).__mro__ if base is not object}
     return [

@@ -106,7 +106,7 @@ def served(export: DescribedExport, endpoint: Endpoint) -> Iterator[Ask]:
     Raises:
         ServingError: the server does not answer, or refuses.
     """
-    from serving.client.client import ServerError
+    from serving.client.connection import ServerError
 
     number = export.folder.name
     version = int(number) if number.isdecimal() else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from ser_keras.errors import SerError, ServingError
 from ser_keras.plots.explanation import Explanation
-from serving.client.client import ServerError
+from serving.client.connection import ServerError
 from serving.client.endpoint import Endpoint
 from serving.explain.own_process import own_process
 

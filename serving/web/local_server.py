@@ -74,13 +74,13 @@ def local_server(models: Sequence[Published]) -> Iterator[str]:
 
 
 def _serve(pipe: Connection, models: Sequence[Published]) -> None:
-    from serving.server.manager import ModelConfig
+    from serving.server.config_files import ModelEntry
     from serving.server.server import Server, ServerOptions
 
     # The session is deprecated for training; a server runs nothing else.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     configs = [
-        ModelConfig(each.name, each.folder, specific=(each.version,) if each.version else ())
+        ModelEntry(each.name, each.folder, specific=(each.version,) if each.version else ())
         for each in models
     ]
     server = Server(configs, ServerOptions(port=0, rest_port=None))

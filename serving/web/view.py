@@ -170,7 +170,7 @@ def window_names(said: Recognition) -> list[str]:
         return f"{start} {clock(window.end_s)}"
 
     return [
-        f"{number}: {stretch(window)}, {window.in_words(said.uncertain_below, most=1)}"
+        f"{number}: {stretch(window)}, {window.in_words(said.uncertain_below, top=1)}"
         for number, window in enumerate(said.windows, 1)
     ]
 

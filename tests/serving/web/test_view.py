@@ -20,7 +20,8 @@ import soundfile
 
 from ser_keras.errors import AudioError, ConfigError, ServingError
 from serving.cli.web import web
-from serving.client.client import SerClient, ServerError
+from serving.client.client import SerClient
+from serving.client.connection import ServerError
 from serving.client.endpoint import Endpoint
 from serving.explain import explainer as explaining
 from serving.web.local_server import Published, local_server
