@@ -18,7 +18,8 @@ from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.experiments.crossval import check_spec, choose_folds, prepare_output
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model, check_objective, objective_of
-from ser_keras.models.weights.pretrained import load_pretrained, models_for
+from ser_keras.models.weights.identify import models_for
+from ser_keras.models.weights.pretrained import load_pretrained
 from ser_keras.protocols import Fold, Protocol, build_protocol
 from ser_keras.training.checkpoint import refuse_other
 from ser_keras.training.fold_parts import FoldParts

@@ -12,7 +12,7 @@ from ser_keras.data.batches import evaluation_batches
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
-from ser_keras.layers import StridedMask
+from ser_keras.layers.time_mask import StridedMask
 from ser_keras.metrics import mean_interval
 from ser_keras.models.attention.map_statistics import describe_maps, mean_description, rounded
 

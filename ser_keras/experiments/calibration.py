@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from ser_keras import metrics
@@ -22,6 +21,7 @@ from ser_keras.experiments.crossval import check_spec, choose_folds, pooled_scor
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
 from ser_keras.files import write_json
+from ser_keras.models import load_model
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.checkpoint import differing
 from ser_keras.training.predict import predict
@@ -141,7 +141,7 @@ def _fitted(
     own = trainer(fold, folder)
     _refuse_other_data(path, record, own)
     if config.select == "validation":
-        model = keras.models.load_model(folder / "model.keras")
+        model = load_model(folder / "model.keras", config.model.name)
         scores = vars(predict(model, own.parts.part(sorted(own.fold.valid)), config.batch))
         by = "which also chose the epoch"
     else:

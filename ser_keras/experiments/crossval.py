@@ -15,7 +15,8 @@ from ser_keras.experiments import provenance
 from ser_keras.experiments.fold_runs import FoldProgress, FoldRuns, left_out
 from ser_keras.files import write_json, write_text
 from ser_keras.labels import ClassSet
-from ser_keras.models import build_model, check_objective, multiply_accumulates
+from ser_keras.models import build_model, check_objective
+from ser_keras.models.cost import multiply_accumulates
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.trainer import resolved_options

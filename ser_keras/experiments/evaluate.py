@@ -14,6 +14,7 @@ from ser_keras.data.part import Part
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.experiments.crossval import check_spec, choose_folds
 from ser_keras.labels import ClassSet
+from ser_keras.models import load_model
 from ser_keras.protocols import Protocol
 from ser_keras.training.predict import predict
 
@@ -79,7 +80,7 @@ def open_fold(run: Path, features: Path, fold: str, *, whole: bool = False) -> T
     keys = _usable(feature_set, protocol) if whole else choose_folds(protocol, [fold])[0].test
     class_of = {key: protocol.class_set.index(rows[key].label) for key in keys if key in rows}
     part = Part(feature_set, class_of if whole else dict.fromkeys(keys, -1) | class_of)
-    model = keras.models.load_model(run / "folds" / fold / "model.keras")
+    model = load_model(run / "folds" / fold / "model.keras", config.model.name)
     return TrainedFold(fold, config, protocol.class_set, feature_set, part, model)
 
 

@@ -9,7 +9,7 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.fold_runs import FoldProgress
-from ser_keras.models import TAKES_UNLABELLED
+from ser_keras.models import model_entry, models_with
 from ser_keras.protocols import Fold, Protocol
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -60,10 +60,10 @@ def run_label_curve(
         ConfigError: the recipe's model learns nothing from utterances without a label.
         SerError: as `run_crossval` does.
     """
-    if config.model.name not in TAKES_UNLABELLED:
+    if not model_entry(config.model.name).takes_unlabelled:
         raise ConfigError(
             f"recipe {name}: model {config.model.name} learns from labels alone, expected "
-            f"{' or '.join(sorted(TAKES_UNLABELLED))}. Choose one of its recipes."
+            f"{' or '.join(models_with('takes_unlabelled'))}. Choose one of its recipes."
         )
     points = []
     for fraction in sorted(fractions):

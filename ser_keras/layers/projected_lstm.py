@@ -211,15 +211,15 @@ def _slopes(upstream, kernel, cells, gates, reverse):
     def step(later, now):
         d_hidden, d_cell, _ = later
         upstream, before, cell, i, f, c, o = ops.split(now, 7, axis=-1)
-        said = ops.tanh(cell)
+        activated = ops.tanh(cell)
         d_hidden = d_hidden + upstream
-        d_cell = d_cell + d_hidden * o * (1 - said * said)
+        d_cell = d_cell + d_hidden * o * (1 - activated * activated)
         slopes = ops.concatenate(
             [
                 d_cell * c * i * (1 - i),
                 d_cell * before * f * (1 - f),
                 d_cell * i * (1 - c * c),
-                d_hidden * said * o * (1 - o),
+                d_hidden * activated * o * (1 - o),
             ],
             axis=-1,
         )

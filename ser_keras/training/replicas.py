@@ -19,7 +19,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ser_keras.layers import MaskedBatchNormalization, PredictiveVRNN, SparseDense
 from ser_keras.training.checkpoint import arrays_of, assign
 
 Tensor = Any
@@ -42,9 +41,11 @@ def replicated(model: keras.Model, strategy: Any) -> keras.Model:
         copy = keras.models.clone_model(model)
     assign(copy.variables, arrays_of(model.variables), model.name)
     for layer in copy.layers:
-        for kinds, method, wider in _WIDER:
-            if isinstance(layer, kinds):
+        for method, wider in _WIDER.items():
+            if hasattr(layer, method):
                 setattr(layer, method, wider(getattr(layer, method)))
+        if isinstance(layer, keras.layers.Dropout):
+            layer.call = _whole_dropout(layer.call)
     return copy
 
 
@@ -159,9 +160,5 @@ def _whole_dropout(dropout: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return call
 
 
-# Layers that look beyond their rows or draw numbers, and what takes the place of their methods.
-_WIDER = (
-    (keras.layers.BatchNormalization | MaskedBatchNormalization, "_moments", _over_replicas),
-    (keras.layers.Dropout, "call", _whole_dropout),
-    (PredictiveVRNN | SparseDense, "_random", _for_all_rows),
-)
+# Methods by which a layer looks beyond its rows or draws numbers for them, and their replacements.
+_WIDER = {"_moments": _over_replicas, "_random": _for_all_rows}

@@ -11,7 +11,7 @@ from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.part import UNLABELLED, Part
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
-from ser_keras.models import TAKES_UNLABELLED
+from ser_keras.models import model_entry, models_with
 
 
 def check_takes_unlabelled(config: TrainConfig, sets: Sequence[FeatureSet] = ()) -> None:
@@ -21,9 +21,9 @@ def check_takes_unlabelled(config: TrainConfig, sets: Sequence[FeatureSet] = ())
         ConfigError: `config` hides labels and uses those utterances, or there are unlabelled sets,
             and the model's objective has no class for them.
     """
-    if config.model.name in TAKES_UNLABELLED:
+    if model_entry(config.model.name).takes_unlabelled:
         return
-    known = f"expected one with a class for them: {', '.join(sorted(TAKES_UNLABELLED))}"
+    known = f"expected one with a class for them: {', '.join(models_with('takes_unlabelled'))}"
     if sets:
         raise ConfigError(
             f"unlabelled set {sets[0].schema.name}: model {config.model.name} learns from labels "
