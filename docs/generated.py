@@ -115,7 +115,7 @@ def protocols() -> str:
     """Returns a table of the protocols: how each divides its corpus."""
     from ser_keras.protocols.builders import PROTOCOLS, speaker_dependent
 
-    builders = {name: recipe.build for name, recipe in sorted(PROTOCOLS.items())}
+    builders = {name: entry.build for name, entry in sorted(PROTOCOLS.items())}
     builders["<corpus>-speaker-dependent-<k>"] = speaker_dependent
     return table("protocol,folds", [(f"`{n}`", _first(build)) for n, build in builders.items()])
 
