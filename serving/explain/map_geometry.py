@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from ser_keras.features.frames import FrameSpec, loud_part
-from ser_keras.layers import StridedMask, WindowStatistics
+from ser_keras.layers.time_mask import StridedMask
+from ser_keras.layers.window_statistics import WindowStatistics
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
 from ser_keras.plots.explanation import explanation
-from serving.cli import commands
+from serving.cli.explain import explain as explain_verb
 from serving.client.endpoint import Endpoint
 from serving.explain.explain import DescribedExport, explain, loaded, open_export, served
 from serving.explain.map_geometry import columns
@@ -275,7 +275,7 @@ def published(moma, tmp_path_factory):
 
 def run(*arguments):
     app = typer.Typer()
-    app.command()(commands.explain)
+    app.command()(explain_verb)
     return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
