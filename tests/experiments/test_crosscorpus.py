@@ -14,7 +14,7 @@ from ser_keras.experiments.crosscorpus_protocol import build_crosscorpus, shared
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
-from ser_keras.report.tables import crosscorpus_table
+from ser_keras.report.summary import crosscorpus_table
 
 
 @pytest.fixture(scope="module")

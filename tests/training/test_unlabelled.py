@@ -15,8 +15,7 @@ from ser_keras.experiments.calibration import calibrate_run
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.label_curve import run_label_curve
 from ser_keras.features.specs import get_spec
-from ser_keras.report.summary import describe
-from ser_keras.report.tables import label_curve_table
+from ser_keras.report.summary import describe, label_curve_table
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import FoldTraining
 from ser_keras.training.unlabelled import UnlabelledSpeech
