@@ -132,7 +132,7 @@ def _first(function: Callable[..., Any]) -> str:
 
 def feature_specs() -> str:
     """Returns a table of the feature specs, and of the fields that each kind has."""
-    from ser_keras.features.specs import KINDS, SPECS
+    from ser_keras.features.specs import KINDS, SPECS, class_of_kind, get_spec
 
     rows = [
         (
@@ -142,10 +142,11 @@ def feature_specs() -> str:
             f"{1000 * spec.frame_length_s:.0f} ms every {1000 * spec.hop_s:.0f} ms",
             f"{spec.sample_rate_hz} Hz",
         )
-        for name, spec in SPECS.items()
+        for name, spec in ((name, get_spec(name)) for name in SPECS)
     ]
     parts = [table("spec,kind,values per vector,frames,rate", rows)]
-    for kind, cls in KINDS.items():
+    for kind in KINDS:
+        cls = class_of_kind(kind)
         # A class documents the fields that it adds.
         meaning = {k: v for base in reversed(cls.__mro__) for k, v in arguments_of(base).items()}
         defaults = {each.name: each.default for each in dataclasses.fields(cls)}

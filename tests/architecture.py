@@ -28,7 +28,17 @@ PACKAGE_IMPORTS = {
 # A room is a folder or a module right below a package. It imports only what stands to its left.
 ORDER = {
     "ser_keras": (
-        *("errors", "files", "labels", "config", "audio", "annotations", "corpora", "protocols"),
+        *(
+            "errors",
+            "files",
+            "labels",
+            "settings",
+            "config",
+            "audio",
+            "annotations",
+            "corpora",
+            "protocols",
+        ),
         *("audit", "metrics", "features", "data", "layers", "models", "recipes", "training"),
         *("experiments", "plots", "report", "cli", "__main__"),
     ),
@@ -56,7 +66,10 @@ FRAMEWORK_FREE = (
     *("ser_keras.protocols", "ser_keras.audit", "ser_keras.metrics", "ser_keras.features"),
     *("ser_keras.data.feature_set", "ser_keras.plots"),
 )
-USES_KERAS = ("ser_keras.features.normalize", "ser_keras.features.frontend")
+USES_KERAS = (
+    *("ser_keras.features.normalize", "ser_keras.features.frontend"),
+    "ser_keras.features.graph_features",
+)
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}
 # Names of modules that readers could not guess from; a module is called after what it holds.
 UNGUESSABLE = {

@@ -9,7 +9,7 @@ who read them anyway; the driver does so only where a set of the same kind and s
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -43,7 +43,8 @@ from ser_keras.corpora import get_corpus
 from ser_keras.data.feature_set import DEAD_LETTERS, MANIFEST, SCHEMA, check_set
 from ser_keras.data.schema import Schema
 from ser_keras.errors import ConfigError, SchemaError, SerError
-from ser_keras.features.specs import SPECS, FrameSpec
+from ser_keras.features.frames import FrameSpec
+from ser_keras.features.specs import name_of_spec
 from ser_keras.files import replacing
 from ser_keras.labels import class_set_from
 
@@ -154,21 +155,6 @@ def build_feature_set(
             f"({error.filename or 'no file'}). Nothing was published. Make room or mend the "
             "folder, and run the same command again."
         ) from error
-
-
-def name_of_spec(spec: FrameSpec) -> str:
-    """Returns the name of a spec; trimming does not change it, anything else gives a hash.
-
-    Example:
-        >>> from ser_keras.features.specs import get_spec
-        >>> name_of_spec(get_spec("logmel40", trim_db=40))
-        'logmel40'
-        >>> name_of_spec(get_spec("logmel40", num_mels=41))
-        'logmel-7214ea78'
-    """
-    plain = replace(spec, trim_db=None)
-    names = [name for name, known in SPECS.items() if known == plain]
-    return names[0] if names else f"{spec.kind}-{plain.sha256[:8]}"
 
 
 def _check_options(

@@ -19,7 +19,7 @@ from ser_keras.metrics import with_temperature
 from ser_keras.models import build_model
 from ser_keras.plots.explanation import Explanation
 from serving.client.endpoint import Endpoint
-from serving.explain.map_geometry import columns, feature_levels, feature_rows, frame_times
+from serving.explain.map_geometry import columns, frame_times
 from serving.explain.map_numbers import map_numbers
 from serving.export.layout import versions
 
@@ -176,9 +176,9 @@ def explain(
     )
     segments = Segments(config["batch"]["segment_frames"], config["batch"]["test_hop"])
     frames = int(front["frames"][0])
-    values, value_name = feature_levels(spec, front["features"][0, :frames])
+    values, value_name = spec.levels(front["features"][0, :frames])
     edges, ends = frame_times(spec, waveform, frames, start_s)
-    rows, row_name = feature_rows(spec)
+    rows, row_name = spec.value_axis()
     posterior, last, statistics = np.zeros((0, len(classes))), np.zeros(0, int), dict[str, Any]()
     if about["model"] == STREAMING:
         maps, posterior, last = _emergent(model, said, frames)

@@ -167,7 +167,7 @@ def test_other_settings_and_other_code_are_another_identity(corpus, monkeypatch,
     copies = [Path(shutil.copy(path, tmp_path)) for path in sources.code_paths()]
     monkeypatch.setattr(sources, "code_paths", lambda: copies)
     assert identity(found) == before
-    with (tmp_path / "extract.py").open("a") as stream:
+    with (tmp_path / "mel.py").open("a") as stream:
         stream.write("# changed\n")
     assert identity(found) != before
 
