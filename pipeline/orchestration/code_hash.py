@@ -47,8 +47,8 @@ def code_of(module: str, lookups: Iterable[Lookup] = ()) -> list[str]:
         lookups: the entries that it looks up in tables, as (table, key).
 
     Example:
-        >>> code_of("ser_keras.audio")
-        ['ser_keras', 'ser_keras.audio', 'ser_keras.errors']
+        >>> code_of("ser_keras.labels")
+        ['ser_keras', 'ser_keras.errors', 'ser_keras.labels']
     """
     reached: set[str] = set()
     waiting = [module]

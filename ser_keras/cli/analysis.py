@@ -50,7 +50,7 @@ def report(
     changed = write_sections(readme, sections_of(kept))
     for path, result in kept["cross-validation"].items():
         learning_curves(result, path.with_suffix(".svg"))
-    console.print(f"{readme}: {'table written' if changed else 'already up to date'}")
+    console.print(f"{readme}: {'tables written' if changed else 'already up to date'}")
 
 
 def _report_on(runs: list[Path], output: Path, results: Path) -> None:
@@ -77,7 +77,7 @@ def sampled(
     run's folder, as sampled.json and sampled.svg.
     """
     with starting():
-        from ser_keras.experiments.sampled import sampled_by_emotion
+        from ser_keras.experiments.sampling_by_emotion import sampled_by_emotion
         from ser_keras.plots import sampled_input
         from ser_keras.report.attention import describe_sampled
         from ser_keras.report.results_folder import sampled_path

@@ -205,8 +205,8 @@ def states(projected, kernel, reverse=False):
 
 def _slopes(upstream, kernel, cells, gates, reverse):
     """Returns the loss's gradient by the sums of the gates: the same loop back in time."""
-    # Once, before the loop: a product with a turned kernel takes up to four times as long.
-    turned = ops.transpose(kernel)
+    # Once, before the loop: a product with a transposed kernel takes up to four times as long.
+    transposed = ops.transpose(kernel)
 
     def step(later, now):
         d_hidden, d_cell, _ = later
@@ -223,7 +223,7 @@ def _slopes(upstream, kernel, cells, gates, reverse):
             ],
             axis=-1,
         )
-        now = _product(slopes, turned), d_cell * f, slopes
+        now = _product(slopes, transposed), d_cell * f, slopes
         return now, now
 
     # One tensor: of several, Keras 3.15's scan on TensorFlow wants to know the number of frames.
