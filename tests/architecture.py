@@ -29,8 +29,8 @@ PACKAGE_IMPORTS = {
 ORDER = {
     "ser_keras": (
         *("errors", "files", "labels", "config", "audio", "annotations", "corpora", "protocols"),
-        *("audit", "metrics", "features", "data", "layers", "models", "recipes", "training"),
-        *("experiments", "plots", "report", "cli", "__main__"),
+        *("audit", "metrics", "map_statistics", "features", "data", "layers", "models", "recipes"),
+        *("training", "experiments", "plots", "report", "cli", "__main__"),
     ),
     "serving": ("client", "export", "server", "explain", "web", "cli"),
     "pipeline": (
@@ -54,7 +54,9 @@ FRAMEWORK_FREE = (
     *("ser_keras.errors", "ser_keras.labels", "ser_keras.audio", "ser_keras.annotations"),
     *("ser_keras.corpora", "ser_keras.report.attention", "ser_keras.report.results"),
     *("ser_keras.protocols", "ser_keras.audit", "ser_keras.metrics", "ser_keras.features"),
-    *("ser_keras.data.feature_set", "ser_keras.plots"),
+    *("ser_keras.map_statistics", "ser_keras.data.feature_set", "ser_keras.plots"),
+    # They are asked by the page, which leaves TensorFlow to the server.
+    *("serving.explain.explain", "serving.web.view"),
 )
 USES_KERAS = ("ser_keras.features.normalize", "ser_keras.features.frontend")
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}

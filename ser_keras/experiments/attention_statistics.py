@@ -13,8 +13,8 @@ from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
 from ser_keras.layers import StridedMask
+from ser_keras.map_statistics import describe_maps, mean_description, rounded
 from ser_keras.metrics import mean_interval
-from ser_keras.models.attention.map_statistics import describe_maps, mean_description, rounded
 
 MAPS = ("attention", "attention_layer1", "attention_blocks", "gamma")
 ABOUT = ("key", "speaker", "label", "fold")

@@ -65,7 +65,7 @@ def describe_one(statistics: Mapping[str, Any]) -> str:
     """Returns the numbers of one recording's maps in a line each.
 
     Args:
-        statistics: see `ser_keras.models.attention.map_statistics.describe_maps`; may be empty.
+        statistics: see `ser_keras.map_statistics.describe_maps`; may be empty.
     """
     lines = []
     for name, one in statistics.get("maps", {}).items():

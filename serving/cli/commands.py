@@ -260,32 +260,35 @@ def explain(
     """
     with starting():
         from ser_keras.files import write_json
-        from ser_keras.plots.explanation import explanation
+        from ser_keras.plots.explanation import draw_explanation
         from ser_keras.report.attention import describe_one
-        from serving.explain import explain as explaining
-        from serving.explain import map_numbers as numbers
-    marked, left_out = numbers.tiers_of(tiers or (), file.stem)
+        from serving.explain.described_export import open_export
+        from serving.explain.explain import explain as explain_part
+        from serving.explain.explain import read_part
+        from serving.explain.map_numbers import tiers_of, to_dict, with_tiers
+        from serving.explain.signature_runners import local_signatures, server_signatures
+    marked, left_out = tiers_of(tiers or (), file.stem)
     for sentence in left_out:
         console.print(sentence, markup=False)
     endpoint = endpoint_of(server, root_certificate, certificate, key)
-    export = explaining.open_export(model)
+    export = open_export(model)
     rate = export.about["sample_rate_hz"]
-    waveform = explaining.read_part(file, start, seconds, rate)
+    waveform = read_part(file, start, seconds, rate)
     with console.status("loading the model") as status:
-        runner = explaining.served(export, endpoint) if endpoint else explaining.loaded(export)
-        with runner as ask:
+        signatures = server_signatures(export, endpoint) if endpoint else local_signatures(export)
+        with signatures as run:
             status.update("explaining")
-            heard = explaining.explain(export, ask, waveform, source=file.name, start_s=start)
-        heard = numbers.with_tiers(heard, marked)
+            explanation = explain_part(export, run, waveform, source=file.name, start_s=start)
+        explanation = with_tiers(explanation, marked)
         status.update("drawing")
         name = f"{file.stem}-{export.about['name']}"
-        write_json(output / f"{name}.json", numbers.to_dict(heard))
+        write_json(output / f"{name}.json", to_dict(explanation))
         pictures = [output / f"{name}{kind}" for kind in (".png", ".svg")]
         for picture in pictures:
-            explanation(heard, picture)
-    where = f"{heard.start_s:.1f}-{heard.end_s:.1f} s"
-    console.print(f"{file} {where}: {heard.in_words}", markup=False)
-    if heard.statistics:
-        console.print(describe_one(heard.statistics), markup=False)
+            draw_explanation(explanation, picture)
+    where = f"{explanation.start_s:.1f}-{explanation.end_s:.1f} s"
+    console.print(f"{file} {where}: {explanation.in_words}", markup=False)
+    if explanation.statistics:
+        console.print(describe_one(explanation.statistics), markup=False)
     console.print(f"pictures: {', '.join(map(str, pictures))}", markup=False)
     console.print(f"numbers: {output / f'{name}.json'}", markup=False)

@@ -106,7 +106,6 @@ def _page(
         found: exports that are at hand.
         uncertain_below: float. See `Page`.
     """
-    from serving.explain.explainer import explainer
     from serving.web.local_server import local_server
 
     with ExitStack() as stack:
@@ -115,10 +114,7 @@ def _page(
 
         endpoint = elsewhere or Endpoint(stack.enter_context(local_server(found)))
         clients = {name: stack.enter_context(_ready_client(endpoint, name)) for name in names}
-        explains = stack.enter_context(explainer(endpoint))
-        page = page_class(
-            Models(clients, {each.name: each for each in found}, explains), uncertain_below
-        )
+        page = page_class(Models(clients, {each.name: each for each in found}), uncertain_below)
         stack.callback(page.close)
         yield page
 

@@ -11,7 +11,7 @@ from ser_keras.annotations import Interval, Tier
 from ser_keras.audio import write_wav
 from ser_keras.errors import ConfigError
 from ser_keras.features.specs import get_spec
-from ser_keras.models.attention.map_statistics import divergence_from_time, normalized_entropy
+from ser_keras.map_statistics import divergence_from_time, normalized_entropy
 from ser_keras.plots.explanation import explanation
 from serving.cli import commands
 from serving.explain.map_numbers import tiers_of, to_dict, with_tiers
