@@ -1,6 +1,6 @@
 """Measures decoding and every feature spec against librosa: speed per core, and difference.
 
-    python benchmarks/features.py --data-dir DATA/ravdess --output results/features_benchmark.json
+    python benchmarks/features.py --data-dir DATA/ravdess --output results/benchmarks/features.json
 
 Speed is seconds of audio per CPU second on one thread ("x real time"). Both sides take turns,
 round after round, and each file's best round counts, so that a busy machine disturbs neither;
@@ -27,7 +27,7 @@ from ser_keras.audio import SAMPLE_RATE_HZ, read_audio, write_wav
 from ser_keras.corpora.base import audio_files
 from ser_keras.experiments.provenance import versions
 from ser_keras.features.extract import extract
-from ser_keras.features.specs import SPECS
+from ser_keras.features.specs import SPECS, get_spec
 
 
 def librosa_features(spec, waveform):
@@ -105,7 +105,8 @@ def run(paths, rounds):
     seconds = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
     rows = {"decode": compare(read_audio, librosa_audio, paths, rounds, seconds)}
     # Windows are MFCC of slices of speech: nothing of their own to time.
-    framed = {name: spec for name, spec in SPECS.items() if spec.kind != "mfcc_windows"}
+    specs = {name: get_spec(name) for name in SPECS}
+    framed = {name: spec for name, spec in specs.items() if spec.kind != "mfcc_windows"}
     for name, spec in track(framed.items(), "comparing"):
         difference = max(
             np.abs(extract(spec, w) - librosa_features(spec, w.astype(np.float64)).T).max()

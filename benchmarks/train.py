@@ -2,8 +2,8 @@
 
 With `--recurrent` the bidirectional LSTMs instead, ours against Keras's, added to the same file.
 
-    python benchmarks/train.py --output results/train_benchmark.json
-    python benchmarks/train.py --recurrent --output results/train_benchmark.json
+    python benchmarks/train.py --output results/benchmarks/train.json
+    python benchmarks/train.py --recurrent --output results/benchmarks/train.json
 
 All variants take turns, round after round, so that a machine whose speed drifts slows all of them;
 quote the ratios. The input row is the time to make a batch (parse, augment, bucket, pad) against

@@ -104,11 +104,11 @@ def _options(function: Callable[..., Any], defaults: dict[str, Any], prefix: str
 
 def corpora() -> str:
     """Returns a table of the corpora."""
-    from ser_keras.corpora import CORPORA
+    from ser_keras.corpora import CORPORA, get_corpus
 
     rows = []
-    for name, corpus in CORPORA.items():
-        info = corpus.info
+    for name in CORPORA:
+        info = get_corpus(name).info
         size = f"{info.utterances} by {len(info.speakers)}" if info.utterances else "from the data"
         classes = ", ".join(f"`{each}`" for each in info.class_sets) or "from the labels"
         rows.append((f"`{name}`", size, classes, info.licence, info.access))
@@ -132,7 +132,7 @@ def _first(function: Callable[..., Any]) -> str:
 
 def feature_specs() -> str:
     """Returns a table of the feature specs, and of the fields that each kind has."""
-    from ser_keras.features.specs import KINDS, SPECS
+    from ser_keras.features.specs import KINDS, SPECS, class_of_kind, get_spec
 
     rows = [
         (
@@ -142,10 +142,11 @@ def feature_specs() -> str:
             f"{1000 * spec.frame_length_s:.0f} ms every {1000 * spec.hop_s:.0f} ms",
             f"{spec.sample_rate_hz} Hz",
         )
-        for name, spec in SPECS.items()
+        for name, spec in ((name, get_spec(name)) for name in SPECS)
     ]
     parts = [table("spec,kind,values per vector,frames,rate", rows)]
-    for kind, cls in KINDS.items():
+    for kind in KINDS:
+        cls = class_of_kind(kind)
         # A class documents the fields that it adds.
         meaning = {k: v for base in reversed(cls.__mro__) for k, v in arguments_of(base).items()}
         defaults = {each.name: each.default for each in dataclasses.fields(cls)}

@@ -33,7 +33,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _graph() -> bytes:
     from pipeline.cli.diagram import draw_graph
-    from pipeline.orchestration.definition import load_pipeline
+    from pipeline.orchestration.pipeline_file import load_pipeline
 
     with tempfile.TemporaryDirectory() as folder:
         draw_graph(load_pipeline("demo"), path := Path(folder) / "pipeline.svg")

@@ -1,24 +1,24 @@
-"""One typed description of a run: YAML in, unknown keys refused, saved with every result."""
+"""The settings of a training run: YAML in, every key and value checked, saved with each result."""
 
-import dataclasses
 import hashlib
 import json
-import types
-import typing
-from dataclasses import dataclass, field
+from dataclasses import asdict, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import yaml
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic.dataclasses import dataclass
 
 from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.settings import KNOWN_KEYS_ONLY, Number, NumberOrText, settings_from
 
-OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd")
-SCHEDULES = ("cosine", "constant", "steps", "plateau")
+Rate = Annotated[Number, Field(gt=0)]
+Count = Annotated[StrictInt, Field(ge=1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class ModelConfig:
     """Which model, with which options of its function in `ser_keras.models`.
 
@@ -28,12 +28,12 @@ class ModelConfig:
         weights: str or None. A file of pretrained backbone weights; None starts from random ones.
     """
 
-    name: str = "alexnet_fcn"
+    name: StrictStr = "alexnet_fcn"
     options: dict[str, Any] = field(default_factory=dict)
-    weights: str | None = None
+    weights: StrictStr | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class BatchConfig:
     """How utterances become batches.
 
@@ -51,17 +51,32 @@ class BatchConfig:
             result says how many. 0 keeps all.
     """
 
-    size: int = 16
-    bucket_frames: int = 40
-    class_weights: bool = False
-    cache_gb: float = 4.0
-    segment_frames: int = 0
-    segment_hop: int = 0
-    test_hop: int = 0
-    drop_shorter_s: float = 0.0
+    size: Count = 16
+    bucket_frames: StrictInt = 40
+    class_weights: StrictBool = False
+    cache_gb: Number = 4.0
+    segment_frames: StrictInt = 0
+    segment_hop: StrictInt = 0
+    test_hop: StrictInt = 0
+    drop_shorter_s: Number = 0.0
+
+    @model_validator(mode="after")
+    def _check_hops(self) -> Self:
+        if not self.segment_frames:
+            return self
+        for name in ("segment_hop", "test_hop"):
+            hop = getattr(self, name)
+            if hop < 1:
+                raise ValueError(f"{name} is {hop}, expected at least 1 with segment_frames.")
+            if hop > self.segment_frames:
+                raise ValueError(
+                    f"{name} is {hop}, more than segment_frames ({self.segment_frames}): frames "
+                    "between two segments would be left out. Choose a shorter hop."
+                )
+        return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class UnlabelledConfig:
     """Which training utterances keep their labels, and what becomes of the others.
 
@@ -72,12 +87,12 @@ class UnlabelledConfig:
         size: int. Unlabelled utterances per batch, beside the labelled ones; 0 is as many.
     """
 
-    label_fraction: float = 1.0
-    use: bool = True
-    size: int = 0
+    label_fraction: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    use: StrictBool = True
+    size: StrictInt = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class AugmentConfig:
     """What is done to training utterances alone, afresh in every epoch. Zeros switch a part off.
 
@@ -94,18 +109,18 @@ class AugmentConfig:
         mixup: float. Parameter of the Beta(a, a) distribution that mixes pairs within a batch.
     """
 
-    freq_masks: int = 0
-    freq_mask_bins: int = 0
-    time_masks: int = 0
-    time_mask_frames: int = 0
-    noise: float = 0.0
-    gain: float = 0.0
-    stretch: float = 0.0
-    warp: float = 0.0
-    mixup: float = 0.0
+    freq_masks: StrictInt = 0
+    freq_mask_bins: StrictInt = 0
+    time_masks: StrictInt = 0
+    time_mask_frames: StrictInt = 0
+    noise: Number = 0.0
+    gain: Number = 0.0
+    stretch: Number = 0.0
+    warp: Number = 0.0
+    mixup: Number = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class OptimizerConfig:
     """The optimizer and its schedule. Every default is neutral: a recipe names what it changes.
 
@@ -135,24 +150,24 @@ class OptimizerConfig:
             use the average. 0 switches it off.
     """
 
-    name: str = "adam"
-    learning_rate: float = 1e-3
-    backbone_learning_rate: float | None = None
-    weight_decay: float = 0.0
-    momentum: float = 0.0
-    rho: float = 0.9
-    epsilon: float = 1e-7
-    schedule: str = "constant"
-    milestones: list[int] = field(default_factory=list)
-    decay: float = 0.1
-    plateau_patience: int = 4
-    warmup_epochs: float = 0.0
-    clip_norm: float = 0.0
-    label_smoothing: float = 0.0
-    ema: float = 0.0
+    name: Literal["adamw", "adam", "rmsprop", "sgd"] = "adam"
+    learning_rate: Rate = 1e-3
+    backbone_learning_rate: Rate | None = None
+    weight_decay: Number = 0.0
+    momentum: Number = 0.0
+    rho: Number = 0.9
+    epsilon: Number = 1e-7
+    schedule: Literal["cosine", "constant", "steps", "plateau"] = "constant"
+    milestones: list[StrictInt] = field(default_factory=list)
+    decay: Number = 0.1
+    plateau_patience: StrictInt = 4
+    warmup_epochs: Number = 0.0
+    clip_norm: Number = 0.0
+    label_smoothing: Number = 0.0
+    ema: Number = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class TrainConfig:
     """A whole training run.
 
@@ -174,55 +189,25 @@ class TrainConfig:
         model, batch, unlabelled, augment, optimizer: the sections.
     """
 
-    spec: str = "spectrogram200"
-    settings: str = "ours"
-    epochs: int = 60
-    select: str = "validation"
-    patience: int = 15
-    seed: int = 0
-    precision: str = "float32"
-    normalizer: str = "standard"
-    jit_compile: bool = False
-    objective: dict[str, float | str] = field(default_factory=dict)
+    spec: StrictStr = "spectrogram200"
+    settings: Literal["paper", "ours"] = "ours"
+    epochs: Count = 60
+    select: Literal["validation", "last"] = "validation"
+    patience: StrictInt = 15
+    seed: StrictInt = 0
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    normalizer: Literal["unit", "standard", "none"] = "standard"
+    jit_compile: StrictBool = False
+    objective: dict[str, NumberOrText] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     unlabelled: UnlabelledConfig = field(default_factory=UnlabelledConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
-    def __post_init__(self) -> None:
-        _one_of("settings", self.settings, ("paper", "ours"))
-        _one_of("select", self.select, ("validation", "last"))
-        _one_of("precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
-        _one_of("normalizer", self.normalizer, ("unit", "standard", "none"))
-        _one_of("optimizer.name", self.optimizer.name, OPTIMIZERS)
-        _one_of("optimizer.schedule", self.optimizer.schedule, SCHEDULES)
-        least = {"epochs": self.epochs, "batch.size": self.batch.size}
-        if self.batch.segment_frames:
-            least |= {"batch.segment_hop": self.batch.segment_hop}
-            least |= {"batch.test_hop": self.batch.test_hop}
-        for name, value in least.items():
-            if value < 1:
-                raise ConfigError(f"config: {name} is {value}, expected at least 1.")
-            if name.endswith("hop") and value > self.batch.segment_frames:
-                raise ConfigError(
-                    f"config: {name} is {value}, more than batch.segment_frames "
-                    f"({self.batch.segment_frames}): frames between two segments would be left "
-                    "out. Choose a shorter hop."
-                )
-        for name in ("learning_rate", "backbone_learning_rate"):
-            rate = getattr(self.optimizer, name)
-            if rate is not None and not rate > 0:
-                raise ConfigError(f"config: optimizer.{name} is {rate:g}, expected more than 0.")
-        if not 0 < self.unlabelled.label_fraction <= 1:
-            raise ConfigError(
-                f"config: unlabelled.label_fraction is {self.unlabelled.label_fraction}, expected "
-                "more than 0 and at most 1."
-            )
-
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, as YAML and JSON write them."""
-        return dataclasses.asdict(self)
+        return asdict(self)
 
     @property
     def sha256(self) -> str:
@@ -230,11 +215,6 @@ class TrainConfig:
         asked = {key: value for key, value in self.to_dict().items() if key != "settings"}
         text = json.dumps(asked, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(unknown_name(f"value of {key}", str(value), known))
 
 
 def config_from_dict(values: dict[str, Any], where: str = "config") -> TrainConfig:
@@ -247,56 +227,7 @@ def config_from_dict(values: dict[str, Any], where: str = "config") -> TrainConf
         >>> config_from_dict({"epochs": 3, "batch": {"size": 8}}).batch.size
         8
     """
-    return _build(TrainConfig, values, where)
-
-
-def _build(cls: type, values: Any, where: str) -> Any:
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: found {values!r}, expected a mapping of keys to values.")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    for key in values:
-        if key not in fields:
-            raise ConfigError(f"{where}: {unknown_name('key', str(key), fields)}")
-    hints = typing.get_type_hints(cls)
-    return cls(
-        **{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
-    )
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, where)
-    if isinstance(hint, types.UnionType):
-        kinds = typing.get_args(hint)
-        if value is None and type(None) in kinds:
-            return None
-        if str in kinds and isinstance(_as_float(value), str):
-            return value
-        hint = kinds[0]
-    kind = typing.get_origin(hint) or hint
-    if kind is float and not isinstance(value, bool):
-        value = _as_float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}: found {value!r}, expected a value of type {kind.__name__}.")
-    if kind is dict:
-        _, values = typing.get_args(hint)
-        return (
-            value
-            if values is Any
-            else {k: _convert(values, v, f"{where}.{k}") for k, v in value.items()}
-        )
-    if kind is list:
-        (values,) = typing.get_args(hint)
-        return [_convert(values, one, f"{where}[{place}]") for place, one in enumerate(value)]
-    return value
-
-
-def _as_float(value: Any) -> Any:
-    """Returns a whole number or a numeral as float: YAML 1.1 reads 1e-3 (no dot) as text."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return value
+    return settings_from(TrainConfig, values, where)
 
 
 def recipe_names() -> list[str]:

@@ -28,9 +28,9 @@ PACKAGE_IMPORTS = {
 # A room is a folder or a module right below a package. It imports only what stands to its left.
 ORDER = {
     "ser_keras": (
-        *("errors", "files", "labels", "config", "audio", "annotations", "corpora", "protocols"),
-        *("audit", "metrics", "map_statistics", "features", "data", "layers", "models", "recipes"),
-        *("training", "experiments", "plots", "report", "cli", "__main__"),
+        *("errors", "files", "labels", "settings", "config", "audio", "annotations", "corpora"),
+        *("protocols", "audit", "metrics", "map_statistics", "features", "data", "layers"),
+        *("models", "recipes", "training", "experiments", "plots", "report", "cli", "__main__"),
     ),
     "serving": ("client", "export", "server", "explain", "web", "cli"),
     "pipeline": (
@@ -52,13 +52,16 @@ FRAMEWORKS = ("tensorflow", "tensorflow_io", "keras", "jax", "torch")
 # Listings and millisecond tests need these without a framework.
 FRAMEWORK_FREE = (
     *("ser_keras.errors", "ser_keras.labels", "ser_keras.audio", "ser_keras.annotations"),
-    *("ser_keras.corpora", "ser_keras.report.attention", "ser_keras.report.results"),
-    *("ser_keras.protocols", "ser_keras.audit", "ser_keras.metrics", "ser_keras.features"),
-    *("ser_keras.map_statistics", "ser_keras.data.feature_set", "ser_keras.plots"),
-    # They are asked by the page, which leaves TensorFlow to the server.
+    *("ser_keras.corpora", "ser_keras.report", "ser_keras.protocols", "ser_keras.audit"),
+    *("ser_keras.metrics", "ser_keras.map_statistics", "ser_keras.features"),
+    *("ser_keras.data.feature_set", "ser_keras.plots"),
+    # The page imports them and leaves TensorFlow to the server.
     *("serving.explain.explain", "serving.web.view"),
 )
-USES_KERAS = ("ser_keras.features.normalize", "ser_keras.features.frontend")
+USES_KERAS = (
+    *("ser_keras.features.normalize", "ser_keras.features.frontend"),
+    "ser_keras.features.graph_features",
+)
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}
 # Names of modules that readers could not guess from; a module is called after what it holds.
 UNGUESSABLE = {

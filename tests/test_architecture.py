@@ -11,7 +11,10 @@ import pytest
 from tests import architecture
 from tests.architecture import PACKAGES, ROOT, RULES, Module
 
-HEAVY = ("tensorflow", "keras", "apache_beam", "jax", "librosa", "matplotlib", "sklearn")
+HEAVY = (
+    *("tensorflow", "keras", "apache_beam", "jax", "librosa", "matplotlib", "sklearn"),
+    "ser_keras.config",  # builds its schema with pydantic
+)
 HEADER = '"""A module."""\n'
 
 
@@ -33,7 +36,7 @@ def test_every_module_keeps_the_rule(rule):
         ("imports_stand_to_the_left", "ser_keras.data.schema", "from ser_keras import training"),
         ("imports_stand_to_the_left", "ser_keras.novelty", ""),
         ("fences_hold", "ser_keras.data.input", "import tensorflow_io as tfio"),
-        ("fences_hold", "ser_keras.report.results", "from matplotlib import pyplot"),
+        ("fences_hold", "ser_keras.report.results_folder", "from matplotlib import pyplot"),
         ("fences_hold", "ser_keras.training.trainer", "import apache_beam.io"),
         ("science_needs_no_framework", "ser_keras.metrics", "def f():\n    import keras"),
         (

@@ -1,6 +1,6 @@
-"""Statistics against a schema kept by hand, and against earlier statistics."""
+"""Component: compares statistics with a schema kept by hand and with earlier statistics."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
 from pipeline.statistics.anomalies import (
     audit_anomalies,
     summary_of,
@@ -16,7 +16,7 @@ from ser_keras.errors import ConfigError
 
 SPEC = ComponentSpec(
     name="data_validator",
-    about="Holds statistics against a schema and against earlier data; refuses what does not fit.",
+    about="Compares statistics with a schema and with earlier data; refuses data with anomalies.",
     parameters={
         "protocol": Parameter(str, "name of a protocol whose folds are audited for leaks", ""),
         "classes": Parameter(str, "class set; the protocol's own if empty", ""),
@@ -33,11 +33,12 @@ SPEC = ComponentSpec(
 )
 
 
-def execute(task: Task) -> Outcome:
-    """Validates, and refuses where there is an anomaly.
+def execute(task: Task) -> ComponentResult:
+    """Validates the statistics and refuses if there is an anomaly.
 
     Inputs: `statistics`; `schema`, with schema.yaml; `features`, for the audit of a protocol;
-    `earlier`, statistics that drift is measured from. Outputs: `anomalies`, with anomalies.json.
+    `earlier`, the statistics from which drift is measured. Outputs: `anomalies`, with
+    anomalies.json.
     """
     statistics = load_statistics(task.inputs["statistics"])
     schema = DataSchema.load(task.inputs["schema"])
@@ -52,11 +53,11 @@ def execute(task: Task) -> Outcome:
                 f"data_validator: found the protocol {protocol} and no features, expected both. "
                 "Connect features, whose rows the audit compares."
             )
-        found = FeatureSet.open(task.inputs["features"])
-        anomalies += audit_anomalies(found, protocol, given["seed"], given["classes"] or None)
+        feature_set = FeatureSet.open(task.inputs["features"])
+        anomalies += audit_anomalies(feature_set, protocol, given["seed"], given["classes"] or None)
     write_anomalies(task.outputs["anomalies"], anomalies, statistics, drift)
     facts = {"anomalies": len(anomalies), "drift": drift}
-    return Outcome(facts, summary_of(anomalies) if anomalies else "")
+    return ComponentResult(facts, summary_of(anomalies) if anomalies else "")
 
 
 COMPONENT = Component(SPEC, execute)

@@ -1,4 +1,4 @@
-"""Features into the best settings that a search finds on validation speakers."""
+"""Component: searches for the settings that are best on validation speakers."""
 
 import shutil
 from collections.abc import Iterable, Mapping
@@ -8,21 +8,21 @@ from typing import Any
 
 import yaml
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
 
 SPEC = ComponentSpec(
     name="tuner",
-    about="Searches for settings on speakers that no test part holds. May be left out.",
+    about="Searches for settings on speakers that are in no test part. Can be left out.",
     parameters={
-        "space": Parameter(str, "system whose space is searched, or a YAML file", required=True),
+        "space": Parameter(str, "system whose search space is used, or a YAML file", required=True),
         "protocol": Parameter(str, "named protocol, see `ser corpora`", required=True),
         "strategy": Parameter(str, "random, bayesian or hyperband", "random"),
-        "trials": Parameter(int, "how many", 20),
-        "folds": Parameter(list, "folds whose validation part judges; the first two if empty", ()),
+        "trials": Parameter(int, "number of trials", 20),
+        "folds": Parameter(list, "folds whose validation part scores; the first two if empty", ()),
         "set": Parameter(list, "changes of all trials, such as epochs=5", ()),
         "classes": Parameter(str, "class set; the protocol's own if empty", ""),
-        "trial_epochs": Parameter(int, "epochs of each trial; the best has the recipe's again"),
-        "seed": Parameter(int, "of the choice of trials", 0),
+        "trial_epochs": Parameter(int, "epochs of each trial; the best settings keep the recipe's"),
+        "seed": Parameter(int, "seed of the choice of trials", 0),
     },
     inputs={"features": "Features"},
     outputs={"settings": "Settings"},
@@ -31,21 +31,21 @@ SPEC = ComponentSpec(
 
 
 def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
-    """Gives the search space's file and that of the recipe that it varies."""
+    """Yields the search space's file and that of the recipe that it varies."""
     from ser_keras.config import recipe_path
 
     path = Path(parameters["space"])
     if path.suffix not in (".yaml", ".yml"):
         path = Path(str(resources.files("tuning") / "spaces" / f"{path}.yaml"))
     yield path
-    # Without keras-tuner, which takes seconds to import. What is wrong in it the search will say.
+    # Read without keras-tuner, which takes seconds to import; the search reports mistakes in it.
     space = yaml.safe_load(path.read_bytes()) if path.is_file() else None
     if isinstance(space, dict) and "recipe" in space:
         yield recipe_path(space["recipe"])
 
 
-def execute(task: Task) -> Outcome:
-    """Runs the trials that have not been run yet.
+def execute(task: Task) -> ComponentResult:
+    """Runs the trials that are missing.
 
     Inputs: `features`. Outputs: `settings`: best.yaml, search.json, the report, and every trial's
     configuration and record; no weights.
@@ -85,7 +85,9 @@ def execute(task: Task) -> Outcome:
     for folds in output.glob("trials/*/*/"):
         shutil.rmtree(folds)
     best = next(record for record in result["trials"] if record["trial"] == result["best"])
-    return Outcome({"trials": len(result["trials"]), "best": result["best"], "ua": best["ua"]})
+    return ComponentResult(
+        {"trials": len(result["trials"]), "best": result["best"], "ua": best["ua"]}
+    )
 
 
 COMPONENT = Component(SPEC, execute, reads)

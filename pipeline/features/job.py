@@ -9,7 +9,7 @@ who read them anyway; the driver does so only where a set of the same kind and s
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -36,14 +36,15 @@ from pipeline.features.recordings import (
 )
 from pipeline.features.shards import WriteListedShards, places_by_shard, write_lists
 from pipeline.features.writer import NAMESPACE, REPORT_SUFFIX
-from pipeline.publishing.attempt import Attempt, point_latest
+from pipeline.publishing.staged_output import StagedOutput, point_latest
 from ser_keras import __version__
 from ser_keras.audio import AudioLimits
 from ser_keras.corpora import get_corpus
 from ser_keras.data.feature_set import DEAD_LETTERS, MANIFEST, SCHEMA, check_set
 from ser_keras.data.schema import Schema
 from ser_keras.errors import ConfigError, SchemaError, SerError
-from ser_keras.features.specs import SPECS, FrameSpec
+from ser_keras.features.frames import FrameSpec
+from ser_keras.features.specs import name_of_spec
 from ser_keras.files import replacing
 from ser_keras.labels import class_set_from
 
@@ -156,21 +157,6 @@ def build_feature_set(
         ) from error
 
 
-def name_of_spec(spec: FrameSpec) -> str:
-    """Returns the name of a spec; trimming does not change it, anything else gives a hash.
-
-    Example:
-        >>> from ser_keras.features.specs import get_spec
-        >>> name_of_spec(get_spec("logmel40", trim_db=40))
-        'logmel40'
-        >>> name_of_spec(get_spec("logmel40", num_mels=41))
-        'logmel-7214ea78'
-    """
-    plain = replace(spec, trim_db=None)
-    names = [name for name, known in SPECS.items() if known == plain]
-    return names[0] if names else f"{spec.kind}-{plain.sha256[:8]}"
-
-
 def _check_options(
     output: Path, max_bad_ratio: float, num_shards: int | None, workers: int
 ) -> None:
@@ -226,21 +212,21 @@ def _is_similar_there(job: FeatureJob, output: Path) -> bool:
 def _build(
     job: FeatureJob, output: Path, workers: int, beam_args: Sequence[str], report: Progress
 ) -> Path:
-    with Attempt(output) as attempt:
+    with StagedOutput(output) as staged:
         places = places_by_shard(job.sources, job.num_shards)
-        write_lists(attempt.path, job.sources, places)
+        write_lists(staged.path, job.sources, places)
         sizes = {shard_name(n, job.num_shards): len(of_n) for n, of_n in places.items()}
-        with watching("features", lambda: _done(attempt.path, sizes), len(job.sources), report):
-            counted = _run(job, list(places), attempt.path.absolute(), workers, beam_args)
-        outcome = collect(attempt.path, job.sources, places, job.num_shards)
+        with watching("features", lambda: _done(staged.path, sizes), len(job.sources), report):
+            counted = _run(job, list(places), staged.path.absolute(), workers, beam_args)
+        outcome = collect(staged.path, job.sources, places, job.num_shards)
         if counted and counted != outcome.counters:
             raise SerError(
-                f"{attempt.path}: Beam counted {counted}, the shards hold {outcome.counters}. "
+                f"{staged.path}: Beam counted {counted}, the shards hold {outcome.counters}. "
                 "Nothing was published. Run the job again, with another runner if this persists."
             )
         # A file may have changed since it was listed; the name says what was really read.
         identity = job.fingerprint(outcome.source_fingerprint)
-        _require_bearable(job, output, attempt.path, identity)
+        _require_bearable(job, output, staged.path, identity)
         facts = {
             "fingerprint": identity,
             "source_fingerprint": outcome.source_fingerprint,
@@ -248,8 +234,8 @@ def _build(
             "corpus": job.schema.corpus,
             "versions": {"ser-keras": __version__, **library_versions()},
         }
-        write_set(attempt.path, outcome, job.schema, facts)
-        return attempt.commit(identity[:16])
+        write_set(staged.path, outcome, job.schema, facts)
+        return staged.commit(identity[:16])
 
 
 def _run(

@@ -29,7 +29,7 @@ from ser_keras.corpora.base import Utterance
 from ser_keras.data.schema import encode_example
 from ser_keras.errors import CorpusError
 from ser_keras.features.extract import extract
-from ser_keras.features.specs import FrameSpec
+from ser_keras.features.specs import KINDS, class_of_kind
 
 MIN_SHARDS = 8
 SOURCE_BYTES_PER_SHARD = 64 * 2**20
@@ -226,9 +226,12 @@ def fingerprint(sources: str, settings: Mapping[str, Any]) -> str:
 
 def code_paths() -> list[Path]:
     """Returns the modules that touch a byte of a record or of its index row."""
-    used = (read_audio, audit.fingerprint, encode_example, extract, FrameSpec)
+    functions = (read_audio, audit.fingerprint, encode_example, extract)
+    # A kind is computed by its class and by those that it extends.
+    classes = {base for kind in KINDS for base in class_of_kind(kind).__mro__ if base is not object}
     return [
-        *(Path(inspect.getfile(each)) for each in used),
+        *(Path(inspect.getfile(function)) for function in functions),
+        *sorted({Path(inspect.getfile(base)) for base in classes}),
         Path(__file__).with_name("writer.py"),
     ]
 

@@ -14,7 +14,7 @@ import apache_beam as beam
 from pipeline.features.recordings import Source, SourceList, shard_of
 from pipeline.features.writer import ShardReport, WriteShardFn
 from ser_keras.audio import AudioLimits
-from ser_keras.features.specs import FrameSpec
+from ser_keras.features.frames import FrameSpec
 
 
 def places_by_shard(sources: SourceList, num_shards: int) -> dict[int, "array[int]"]:

@@ -29,7 +29,7 @@ from ser_keras.data.feature_set import IndexRow
 from ser_keras.data.schema import encode_example, frame_record
 from ser_keras.errors import AudioError
 from ser_keras.features.extract import extract
-from ser_keras.features.specs import FrameSpec
+from ser_keras.features.frames import FrameSpec
 from ser_keras.files import replacing
 
 NAMESPACE = "ser_keras.features"

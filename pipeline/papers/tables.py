@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.papers.experiment import Experiment, Variant
-from ser_keras.report.results import speakers_tested
 
 NOTHING = "–"
 HEADINGS = ("row", "published", "ours, same metric", "WA", "95 %", "over folds")
@@ -93,6 +92,9 @@ def _variant_facts(
 
 def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a reader needs of one cross-validation's result."""
+    # It loads the recipes' schema, which `ser --help` can do without.
+    from ser_keras.report.variants import speakers_tested
+
     return {
         "pooled": result["pooled"],
         "over_folds": result["over_folds"],

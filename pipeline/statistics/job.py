@@ -14,7 +14,7 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.beam.run import Progress, run_graph, watching
-from pipeline.publishing.attempt import Attempt
+from pipeline.publishing.staged_output import StagedOutput
 from pipeline.statistics.combiners import InOrderFn
 from pipeline.statistics.file import FORMAT, STATISTICS, as_json
 from pipeline.statistics.summary import DataSummary, Shard, summarize_shard
@@ -69,8 +69,8 @@ def run_statistics(
     report = progress if progress is not None else lambda step, done, total: None
     path = output / STATISTICS
     try:
-        with Attempt(output) as attempt:
-            sums = _sums(shards, attempt.path.absolute(), workers, beam_args, report)
+        with StagedOutput(output) as staged:
+            sums = _sums(shards, staged.path.absolute(), workers, beam_args, report)
         report("comparing", 0, 0)
         content = as_json(_described(found, sums, heard=data_dir is not None))
         with replacing(path) as stream:

@@ -7,49 +7,18 @@ stateless random numbers.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
-import librosa
 import numpy as np
 import tensorflow as tf
 
+from ser_keras.config import AugmentConfig
 from ser_keras.errors import ConfigError
-from ser_keras.features.extract import dct_matrix
-from ser_keras.features.specs import (
-    FrameSpec,
-    MelSpec,
-    MfccSpec,
-    MfccWindowsSpec,
-    SpectrogramSpec,
-)
+from ser_keras.features.frames import FrameSpec
 
 # Vocal tracts to choose from: to move the bins of each utterance anew would take 5 ms.
 WARPS = 21
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
-
-class AugmentSettings(Protocol):
-    """What is read here of `training.config.AugmentConfig`, which explains each."""
-
-    @property
-    def freq_masks(self) -> int: ...  # noqa: D102
-    @property
-    def freq_mask_bins(self) -> int: ...  # noqa: D102
-    @property
-    def time_masks(self) -> int: ...  # noqa: D102
-    @property
-    def time_mask_frames(self) -> int: ...  # noqa: D102
-    @property
-    def noise(self) -> float: ...  # noqa: D102
-    @property
-    def gain(self) -> float: ...  # noqa: D102
-    @property
-    def stretch(self) -> float: ...  # noqa: D102
-    @property
-    def warp(self) -> float: ...  # noqa: D102
-    @property
-    def mixup(self) -> float: ...  # noqa: D102
 
 
 def stretch_time(features: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
@@ -81,24 +50,20 @@ def warp_matrices(spec: FrameSpec, factors: np.ndarray) -> np.ndarray:
     Raises:
         ConfigError: windows of several frames, which have no frequencies of their own.
     """
-    hertz, basis = _spectrum(spec)
-    moved = np.stack([[np.interp(hertz * f, hertz, column) for column in basis.T] for f in factors])
-    return (moved @ basis).astype(np.float32)
-
-
-def _spectrum(spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the frequencies (bins,) and what each value adds to them, (bins, values)."""
-    if isinstance(spec, SpectrogramSpec):
-        return np.arange(spec.num_bins, dtype=float), np.eye(spec.num_bins)
-    if isinstance(spec, MelSpec) and not isinstance(spec, MfccWindowsSpec):
-        hertz = librosa.mel_frequencies(
-            spec.num_mels + 2, fmin=spec.fmin_hz, fmax=spec.fmax_hz, htk=spec.mel_scale == "htk"
-        )[1:-1]
-        return hertz, dct_matrix(spec) if isinstance(spec, MfccSpec) else np.eye(spec.num_mels)
-    raise ConfigError(
-        f"config: augment.warp with features of kind {spec.kind!r}, expected frames of a spectrum, "
-        "log-mel energies or MFCC. Set augment.warp to 0."
+    spectrum = spec.spectral_basis()
+    if spectrum is None:
+        raise ConfigError(
+            f"config: augment.warp with features of kind {spec.kind!r}, expected frames of a "
+            "spectrum, log-mel energies or MFCC. Set augment.warp to 0."
+        )
+    frequencies, basis = spectrum
+    warped = np.stack(
+        [
+            [np.interp(frequencies * factor, frequencies, column) for column in basis.T]
+            for factor in factors
+        ]
     )
+    return (warped @ basis).astype(np.float32)
 
 
 def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
@@ -111,7 +76,7 @@ def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     )
 
 
-def distort(settings: AugmentSettings, deviation: np.ndarray, spec: FrameSpec) -> Augment:
+def distort(settings: AugmentConfig, deviation: np.ndarray, spec: FrameSpec) -> Augment:
     """Returns the function (features, seed) -> features for stretch, warp, gain and noise.
 
     Args:
@@ -149,7 +114,7 @@ def distort(settings: AugmentSettings, deviation: np.ndarray, spec: FrameSpec) -
     return apply
 
 
-def spec_augment(settings: AugmentSettings, mean: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+def spec_augment(settings: AugmentConfig, mean: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function features -> features that masks bands of time and frequency.
 
     Args:

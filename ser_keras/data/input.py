@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from ser_keras.data.augment import Augment, AugmentSettings, distort, mix_pairs, spec_augment
+from ser_keras.config import AugmentConfig
+from ser_keras.data.augment import Augment, distort, mix_pairs, spec_augment
 from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.data.schema import parse_example
 from ser_keras.data.segments import WHOLE, Segments
@@ -131,7 +132,7 @@ class TrainingBatches:
     batch_size: int
     bucket_frames: int
     class_weights: np.ndarray
-    augment: AugmentSettings
+    augment: AugmentConfig
     mean: np.ndarray
     deviation: np.ndarray
     seed: int

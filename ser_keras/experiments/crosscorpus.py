@@ -14,7 +14,7 @@ import numpy as np
 
 from ser_keras import audit, metrics
 from ser_keras.config import TrainConfig
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import get_corpus
 from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.data.input import Part
 from ser_keras.errors import ConfigError
@@ -257,7 +257,7 @@ def _audit(
     for dataset, feature_set in sets.items():
         corpus = feature_set.schema.corpus
         # Two copies of a published corpus have the same people; two tables of a user may not.
-        home = corpus if CORPORA[corpus].info.speakers else dataset
+        home = corpus if get_corpus(corpus).info.speakers else dataset
         rows += [
             replace(
                 row,

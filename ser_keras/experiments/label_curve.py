@@ -1,11 +1,10 @@
 """What a system learns from few labels, with and without the speech that has none."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ser_keras.config import TrainConfig
+from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
@@ -71,9 +70,10 @@ def run_label_curve(
         kinds = [WITHOUT] if fraction == 1.0 and not unlabelled_sets else [WITHOUT, WITH]
         for kind in kinds:
             about = f"{fraction:g}, {kind}"
-            asked = replace(config.unlabelled, label_fraction=fraction, use=kind == WITH)
+            varied = config.to_dict()
+            varied["unlabelled"] |= {"label_fraction": fraction, "use": kind == WITH}
             result = run_crossval(
-                {name: replace(config, unlabelled=asked)},
+                {name: config_from_dict(varied)},
                 feature_set,
                 protocol,
                 output / about.replace(", ", "-").replace(" ", "-"),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import CORPORA, get_corpus
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.labels import CLASS_SETS, ClassSet, class_set_from
 from ser_keras.labels import class_set as get_class_set
@@ -87,7 +87,7 @@ def _recipe(name: str) -> Recipe:
 def _class_set(recipe: Recipe, rows: Sequence[Row], asked: str | ClassSet | None) -> ClassSet:
     if isinstance(asked, ClassSet):
         return asked
-    default = [recipe.class_set, *CORPORA[recipe.corpus].info.class_sets]
+    default = [recipe.class_set, *get_corpus(recipe.corpus).info.class_sets]
     name = asked or next((name for name in default if name), None)
     if name is None:
         return class_set_from(recipe.corpus, (row.label for row in rows))
@@ -108,7 +108,7 @@ def _refuse_unknown_labels(name: str, corpus: str, rows: Sequence[Row], classes:
 
     In a published corpus the other labels are known, and leaving them out is what was asked.
     """
-    if CORPORA[corpus].info.class_sets:
+    if get_corpus(corpus).info.class_sets:
         return
     for row in rows:
         if classes.class_of(row.label) is None:
@@ -125,7 +125,7 @@ def _refuse_empty_classes(name: str, corpus: str, rows: Sequence[Row], classes: 
     empty = [wanted for wanted in classes.classes if wanted not in found]
     if not empty:
         return
-    candidates = CORPORA[corpus].info.class_sets or CLASS_SETS
+    candidates = get_corpus(corpus).info.class_sets or CLASS_SETS
     fitting = [
         other
         for other in candidates

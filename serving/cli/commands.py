@@ -86,7 +86,7 @@ def serve(
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols, on this machine, for development."""
     with starting():
-        from serving.server.batching import Batching
+        from serving.server.batching import BatchingParameters
         from serving.server.config_files import read_batching, read_monitoring, read_ssl
         from serving.server.server import Server, ServerOptions
 
@@ -94,7 +94,11 @@ def serve(
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     configs = _configured(model_name, model_base_path, model_config_file)
     # Read whether or not it is followed, so that a mistake in it shows before production.
-    batching = read_batching(batching_parameters_file) if batching_parameters_file else Batching()
+    batching = (
+        read_batching(batching_parameters_file)
+        if batching_parameters_file
+        else BatchingParameters()
+    )
     monitoring: dict[str, Any] = {}
     if monitoring_config_file:
         monitoring["metrics_path"] = read_monitoring(monitoring_config_file)
@@ -173,7 +177,7 @@ def predict(
     """
     import soundfile
 
-    from serving.client.client import ServerError
+    from serving.client.connection import ServerError
 
     failed, complaints = 0, Console(stderr=True, soft_wrap=True)
     with Endpoint(server, root_certificate, certificate, key).client(model) as client:
@@ -261,7 +265,7 @@ def explain(
     with starting():
         from ser_keras.files import write_json
         from ser_keras.plots.explanation import draw_explanation
-        from ser_keras.report.attention import describe_one
+        from ser_keras.report.attention import describe_recording
         from serving.explain.described_export import open_export
         from serving.explain.explain import explain as explain_part
         from serving.explain.explain import read_part
@@ -289,6 +293,6 @@ def explain(
     where = f"{explanation.start_s:.1f}-{explanation.end_s:.1f} s"
     console.print(f"{file} {where}: {explanation.in_words}", markup=False)
     if explanation.statistics:
-        console.print(describe_one(explanation.statistics), markup=False)
+        console.print(describe_recording(explanation.statistics), markup=False)
     console.print(f"pictures: {', '.join(map(str, pictures))}", markup=False)
     console.print(f"numbers: {output / f'{name}.json'}", markup=False)

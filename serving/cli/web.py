@@ -19,7 +19,7 @@ from serving.client.endpoint import (
     UncertainBelow,
     endpoint_of,
 )
-from serving.server.shutdown import wait_for_the_end
+from serving.server.shutdown import wait_for_signal
 
 if TYPE_CHECKING:
     from serving.client.client import SerClient
@@ -70,7 +70,7 @@ def web(
                 f"[yellow]everyone who reaches {host} can use the page, without a password; "
                 "browsers record only on pages with TLS[/]"
             )
-        wait_for_the_end()
+        wait_for_signal()
 
 
 def _names(server: str | None, models: list[str], exported: list[str]) -> list[str]:
@@ -135,7 +135,7 @@ def _page_class(folder: str) -> Any:
 @contextmanager
 def _ready_client(endpoint: Endpoint, name: str) -> Iterator["SerClient"]:
     """Gives a client of a model that answers."""
-    from serving.client.client import ServerError
+    from serving.client.connection import ServerError
 
     with endpoint.client(name) as client:
         try:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.errors import ConfigError
-from ser_keras.features.specs import FrameSpec, spec_from_dict
+from ser_keras.features.frames import FrameSpec
+from ser_keras.features.specs import spec_from_dict
 from serving.export.layout import versions
 from serving.export.map_geometry import MapGeometry
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from ser_keras.audio import read_audio
 from ser_keras.errors import ConfigError
+from ser_keras.features.frames import FrameSpec, loud_part
 from ser_keras.metrics import with_temperature
 from ser_keras.plots.explanation import Explanation
 from serving.explain.described_export import DescribedExport
-from serving.explain.feature_axes import feature_levels, feature_rows, frame_times
 from serving.explain.map_numbers import map_numbers
 from serving.explain.signature_runners import RunSignature
 
@@ -62,9 +62,9 @@ def explain(
     _check_maps(export, outputs)
     front_end = run("front_end", inputs)
     spec, frames = export.spec, int(front_end["frames"][0])
-    values, value_name = feature_levels(spec, front_end["features"][0, :frames])
+    values, value_name = spec.levels(front_end["features"][0, :frames])
     edges_s, ends_s = frame_times(spec, waveform, frames, start_s)
-    row_edges, row_name = feature_rows(spec)
+    row_edges, row_name = spec.value_axis()
     classes = [name.decode() for name in outputs["classes"][0]]
     if export.streams:
         maps, posterior, last_frames = _step_maps(export, outputs, frames)
@@ -90,6 +90,22 @@ def explain(
         posterior_s=ends_s[last_frames],
         statistics=statistics,
     )
+
+
+def frame_times(
+    spec: FrameSpec, waveform: np.ndarray, frames: int, start_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the edges of the frames (frames + 1,) and where each ends (frames,), in seconds.
+
+    A frame stands for the time around its middle. The first begins with its first sample, and the
+    last ends with its last one.
+    """
+    length, hop = spec.vector_samples, spec.vector_hop_samples
+    part = loud_part(spec, waveform)
+    ends = np.minimum(part.start + np.arange(frames) * hop + length, part.stop)
+    edges = part.start + np.arange(frames + 1) * hop + (length - hop) / 2
+    edges[0], edges[-1] = part.start, ends[-1]
+    return start_s + edges / spec.sample_rate_hz, start_s + ends / spec.sample_rate_hz
 
 
 def _check_maps(export: DescribedExport, outputs: Mapping[str, np.ndarray]) -> None:

@@ -52,7 +52,7 @@ def server_signatures(export: DescribedExport, endpoint: Endpoint) -> Iterator[R
     Raises:
         ServingError: the server does not answer, or refuses.
     """
-    from serving.client.client import ServerError
+    from serving.client.connection import ServerError
 
     number = export.folder.name
     version = int(number) if number.isdecimal() else None

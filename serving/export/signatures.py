@@ -13,8 +13,8 @@ import keras
 import tensorflow as tf
 
 from ser_keras.data.segments import Segments
+from ser_keras.features.frames import FrameSpec
 from ser_keras.features.frontend import FrontEnd
-from ser_keras.features.specs import FrameSpec
 from serving.export.stream_signatures import Stream
 
 STREAMING = "predictive_vrnn"

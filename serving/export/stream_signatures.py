@@ -13,9 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ser_keras.features.extract import DELTA_FRAMES
+from ser_keras.features.frames import FrameSpec
 from ser_keras.features.frontend import FrontEnd
-from ser_keras.features.specs import FrameSpec, MelSpec, MfccWindowsSpec
 from ser_keras.layers.predictive_cell import STATES
 from ser_keras.models.predictive_vrnn_stream import step_frames, streaming_predictive_vrnn
 
@@ -51,11 +50,7 @@ class Stream:
             below the loudest, of frames of `frame_samples`, one every `hop_samples`.
         """
         spec, steps = self.spec, self.frames
-        size, hop, ahead = spec.frame_samples, spec.hop_samples, 0
-        if isinstance(spec, MfccWindowsSpec):
-            size, hop = spec.window_samples, spec.window_hop_samples
-        elif isinstance(spec, MelSpec) and spec.num_deltas:
-            ahead = DELTA_FRAMES // 2
+        size, hop, ahead = spec.vector_samples, spec.vector_hop_samples, spec.context_frames
         trim = {"db": spec.trim_db}
         trim |= {"frame_samples": spec.frame_samples, "hop_samples": spec.hop_samples}
         return {

@@ -103,13 +103,13 @@ def _serve(pipe: Connection, models: Sequence[Published]) -> None:
     # Ctrl-C reaches every process of a terminal; this one ends after the page.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from serving.server.manager import ModelConfig
+    from serving.server.config_files import ModelEntry
     from serving.server.server import Server, ServerOptions
 
     # TensorFlow deprecates sessions for training; a server runs nothing else.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     configs = [
-        ModelConfig(model.name, model.folder, specific=(model.version,) if model.version else ())
+        ModelEntry(model.name, model.folder, specific=(model.version,) if model.version else ())
         for model in models
     ]
     server = Server(configs, ServerOptions(port=0, rest_port=None))

@@ -20,7 +20,8 @@ from ser_keras.errors import SerError
 from ser_keras.plots.attention_spectrogram import draw_attention_spectrogram
 from ser_keras.plots.explanation import Explanation
 from ser_keras.plots.timeline import emotion_timeline
-from serving.client.client import SerClient, ServerError
+from serving.client.client import SerClient
+from serving.client.connection import ServerError
 from serving.client.prediction import UNCERTAIN, Prediction
 from serving.explain.described_export import open_export
 from serving.explain.explain import explain
@@ -180,7 +181,7 @@ def window_names(said: Recognition) -> list[str]:
         return f"{start} {clock(window.end_s)}"
 
     return [
-        f"{number}: {stretch(window)}, {window.in_words(said.uncertain_below, most=1)}"
+        f"{number}: {stretch(window)}, {window.in_words(said.uncertain_below, top=1)}"
         for number, window in enumerate(said.windows, 1)
     ]
 

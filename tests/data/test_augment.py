@@ -14,7 +14,10 @@ from ser_keras.data.augment import (
     warp_matrices,
 )
 from ser_keras.errors import ConfigError
-from ser_keras.features.specs import SPECS, LogMelSpec, MfccSpec, SpectrogramSpec
+from ser_keras.features.logmel import LogMelSpec
+from ser_keras.features.mfcc import MfccSpec
+from ser_keras.features.specs import get_spec
+from ser_keras.features.spectrogram import SpectrogramSpec
 
 SPEC = SpectrogramSpec(num_bins=12)
 
@@ -63,8 +66,8 @@ def test_derivatives_are_warped_like_what_they_are_derived_from():
 
 def test_windows_of_frames_have_no_frequencies_to_warp():
     with pytest.raises(ConfigError, match=r"warp with features of kind 'mfcc_windows'.*Set"):
-        distort(AugmentConfig(warp=0.1), np.ones(40), SPECS["mfcc40-windows"])
-    distort(AugmentConfig(noise=0.1), np.ones(40), SPECS["mfcc40-windows"])
+        distort(AugmentConfig(warp=0.1), np.ones(40), get_spec("mfcc40-windows"))
+    distort(AugmentConfig(noise=0.1), np.ones(40), get_spec("mfcc40-windows"))
 
 
 def test_noise_and_gain_follow_the_deviation_of_each_bin():

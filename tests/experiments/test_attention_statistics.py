@@ -145,7 +145,7 @@ def test_the_command_writes_result_table_picture_and_every_recording(run, featur
     assert code == 0, out
     result = attention_statistics(run, features)
     assert json.loads((run / "attention.json").read_text()) == result.result
-    kept = tmp_path / f"attention-{result.result['dataset']}-logmel23.json"
+    kept = tmp_path / "attention" / result.result["dataset"] / "logmel23.json"
     assert json.loads(kept.read_text()) == result.result
     for picture in (run / "attention.svg", kept.with_suffix(".svg")):
         assert "layer 2 is smoother than layer 1: " in picture.read_text()

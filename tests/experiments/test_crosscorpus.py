@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ser_keras import metrics, plots
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import synthetic
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
@@ -13,7 +13,7 @@ from ser_keras.experiments.crosscorpus import build_crosscorpus, run_crosscorpus
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
-from ser_keras.report.results import describe_crosscorpus
+from ser_keras.report.tables import crosscorpus_table
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_a_second_run_takes_what_is_there_and_one_on_other_corpora_is_refused(
 
 @pytest.mark.slow
 def test_the_matrix_is_a_table_and_a_picture(result, tmp_path):
-    head, _, first, *_ = describe_crosscorpus(result).splitlines()
+    head, _, first, *_ = crosscorpus_table(result).splitlines()
     assert head == "| trained on | synthetic | other |"
     assert first.startswith("| synthetic |  | ")
     assert first.count("(") == 1
@@ -159,9 +159,8 @@ def test_one_recording_in_two_corpora_is_a_leak(feature_set, config, tmp_path):
 def test_one_person_in_two_copies_of_a_published_corpus_is_a_leak(
     feature_set, other_set, config, tmp_path, monkeypatch
 ):
-    corpus = CORPORA["synthetic"]
-    published = replace(corpus, info=replace(corpus.info, speakers={"s01": 12}))
-    monkeypatch.setitem(CORPORA, "synthetic", published)
+    published = replace(synthetic.INFO, speakers={"s01": 12})
+    monkeypatch.setattr(synthetic, "INFO", published)
     with pytest.raises(LeakageError, match="speakers are in more than one part"):
         run_crosscorpus("tiny", config, [feature_set, other_set], tmp_path)
 

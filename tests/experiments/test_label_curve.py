@@ -8,7 +8,7 @@ from ser_keras.config import config_from_dict
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.label_curve import WITH, WITHOUT, run_label_curve
-from ser_keras.report.results import describe_label_curve
+from ser_keras.report.tables import label_curve_table
 
 CONFIG = config_from_dict(
     {
@@ -62,7 +62,7 @@ def test_a_point_is_the_cross_validation_at_its_share(
 @pytest.mark.slow
 def test_the_curve_is_json_a_table_and_a_picture(curve, tmp_path):
     assert json.loads(json.dumps(curve, allow_nan=False))["points"] == curve["points"]
-    first, _, *rows = describe_label_curve(curve).splitlines()
+    first, _, *rows = label_curve_table(curve).splitlines()
     assert first == f"| labels | {WITHOUT} | {WITH} |"
     assert [row.split(" %")[0] for row in rows] == ["| 34", "| 100"]
     assert rows[1].endswith("|  |")

@@ -110,8 +110,11 @@ def test_the_command_draws_into_the_run_and_beside_the_results(run, features, tm
     assert stored == sampled_by_emotion(run, features)
     assert (copy / "sampled.svg").read_text().count("<svg") == 1
     code, out, _ = ser("sampled", copy, "--features", features, "--results", tmp_path / "kept")
-    name = f"sampled-{stored['dataset']}-{stored['spec']}"
-    assert {path.name for path in (tmp_path / "kept").iterdir()} == {f"{name}.json", f"{name}.svg"}
+    folder, name = tmp_path / "kept" / "sampled" / stored["dataset"], stored["spec"]
+    assert {path for path in (tmp_path / "kept").rglob("*") if path.is_file()} == {
+        folder / f"{name}.json",
+        folder / f"{name}.svg",
+    }
 
 
 def test_a_corpus_of_the_paper_gets_its_printed_values(run, features, monkeypatch):

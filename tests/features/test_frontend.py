@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ser_keras.errors import ConfigError
 from ser_keras.features.extract import extract
+from ser_keras.features.frames import FrameSpec
 from ser_keras.features.frontend import FrontEnd
-from ser_keras.features.specs import SPECS, get_spec
+from ser_keras.features.graph_features import TWINS
+from ser_keras.features.specs import KINDS, SPECS, get_spec
 
 TOLERANCE = 1e-3
 
@@ -27,12 +30,12 @@ def batch(waveforms, fill=0.0):
 
 def check(spec, waveforms, fill=0.0):
     features, mask = map(keras.ops.convert_to_numpy, FrontEnd(spec)(*batch(waveforms, fill)))
-    for waveform, found, real in zip(waveforms, features, mask, strict=True):
+    for waveform, rows, real in zip(waveforms, features, mask, strict=True):
         expected = extract(spec, waveform)
         assert real.sum() == len(expected)
         assert real[: len(expected)].all()
-        np.testing.assert_allclose(found[real], expected, atol=TOLERANCE)
-        assert not found[~real].any()
+        np.testing.assert_allclose(rows[real], expected, atol=TOLERANCE)
+        assert not rows[~real].any()
 
 
 @pytest.mark.parametrize("trim_db", [None, 30])
@@ -65,13 +68,12 @@ def test_it_is_saved_with_its_spec_and_runs_in_a_graph(tmp_path):
     length = keras.Input((), dtype="int32", name="length")
     model = keras.Model([waveform, length], FrontEnd(get_spec("mfcc40-delta"))(waveform, length))
     model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    assert again.layers[-1].spec == SPECS["mfcc40-delta"]
+    restored = keras.models.load_model(tmp_path / "model.keras")
+    assert restored.layers[-1].spec == get_spec("mfcc40-delta")
     values = batch([speech(np.random.default_rng(0), 8000)])
-    for one, other in zip(
-        model.predict_on_batch(values), again.predict_on_batch(values), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    before, after = model.predict_on_batch(values), restored.predict_on_batch(values)
+    for expected, output in zip(before, after, strict=True):
+        np.testing.assert_array_equal(output, expected)
 
 
 @pytest.mark.realdata
@@ -94,7 +96,7 @@ def test_a_stretch_has_the_features_of_the_recording_it_is_from(name):
     front_end, level = FrontEnd(spec), np.array([-1000.0], np.float32)
     for end in (40000, 48000):
         *_, level = front_end.of_stretch(waveform[None, :end], np.array([end]), level)
-    hop = getattr(spec, "window_hop_samples", spec.hop_samples)
+    hop = spec.vector_hop_samples
     for first, frames in ((3, 1), (5, 7)):
         start, samples = first * hop, 16000 + frames * hop
         stretch = waveform[None, start : start + samples]
@@ -103,9 +105,10 @@ def test_a_stretch_has_the_features_of_the_recording_it_is_from(name):
         count = int(keras.ops.convert_to_numpy(mask).sum())
         # Derivatives reach over four frames, except in windows, which are alone.
         edge = 0 if name.startswith("mfcc40-windows") else 4
-        found = keras.ops.convert_to_numpy(features)[0, edge : count - edge]
+        assert spec.context_frames == edge
+        rows = keras.ops.convert_to_numpy(features)[0, edge : count - edge]
         expected = whole[first + edge : first + count - edge]
-        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+        np.testing.assert_allclose(rows, expected, atol=TOLERANCE)
 
 
 def test_a_stretch_is_not_trimmed_and_says_how_loud_it_was():
@@ -121,3 +124,9 @@ def test_a_stretch_is_not_trimmed_and_says_how_loud_it_was():
     raised, _, same = front_end.of_stretch(waveform[:, :8000], [8000], high)
     assert float(same[0]) == float(high[0])
     assert np.abs(keras.ops.convert_to_numpy(raised - quiet)).max() > 10
+
+
+def test_every_kind_has_a_twin_and_no_other_spec_is_taken():
+    assert set(TWINS) == set(KINDS)
+    with pytest.raises(ConfigError, match="spec of type FrameSpec"):
+        FrontEnd(FrameSpec())

@@ -6,16 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_keras.errors import ConfigError
-from ser_keras.features.specs import (
-    SPECS,
-    FrameSpec,
-    LogMelSpec,
-    MfccSpec,
-    MfccWindowsSpec,
-    SpectrogramSpec,
-    get_spec,
-    spec_from_dict,
-)
+from ser_keras.features.frames import FrameSpec
+from ser_keras.features.logmel import LogMelSpec
+from ser_keras.features.mfcc import MfccSpec
+from ser_keras.features.mfcc_windows import MfccWindowsSpec
+from ser_keras.features.specs import KINDS, SPECS, class_of_kind, get_spec, spec_from_dict
+from ser_keras.features.spectrogram import SpectrogramSpec
 from tests.reference import features as reference
 
 
@@ -65,7 +61,8 @@ def test_two_seconds_of_spectrogram_are_197_frames():
 
 @given(name=st.sampled_from(sorted(SPECS)), num_samples=st.integers(0, 5000))
 def test_num_frames_counts_whole_frames(name, num_samples):
-    assert SPECS[name].num_frames(num_samples) == reference.num_frames(SPECS[name], num_samples)
+    spec = get_spec(name)
+    assert spec.num_frames(num_samples) == reference.num_frames(spec, num_samples)
 
 
 _mel_fields = {
@@ -93,13 +90,13 @@ _mel_fields = {
     | st.builds(SpectrogramSpec, num_bins=st.integers(1, 401), scale=st.sampled_from(["db"]))
 )
 def test_a_spec_survives_json_with_its_hash(spec):
-    again = spec_from_dict(json.loads(json.dumps(spec.to_dict())))
-    assert again == spec
-    assert again.sha256 == spec.sha256
+    restored = spec_from_dict(json.loads(json.dumps(spec.to_dict())))
+    assert restored == spec
+    assert restored.sha256 == spec.sha256
 
 
 def test_hashes_tell_specs_apart_and_do_not_depend_on_how_numbers_are_written():
-    assert len({spec.sha256 for spec in SPECS.values()}) == len(SPECS)
+    assert len({get_spec(name).sha256 for name in SPECS}) == len(SPECS)
     assert get_spec("logmel40", trim_db=35).sha256 == get_spec("logmel40", trim_db=35.0).sha256
     assert get_spec("logmel40", num_deltas=2) == get_spec("logmel40-deltas")
 
@@ -136,7 +133,7 @@ def test_unknown_spec_suggests_the_nearest():
     "make",
     [
         lambda: get_spec("logmel40", num_mel=30),
-        lambda: spec_from_dict({**SPECS["logmel40"].to_dict(), "num_mel": 30}),
+        lambda: spec_from_dict({**get_spec("logmel40").to_dict(), "num_mel": 30}),
     ],
     ids=["override", "dict"],
 )
@@ -145,6 +142,10 @@ def test_unknown_field_suggests_the_nearest(make):
         ConfigError, match=r"unknown field of logmel features 'num_mel'; .*num_mels"
     ):
         make()
+
+
+def test_the_table_of_kinds_leads_to_the_class_of_each():
+    assert {kind: class_of_kind(kind).kind for kind in KINDS} == {kind: kind for kind in KINDS}
 
 
 def test_unknown_kind_suggests_the_nearest():

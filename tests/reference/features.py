@@ -8,7 +8,7 @@ rounding of MFCC (values near 1000) is already 2e-4.
 import librosa
 import numpy as np
 
-from ser_keras.features.specs import FrameSpec
+from ser_keras.features.frames import FrameSpec
 
 
 def features(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from ser_keras.models import build_model
 from serving.client.client import SerClient
 from serving.export.export import keras_probabilities
 from serving.export.signatures import MAPS, Served, ServedModule
-from serving.server.manager import ModelConfig
+from serving.server.config_files import ModelEntry
 from serving.server.server import Server, ServerOptions
 from serving.server.session import LoadedModel
 from tests.serving import exports
@@ -50,7 +50,7 @@ def running(system):
     served, version, _ = system
     name = served.model.name
     options = ServerOptions(port=0, rest_port=0)
-    server = Server([ModelConfig(name, version.parent)], options)
+    server = Server([ModelEntry(name, version.parent)], options)
     server.start()
     model = LoadedModel(version)
     with SerClient(f"localhost:{server.port}", name) as client:

@@ -15,7 +15,8 @@ from ser_keras.experiments.calibration import calibrate_run
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.label_curve import run_label_curve
 from ser_keras.features.specs import get_spec
-from ser_keras.report.results import describe, describe_label_curve
+from ser_keras.report.summary import describe
+from ser_keras.report.tables import label_curve_table
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import UnlabelledSpeech
@@ -275,6 +276,6 @@ def test_a_label_curve_counts_the_labels_that_choose_the_epoch(feature_set, prot
     for point in curve["points"]:
         assert point["labelled"] == kept + len(fold.valid)
         assert point["of_validation"] == len(fold.valid)
-    assert f"{len(fold.valid)} of them of the validation speakers" in describe_label_curve(curve)
+    assert f"{len(fold.valid)} of them of the validation speakers" in label_curve_table(curve)
     plots.label_curve(curve, tmp_path / "curve.svg")
     assert b"validation speakers, who choose the epoch" in (tmp_path / "curve.svg").read_bytes()

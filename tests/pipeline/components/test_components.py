@@ -10,7 +10,7 @@ import yaml
 from pipeline.components import get_component
 from pipeline.components.contract import Task
 from pipeline.features.corpus_artifact import CORPUS, load_corpus
-from pipeline.orchestration.definition import example_names, load_pipeline
+from pipeline.orchestration.pipeline_file import example_names, load_pipeline
 from pipeline.orchestration.runner import run_pipeline
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.features import job as feature_job
-from pipeline.publishing import attempt as attempts
+from pipeline.publishing import staged_output
 from ser_keras.audio import AudioLimits, content_hash, read_audio
 from ser_keras.audit import fingerprint
 from ser_keras.corpora import get_corpus
@@ -245,7 +245,7 @@ def test_a_full_disk_ends_with_a_sentence_and_leaves_nothing(build, tmp_path, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(attempts.os, "fsync", full)
+        patch.setattr(staged_output.os, "fsync", full)
         with pytest.raises(SerError, match="No space left on device"):
             build()
     assert list((tmp_path / "features").iterdir()) == []

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.features import recordings as sources
-from ser_keras.corpora import CORPORA, Corpus
+from ser_keras.corpora import manifest
 from ser_keras.corpora.base import Utterance
 from ser_keras.errors import ConfigError, CorpusError
 from tests.memory import growth
@@ -167,7 +167,7 @@ def test_other_settings_and_other_code_are_another_identity(corpus, monkeypatch,
     copies = [Path(shutil.copy(path, tmp_path)) for path in sources.code_paths()]
     monkeypatch.setattr(sources, "code_paths", lambda: copies)
     assert identity(found) == before
-    with (tmp_path / "extract.py").open("a") as stream:
+    with (tmp_path / "mel.py").open("a") as stream:
         stream.write("# changed\n")
     assert identity(found) != before
 
@@ -187,9 +187,7 @@ def test_the_number_of_shards_follows_the_size_of_the_data(corpus):
 
 def test_a_key_that_is_there_twice_is_refused(corpus, monkeypatch):
     utterance = Utterance("manifest/a", corpus / "anna/angry0.wav", "sad", "anna", "manifest")
-    manifest = CORPORA["manifest"]
-    twice = Corpus(manifest.info, manifest.parse_stem, lambda root, **_: [utterance, utterance])
-    monkeypatch.setitem(CORPORA, "manifest", twice)
+    monkeypatch.setattr(manifest, "read", lambda root, **_: [utterance, utterance])
     with pytest.raises(CorpusError, match="found the key manifest/a twice"):
         sources.list_sources("manifest", corpus)
 

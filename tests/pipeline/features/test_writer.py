@@ -13,7 +13,7 @@ from pipeline.features.shards import WriteListedShards, list_name, places_by_sha
 from pipeline.features.writer import DeadLetter, ShardReport, write_shard
 from ser_keras.audio import AudioLimits, content_hash, read_audio
 from ser_keras.features.extract import extract
-from ser_keras.features.specs import SPECS
+from ser_keras.features.specs import get_spec
 from tests.pipeline.conftest import SPEC, snapshot
 
 LIMITS = AudioLimits()
@@ -52,7 +52,7 @@ def test_a_row_says_what_is_in_the_record(sources, tmp_path):
 
 
 def test_features_are_of_the_rate_of_their_spec_and_hashes_of_the_common_one(sources):
-    spec = SPECS["mfcc40-windows-22k"]
+    spec = get_spec("mfcc40-windows-22k")
     row, features, _ = transforms.process(sources[0], "part", spec, LIMITS)
     path = sources[0].utterance.path
     heard = read_audio(path, sample_rate_hz=22050)

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from pipeline.publishing import attempt
+from pipeline.publishing import staged_output
 from pipeline.statistics import job as statistics_job
 from pipeline.statistics.file import load_statistics
 from pipeline.statistics.job import run_statistics
@@ -112,7 +112,7 @@ def test_a_full_disk_ends_with_a_sentence_and_leaves_nothing(build, tmp_path, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(attempt.os, "fsync", full)
+        patch.setattr(staged_output.os, "fsync", full)
         with pytest.raises(SerError, match="No space left on device"):
             run_statistics(path, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ser_keras.errors import ServingError
 from serving.client.audio_blocks import windows_of
-from serving.client.client import SerClient, ServerError
+from serving.client.client import SerClient
+from serving.client.connection import ServerError
 from tests.serving import exports
 
 

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from ser_keras.errors import ConfigError, ServingError
-from serving.client.client import ServerError
+from serving.client.connection import ServerError
 from serving.client.endpoint import Endpoint, endpoint_of
 from serving.explain.explain import explain, open_export, served
 from tests.serving import exports

@@ -18,7 +18,9 @@ import pytest
 from tensorflow_serving.apis import predict_pb2
 
 from serving.client import messages
-from serving.client.client import SerClient, ServerError
+from serving.client.client import SerClient
+from serving.client.connection import ServerError
+from serving.client.tensors import tensor_of
 from tests.serving import exports
 from tests.serving.server.certificates import write_ssl_config
 
@@ -108,7 +110,7 @@ def good_requests(clip):
         request.model_spec.name = "moma"
         request.model_spec.signature_name = signature
         for name, values in inputs.items():
-            tensor = messages.tensor_of(values).SerializeToString()
+            tensor = tensor_of(values).SerializeToString()
             request.inputs[name].ParseFromString(tensor)
         made.append(request.SerializeToString())
     return made

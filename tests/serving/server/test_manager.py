@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from serving.export.layout import versions
+from serving.server.config_files import ModelEntry
 from serving.server.errors import RequestError
-from serving.server.manager import AVAILABLE, END, ModelConfig, ModelManager
+from serving.server.manager import AVAILABLE, END, ModelManager
 from tests.serving import exports
 
 INPUTS = exports.batch(exports.clips(2))
@@ -24,7 +25,7 @@ def base(moma, tmp_path):
 
 
 def manager_of(base, **options):
-    return ModelManager([ModelConfig("moma", base, **options)], retry_s=0.0, load_attempts=2)
+    return ModelManager([ModelEntry("moma", base, **options)], retry_s=0.0, load_attempts=2)
 
 
 def asked(manager, **choice):
@@ -83,14 +84,16 @@ def test_a_version_half_copied_does_not_serve_until_it_is_whole(base):
 
 @pytest.mark.slow
 def test_a_version_that_never_loads_is_left_alone_and_disturbs_nobody(base):
-    said = []
-    manager = ModelManager([ModelConfig("moma", base)], said.append, retry_s=0.0, load_attempts=2)
+    messages = []
+    manager = ModelManager(
+        [ModelEntry("moma", base)], messages.append, retry_s=0.0, load_attempts=2
+    )
     manager.poll()
     (base / "7").mkdir()
     for _ in range(4):
         manager.poll()
     assert asked(manager)[0] == 1
-    assert sum("version 7: not served" in text for text in said) == 2
+    assert sum("version 7: not served" in text for text in messages) == 2
     manager.close()
 
 
@@ -128,7 +131,7 @@ def test_versions_of_nan_or_of_another_signature_never_serve(base):
 def test_policies_choose_among_the_versions_on_disk(tmp_path, options, expected):
     for name in ("1", "3", "4", ".tmp-5"):
         (tmp_path / name).mkdir()
-    assert ModelConfig("moma", tmp_path, **options).wanted() == expected
+    assert ModelEntry("moma", tmp_path, **options).served_versions() == expected
     assert versions(tmp_path) == [1, 3, 4]
 
 
@@ -149,9 +152,9 @@ def test_other_models_can_be_asked_for_while_serving(base, tmp_path):
     manager.poll()
     shutil.copytree(base, tmp_path / "other")
     with pytest.raises(RequestError, match="Could not find base path"):
-        manager.reload([ModelConfig("moma", tmp_path / "nowhere")])
+        manager.reload([ModelEntry("moma", tmp_path / "nowhere")])
     assert asked(manager)[0] == 1
-    manager.reload([ModelConfig("other", tmp_path / "other")])
+    manager.reload([ModelEntry("other", tmp_path / "other")])
     with manager.lend("other") as (_, version):
         assert version == 1
     with pytest.raises(RequestError, match=r"Latest\(moma\)"):

@@ -5,15 +5,15 @@ import time
 
 import pytest
 
-from pipeline.publishing.attempt import Attempt, point_latest, remove_leftovers
+from pipeline.publishing.staged_output import StagedOutput, point_latest, remove_leftovers
 from ser_keras.files import replacing
 
 HOLDER = """
 import sys
 from pathlib import Path
-from pipeline.publishing.attempt import Attempt
-with Attempt(Path(sys.argv[1])) as attempt:
-    print(attempt.path.name, flush=True)
+from pipeline.publishing.staged_output import StagedOutput
+with StagedOutput(Path(sys.argv[1])) as staged:
+    print(staged.path.name, flush=True)
     sys.stdin.read()
 """
 
@@ -23,10 +23,10 @@ def names(folder):
 
 
 def test_commit_publishes_the_folder_and_points_to_it(tmp_path):
-    with Attempt(tmp_path / "out") as attempt:
-        (attempt.path / "file").write_text("content")
-        assert names(tmp_path / "out") == [attempt.path.name]
-        assert attempt.commit("set") == tmp_path / "out" / "set"
+    with StagedOutput(tmp_path / "out") as staged:
+        (staged.path / "file").write_text("content")
+        assert names(tmp_path / "out") == [staged.path.name]
+        assert staged.commit("set") == tmp_path / "out" / "set"
     assert names(tmp_path / "out") == ["LATEST", "set"]
     assert (tmp_path / "out/LATEST").read_text() == "set\n"
     assert (tmp_path / "out/set/file").read_text() == "content"
@@ -34,8 +34,8 @@ def test_commit_publishes_the_folder_and_points_to_it(tmp_path):
 
 def test_an_error_leaves_nothing(tmp_path):
     def fail():
-        with Attempt(tmp_path) as attempt:
-            (attempt.path / "file").write_text("content")
+        with StagedOutput(tmp_path) as staged:
+            (staged.path / "file").write_text("content")
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -46,39 +46,39 @@ def test_an_error_leaves_nothing(tmp_path):
 def test_commit_replaces_a_damaged_set(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set/old").touch()
-    with Attempt(tmp_path) as attempt:
-        (attempt.path / "new").touch()
-        attempt.commit("set")
+    with StagedOutput(tmp_path) as staged:
+        (staged.path / "new").touch()
+        staged.commit("set")
     assert names(tmp_path / "set") == ["new"]
     assert names(tmp_path) == ["LATEST", "set"]
 
 
-def test_a_set_found_again_takes_what_a_killed_job_has_left(tmp_path):
-    with Attempt(tmp_path) as attempt:
-        leftover = attempt.path
-        attempt.commit("set")
+def test_pointing_to_a_set_removes_what_a_killed_job_left(tmp_path):
+    with StagedOutput(tmp_path) as staged:
+        leftover = staged.path
+        staged.commit("set")
     leftover.mkdir()
     (tmp_path / "LATEST.0123456789ab.tmp").touch()
     point_latest(tmp_path, "set")
     assert names(tmp_path) == ["LATEST", "set"]
 
 
-def test_the_attempt_of_a_living_process_is_left_alone_that_of_a_killed_one_removed(tmp_path):
+def test_the_staging_folder_of_a_living_process_is_kept_and_of_a_killed_one_removed(tmp_path):
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        name = other.stdout.readline().decode().strip()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        name = holder.stdout.readline().decode().strip()
         try:
             remove_leftovers(tmp_path)
             assert names(tmp_path) == [name]
         finally:
-            other.kill()
+            holder.kill()
     assert names(tmp_path) == [name]
     remove_leftovers(tmp_path)
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(("age_s", "kept"), [(3600, True), (25 * 3600, False)])
-def test_another_machine_s_attempt_goes_after_a_day(tmp_path, age_s, kept):
+def test_the_staging_folder_of_another_machine_is_removed_after_a_day(tmp_path, age_s, kept):
     folder = tmp_path / ".attempt-elsewhere-0123"
     folder.mkdir()
     os.utime(folder, (time.time() - age_s,) * 2)

@@ -1,8 +1,8 @@
-"""All or nothing on disk: a job writes into an attempt folder, and one rename publishes it.
+"""Atomic output folders: a job writes into a staging folder, and one rename publishes it.
 
-An attempt is `<output>/.attempt-<host>-<random>`, locked by its process for as long as that lives.
-The kernel drops the lock of a killed process, so the next job knows a leftover from a job that is
-still running, without trusting process numbers, which are used again.
+The staging folder is `<output>/.attempt-<host>-<random>`. Its process holds a lock on it. The
+kernel drops the lock of a killed process, so the next job can tell a leftover from a job that is
+still running, without relying on process numbers, which are reused.
 """
 
 import fcntl
@@ -24,11 +24,11 @@ STALE_AFTER_S = 24 * 3600.0
 _PREFIX = ".attempt-"
 
 
-class Attempt:
-    """A context manager around one attempt's folder; whatever is not committed is removed.
+class StagedOutput:
+    """A context manager around a staging folder, which is removed unless it is committed.
 
     Args:
-        output: Path. Where sets are published; made if it is not there.
+        output: Path. Folder in which sets are published; created if it does not exist.
     """
 
     def __init__(self, output: Path):
@@ -36,7 +36,7 @@ class Attempt:
         self.path = output / f"{_PREFIX}{_host()}-{uuid.uuid4().hex[:12]}"
         self._lock = -1
 
-    def __enter__(self) -> "Attempt":
+    def __enter__(self) -> "StagedOutput":
         self.output.mkdir(parents=True, exist_ok=True)
         with _output_locked(self.output):
             remove_leftovers(self.output)
@@ -52,16 +52,16 @@ class Attempt:
     def commit(self, name: str) -> Path:
         """Publishes the folder as `<output>/<name>` and points LATEST to it.
 
-        A folder of that name is replaced: the caller has found it damaged.
+        An existing folder of that name is replaced; the caller has found it damaged.
         """
         for path in self.path.iterdir():
             sync(path)
         sync(self.path)
         target = self.output / name
         with _output_locked(self.output):
-            with _pointing_latest(self.output, name):
+            with _latest_replaced(self.output, name):
                 if target.exists():
-                    # Renamed as an attempt, so that a kill before its removal leaves no riddle.
+                    # Under the name of a staging folder it is removed after a kill as well.
                     os.rename(target, self.output / f"{_PREFIX}{_host()}-{uuid.uuid4().hex[:12]}")
                 os.rename(self.path, target)
                 sync(self.output)
@@ -70,20 +70,21 @@ class Attempt:
 
 
 def point_latest(output: Path, name: str) -> None:
-    """Makes `name` the newest set of `output`, in one step; writes nothing where it is already."""
+    """Makes `name` the newest set of `output`, in one step; writes nothing if it already is."""
     latest = output / LATEST
     with _output_locked(output):
         if not latest.is_file() or latest.read_text() != f"{name}\n":
-            with _pointing_latest(output, name):
+            with _latest_replaced(output, name):
                 pass
         remove_leftovers(output)
 
 
 @contextmanager
-def _pointing_latest(output: Path, name: str) -> Iterator[None]:
-    """Points LATEST to `name` once the block has ended well.
+def _latest_replaced(output: Path, name: str) -> Iterator[None]:
+    """Points LATEST to `name` when the block has ended without an error.
 
-    The file is on the disk before the block begins: a full disk is met before anything is visible.
+    The file is on the disk before the block begins, so that a full disk raises its error before
+    anything becomes visible.
     """
     with replacing(output / LATEST) as stream:
         stream.write(f"{name}\n".encode())
@@ -94,10 +95,10 @@ def _pointing_latest(output: Path, name: str) -> Iterator[None]:
 
 
 def remove_leftovers(output: Path) -> None:
-    """Removes attempts of dead processes on this machine, and of other machines after a day.
+    """Removes staging folders of dead processes on this machine, and of others after a day.
 
-    The output must be locked: LATEST is written under the lock alone, so that what is left of such
-    writing is of a killed process.
+    The output must be locked. LATEST is written only under that lock, so a temporary file of it
+    was left by a killed process.
     """
     for path in output.glob(f"{_PREFIX}*"):
         try:
@@ -106,8 +107,8 @@ def remove_leftovers(output: Path) -> None:
         except OSError:
             continue
         try:
-            ours = path.name.startswith(f"{_PREFIX}{_host()}-")
-            if (ours and _try_lock(lock)) or age_s > STALE_AFTER_S:
+            same_host = path.name.startswith(f"{_PREFIX}{_host()}-")
+            if (same_host and _try_lock(lock)) or age_s > STALE_AFTER_S:
                 shutil.rmtree(path, ignore_errors=True)
         finally:
             os.close(lock)
@@ -119,7 +120,7 @@ def remove_leftovers(output: Path) -> None:
 
 @contextmanager
 def _output_locked(output: Path) -> Iterator[None]:
-    """Makes jobs on one output wait for each other while they create, remove or publish."""
+    """Locks an output, so that only one job at a time creates, removes or publishes there."""
     lock = os.open(output, os.O_RDONLY)
     try:
         _try_lock(lock, wait=True)
@@ -132,7 +133,7 @@ def _try_lock(descriptor: int, *, wait: bool = False) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
-        # Held by another process, or a file system without locks: then age alone decides.
+        # Another process holds it, or the file system has no locks; then only the age decides.
         return False
     return True
 

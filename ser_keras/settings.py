@@ -1,0 +1,99 @@
+"""Checks plain values, as YAML and JSON give them, against dataclasses of pydantic.
+
+The types are strict: a truth value is no number and a fraction is no count.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import reduce
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    StrictFloat,
+    TypeAdapter,
+    ValidationError,
+)
+
+from ser_keras.errors import ConfigError, unknown_name
+
+KNOWN_KEYS_ONLY = ConfigDict(extra="forbid")
+# What pydantic's own sentences call less plainly.
+EXPECTED = {
+    "dataclass_type": "a mapping of keys to values",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+}
+
+Settings = TypeVar("Settings")
+
+
+def _numeral(value: Any) -> Any:
+    """Returns text that is a number as float: YAML 1.1 reads 1e-3, without a dot, as text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _number_or_text(value: Any) -> float | str:
+    value = _numeral(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"found {value!r}, expected a number or text.")
+    return value if isinstance(value, str) else float(value)
+
+
+Number = Annotated[StrictFloat, BeforeValidator(_numeral)]
+NumberOrText = Annotated[float | str, PlainValidator(_number_or_text)]
+
+
+def settings_from(kind: type[Settings], values: Any, where: str) -> Settings:
+    """Returns the settings that plain values describe.
+
+    Args:
+        kind: a dataclass of pydantic, whose fields may be such dataclasses, too.
+        values: mapping of keys to values.
+        where: what the values belong to, for the error.
+
+    Raises:
+        ConfigError: an unknown key (the nearest valid one is named) or a wrong value.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(kind, error.errors()[0], where)) from None
+
+
+def _sentence(kind: type, error: Mapping[str, Any], where: str) -> str:
+    """Returns where a value is wrong, what was found and what was expected.
+
+    Args:
+        kind: the dataclass.
+        error: one of pydantic's `ErrorDetails`.
+        where: the start of the value's path.
+    """
+    path = error["loc"]
+    if error["type"] == "unexpected_keyword_argument":
+        known = [field.name for field in fields(_annotation(kind, path[:-1]))]
+        return f"{_dotted(where, path[:-1])}: {unknown_name('key', str(path[-1]), known)}"
+    if error["type"] == "invalid_key":
+        return f"{_dotted(where, path[:-1])}: found {path[-1]!r}, expected a key that is text."
+    if error["type"] == "literal_error":
+        choices = get_args(_annotation(kind, path))
+        return f"{_dotted(where, path)}: {unknown_name('value', str(error['input']), choices)}"
+    if error["type"] == "value_error":
+        return f"{_dotted(where, path)}: {error['ctx']['error']}"
+    expected = EXPECTED.get(error["type"], "").format(**error.get("ctx", {}))
+    expected = expected or error["msg"].removeprefix("Input should be ")
+    return f"{_dotted(where, path)}: found {error['input']!r}, expected {expected}."
+
+
+def _annotation(kind: type, path: tuple[str, ...]) -> Any:
+    return reduce(lambda section, key: get_type_hints(section)[key], path, kind)
+
+
+def _dotted(where: str, path: tuple[str | int, ...]) -> str:
+    return where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
