@@ -37,7 +37,7 @@ SHAPES = {
 def pack(features, output):
     """Writes a feature set as one .npz: features padded to the longest, lengths, labels."""
     from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.data.input import Part
+    from ser_keras.data.part import Part
 
     feature_set = FeatureSet.open(features)
     labels = sorted(feature_set.schema.labels)

@@ -28,12 +28,14 @@ from rich.progress import track
 from pipeline.features.job import build_feature_set
 from ser_keras.config import AugmentConfig, OptimizerConfig
 from ser_keras.corpora.synthetic import write_corpus
+from ser_keras.data.batches import TrainingBatches
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part, TrainingBatches
+from ser_keras.data.part import Part
 from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
 from ser_keras.files import write_json
-from ser_keras.layers import BidirectionalLSTM, projected_lstm
+from ser_keras.layers import projected_lstm
+from ser_keras.layers.projected_lstm import BidirectionalLSTM
 from ser_keras.models import build_model
 from ser_keras.training.optimizer import make_optimizer
 

@@ -82,19 +82,15 @@ def recipes() -> str:
 
 def model_options() -> str:
     """Returns every option of every model, and the weights of what it is trained for."""
-    from ser_keras.models import MODELS, OBJECTIVES
+    from ser_keras.models import MODELS, model_builder, objective_of, objective_options
     from ser_keras.models import model_options as options_of
 
     parts = []
-    for name, build in MODELS.items():
+    for name, entry in MODELS.items():
         parts.append(f"### `{name}`")
-        parts.append(_options(build, options_of(name), "model.options"))
-        if name in OBJECTIVES:
-            # Smoothing is asked for in the optimizer's section.
-            keywords = inspect.signature(OBJECTIVES[name]).parameters.values()
-            weights = {p.name: p.default for p in keywords if p.kind is p.KEYWORD_ONLY}
-            weights.pop("label_smoothing")
-            parts.append(_options(OBJECTIVES[name], weights, "objective"))
+        parts.append(_options(model_builder(name), options_of(name), "model.options"))
+        if entry.objective:
+            parts.append(_options(objective_of(name), objective_options(name), "objective"))
     return "\n\n".join(parts)
 
 
@@ -119,7 +115,7 @@ def protocols() -> str:
     """Returns a table of the protocols: how each divides its corpus."""
     from ser_keras.protocols.builders import PROTOCOLS, speaker_dependent
 
-    builders = {name: recipe.build for name, recipe in sorted(PROTOCOLS.items())}
+    builders = {name: entry.build for name, entry in sorted(PROTOCOLS.items())}
     builders["<corpus>-speaker-dependent-<k>"] = speaker_dependent
     return table("protocol,folds", [(f"`{n}`", _first(build)) for n, build in builders.items()])
 

@@ -23,10 +23,11 @@ from typing import Any, overload
 import soundfile
 
 from ser_keras import audit
-from ser_keras.audio import read_audio
+from ser_keras.audio import checks, limits, reading, writing
 from ser_keras.corpora import read_corpus
 from ser_keras.corpora.base import Utterance
-from ser_keras.data.schema import encode_example
+from ser_keras.data.example import encode_example
+from ser_keras.data.record_files import frame_record
 from ser_keras.errors import CorpusError
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import KINDS, class_of_kind
@@ -226,11 +227,12 @@ def fingerprint(sources: str, settings: Mapping[str, Any]) -> str:
 
 def code_paths() -> list[Path]:
     """Returns the modules that touch a byte of a record or of its index row."""
-    functions = (read_audio, audit.fingerprint, encode_example, extract)
+    audio = (checks, limits, reading, writing)
+    functions = (audit.fingerprint, encode_example, frame_record, extract)
     # A kind is computed by its class and by those that it extends.
     classes = {base for kind in KINDS for base in class_of_kind(kind).__mro__ if base is not object}
     return [
-        *(Path(inspect.getfile(function)) for function in functions),
+        *(Path(inspect.getfile(item)) for item in (*audio, *functions)),
         *sorted({Path(inspect.getfile(base)) for base in classes}),
         Path(__file__).with_name("writer.py"),
     ]

@@ -25,8 +25,9 @@ from apache_beam.metrics import Metrics
 from pipeline.features.recordings import Source, file_sha256, shard_name
 from ser_keras.audio import SAMPLE_RATE_HZ, AudioLimits, content_hash, read_audio, read_bytes
 from ser_keras.audit import fingerprint
+from ser_keras.data.example import encode_example
 from ser_keras.data.feature_set import IndexRow
-from ser_keras.data.schema import encode_example, frame_record
+from ser_keras.data.record_files import frame_record
 from ser_keras.errors import AudioError
 from ser_keras.features.extract import extract
 from ser_keras.features.frames import FrameSpec

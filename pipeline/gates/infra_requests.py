@@ -15,8 +15,9 @@ import numpy as np
 from pipeline.features.corpus_artifact import CorpusArtifact, load_corpus
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.errors import ExportError
 
 

@@ -33,8 +33,8 @@ def code_of(module: str) -> list[str]:
     The packages around the module itself are left out, for they do not take part in its work.
 
     Example:
-        >>> code_of("ser_keras.audio")
-        ['ser_keras', 'ser_keras.audio', 'ser_keras.errors']
+        >>> code_of("ser_keras.labels")
+        ['ser_keras', 'ser_keras.errors', 'ser_keras.labels']
     """
     found: set[str] = set()
     waiting = [module]

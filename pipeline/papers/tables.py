@@ -28,7 +28,7 @@ def table_facts(
 
     Args:
         experiment: what the paper did.
-        results: of variants' names, as `training.crossval.run_crossval` returns them.
+        results: of variants' names, as `ser_keras.experiments.crossval.run_crossval` returns them.
         not_run: reasons, of the names of variants without a result.
         changes: `key=value` by which all rows leave the paper's settings.
 

@@ -16,8 +16,9 @@ import numpy as np
 
 from pipeline.statistics.combiners import Distribution, Moments, rounded, total
 from ser_keras.audio import SAMPLE_RATE_HZ, read_audio, read_bytes
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import IndexRow
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.errors import AudioError, SchemaError
 
 # An eighth of an octave, from the shortest to the longest recording that is accepted (s).

@@ -77,7 +77,7 @@ def sampled(
     run's folder, as sampled.json and sampled.svg.
     """
     with starting():
-        from ser_keras.experiments.sampled import sampled_by_emotion
+        from ser_keras.experiments.sampling_by_emotion import sampled_by_emotion
         from ser_keras.plots import sampled_input
         from ser_keras.report.attention import describe_sampled
         from ser_keras.report.results_folder import sampled_path

@@ -173,9 +173,9 @@ def _extract_known(
     wrong = []
     for name, expected in sorted(file_hashes.items()):
         path = folder / "wav" / name
-        found = sha256(path.read_bytes()).hexdigest() if path.exists() else "no such file"
-        if found != expected:
-            wrong.append(f"{name}: {found}, expected {expected}")
+        actual = sha256(path.read_bytes()).hexdigest() if path.exists() else "no such file"
+        if actual != expected:
+            wrong.append(f"{name}: {actual}, expected {expected}")
     if wrong:
         raise CorpusError(
             f"{archive}: {len(wrong)} of {len(file_hashes)} recordings are not the original ones; "

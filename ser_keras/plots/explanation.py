@@ -55,7 +55,7 @@ class Explanation:
         posterior: (steps, K). What a model that goes along with the speech said at each step; empty
             for the others.
         posterior_s: (steps,). When it could say so.
-        statistics: mapping of map to its numbers, see `ser_keras.map_statistics`;
+        statistics: mapping of map to its numbers, see `ser_keras.models.attention.map_statistics`;
             empty where the model has no weights of frames.
         tiers: words and phones between the ends of the waveform, where somebody has marked them.
     """

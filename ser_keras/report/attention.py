@@ -15,7 +15,7 @@ def describe_sampled(result: Mapping[str, Any]) -> str:
     """Returns the shares of the input that a predictive VRNN sampled, beside its paper's.
 
     Args:
-        result: see `ser_keras.experiments.sampled.sampled_by_emotion`.
+        result: see `ser_keras.experiments.sampling_by_emotion.sampled_by_emotion`.
 
     Returns:
         a Markdown table of the shares by emotion in percent and, for the paper's corpora, a
@@ -71,7 +71,7 @@ def describe_recording(statistics: Mapping[str, Any]) -> str:
     """Returns the numbers of one recording's maps in a line each.
 
     Args:
-        statistics: see `ser_keras.map_statistics.describe_maps`; may be empty.
+        statistics: see `ser_keras.models.attention.map_statistics.describe_maps`; may be empty.
     """
     lines = []
     for name, of_map in statistics.get("maps", {}).items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_keras.annotations import Tier, cropped, read_tiers
 from ser_keras.errors import ConfigError
-from ser_keras.map_statistics import (
+from ser_keras.models.attention.map_statistics import (
     describe_maps,
     divergence_from_time,
     mean_description,

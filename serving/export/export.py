@@ -15,11 +15,12 @@ from ser_keras import metrics
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, Part
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError, ExportError, SchemaError, unknown_name
 from ser_keras.experiments.calibration import temperature_of
 from ser_keras.features.specs import spec_from_dict
+from ser_keras.models import load_model
 from ser_keras.protocols import Protocol
 from serving.export.layout import new_version
 from serving.export.map_geometry import map_geometry
@@ -108,7 +109,7 @@ def open_run(run: Path, features: Path, fold: str | None = None) -> TrainedModel
         record,
         Protocol.load(run / "protocol.json"),
         feature_set,
-        keras.models.load_model(folder / "model.keras"),
+        load_model(folder / "model.keras", record["config"]["model"]["name"]),
         json.loads(result.read_text(encoding="utf-8")) if result.exists() else {},
         temperature_of(run, record),
     )

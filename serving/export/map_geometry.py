@@ -93,7 +93,8 @@ def map_geometry(model: "keras.Model") -> MapGeometry:
 
 def map_axis(model: "keras.Model") -> MapAxis:
     """Returns where the columns of a model's maps lie on the frames, from its strided layers."""
-    from ser_keras.layers import StridedMask, WindowStatistics
+    from ser_keras.layers.time_mask import StridedMask
+    from ser_keras.layers.window_statistics import WindowStatistics
 
     centre, stride, reach, minimum = 0.5, 1, 1, 1
     for layer in model.layers:

@@ -16,7 +16,7 @@ from ser_keras.experiments.attention_statistics import attention_statistics
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import open_fold
 from ser_keras.features.specs import get_spec
-from ser_keras.map_statistics import describe_maps
+from ser_keras.models.attention.map_statistics import describe_maps
 from ser_keras.protocols import build_protocol
 
 pytestmark = pytest.mark.slow

@@ -6,9 +6,10 @@ import pytest
 
 from ser_keras import metrics
 from ser_keras.errors import ConfigError, SchemaError
-from ser_keras.experiments.calibration import FILE, NONE, calibrate_run, temperature_of
+from ser_keras.experiments.calibration import FILE, UNCALIBRATED, calibrate_run, temperature_of
 from ser_keras.experiments.crossval import pooled_scores, run_crossval
 from ser_keras.experiments.fold_runs import validation_fold
+from ser_keras.training.predict import predict
 from ser_keras.training.trainer import FoldTrainer
 from tests.small_trainings import tiny_config
 
@@ -40,8 +41,8 @@ def test_with_validation_the_fold_s_own_model_is_fitted_on_its_speakers(
     fold = protocol.folds[0]
     config = tiny_config(select="validation")
     trainer = FoldTrainer(config, feature_set, protocol.class_set, fold, run / "folds" / fold.name)
-    trainer.model = keras.models.load_model(trainer.folder / "model.keras")
-    scores = trainer.predict(fold.valid)
+    model = keras.models.load_model(trainer.folder / "model.keras")
+    scores = predict(model, trainer.parts.part(sorted(fold.valid)), config.batch)
     fitted = found["folds"][fold.name]
     assert fitted["temperature"] == metrics.fit_temperature(scores.classes, scores.probabilities)
     assert f"{len(fold.valid)} utterances of 1 speaker, which also chose" in fitted["fitted_on"]
@@ -126,4 +127,4 @@ def test_a_fold_that_is_not_trained_is_named(runs, feature_set):
 
 
 def test_a_run_that_nobody_calibrated_has_the_temperature_one(tmp_path):
-    assert temperature_of(tmp_path, {"fold": "x", "weights_sha256": ""}) == NONE
+    assert temperature_of(tmp_path, {"fold": "x", "weights_sha256": ""}) == UNCALIBRATED

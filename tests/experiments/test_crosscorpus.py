@@ -9,7 +9,8 @@ from ser_keras.corpora import synthetic
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
-from ser_keras.experiments.crosscorpus import build_crosscorpus, run_crosscorpus, shared_classes
+from ser_keras.experiments.crosscorpus import run_crosscorpus
+from ser_keras.experiments.crosscorpus_protocol import build_crosscorpus, shared_classes
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
@@ -74,7 +75,7 @@ def test_each_corpus_is_tested_whole_by_the_model_of_the_other(result, feature_s
 def test_a_cell_is_the_saved_model_on_the_other_corpus(result, other_set, output, config):
     import keras
 
-    from ser_keras.data.input import Part
+    from ser_keras.data.part import Part
     from ser_keras.training.predict import predict
 
     classes = result["class_set"]["classes"]
@@ -90,7 +91,7 @@ def test_a_cell_is_the_saved_model_on_the_other_corpus(result, other_set, output
 def test_the_normaliser_saw_the_training_corpus_alone(result, feature_set, output, config):
     import keras
 
-    from ser_keras.data.input import Part
+    from ser_keras.data.part import Part
 
     del result
     part = Part(feature_set, dict.fromkeys((row.key for row in feature_set.rows), 0))

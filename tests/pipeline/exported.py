@@ -8,8 +8,9 @@ from pipeline.features.corpus_artifact import write_corpus as write_artifact
 from pipeline.features.job import build_feature_set
 from pipeline.features.recordings import list_sources
 from ser_keras.corpora.synthetic import write_corpus
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.features.specs import get_spec
 from ser_keras.training.checkpoint import weights_sha256
 from serving.export.export import keras_probabilities

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_keras.config import BatchConfig, TrainConfig, UnlabelledConfig
-from ser_keras.data.input import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, Part
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.training.fold_batches import (
     epoch_steps,

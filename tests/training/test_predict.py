@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ser_keras.config import BatchConfig
-from ser_keras.data.input import Part
+from ser_keras.data.part import Part
 from ser_keras.models import build_model
 from ser_keras.training.predict import mean_over_segments, predict
 

@@ -13,8 +13,9 @@ from pipeline.publishing import staged_output
 from ser_keras.audio import AudioLimits, content_hash, read_audio
 from ser_keras.audit import fingerprint
 from ser_keras.corpora import get_corpus
+from ser_keras.data.example import TEXT_KEYS
+from ser_keras.data.example_graph import parse_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import TEXT_KEYS, parse_example
 from ser_keras.errors import ConfigError, CorpusError, SchemaError, SerError
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec, spec_from_dict

@@ -8,8 +8,9 @@ from pipeline.publishing import staged_output
 from pipeline.statistics import job as statistics_job
 from pipeline.statistics.file import load_statistics
 from pipeline.statistics.job import run_statistics
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.errors import ConfigError, CorpusError, SchemaError, SerError
 from tests.pipeline.conftest import Steps
 

@@ -13,8 +13,9 @@ from pipeline.statistics.summary import (
     summarize_utterance,
 )
 from ser_keras.audio import read_audio, write_wav
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.errors import SchemaError
 
 

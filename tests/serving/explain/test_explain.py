@@ -19,7 +19,7 @@ from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
 from ser_keras.plots.explanation import draw_explanation
-from serving.cli import commands
+from serving.cli.explain import explain as explain_verb
 from serving.client.endpoint import Endpoint
 from serving.explain.described_export import DescribedExport, open_export
 from serving.explain.explain import explain
@@ -285,7 +285,7 @@ def published(moma, tmp_path_factory):
 
 def run(*arguments):
     app = typer.Typer()
-    app.command()(commands.explain)
+    app.command()(explain_verb)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 

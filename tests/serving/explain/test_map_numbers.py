@@ -11,9 +11,9 @@ from ser_keras.annotations import Interval, Tier
 from ser_keras.audio import write_wav
 from ser_keras.errors import ConfigError
 from ser_keras.features.specs import get_spec
-from ser_keras.map_statistics import divergence_from_time, normalized_entropy
+from ser_keras.models.attention.map_statistics import divergence_from_time, normalized_entropy
 from ser_keras.plots.explanation import draw_explanation
-from serving.cli import commands
+from serving.cli.explain import explain as explain_verb
 from serving.explain.map_numbers import tiers_of, to_dict, with_tiers
 from tests.serving import exports
 from tests.serving.client.described import described
@@ -101,7 +101,7 @@ def test_what_has_no_room_is_counted(explained, tmp_path):
 
 def run(*arguments):
     app = typer.Typer()
-    app.command()(commands.explain)
+    app.command()(explain_verb)
     return CliRunner().invoke(app, [str(each) for each in arguments])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ser_keras.features.specs import get_spec
-from ser_keras.layers import StridedMask
+from ser_keras.layers.time_mask import StridedMask
 from ser_keras.models import build_model
 from serving.export.map_geometry import MapAxis, MapGeometry, map_axis, map_geometry
 from tests.serving import exports

@@ -1,4 +1,4 @@
-"""What the predictive VRNNs of a run looked at in their test parts, by emotion."""
+"""The share of the input that the predictive VRNNs of a run sampled, by emotion."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ser_keras.data.input import evaluation_batches
+from ser_keras.data.batches import evaluation_batches
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
 from ser_keras.models.attention.emergent import (
@@ -27,8 +27,8 @@ def sampled_by_emotion(
 ) -> dict[str, Any]:
     """Returns sampled shares (Table 2) and similarities (Fig. 2), over all trained folds of a run.
 
-    Implements Baruah and Banerjee 2022, Sec. 3.3. Every utterance is scored by a model that was not
-    trained on it.
+    Implements Baruah and Banerjee 2022, Sec. 3.3. The model of each fold reads its own test part,
+    so no utterance is read by a model that was trained on it.
 
     Args:
         run: folder of `ser train` or `ser crossval` with predictive VRNNs.
@@ -38,11 +38,11 @@ def sampled_by_emotion(
     Returns:
         dict ready for JSON. "with_first_window" and "without_first_window" each hold "share" by
         class, "mean_share" and "similarity"; for the paper's corpora also "claims", which say
-        whether the paper's findings hold, see `compare_claims`. "published" holds what the paper
-        prints of this corpus, None for others.
+        whether the paper's findings hold, see `compare_claims`. "published" holds the paper's
+        values for this corpus, or None.
 
     Raises:
-        ConfigError: the run is of another system, whose attention does not sample.
+        ConfigError: the run is of another system, whose attention does not sample its input.
         SchemaError: features of another spec.
     """
     folds = [open_fold(run, features, name) for name in trained_folds(run)]
@@ -52,18 +52,18 @@ def sampled_by_emotion(
                 f"{run}: found a run of {fold.config.model.name}, expected one of {SYSTEM}; no "
                 "other system samples its input."
             )
-    attention, mask, classes = _together([_attention(fold, progress) for fold in folds])
+    attention, mask, classes = _concatenated([_attention(fold, progress) for fold in folds])
     names = folds[0].class_set.classes
     published = PUBLISHED.get(folds[0].feature_set.schema.corpus)
     tables: dict[str, Any] = {}
     for key, count_first in (("with_first_window", True), ("without_first_window", False)):
-        about = (attention, mask, classes, len(names))
-        shares = sampled_share(*about, count_first=count_first)
-        alike = pattern_similarity(*about, count_first=count_first)
+        arguments = (attention, mask, classes, len(names))
+        shares = sampled_share(*arguments, count_first=count_first)
+        similarity = pattern_similarity(*arguments, count_first=count_first)
         tables[key] = {
             "share": dict(zip(names, map(_number, shares), strict=True)),
             "mean_share": _number(np.nanmean(shares)),
-            "similarity": [[_number(value) for value in row] for row in alike],
+            "similarity": [[_number(value) for value in row] for row in similarity],
         }
         if published is not None:
             tables[key]["claims"] = compare_claims(published, names, tables[key])
@@ -81,7 +81,7 @@ def sampled_by_emotion(
 
 
 def plain_findings(published: PublishedFindings) -> dict[str, Any]:
-    """Returns what the paper prints of a corpus, ready for JSON."""
+    """Returns the paper's values for a corpus, ready for JSON."""
     values = {field.name: getattr(published, field.name) for field in fields(published)}
     return values | {"share": dict(published.share)}
 
@@ -93,7 +93,7 @@ def _attention(
     if progress is not None:
         progress(fold.name)
     output = fold.model.output
-    # A model that makes its own windows says which of them are real.
+    # A model that makes its own windows also returns their mask.
     steps = output.get("steps", fold.model.input["mask"])
     maps = keras.Model(fold.model.input, [output["attention"], steps])
     maps.jit_compile = False  # see `predict`
@@ -104,7 +104,7 @@ def _attention(
     ]
 
 
-def _together(parts: list[list[tuple[np.ndarray, ...]]]) -> tuple[np.ndarray, ...]:
+def _concatenated(parts: list[list[tuple[np.ndarray, ...]]]) -> tuple[np.ndarray, ...]:
     """Returns all batches as one, padded to the longest utterance."""
     batches = [batch for part in parts for batch in part]
     frames = max(mask.shape[1] for _, mask, _ in batches)
@@ -120,5 +120,5 @@ def _together(parts: list[list[tuple[np.ndarray, ...]]]) -> tuple[np.ndarray, ..
 
 
 def _number(value: float) -> float | None:
-    """Returns the value, None for what could not be said: JSON has no nan."""
+    """Returns the rounded value, or None for nan, which JSON does not have."""
     return None if np.isnan(value) else round(float(value), 4)

@@ -1,70 +1,24 @@
-"""The fixed-length baselines: their convolutions, what a segment is, and what they refuse."""
+"""VGG-16 on segments of one length: its convolutions, ImageNet's weights, and what it refuses."""
 
 import keras
 import numpy as np
 import pytest
 
 from ser_keras.errors import ConfigError, WeightsError
-from ser_keras.models import build_model, multiply_accumulates
-from ser_keras.models.weights.alexnet import load_backbone
-from ser_keras.models.weights.pretrained import load_pretrained, models_for, weights_options
-from tests.harness import batch_of, check_model, check_padding, check_saving
+from ser_keras.models import build_model
+from ser_keras.models.cost import multiply_accumulates
+from ser_keras.models.weights.identify import models_for
+from ser_keras.models.weights.pretrained import load_pretrained, weights_options
+from tests.harness import batch_of, check_padding, check_saving
 from tests.models.weights.weights_files import caffe_layers, vgg_weights, write_npy, write_vgg
 from tests.reference import alexnet_fcn as reference
 
 DIM = 72
 
 
-def alexnet(**options):
-    settings = {"frames": 90, "width": 0.1, "dense_units": 24, "dropout": 0.0, **options}
-    return build_model("alexnet_fixed", num_classes=4, dim=DIM, **settings)
-
-
 def vgg16(**options):
     settings = {"frames": 40, "dense_units": 16, "dropout": 0.0, **options}
     return build_model("vgg16_fixed", num_classes=4, dim=32, **settings)
-
-
-def seeded(model, names, seed=11):
-    """Gives every kernel and bias values of a NumPy seed; returns them for the oracle."""
-    rng = np.random.default_rng(seed)
-    values = {}
-    for name in names:
-        shapes = [weight.shape for weight in model.get_layer(name).weights]
-        values[name] = [
-            rng.normal(size=shape) * np.sqrt(2 / max(np.prod(shape[:-1]), 16)) for shape in shapes
-        ]
-        model.get_layer(name).set_weights(values[name])
-    return values
-
-
-@pytest.mark.parametrize("plan", ["bvlc", "torchvision"])
-@pytest.mark.parametrize("length", [30, 90, 97])
-def test_alexnet_equals_the_reference_on_black_padded_segments(plan, length):
-    model = alexnet(plan=plan)
-    dense = ("fc6", "fc7", "classifier")
-    weights = seeded(model, (*(f"conv{number}" for number in range(1, 6)), *dense))
-    features = np.random.default_rng(length).uniform(size=(length, DIM)).astype("float32")
-    image = reference.image_of(features[:90])
-    image = np.pad(image, [(0, 0), (0, 90 - image.shape[1]), (0, 0)])
-    x = reference.encode(image, weights, plan).ravel()
-    for name in dense:
-        kernel, bias = weights[name]
-        x = x @ kernel + bias
-        x = x if name == "classifier" else np.maximum(x, 0)
-    np.testing.assert_allclose(model(batch_of([features]))["logits"][0], x, atol=1e-4)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"plan": "torchvision", "normalization": "batch", "input_scaling": "standard"}],
-    ids=["bvlc", "torchvision"],
-)
-def test_alexnet_keeps_the_contract(options, tmp_path):
-    check_model(
-        lambda: alexnet(**options), dim=DIM, num_classes=4, tmp_path=tmp_path, lengths=(50, 90)
-    )
 
 
 @pytest.mark.parametrize("scaling", ["unit_imagenet", "standard"])
@@ -106,28 +60,6 @@ def test_vgg16_learns_by_heart():
         if (logits.argmax(axis=-1) == labels).all():
             return
     pytest.fail(f"classes {logits.argmax(axis=-1)} instead of {labels}")
-
-
-def test_longer_segments_lose_their_end():
-    model = alexnet()
-    features = np.random.default_rng(5).uniform(size=(120, DIM)).astype("float32")
-    whole, start = model(batch_of([features])), model(batch_of([features[:90]]))
-    np.testing.assert_array_equal(whole["logits"], start["logits"])
-
-
-def test_imagenet_weights_of_the_fully_convolutional_network_fit(tmp_path):
-    path = tmp_path / "bvlc_alexnet.npy"
-    write_npy(path, caffe_layers())
-    fixed = alexnet(width=1.0, frames=70)
-    fcn = build_model("alexnet_fcn", num_classes=4, dim=DIM)
-    for model in (fixed, fcn):
-        assert load_backbone(model, path)["plan"] == "bvlc"
-    features = np.random.default_rng(4).uniform(size=(70, DIM)).astype("float32")
-    maps = [
-        keras.Model(model.inputs, model.get_layer("pool5").output)(batch_of([features]))
-        for model in (fixed, fcn)
-    ]
-    np.testing.assert_array_equal(*maps)
 
 
 @pytest.mark.parametrize("layout", ["published", "keras 3"])
@@ -177,12 +109,7 @@ def test_files_that_are_not_vgg16_are_refused(tmp_path):
         weights_options("vgg16_fixed", path.with_suffix(".npy"))
 
 
-def test_models_without_pretrained_weights_refuse_them(tmp_path):
-    with pytest.raises(ConfigError, match="model moma starts from random weights only"):
-        weights_options("moma", tmp_path / "any.npy")
-
-
-def test_work_and_parameters_of_both_are_counted_layer_by_layer():
+def test_work_and_parameters_are_counted_layer_by_layer():
     model = vgg16(dense_units=8, frames=64)
     # 32 x 64 cells, halved before each block; two, two, three, three, three convolutions.
     expected, channels, cells, parameters = 0, 3, 32 * 64, 0
@@ -195,28 +122,17 @@ def test_work_and_parameters_of_both_are_counted_layer_by_layer():
     assert parameters == 14714688
     expected += 1024 * 8 + 8 * 8 + 8 * 4
     assert multiply_accumulates(model, frames=17) == expected
-    fcn = build_model("alexnet_fcn", num_classes=4, dim=DIM, width=0.1, attention_units=8)
-    convolutions = sum(fcn.get_layer(f"conv{number}").count_params() for number in range(1, 6))
-    flat = alexnet().get_layer("flatten").output.shape[-1]
-    dense = flat * 24 + 24 + 24 * 24 + 24 + 24 * 4 + 4
-    trainable = sum(int(np.prod(weight.shape)) for weight in alexnet().trainable_weights)
-    assert trainable == convolutions + dense
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "message"),
+    ("options", "message"),
     [
-        ("alexnet_fixed", {"plan": "torchvison"}, "did you mean 'torchvision'"),
-        ("alexnet_fixed", {"normalization": "layer"}, "Known: batch, lrn, none"),
-        ("alexnet_fixed", {"input_scaling": "imagenet"}, "did you mean 'unit_imagenet'"),
-        ("alexnet_fixed", {"frames": 69}, "frames=69; the convolutions need at least 70"),
-        ("alexnet_fixed", {"dim": 40}, "spectrogram200"),
-        ("vgg16_fixed", {"frames": 31}, "at least 32"),
-        ("vgg16_fixed", {"frames": 300.0}, "frames=300.0"),
-        ("vgg16_fixed", {"input_scaling": "caffe"}, "Known: standard, unit_imagenet"),
-        ("vgg16_fixed", {"width": 0.5}, "unknown option of model vgg16_fixed"),
+        ({"frames": 31}, "at least 32"),
+        ({"frames": 300.0}, "frames=300.0"),
+        ({"input_scaling": "caffe"}, "Known: standard, unit_imagenet"),
+        ({"width": 0.5}, "unknown option of model vgg16_fixed"),
     ],
 )
-def test_options_without_meaning_are_refused(name, options, message):
+def test_options_without_meaning_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
-        build_model(name, **{"num_classes": 4, "dim": DIM, **options})
+        build_model("vgg16_fixed", **{"num_classes": 4, "dim": DIM, **options})

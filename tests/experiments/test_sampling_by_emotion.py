@@ -10,10 +10,10 @@ from ser_keras.config import config_from_dict
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
-from ser_keras.experiments import sampled as sampling
+from ser_keras.experiments import sampling_by_emotion
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import open_fold
-from ser_keras.experiments.sampled import sampled_by_emotion
+from ser_keras.experiments.sampling_by_emotion import sampled_by_emotion
 from ser_keras.features.specs import get_spec
 from ser_keras.models.attention.emergent import PUBLISHED, compare_claims
 from ser_keras.plots import sampled_input
@@ -118,7 +118,7 @@ def test_the_command_draws_into_the_run_and_beside_the_results(run, features, tm
 
 
 def test_a_corpus_of_the_paper_gets_its_printed_values(run, features, monkeypatch):
-    monkeypatch.setattr(sampling, "PUBLISHED", {"synthetic": PUBLISHED["iemocap"]})
+    monkeypatch.setattr(sampling_by_emotion, "PUBLISHED", {"synthetic": PUBLISHED["iemocap"]})
     scored = []
     result = sampled_by_emotion(run, features, scored.append)
     assert scored == result["folds"]

@@ -1,111 +1,26 @@
-"""From a feature set on disk to batches: parse, select, augment, bucket by length, pad and mask.
+"""From the utterances of a part to batches: augment, bucket by length, pad and mask.
 
-Every epoch is a pure function of (seed, epoch): a run that was killed and resumed sees exactly the
-batches that it would have seen.
+Every epoch is a pure function of (seed, epoch): a run that was killed and resumed gets exactly the
+batches that it would have had.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 from ser_keras.config import AugmentConfig
 from ser_keras.data.augment import Augment, distort, mix_pairs, spec_augment
-from ser_keras.data.feature_set import FeatureSet, IndexRow
-from ser_keras.data.schema import parse_example
+from ser_keras.data.part import Part
+from ser_keras.data.seeds import mixed_seed
 from ser_keras.data.segments import WHOLE, Segments
-from ser_keras.errors import SchemaError
 from ser_keras.features.specs import spec_from_dict
 
 # Batches sorted by length together; 16 of 16 utterances of 3 s and 200 bins are 60 MB.
 POOL_BATCHES = 16
-UNLABELLED = -1
-ELSEWHERE = -2
 
 Batch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The utterances of one part of a fold, with their classes.
-
-    Args:
-        feature_set: where the features lie.
-        class_of: mapping of utterance key to class index, `UNLABELLED` where there is none. Only
-            these utterances are read.
-        cache_gb: float. Keep the part in memory up to this size.
-    """
-
-    feature_set: FeatureSet
-    class_of: Mapping[str, int]
-    cache_gb: float = 4.0
-    _utterances: list[tf.data.Dataset] = field(default_factory=list, repr=False)
-
-    def __post_init__(self) -> None:
-        missing = set(self.class_of) - {row.key for row in self.feature_set.rows}
-        if missing:
-            raise SchemaError(
-                f"{self.feature_set.path}: {len(missing)} utterances of the protocol are not in "
-                f"the feature set, such as {min(missing)}. Make the protocol from this feature "
-                "set, or the features from the whole corpus."
-            )
-
-    @property
-    def rows(self) -> list[IndexRow]:
-        """Index rows of the part, in key order."""
-        return [row for row in self.feature_set.rows if row.key in self.class_of]
-
-    @property
-    def utterances(self) -> tf.data.Dataset:
-        """Dataset of {key, features (frames, bins), class}, always in the same order."""
-        if not self._utterances:
-            self._utterances.append(self._read())
-        return self._utterances[0]
-
-    def _read(self) -> tf.data.Dataset:
-        keys, classes = list(self.class_of), list(self.class_of.values())
-        table = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(
-                tf.constant(keys, tf.string), tf.constant(classes, tf.int64)
-            ),
-            default_value=ELSEWHERE,
-        )
-
-        def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-            example = parse_example(serialized)
-            return {
-                "key": example["key"],
-                "features": example["features"],
-                "class": table.lookup(example["key"]),
-            }
-
-        shards = sorted({row.shard for row in self.rows})
-        paths = [str(self.feature_set.path / shard) for shard in shards]
-        utterances = (
-            tf.data.TFRecordDataset(paths)
-            .map(parse, num_parallel_calls=2, deterministic=True)
-            .filter(lambda example: example["class"] > ELSEWHERE)
-        )
-        size_gb = sum(row.frames for row in self.rows) * self.feature_set.schema.dim * 4 / 1e9
-        return utterances.cache() if size_gb <= self.cache_gb else utterances
-
-    def frames(self) -> Iterator[np.ndarray]:
-        """Yields the features of each utterance, (frames, bins), for statistics."""
-        for example in self.utterances.as_numpy_iterator():
-            yield example["features"]
-
-
-def mixed_seed(*parts: int | str) -> int:
-    """Returns a 31-bit seed from any parts, the same on every machine.
-
-    Example:
-        >>> mixed_seed(0, "epoch", 3) == mixed_seed(0, "epoch", 3) != mixed_seed(0, "epoch", 4)
-        True
-    """
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF
 
 
 @dataclass(frozen=True)
@@ -118,12 +33,12 @@ class TrainingBatches:
         batch_size: int. Utterances (or segments) per batch.
         bucket_frames: int. Batches are padded to a multiple of it where `fixed_shapes`.
         class_weights: (num_classes,). Weight of an utterance of each class.
-        augment: what is done to the utterances.
+        augment: augmentation of the utterances.
         mean, deviation: (bins,). Statistics of the training part.
         seed: int. Seed of order and augmentation.
         segments: how utterances are cut.
         fixed_shapes: bool. For backends that compile once per shape.
-        steps: int. Batches per epoch; the part is passed through as often as that takes. 0 is one
+        steps: int. Batches per epoch, from as many passes through the part as that takes; 0 for one
             pass.
     """
 
@@ -149,12 +64,12 @@ class TrainingBatches:
     def epoch(self, number: int) -> tf.data.Dataset:
         """Returns the batches (inputs, one-hot targets, weights) of epoch `number`.
 
-        Targets of a class below 0, which is that of an unlabelled utterance, are all zeros.
+        The targets of an unlabelled utterance, whose class is below 0, are all zeros.
         """
         passes = -(-self.steps // self.one_pass) if self.steps else 1
         batches = self._pass(number * passes)
-        for more in range(1, passes):
-            batches = batches.concatenate(self._pass(number * passes + more))
+        for index in range(1, passes):
+            batches = batches.concatenate(self._pass(number * passes + index))
         if self.steps:
             batches = batches.take(self.steps)
         return batches.prefetch(2).with_options(_without_autotune())
@@ -228,24 +143,27 @@ class JointBatches:
 
     def epoch(self, number: int) -> tf.data.Dataset:
         """Returns the joint batches of epoch `number`, utterances in the order of the streams."""
-        first, *others = (stream.epoch(number) for stream in self.streams)
-        for other in others:
-            first = tf.data.Dataset.zip((first, other)).map(_joined)
-        return first.with_options(_without_autotune())
+        joint, *remaining = (stream.epoch(number) for stream in self.streams)
+        for batches in remaining:
+            joint = tf.data.Dataset.zip((joint, batches)).map(_joined)
+        return joint.with_options(_without_autotune())
 
 
-def _joined(one: Batch, other: Batch) -> Batch:
-    frames = tf.maximum(tf.shape(one[0]["mask"])[1], tf.shape(other[0]["mask"])[1])
+def _joined(first: Batch, second: Batch) -> Batch:
+    """Returns one batch of two, padded to the longer."""
+    frames = tf.maximum(tf.shape(first[0]["mask"])[1], tf.shape(second[0]["mask"])[1])
 
     def padded(values: tf.Tensor) -> tf.Tensor:
-        more = [[0, 0], [0, frames - tf.shape(values)[1]]] + [[0, 0]] * (len(values.shape) - 2)
-        return tf.pad(values, more)
+        padding = [[0, 0], [0, frames - tf.shape(values)[1]]] + [[0, 0]] * (len(values.shape) - 2)
+        return tf.pad(values, padding)
 
     inputs = {
-        name: tf.concat([padded(one[0][name]), padded(other[0][name])], axis=0)
+        name: tf.concat([padded(first[0][name]), padded(second[0][name])], axis=0)
         for name in ("features", "mask")
     }
-    return inputs, tf.concat([one[1], other[1]], 0), tf.concat([one[2], other[2]], 0)
+    targets = tf.concat([first[1], second[1]], axis=0)
+    weights = tf.concat([first[2], second[2]], axis=0)
+    return inputs, targets, weights
 
 
 def evaluation_batches(
@@ -266,9 +184,9 @@ def evaluation_batches(
 def _without_autotune() -> tf.data.Options:
     """Returns options without tf.data's autotuner.
 
-    Its thread sleeps 10 ms, 20 ms, 40 ms, ... and TensorFlow 2.16 waits for it when an iterator
-    goes: an epoch of 6 s took until 10.23 s = 10 + 20 + ... + 5120 ms were over. All parallelism
-    is stated here anyway.
+    Its thread sleeps 10 ms, 20 ms, 40 ms, ... and TensorFlow 2.16 waits for it when an iterator is
+    deleted: an epoch of 6 s lasted 10.23 s = 10 + 20 + ... + 5120 ms. The parallelism of every step
+    is set here anyway.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -276,10 +194,10 @@ def _without_autotune() -> tf.data.Options:
 
 
 def _inputs(example: dict[str, tf.Tensor], multiple: int) -> dict[str, tf.Tensor]:
-    """Returns features and mask, padded to a multiple of so many frames."""
+    """Returns features and mask, padded to a multiple of `multiple` frames."""
     features = example["features"]
-    more = -tf.shape(features)[1] % multiple
-    features = tf.pad(features, [[0, 0], [0, more], [0, 0]])
+    padding = -tf.shape(features)[1] % multiple
+    features = tf.pad(features, [[0, 0], [0, padding], [0, 0]])
     mask = tf.sequence_mask(example["length"], tf.shape(features)[1])
     return {"features": features, "mask": mask}
 
@@ -287,8 +205,8 @@ def _inputs(example: dict[str, tf.Tensor], multiple: int) -> dict[str, tf.Tensor
 def _similar_lengths(utterances: tf.data.Dataset, size: int) -> tf.data.Dataset:
     """Returns padded batches of similar lengths: pools of utterances, sorted by length and cut.
 
-    Buckets of fixed boundaries would leave a small batch of odd lengths each, all at the end of an
-    epoch, and batch normalisation would end on the statistics of those.
+    Each bucket of fixed boundaries would leave a small batch of unusual lengths, all of them at the
+    end of an epoch, and batch normalisation would end with the statistics of those.
     """
 
     def cut(pool: dict[str, tf.Tensor]) -> tf.data.Dataset:

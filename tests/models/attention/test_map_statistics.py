@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_keras.errors import SchemaError
-from ser_keras.map_statistics import (
+from ser_keras.models.attention.map_statistics import (
     correlation,
     describe_maps,
     divergence_from_time,
