@@ -41,7 +41,7 @@ def execute(task: Task) -> ComponentResult:
     Outputs: `corpus`, see `pipeline.features.corpus_artifact`.
     """
     from pipeline.features.corpus_artifact import OWN_AUDIO, write_corpus
-    from pipeline.features.recordings import list_sources
+    from pipeline.features.recordings import list_recordings
     from ser_keras.corpora import synthetic
 
     given, folder = task.parameters, task.outputs["corpus"]
@@ -62,8 +62,8 @@ def execute(task: Task) -> ComponentResult:
             seed=given["seed"],
         )
     task.progress("listing", 0, 0)
-    sources = list_sources(corpus, root, allow_partial=given["allow_partial"])
-    facts = write_corpus(folder, corpus, data_dir and str(root), given["allow_partial"], sources)
+    recordings = list_recordings(corpus, root, allow_partial=given["allow_partial"])
+    facts = write_corpus(folder, corpus, data_dir and str(root), given["allow_partial"], recordings)
     return ComponentResult(
         {
             "recordings": facts["recordings"],

@@ -170,7 +170,7 @@ def label_curve(
         from ser_keras.experiments.searched import searched_folds
         from ser_keras.files import write_json
         from ser_keras.report.results_folder import label_curve_path
-        from ser_keras.report.tables import label_curve_table
+        from ser_keras.report.summary import label_curve_table
 
     config = load_config(recipe, list(overrides or ()))
     feature_set, folds_of = _open(features, protocol, class_set, seed)
@@ -244,7 +244,7 @@ def crosscorpus(
         from ser_keras.experiments.searched import searched_folds
         from ser_keras.files import write_json
         from ser_keras.report.results_folder import crosscorpus_path
-        from ser_keras.report.tables import crosscorpus_table
+        from ser_keras.report.summary import crosscorpus_table
 
     with EpochBars() as bars:
         result = run_crosscorpus(

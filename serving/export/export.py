@@ -15,7 +15,7 @@ from ser_keras import metrics
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError, ExportError, SchemaError, unknown_name
 from ser_keras.experiments.calibration import temperature_of
@@ -226,7 +226,7 @@ def check(staged: Path, trained: TrainedModel, data_dir: Path) -> dict[str, dict
         )
     recorded = {
         example["key"].decode(): example["features"]
-        for example in Part(
+        for example in FoldPart(
             trained.feature_set, dict.fromkeys(keys, UNLABELLED)
         ).utterances.as_numpy_iterator()
     }

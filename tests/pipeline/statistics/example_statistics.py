@@ -1,4 +1,4 @@
-"""Statistics as the job writes them, of made-up utterances."""
+"""Statistics of invented utterances, as the job writes them."""
 
 import json
 
@@ -21,16 +21,16 @@ def statistics(rows, shift=0.0, dim=2, **data):
     """Statistics of the rows; features are normal around `shift`."""
     rng = np.random.default_rng(0)
     sums = total(
-        summarize_utterance(each, rng.normal(shift, 1.0, (3, dim)).astype(np.float32), {})
-        for each in rows
+        summarize_utterance(utterance, rng.normal(shift, 1.0, (3, dim)).astype(np.float32), {})
+        for utterance in rows
     )
     facts = {"fingerprint": "f" * 64, "name": "made", "corpus": "made", "spec_name": "logmel40"}
     facts |= {"dim": dim, "dtype": "float32", "sample_rate_hz": 16000, **data}
-    found = {"format": FORMAT, "data": facts, "listened": False, "dead": {}, "copies": []}
-    return json.loads(as_json(found | sums.to_dict()))
+    header = {"format": FORMAT, "data": facts, "listened": False, "dead": {}, "copies": []}
+    return json.loads(as_json(header | sums.to_dict()))
 
 
-def plain(number=40):
+def example_rows(number=40):
     """Two labels, four speakers, one to two seconds."""
     return [
         row(n, ("sad", "angry")[n % 2], f"s{n % 4}", 1 + n / number, ("female", "male")[n % 2])
