@@ -1,6 +1,6 @@
 """Measures decoding and every feature spec against librosa: speed per core, and difference.
 
-    python benchmarks/features.py --data-dir DATA/ravdess --output results/features_benchmark.json
+    python benchmarks/features.py --data-dir DATA/ravdess --output results/benchmarks/features.json
 
 Speed is seconds of audio per CPU second on one thread ("x real time"). Both sides take turns,
 round after round, and each file's best round counts, so that a busy machine disturbs neither;

@@ -1,6 +1,6 @@
 """Measures the feature job as the corpus grows tenfold, with one worker and with two.
 
-    python benchmarks/scale.py --output results/scale_benchmark.json
+    python benchmarks/scale.py --output results/benchmarks/scale.json
 
 Writes synthetic speech, 20 hours by default, as 16-bit WAV into a temporary folder (2.4 GB), and
 runs the job on a tenth of it and on all of it, every run in a process of its own. What remains of

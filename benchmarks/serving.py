@@ -1,6 +1,6 @@
 """Measures the development server against the same graph called in process.
 
-    python benchmarks/serving.py --output results/serving_benchmark.json
+    python benchmarks/serving.py --output results/benchmarks/serving.json
 
 Every system in its paper's size with random weights: weights change no time. The server is another
 process on the same cores; calls in process and over gRPC take turns, so that a machine whose speed
@@ -59,7 +59,7 @@ from serving.client import SerClient
 from serving.client.prediction import ANSWER_OUTPUTS
 from serving.export.export import write_export
 from serving.export.signatures import Served
-from serving.server.manager import spare_from_collection
+from serving.server.manager import exempt_from_garbage_collection
 from serving.server.server import TRANSPORT
 from serving.server.session import LoadedModel
 
@@ -206,7 +206,7 @@ def started(name, base):
     """Gives (graph in process, process of a server, its endpoint, a client), all of them fresh."""
     model = LoadedModel(base / name / "1")
     # As the server does: a full collection would be in what is measured, on either side.
-    spare_from_collection()
+    exempt_from_garbage_collection()
     process, endpoint = serve(name, base)
     try:
         with SerClient(endpoint, name) as client:

@@ -2,8 +2,8 @@
 
 With `--recurrent` the bidirectional LSTMs instead, ours against Keras's, added to the same file.
 
-    python benchmarks/train.py --output results/train_benchmark.json
-    python benchmarks/train.py --recurrent --output results/train_benchmark.json
+    python benchmarks/train.py --output results/benchmarks/train.json
+    python benchmarks/train.py --recurrent --output results/benchmarks/train.json
 
 All variants take turns, round after round, so that a machine whose speed drifts slows all of them;
 quote the ratios. The input row is the time to make a batch (parse, augment, bucket, pad) against
@@ -28,12 +28,14 @@ from rich.progress import track
 from pipeline.features.job import build_feature_set
 from ser_keras.config import AugmentConfig, OptimizerConfig
 from ser_keras.corpora.synthetic import write_corpus
+from ser_keras.data.batches import TrainingBatches
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part, TrainingBatches
+from ser_keras.data.part import FoldPart
 from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
 from ser_keras.files import write_json
-from ser_keras.layers import BidirectionalLSTM, projected_lstm
+from ser_keras.layers import projected_lstm
+from ser_keras.layers.projected_lstm import BidirectionalLSTM
 from ser_keras.models import build_model
 from ser_keras.training.optimizer import make_optimizer
 
@@ -122,7 +124,7 @@ def time_input(batch):
         output = Path(folder) / "features"
         build_feature_set("synthetic", corpus, get_spec("spectrogram200"), output)
         features = FeatureSet.open(output)
-        part = Part(features, {row.key: 0 for row in features.rows})
+        part = FoldPart(features, {row.key: 0 for row in features.rows})
         augment = AugmentConfig(
             freq_masks=2,
             freq_mask_bins=30,

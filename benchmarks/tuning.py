@@ -1,6 +1,6 @@
 """Measures what a search costs beyond the training that it asks for.
 
-    python benchmarks/tuning.py --output results/tuning_benchmark.json
+    python benchmarks/tuning.py --output results/benchmarks/tuning.json
 
 Trials of the demonstration's recipe on the synthetic corpus, one after the other. `tuner_s` is what
 the search took outside of its trials: choosing, writing states, the report's numbers. `around_s` is

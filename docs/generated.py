@@ -7,7 +7,6 @@ stands in the place of `<!-- generated: NAME -->`.
 
 import dataclasses
 import inspect
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -17,9 +16,6 @@ from typer.main import get_command
 from docs.error_messages import ROOT, errors
 from docs.papers_tables import papers_tables
 from docs.tables import arguments_of, code, described, plain, table, typed
-
-RESULT = re.compile(r"\]\((results/[^)]+\.(?:svg|json))\)")
-_ELSEWHERE = re.compile(r"\[([^\]]+)\]\((?!https?://|#|results/[^)]+\.)[^)]+\)")
 
 
 def commands() -> str:
@@ -82,19 +78,15 @@ def recipes() -> str:
 
 def model_options() -> str:
     """Returns every option of every model, and the weights of what it is trained for."""
-    from ser_keras.models import MODELS, OBJECTIVES
+    from ser_keras.models import MODELS, model_builder, objective_of, objective_options
     from ser_keras.models import model_options as options_of
 
     parts = []
-    for name, build in MODELS.items():
+    for name, entry in MODELS.items():
         parts.append(f"### `{name}`")
-        parts.append(_options(build, options_of(name), "model.options"))
-        if name in OBJECTIVES:
-            # Smoothing is asked for in the optimizer's section.
-            keywords = inspect.signature(OBJECTIVES[name]).parameters.values()
-            weights = {p.name: p.default for p in keywords if p.kind is p.KEYWORD_ONLY}
-            weights.pop("label_smoothing")
-            parts.append(_options(OBJECTIVES[name], weights, "objective"))
+        parts.append(_options(model_builder(name), options_of(name), "model.options"))
+        if entry.objective:
+            parts.append(_options(objective_of(name), objective_options(name), "objective"))
     return "\n\n".join(parts)
 
 
@@ -104,11 +96,11 @@ def _options(function: Callable[..., Any], defaults: dict[str, Any], prefix: str
 
 def corpora() -> str:
     """Returns a table of the corpora."""
-    from ser_keras.corpora import CORPORA
+    from ser_keras.corpora import CORPORA, get_corpus
 
     rows = []
-    for name, corpus in CORPORA.items():
-        info = corpus.info
+    for name in CORPORA:
+        info = get_corpus(name).info
         size = f"{info.utterances} by {len(info.speakers)}" if info.utterances else "from the data"
         classes = ", ".join(f"`{each}`" for each in info.class_sets) or "from the labels"
         rows.append((f"`{name}`", size, classes, info.licence, info.access))
@@ -119,7 +111,7 @@ def protocols() -> str:
     """Returns a table of the protocols: how each divides its corpus."""
     from ser_keras.protocols.builders import PROTOCOLS, speaker_dependent
 
-    builders = {name: recipe.build for name, recipe in sorted(PROTOCOLS.items())}
+    builders = {name: entry.build for name, entry in sorted(PROTOCOLS.items())}
     builders["<corpus>-speaker-dependent-<k>"] = speaker_dependent
     return table("protocol,folds", [(f"`{n}`", _first(build)) for n, build in builders.items()])
 
@@ -225,19 +217,17 @@ def studies() -> str:
     return table("study,line,what the paper says,key,values", rows)
 
 
-def readme(heading: str) -> str:
-    """Returns a section of the README, without its heading.
-
-    Links to results stay; those to other files, which the site has not, become their words.
+def results_section(heading: str) -> str:
+    """Returns a section of the page of results, without its heading.
 
     Raises:
         KeyError: there is no such section.
     """
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, found, after = text.partition(f"\n## {heading}\n")
-    if not found:
-        raise KeyError(f"README.md has no section {heading!r}")
-    return _ELSEWHERE.sub(r"\1", after.partition("\n## ")[0].strip())
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    _, marker, after = text.partition(f"\n## {heading}\n")
+    if not marker:
+        raise KeyError(f"docs/results.md has no section {heading!r}")
+    return after.partition("\n## ")[0].strip()
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -253,8 +243,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "search spaces": search_spaces,
     "studies": studies,
     "errors": errors,
-    "results": lambda: readme("Results"),
     "tables of the papers": papers_tables,
-    "scale": lambda: readme("Scale"),
-    "serving speed": lambda: readme("How fast it answers"),
+    "serving speed": lambda: results_section("Speed of the server"),
 }

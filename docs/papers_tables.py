@@ -10,9 +10,9 @@ def papers_tables() -> str:
     """Returns the table of every experiment of a paper of which `results/` holds a row."""
     from pipeline.papers.experiments import EXPERIMENTS
     from pipeline.papers.tables import markdown, table_facts
-    from ser_keras.report.results import load_results
+    from ser_keras.report.results_folder import read_results
 
-    results = load_results(ROOT / "results")
+    results = read_results(ROOT / "results")["cross-validation"].values()
     tables = []
     for experiment in EXPERIMENTS:
         rows = {
@@ -24,7 +24,9 @@ def papers_tables() -> str:
         if rows:
             classes = next(iter(rows.values()))["class_set"]["name"]
             changes = [f"--classes {classes}"] if _other_classes(experiment, classes) else []
-            missing = dict.fromkeys((each.name for each in experiment.variants), "not run yet")
+            missing = dict.fromkeys(
+                (variant.name for variant in experiment.variants), "not run yet"
+            )
             tables.append(markdown(table_facts(experiment, rows, missing, changes)))
     return "\n\n".join(tables)
 
@@ -42,7 +44,7 @@ def _is_of(result: Mapping[str, Any], experiment: Any, variant: Any) -> bool:
 
 
 def _other_classes(experiment: Any, name: str) -> bool:
-    from ser_keras.corpora import CORPORA
+    from ser_keras.corpora import get_corpus
 
-    usual = experiment.class_set or next(iter(CORPORA[experiment.corpus].info.class_sets), name)
+    usual = experiment.class_set or next(iter(get_corpus(experiment.corpus).info.class_sets), name)
     return bool(usual != name)

@@ -91,9 +91,9 @@ def cropped(tiers: Iterable[Tier], start_s: float, end_s: float) -> list[Tier]:
         Tier(
             tier.name,
             tuple(
-                Interval(max(one.start_s, start_s), min(one.end_s, end_s), one.text)
-                for one in tier.intervals
-                if one.start_s < end_s and one.end_s > start_s
+                Interval(max(label.start_s, start_s), min(label.end_s, end_s), label.text)
+                for label in tier.intervals
+                if label.start_s < end_s and label.end_s > start_s
             ),
         )
         for tier in tiers
@@ -253,8 +253,8 @@ class _TextGrid:
             raise self._error(f"{value:g}", expected)
         return int(value)
 
-    def _error(self, found: str, expected: str) -> ConfigError:
+    def _error(self, value: str, expected: str) -> ConfigError:
         return ConfigError(
-            f"--tiers {self.path}, line {self._line}: found {found}, expected {expected}. In "
+            f"--tiers {self.path}, line {self._line}: found {value}, expected {expected}. In "
             "Praat, save the TextGrid as a text file or a short text file."
         )

@@ -107,7 +107,7 @@ def class_set(name: str) -> ClassSet:
 
 
 def class_set_from(name: str, labels: Iterable[str]) -> ClassSet:
-    """Returns a class set of the labels found: known emotions in their order, then the others.
+    """Returns a class set of these labels: known emotions in their order, then the others.
 
     For corpora whose classes come from the user's own table.
 
@@ -115,6 +115,6 @@ def class_set_from(name: str, labels: Iterable[str]) -> ClassSet:
         >>> class_set_from("mine", ["sad", "angry", "proud", "sad"]).classes
         ('sad', 'angry', 'proud')
     """
-    found = set(labels)
-    known = [emotion for emotion in EMOTIONS if emotion in found]
-    return ClassSet(name, tuple(known + sorted(found - set(known))))
+    names = set(labels)
+    known = [emotion for emotion in EMOTIONS if emotion in names]
+    return ClassSet(name, tuple(known + sorted(names - set(known))))

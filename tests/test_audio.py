@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from ser_keras import audio
 from ser_keras.audio import (
     SAMPLE_RATE_HZ,
     AudioLimits,
     content_hash,
     read_audio,
     read_bytes,
+    reading,
     write_wav,
 )
 from ser_keras.errors import AudioError
@@ -233,7 +233,8 @@ def test_too_little_memory_is_an_audio_error():
     """Decodes 300 s, which take 106 MB, in a process that may only take 20 MB more."""
     program = (
         "import resource, sys\n"
-        "from ser_keras.audio import AudioError, read_audio\n"
+        "from ser_keras.audio import read_audio\n"
+        "from ser_keras.errors import AudioError\n"
         "from tests.bad_audio import voice, wav\n"
         "data = wav(voice(300, 44100), rate=44100)\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
@@ -294,7 +295,7 @@ def test_stereo_is_the_mean_of_its_channels():
 def test_long_recordings_are_decoded_whole(monkeypatch):
     samples = voice(0.5, channels=2)
     whole = read_audio(wav(samples))
-    monkeypatch.setattr(audio, "_BLOCK_FRAMES", 999)
+    monkeypatch.setattr(reading, "_BLOCK_FRAMES", 999)
     np.testing.assert_array_equal(read_audio(wav(samples)), whole)
     np.testing.assert_array_equal(read_audio(encoded("FLAC", samples)), whole)
 
@@ -317,7 +318,7 @@ def test_bytes_and_path_give_the_same(tmp_path):
 
 
 def test_a_large_but_short_file_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "_INSPECT_FIRST_BYTES", 1000)
+    monkeypatch.setattr(reading, "_INSPECT_FIRST_BYTES", 1000)
     (tmp_path / "x.wav").write_bytes(wav())
     assert read_bytes(tmp_path / "x.wav") == wav()
     (tmp_path / "x.wav").write_bytes(b"GIF89a" * 1000)

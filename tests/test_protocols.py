@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import CORPORA, get_corpus
 from ser_keras.corpora.base import Utterance
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.labels import CLASS_SETS
@@ -82,7 +82,7 @@ def utterances_for(name):
         return ravdess()
     if corpus == "iemocap":
         return iemocap()
-    classes = CORPORA[corpus].info.class_sets
+    classes = get_corpus(corpus).info.class_sets
     rows = people(corpus, 10, CLASS_SETS[classes[0]].classes if classes else FOUR)
     splits = ["train", "train", "valid", "test"]
     parts = {r.speaker: splits[int(r.speaker[1:]) % 4] for r in rows if r.speaker[1:].isdigit()}

@@ -256,6 +256,7 @@ def study(
         from ser_keras.experiments.provenance import command
         from ser_keras.files import write_json
         from ser_keras.protocols import build_protocol
+        from ser_keras.report.results_folder import study_path
         from tuning.search import default_folds
         from tuning.study import load_study, run_study
 
@@ -281,7 +282,7 @@ def study(
             console.print(f"  {point['value']:g}: {scores}")
         console.print(f"  best by {result['criterion'].upper()}: {line['chosen']:g}")
     if results is not None:
-        path = results / f"study-{result['dataset']}-{name}.json"
+        path = study_path(results, result)
         write_json(path, result)
         plots.study(result, path.with_suffix(".svg"))
     console.print(f"figure: {output / 'study.svg'}")

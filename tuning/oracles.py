@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from ser_keras.data.input import mixed_seed
+from ser_keras.data.seeds import mixed_seed
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.files import write_json
 

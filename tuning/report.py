@@ -9,6 +9,7 @@ import numpy as np
 from ser_keras.files import write_bytes, write_json
 from ser_keras.plots import parallel_coordinates
 from ser_keras.report import html
+from ser_keras.report.results_folder import search_path
 from tuning.space import Setting
 from tuning.trial import COMPLETED
 
@@ -129,10 +130,10 @@ def _with_interval(scores: Mapping[str, Any]) -> str:
 
 def keep(result: Mapping[str, Any], folder: Path, results: Path) -> Path:
     """Copies a search's result, picture and best recipe to `results`; returns the result's path."""
-    name = f"search-{result['dataset']}-{result['protocol']['name']}-{result['model']}"
-    for kept in (folder / "search.svg", folder / "best.yaml"):
-        write_bytes(results / f"{name}{kept.suffix}", kept.read_bytes())
-    path = results / f"{name}.json"
+    path = search_path(results, result)
+    write_bytes(path.with_suffix(".svg"), (folder / "search.svg").read_bytes())
+    # A recipe is called after its file, and the model's own recipe has the model's name.
+    write_bytes(path.with_name(f"{path.stem}-best.yaml"), (folder / "best.yaml").read_bytes())
     write_json(path, result)
     return path
 

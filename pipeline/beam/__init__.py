@@ -1,1 +1,1 @@
-"""How a Beam job is run here, on which runner, and what its errors mean."""
+"""Runs Beam jobs on the chosen runner, and translates their errors."""

@@ -1,10 +1,11 @@
-"""Beam's local runner with several processes, which notices when one of them dies.
+"""Beam's local runner with several processes, ended when one of them dies.
 
-Beam 2.77's own `--direct_running_mode=multi_processing` waits for ever once a worker process was
-killed (out of memory, say), its workers write forty lines each to the terminal, and a worker that
-cannot write them, on a full disk, never reports that it failed. Here the same runner starts the
-same workers by a command that notes their process number and sends their output through a pipe; a
-watch over those numbers ends the job. Remove when Beam does all three.
+Beam 2.77's own `--direct_running_mode=multi_processing` has three faults. It waits forever after a
+worker process was killed, for example for lack of memory. Its workers write forty lines each to the
+terminal. A worker that cannot write them, on a full disk, never reports its failure. Here the same
+runner starts the same workers by a command that records their process numbers and sends their
+output through a pipe, and the job is ended when one of these processes disappears. Remove this
+module when Beam has corrected all three.
 """
 
 import logging
@@ -31,7 +32,7 @@ from ser_keras.errors import SerError
 GRACE_S = 10.0
 
 _POLL_S = 0.2
-_SAID = "workers.pipe"
+_LOG_PIPE = "workers.pipe"
 _LINES_KEPT = 1000
 _MODULE = "apache_beam.runners.worker.sdk_worker_main"
 
@@ -41,15 +42,15 @@ def process_pipeline(workers: int, folder: Path, beam_args: Sequence[str] = ()) 
 
     Args:
         workers: int. Number of processes.
-        folder: Path. Gets the workers' process numbers and, while they run, a named pipe.
+        folder: Path. Receives the workers' process numbers and, while they run, a named pipe.
         beam_args: further options for Beam.
     """
-    # The shell becomes the worker, so that the number is the worker's.
+    # `exec` turns the shell into the worker, so that the process number is the worker's.
     command = (
         f"echo > {shlex.quote(str(folder))}/$$.worker; "
-        f"exec {shlex.quote(sys.executable)} -m {_MODULE} 2> {shlex.quote(str(folder / _SAID))}"
+        f"exec {shlex.quote(sys.executable)} -m {_MODULE} 2> {shlex.quote(str(folder / _LOG_PIPE))}"
     )
-    # They warn of several workers without the mode that is replaced here, and repeat the workers.
+    # These loggers warn of several workers without the mode replaced here, and repeat their logs.
     for module in (fn_runner, local_job_service):
         logging.getLogger(module.__name__).setLevel(logging.ERROR)
     return beam.Pipeline(
@@ -59,10 +60,10 @@ def process_pipeline(workers: int, folder: Path, beam_args: Sequence[str] = ()) 
 
 
 def run_watched(pipeline: beam.Pipeline, folder: Path) -> PipelineResult:
-    """Runs a pipeline of `process_pipeline` to its end.
+    """Runs a pipeline of `process_pipeline` until it ends.
 
     Raises:
-        SerError: a worker died before that.
+        SerError: a worker died.
     """
     results: list[PipelineResult | BaseException] = []
 
@@ -73,10 +74,10 @@ def run_watched(pipeline: beam.Pipeline, folder: Path) -> PipelineResult:
             results.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
-    with _listening(folder / _SAID) as said:
+    with _log_lines(folder / _LOG_PIPE) as log:
         thread.start()
         try:
-            _wait(thread, folder, said)
+            _wait(thread, folder, log)
         finally:
             if thread.is_alive():
                 # Beam's threads wait for the workers, and the interpreter for those threads.
@@ -88,45 +89,45 @@ def run_watched(pipeline: beam.Pipeline, folder: Path) -> PipelineResult:
 
 
 @contextmanager
-def _listening(pipe: Path) -> Iterator[deque[str]]:
-    """Makes a named pipe; returns the last lines that were written into it, as they come."""
+def _log_lines(pipe: Path) -> Iterator[deque[str]]:
+    """Creates a named pipe; yields the last lines written into it, updated while the block runs."""
     lines: deque[str] = deque(maxlen=_LINES_KEPT)
     os.mkfifo(pipe)
     try:
-        reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        os.set_blocking(reading, True)
+        read_end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(read_end, True)
 
-        def listen() -> None:
-            with open(reading, errors="replace") as stream:
+        def collect() -> None:
+            with open(read_end, errors="replace") as stream:
                 lines.extend(stream)
 
-        # A writer of our own: the stream ends with the last of them, not before the first worker.
+        # This writer keeps the stream open from before the first worker until after the last.
         with open(pipe, "wb"):
-            threading.Thread(target=listen, daemon=True).start()
+            threading.Thread(target=collect, daemon=True).start()
             yield lines
     finally:
         pipe.unlink()
 
 
-def _wait(thread: threading.Thread, folder: Path, said: deque[str]) -> None:
+def _wait(thread: threading.Thread, folder: Path, log: deque[str]) -> None:
     died_s = None
     while thread.is_alive():
         thread.join(_POLL_S)
         if all(_signal(process, 0) for process in _workers(folder)):
             continue
-        # Workers also end when all is done, just before the runner does.
+        # Workers also end when the job is done, just before the runner does.
         died_s = died_s or time.monotonic()
         if thread.is_alive() and time.monotonic() - died_s > GRACE_S:
             raise SerError(
-                "a worker process died, perhaps for want of memory; its last words: "
-                f"{_last_words(said)!r}. Give fewer --workers."
+                "a worker process died, perhaps for lack of memory; its last log line: "
+                f"{_last_log_line(log)!r}. Give fewer --workers."
             )
 
 
-def _last_words(said: deque[str]) -> str:
-    lines = [line.rstrip("\n") for line in list(said) if line.strip()]
-    words = [line for line in lines if not line.startswith(("INFO:", "WARNING:"))]
-    return words[-1] if words else "none"
+def _last_log_line(log: deque[str]) -> str:
+    lines = [line.rstrip("\n") for line in list(log) if line.strip()]
+    errors = [line for line in lines if not line.startswith(("INFO:", "WARNING:"))]
+    return errors[-1] if errors else "none"
 
 
 def _workers(folder: Path) -> list[int]:
@@ -134,7 +135,7 @@ def _workers(folder: Path) -> list[int]:
 
 
 def _signal(process: int, number: int) -> bool:
-    """Sends a signal to one of our workers; returns whether there is such a process."""
+    """Sends a signal to a worker; returns whether the process exists."""
     try:
         os.kill(process, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Running a job's graph: on which runner, under which watch, and what becomes of its errors."""
+"""Runs a job's graph on the chosen runner, reports its progress and translates its errors."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,27 +28,27 @@ def run_graph(
     workers: int = 1,
     beam_args: Sequence[str] = (),
 ) -> PipelineResult:
-    """Builds a graph, runs it to its end and returns its result.
+    """Builds a graph, runs it until it ends and returns its result.
 
     Args:
         build: adds the job's steps to an empty pipeline.
-        where: str. What messages call the job, such as "feature job in features".
-        folder: Path. The job's attempt; gets the workers' log.
-        workers: int. Processes on this machine, where `beam_args` name no other runner.
+        where: str. Name of the job in messages, such as "feature job in features".
+        folder: Path. The job's staging folder; receives the workers' log.
+        workers: int. Processes on this machine, unless `beam_args` name another runner.
         beam_args: options for Beam.
 
     Raises:
-        SerError: the runner stopped, or ended otherwise than well.
+        SerError: the runner stopped or did not succeed.
     """
-    processes = workers > 1 and not any(arg.startswith(_RUNNER_ARGS) for arg in beam_args)
+    in_processes = workers > 1 and not any(arg.startswith(_RUNNER_ARGS) for arg in beam_args)
     try:
-        if processes:
+        if in_processes:
             pipeline = process_pipeline(workers, folder, beam_args)
         else:
-            # Named, because Beam's default may download another runner.
+            # Named explicitly, because Beam's default may download another runner.
             pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *beam_args]))
         build(pipeline)
-        result = run_watched(pipeline, folder) if processes else pipeline.run()
+        result = run_watched(pipeline, folder) if in_processes else pipeline.run()
         state = result.wait_until_finish()
     except Exception as error:
         raise SerError(
@@ -65,12 +65,12 @@ def run_graph(
 
 @contextmanager
 def watching(step: str, done: Callable[[], int], total: int, report: Progress) -> Iterator[None]:
-    """Reports how much of a step is done while the block runs.
+    """Reports the progress of a step while the block runs.
 
     Args:
-        step: str. What is reported.
-        done: counts what is there, on the disk that every worker sees: any runner's progress.
-        total: int. What there will be.
+        step: str. Name of the step.
+        done: counts finished items on the disk that every worker sees, which works for any runner.
+        total: int. Number of all items.
         report: called as (step, done, total).
     """
     ended = threading.Event()

@@ -65,7 +65,9 @@ def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed:
     from ser_keras.files import write_json
     from ser_keras.plots import learning_curves
     from ser_keras.protocols import build_protocol
-    from ser_keras.report import results as report
+    from ser_keras.report.results_folder import result_path
+    from ser_keras.report.summary import describe
+    from ser_keras.report.tables import table
 
     protocol = build_protocol(CORPUS_PROTOCOL, feature_set.rows, seed=seed)
     with EpochBars() as bars:
@@ -79,10 +81,10 @@ def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed:
             progress=bars,
         )
     console.rule("4. report")
-    write_json(report.result_path(output / "results", result), result)
+    write_json(result_path(output / "results", result), result)
     learning_curves(result, output / "results" / "learning_curves.svg")
-    console.print(report.table([result]), markup=False)
-    console.print(report.describe(result), markup=False)
+    console.print(table([result]), markup=False)
+    console.print(describe(result), markup=False)
 
 
 def _search(features: Path, output: Path, seed: int) -> None:

@@ -1,7 +1,7 @@
-"""A pipeline as a picture: nodes in layers, from what is given at the top to what is made below.
+"""Draws a pipeline as a graph: nodes in layers, from its sources at the top to its results.
 
-An edge that skips layers gets a place of its own in each of them, so that it runs between the
-nodes and never through one.
+An edge that skips layers gets a waypoint in each of them, so that it runs between the nodes and
+never through one.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from pathlib import Path
 from pipeline.orchestration.definition import Pipeline
 
 SWEEPS = 24
-# How much straighter an edge runs between nodes than next to one.
-STRAIGHT = 8.0
-# Half the width that a node, and an edge passing by, take of a layer.
-NODE_HALF, EDGE_HALF = 0.6, 0.22
+# Weight of keeping an edge straight from waypoint to waypoint.
+STRAIGHTNESS = 8.0
+# Half the width that a node, or an edge between nodes, takes in a layer.
+NODE_HALF_WIDTH, EDGE_HALF_WIDTH = 0.6, 0.22
 
 Point = tuple[float, float]
-# A node by its name, or the place of an edge (from, to, layer) in a layer.
-_Place = str | tuple[str, str, int]
+# An item of a layer: a node by its name, or the waypoint (from, to, layer) of an edge.
+_Item = str | tuple[str, str, int]
 
 
 def draw_graph(pipeline: Pipeline, path: Path) -> None:
@@ -43,12 +43,12 @@ def draw_graph(pipeline: Pipeline, path: Path) -> None:
                 labels[source.path.name, node.name] = kind
             elif not source.last:
                 labels[source.node, node.name] = kind
-        for other in node.after:
-            labels.setdefault((other, node.name), "")
-    points, ways = lay_out(list(boxes), list(labels))
+        for needed in node.after:
+            labels.setdefault((needed, node.name), "")
+    points, paths = lay_out(list(boxes), list(labels))
     graph(
         {name: (points[name], about) for name, about in boxes.items()},
-        [(ways[edge], label) for edge, label in labels.items()],
+        [(paths[edge], label) for edge, label in labels.items()],
         {
             node.name: ", ".join(
                 f"{key}: last {source.node}" for key, source in node.inputs.items() if source.last
@@ -63,88 +63,98 @@ def draw_graph(pipeline: Pipeline, path: Path) -> None:
 def lay_out(
     nodes: list[str], edges: list[tuple[str, str]]
 ) -> tuple[dict[str, Point], dict[tuple[str, str], list[Point]]]:
-    """Returns where nodes lie and by which points edges go; x to the right, y (layers) down.
+    """Returns the points of the nodes and the paths of the edges; x to the right, y (layers) down.
 
     Args:
         nodes: names.
         edges: (from, to), without a circle.
 
     Example:
-        >>> points, ways = lay_out(["a", "b", "c"], [("a", "b"), ("b", "c"), ("a", "c")])
-        >>> [points[name][1] for name in "abc"], len(ways["a", "c"])
+        >>> points, paths = lay_out(["a", "b", "c"], [("a", "b"), ("b", "c"), ("a", "c")])
+        >>> [points[name][1] for name in "abc"], len(paths["a", "c"])
         ([0.0, 1.0, 2.0], 3)
     """
     layer = _layers(nodes, edges)
-    passed = {(one, two): range(layer[one] + 1, layer[two]) for one, two in edges}
-    chains: dict[tuple[str, str], list[_Place]] = {
-        (one, two): [one, *((one, two, y) for y in passed[one, two]), two] for one, two in edges
+    chains: dict[tuple[str, str], list[_Item]] = {
+        (start, end): [start, *((start, end, y) for y in range(layer[start] + 1, layer[end])), end]
+        for start, end in edges
     }
-    rows: list[list[_Place]] = [[] for _ in range(max(layer.values()) + 1)]
+    rows: list[list[_Item]] = [[] for _ in range(max(layer.values()) + 1)]
     for name in nodes:
         rows[layer[name]].append(name)
-    for (one, two), between in passed.items():
-        for y in between:
-            rows[y].append((one, two, y))
-    beside: dict[_Place, list[_Place]] = {place: [] for row in rows for place in row}
-    for chain in chains.values():
-        for near, far in pairwise(chain):
-            beside[near].append(far)
-            beside[far].append(near)
-        for place in chain[1:-1]:
-            beside[place] += [other for other in chain[1:-1] if other != place]
-    x = _columns(rows, beside)
+    for (start, _), chain in chains.items():
+        for y, waypoint in enumerate(chain[1:-1], layer[start] + 1):
+            rows[y].append(waypoint)
+    x = _columns(rows, _neighbours(rows, list(chains.values())))
     points = {name: (x[name], float(layer[name])) for name in nodes}
-    ways = {
-        edge: [(x[place], float(layer[edge[0]] + step)) for step, place in enumerate(chain)]
+    paths = {
+        edge: [(x[item], float(layer[edge[0]] + step)) for step, item in enumerate(chain)]
         for edge, chain in chains.items()
     }
-    return points, ways
+    return points, paths
 
 
 def _layers(nodes: list[str], edges: list[tuple[str, str]]) -> dict[str, int]:
-    """Returns each node's layer: the longest way to it; a source is just above who needs it."""
+    """Returns each node's layer: its longest path from a source; sources lie above targets."""
     layer = dict.fromkeys(nodes, 0)
     for _ in nodes:
-        for one, two in edges:
-            layer[two] = max(layer[two], layer[one] + 1)
+        for start, end in edges:
+            layer[end] = max(layer[end], layer[start] + 1)
     for name in nodes:
-        below = [layer[two] for one, two in edges if one == name]
-        if below and all(two != name for _, two in edges):
+        below = [layer[end] for start, end in edges if start == name]
+        if below and all(end != name for _, end in edges):
             layer[name] = min(below) - 1
     return layer
 
 
+def _neighbours(rows: list[list[_Item]], chains: list[list[_Item]]) -> dict[_Item, list[_Item]]:
+    """Returns the items that each item should lie near, some of them several times."""
+    neighbours: dict[_Item, list[_Item]] = {item: [] for row in rows for item in row}
+    for chain in chains:
+        for upper, lower in pairwise(chain):
+            neighbours[upper].append(lower)
+            neighbours[lower].append(upper)
+        waypoints = chain[1:-1]
+        for waypoint in waypoints:
+            neighbours[waypoint] += [item for item in waypoints if item != waypoint]
+    return neighbours
+
+
 def _columns(
-    rows: list[list[_Place]], beside: Mapping[_Place, list[_Place]]
-) -> dict[_Place, float]:
-    """Returns an x for every place, near those that it is connected with."""
-    x: dict[_Place, float] = {}
+    rows: list[list[_Item]], neighbours: Mapping[_Item, list[_Item]]
+) -> dict[_Item, float]:
+    """Returns an x for every item, near the items that it is connected with."""
+    x: dict[_Item, float] = {}
     for row in rows:
-        x.update(_apart({place: float(number) for number, place in enumerate(row)}))
+        x.update(_spread({item: float(number) for number, item in enumerate(row)}))
     for sweep in range(SWEEPS):
         for row in rows if sweep % 2 else reversed(rows):
-            x.update(_apart({place: _wanted(place, beside[place], x) for place in row}))
+            x.update(_spread({item: _mean_x(item, neighbours[item], x) for item in row}))
     return x
 
 
-def _wanted(place: _Place, others: list[_Place], x: Mapping[_Place, float]) -> float:
-    """Returns the middle of what a place is connected with; its own where that is nothing."""
-    if not others:
-        return x[place]
-    bends = not isinstance(place, str)
-    weights = [STRAIGHT if bends and not isinstance(other, str) else 1.0 for other in others]
-    return sum(w * x[other] for w, other in zip(weights, others, strict=True)) / sum(weights)
+def _mean_x(item: _Item, neighbours: list[_Item], x: Mapping[_Item, float]) -> float:
+    """Returns the weighted mean of the neighbours' x, the item's own x if it has none."""
+    if not neighbours:
+        return x[item]
+    is_waypoint = not isinstance(item, str)
+    weights = [
+        STRAIGHTNESS if is_waypoint and not isinstance(neighbour, str) else 1.0
+        for neighbour in neighbours
+    ]
+    weighted = [w * x[neighbour] for w, neighbour in zip(weights, neighbours, strict=True)]
+    return sum(weighted) / sum(weights)
 
 
-def _apart(wanted: Mapping[_Place, float]) -> dict[_Place, float]:
-    """Returns places near where they want to be, in that order, none over another."""
-    order = sorted(wanted, key=lambda place: (wanted[place], str(place)))
-    placed: dict[_Place, float] = {}
-    edge = float("-inf")
-    for place in order:
-        half = NODE_HALF if isinstance(place, str) else EDGE_HALF
-        placed[place] = max(wanted[place], edge + half)
-        edge = placed[place] + half
-    # Pushing went to the right alone; the row as a whole goes back to its middle.
-    shift = sum(wanted[place] - placed[place] for place in order) / max(1, len(order))
-    return {place: value + shift for place, value in placed.items()}
+def _spread(wanted: Mapping[_Item, float]) -> dict[_Item, float]:
+    """Returns an x for each item near the wanted one, in the same order and without overlap."""
+    order = sorted(wanted, key=lambda item: (wanted[item], str(item)))
+    x: dict[_Item, float] = {}
+    right_end = float("-inf")
+    for item in order:
+        half_width = NODE_HALF_WIDTH if isinstance(item, str) else EDGE_HALF_WIDTH
+        x[item] = max(wanted[item], right_end + half_width)
+        right_end = x[item] + half_width
+    # Items were pushed only to the right, so the row is moved back to its middle.
+    shift = sum(wanted[item] - x[item] for item in order) / max(1, len(order))
+    return {item: value + shift for item, value in x.items()}

@@ -1,4 +1,4 @@
-"""What a person sees of a running pipeline: a live table, or lines where there is no terminal."""
+"""Displays a running pipeline: a live table in a terminal, otherwise lines."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.orchestration.definition import Node
-from pipeline.orchestration.runner import (
+from pipeline.orchestration.node_result import (
     CACHED,
     DONE,
     FAILED,
@@ -22,7 +22,7 @@ from pipeline.orchestration.runner import (
     WAITING,
 )
 
-# Words say it; colours only help.
+# The words carry the meaning; the colours only support it.
 _STYLES = {
     WAITING: "dim",
     LOOKING: "dim",
@@ -38,34 +38,34 @@ _LINE_EVERY_S = 10.0
 
 @dataclass
 class _Row:
-    """A node as it stands."""
+    """A node's row of the table."""
 
     component: str
     state: str = WAITING
     text: str = ""
-    began_s: float = 0.0
-    took_s: float = 0.0
+    started_s: float = 0.0
+    duration_s: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """How long it has run, or ran."""
+        """How long the node has run so far, or ran."""
         running = self.state == RUNNING
-        return time.monotonic() - self.began_s if running else self.took_s
+        return time.monotonic() - self.started_s if running else self.duration_s
 
 
 class RunView:
-    """A context manager that shows a run, see `pipeline.orchestration.runner.View`.
+    """A context manager that displays a run, see `pipeline.orchestration.node_result.RunObserver`.
 
     Args:
-        nodes: the pipeline's, in order.
-        console: where to.
+        nodes: those of the pipeline, in order.
+        console: where the display goes.
     """
 
     def __init__(self, nodes: Sequence[Node], console: Console):
         self.console = console
         self.rows = {node.name: _Row(node.component.spec.name) for node in nodes}
         self.live = Live(get_renderable=self._table, console=console, refresh_per_second=4)
-        self._said_s = 0.0
+        self._last_line_s = 0.0
 
     def __enter__(self) -> "RunView":
         if self.console.is_terminal:
@@ -77,27 +77,27 @@ class RunView:
             self.live.stop()
 
     def state(self, node: str, state: str, text: str = "") -> None:
-        """Shows that a node has come into a state."""
+        """Shows a node's new state."""
         row = self.rows[node]
         if state == RUNNING:
-            row.began_s = time.monotonic()
+            row.started_s = time.monotonic()
         elif row.state == RUNNING:
-            row.took_s = time.monotonic() - row.began_s
+            row.duration_s = time.monotonic() - row.started_s
         row.state, row.text = state, text
         if state != LOOKING:
-            took = f" ({row.took_s:.1f} s)" if row.took_s else ""
-            self._say(f"{node}: {state}{took}{': ' if text else ''}{text}")
+            duration = f" ({row.duration_s:.1f} s)" if row.duration_s else ""
+            self._print_line(f"{node}: {state}{duration}{': ' if text else ''}{text}")
 
     def progress(self, node: str, what: str, done: int, total: int) -> None:
-        """Shows how far a node is."""
+        """Shows the progress of a node."""
         row = self.rows[node]
         row.text = f"{what} {done}/{total}" if total else what
-        if time.monotonic() - self._said_s > _LINE_EVERY_S:
-            self._say(f"{node}: {row.text}")
+        if time.monotonic() - self._last_line_s > _LINE_EVERY_S:
+            self._print_line(f"{node}: {row.text}")
 
-    def _say(self, line: str) -> None:
+    def _print_line(self, line: str) -> None:
         if not self.console.is_terminal:
-            self._said_s = time.monotonic()
+            self._last_line_s = time.monotonic()
             self.console.print(line, markup=False)
 
     def _table(self) -> Table:

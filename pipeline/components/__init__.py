@@ -1,11 +1,11 @@
-"""The components by name: a table, and the one way to get one."""
+"""The components by name."""
 
 import importlib
 
 from pipeline.components.contract import Component
 from ser_keras.errors import ConfigError, unknown_name
 
-# Imported when a pipeline asks for them.
+# A component is imported when a pipeline uses it.
 COMPONENTS = {
     "corpus_gen": "pipeline.components.corpus_gen",
     "feature_gen": "pipeline.components.feature_gen",

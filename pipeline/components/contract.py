@@ -1,8 +1,8 @@
-"""What a component of the pipeline is: its contract, apart from its work.
+"""The contract of a pipeline's component, separate from its work.
 
-A reader of a pipeline looks at specs and never opens an executor; a test of an executor gives it
-folders and never builds a pipeline. The words are those of TFX: a component takes artifacts and
-parameters and makes artifacts; an artifact is a folder with a kind.
+A pipeline's reader needs only the specs, and a test of an executor needs only folders. The terms
+are those of TFX: a component takes artifacts and parameters and makes artifacts; an artifact is a
+folder with a kind.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,9 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pipeline.components.tables import Lookup
 from ser_keras.errors import ConfigError, unknown_name
 
-NONE: Mapping[str, Any] = MappingProxyType({})
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,14 @@ class Parameter:
     """A parameter of a component, as a pipeline's file may give it.
 
     Args:
-        kind: type. `str`, `int`, `float`, `bool`, `list`, `dict` or `Path`. A whole number is a
-            float, too. A Path names a file or folder that is read: its content counts as well.
-        about: str. What it means, with its unit.
-        default: its value where none is given.
+        kind: type. `str`, `int`, `float`, `bool`, `list`, `dict` or `Path`. A float may be given as
+            a whole number. A Path names a file or folder whose content is read, so a change of the
+            content counts as well.
+        about: str. Its meaning, with its unit.
+        default: its value if none is given.
         required: bool. It has no default.
-        changes_result: bool. False where it only says how the work is done, such as the number of
-            processes: another value is no reason to do it again.
+        changes_result: bool. False if it only affects how the work is done, such as the number of
+            processes; another value is then no reason to do the work again.
     """
 
     kind: type
@@ -37,17 +39,17 @@ class Parameter:
     changes_result: bool = True
 
     def accepts(self, value: Any) -> bool:
-        """Tells whether a value of a pipeline's file is of this parameter's kind."""
+        """Tells whether a value from a pipeline's file is of this parameter's kind."""
         if value is None:
             return not self.required and self.default is None
-        # In Python, True is a whole number as well.
+        # In Python, True is also an int.
         if isinstance(value, bool):
             return self.kind is bool
-        kinds = {float: (int, float), Path: (str, Path)}
-        return isinstance(value, kinds.get(self.kind, self.kind))
+        accepted = {float: (int, float), Path: (str, Path)}
+        return isinstance(value, accepted.get(self.kind, self.kind))
 
     def convert(self, value: Any) -> Any:
-        """Returns an accepted value as the type that the executor gets."""
+        """Returns an accepted value as the type that the executor receives."""
         return self.kind(value) if self.kind in (float, Path) and value is not None else value
 
 
@@ -56,20 +58,20 @@ class ComponentSpec:
     """The contract of a component.
 
     Args:
-        name: str. What a pipeline's file calls it.
+        name: str. Its name in a pipeline's file.
         about: str. One line.
         parameters: mapping of name to Parameter.
         inputs: mapping of key to the kind of artifact.
         outputs: mapping of key to the kind of artifact.
         optional: set of str. Inputs that may be left out.
-        resumes: bool. Its work goes on from what an interrupted attempt left in its folders.
+        resumes: bool. It continues from what an interrupted attempt left in its output folders.
     """
 
     name: str
     about: str
-    parameters: Mapping[str, Parameter] = field(default_factory=lambda: NONE)
-    inputs: Mapping[str, str] = field(default_factory=lambda: NONE)
-    outputs: Mapping[str, str] = field(default_factory=lambda: NONE)
+    parameters: Mapping[str, Parameter] = field(default_factory=lambda: EMPTY)
+    inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    outputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     optional: frozenset[str] = frozenset()
     resumes: bool = False
 
@@ -78,7 +80,7 @@ class ComponentSpec:
 
         Args:
             given: mapping of name to value.
-            where: str. What messages call the node.
+            where: str. Name of the node in messages.
 
         Raises:
             ConfigError: an unknown or missing parameter, or a value of another kind.
@@ -87,29 +89,29 @@ class ComponentSpec:
             if name not in self.parameters:
                 kind = f"parameter of {self.name}"
                 raise ConfigError(f"{where}: {unknown_name(kind, name, self.parameters)}")
-            wanted = self.parameters[name]
-            if not wanted.accepts(value):
+            parameter = self.parameters[name]
+            if not parameter.accepts(value):
                 raise ConfigError(
-                    f"{where}: found {name}: {value!r}, expected a {wanted.kind.__name__}. "
-                    f"It is: {wanted.about}."
+                    f"{where}: found {name}: {value!r}, expected a {parameter.kind.__name__}. "
+                    f"It is: {parameter.about}."
                 )
-        for name, wanted in self.parameters.items():
-            if wanted.required and name not in given:
-                raise ConfigError(f"{where}: {name} is missing. Give it: {wanted.about}.")
+        for name, parameter in self.parameters.items():
+            if parameter.required and name not in given:
+                raise ConfigError(f"{where}: {name} is missing. Give it: {parameter.about}.")
         return {
-            name: each.convert(given.get(name, each.default))
-            for name, each in self.parameters.items()
+            name: parameter.convert(given.get(name, parameter.default))
+            for name, parameter in self.parameters.items()
         }
 
 
 @dataclass(frozen=True)
 class Task:
-    """What an executor gets.
+    """What an executor receives.
 
     Args:
-        inputs: mapping of key to the artifact's folder; those left out are not in it.
-        outputs: mapping of key to a folder, empty unless the component resumes. What is left there
-            becomes the artifact.
+        inputs: mapping of key to the artifact's folder, without inputs that were left out.
+        outputs: mapping of key to a folder, empty unless the component resumes. The executor's
+            files in it become the artifact.
         parameters: mapping of name to value, complete.
         progress: called as (what, done, total).
     """
@@ -121,18 +123,18 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What an executor says of its work.
+class ComponentResult:
+    """What an executor returns.
 
     Args:
-        facts: mapping ready for JSON. Counts, scores, verdicts, for the lineage. Under `speakers`,
-            as `<corpus>/<speaker>`, all whose speech is in the artifacts or shaped them; under
-            `path`, a folder outside the pipeline that it made. Both are for `delete-speaker`.
-        refusal: str. Why nodes that need this one must not run, such as anomalies in the data; the
-            artifacts are kept, to be read. Empty where all is well.
+        facts: mapping ready for JSON. Counts, scores and verdicts, for the lineage. `speakers`
+            lists, as `<corpus>/<speaker>`, everyone whose speech is in the artifacts or influenced
+            them; `path` is a folder made outside the pipeline. `delete-speaker` needs both.
+        refusal: str. Why dependent nodes must not run, such as anomalies in the data. The artifacts
+            are kept for inspection. Empty if there is no reason.
     """
 
-    facts: Mapping[str, Any] = field(default_factory=lambda: NONE)
+    facts: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     refusal: str = ""
 
 
@@ -142,17 +144,25 @@ class Component:
 
     Args:
         spec: the contract.
-        execute: the work. Raises a SerError where it cannot be done; then nothing is published.
-        reads: returns, for parameters, the files and folders outside the pipeline that the result
-            depends on; those of the parameters of kind Path where it is None.
+        execute: the work. Raises a SerError if it cannot be done; then nothing is published.
+        reads: returns, for given parameters, the files and folders outside the pipeline that the
+            result depends on. By default these are the parameters of kind Path.
+        looks_up: returns, for given parameters and the folders of the inputs, the entries of tables
+            whose modules the work imports by name, see `pipeline.components.tables`. By default
+            there are none.
     """
 
     spec: ComponentSpec
-    execute: Callable[[Task], Outcome]
+    execute: Callable[[Task], ComponentResult]
     reads: Callable[[Mapping[str, Any]], Iterable[Path]] | None = None
+    looks_up: Callable[[Mapping[str, Any], Mapping[str, Path]], Iterable[Lookup]] | None = None
 
     def files_read(self, parameters: Mapping[str, Any]) -> list[Path]:
-        """Returns the files and folders outside the pipeline whose content counts."""
+        """Returns the files and folders outside the pipeline that the result depends on."""
         if self.reads is not None:
             return list(self.reads(parameters))
         return [value for value in parameters.values() if isinstance(value, Path)]
+
+    def lookups(self, parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> list[Lookup]:
+        """Returns the entries of tables whose modules the work imports by name."""
+        return list(self.looks_up(parameters, inputs)) if self.looks_up is not None else []

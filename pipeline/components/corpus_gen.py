@@ -1,29 +1,30 @@
-"""A folder of speech, or a synthetic corpus, into a list of recordings with their content."""
+"""Component: lists and hashes the recordings of a corpus, or synthesises one."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, Lookup
 from ser_keras.errors import ConfigError
 
 SPEC = ComponentSpec(
     name="corpus_gen",
-    about="Reads a corpus and checks that it is whole; makes it, if it is the synthetic one.",
+    about="Reads a corpus and checks that it is complete; synthesises the built-in one.",
     parameters={
         "corpus": Parameter(str, "name of the corpus, see `ser corpora`", required=True),
-        "data_dir": Parameter(str, "folder of the corpus; the synthetic one needs none", ""),
+        "data_dir": Parameter(str, "folder of the corpus; not needed for the synthetic one", ""),
         "allow_partial": Parameter(bool, "whether a partial or doubled copy is accepted", False),
-        "speakers": Parameter(int, "how many, of the synthetic corpus", 6),
-        "utterances_per_class": Parameter(int, "of each speaker of the synthetic corpus", 10),
-        "seed": Parameter(int, "of the synthetic corpus", 0),
+        "speakers": Parameter(int, "number of speakers of the synthetic corpus", 6),
+        "utterances_per_class": Parameter(int, "per speaker of the synthetic corpus", 10),
+        "seed": Parameter(int, "seed of the synthetic corpus", 0),
     },
     outputs={"corpus": "Corpus"},
 )
 
 
 def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
-    """Gives the corpus's folder; of a table, the table and the recordings that it names."""
+    """Yields the corpus's folder; for a table, the table and the recordings that it lists."""
     data_dir = Path(parameters["data_dir"])
     if not parameters["data_dir"]:
         return
@@ -35,13 +36,18 @@ def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
             yield Path(utterance.path)
 
 
-def execute(task: Task) -> Outcome:
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus."""
+    yield CORPORA, parameters["corpus"]
+
+
+def execute(task: Task) -> ComponentResult:
     """Lists and hashes the recordings.
 
     Outputs: `corpus`, see `pipeline.features.corpus_artifact`.
     """
     from pipeline.features.corpus_artifact import OWN_AUDIO, write_corpus
-    from pipeline.features.recordings import list_sources
+    from pipeline.features.recordings import list_recordings
     from ser_keras.corpora import synthetic
 
     given, folder = task.parameters, task.outputs["corpus"]
@@ -62,17 +68,17 @@ def execute(task: Task) -> Outcome:
             seed=given["seed"],
         )
     task.progress("listing", 0, 0)
-    sources = list_sources(corpus, root, allow_partial=given["allow_partial"])
-    said = write_corpus(folder, corpus, data_dir and str(root), given["allow_partial"], sources)
-    return Outcome(
+    recordings = list_recordings(corpus, root, allow_partial=given["allow_partial"])
+    facts = write_corpus(folder, corpus, data_dir and str(root), given["allow_partial"], recordings)
+    return ComponentResult(
         {
-            "recordings": said["recordings"],
-            "labels": said["labels"],
-            "speakers": sorted(said["speakers"]),
-            "copies": len(said["copies"]),
-            "unreadable": len(said["unreadable"]),
+            "recordings": facts["recordings"],
+            "labels": facts["labels"],
+            "speakers": sorted(facts["speakers"]),
+            "copies": len(facts["copies"]),
+            "unreadable": len(facts["unreadable"]),
         }
     )
 
 
-COMPONENT = Component(SPEC, execute, reads)
+COMPONENT = Component(SPEC, execute, reads, looks_up)

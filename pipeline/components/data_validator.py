@@ -1,6 +1,11 @@
-"""Statistics against a schema kept by hand, and against earlier statistics."""
+"""Component: compares statistics with a schema kept by hand and with earlier statistics."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, Lookup
 from pipeline.statistics.anomalies import (
     audit_anomalies,
     summary_of,
@@ -16,7 +21,7 @@ from ser_keras.errors import ConfigError
 
 SPEC = ComponentSpec(
     name="data_validator",
-    about="Holds statistics against a schema and against earlier data; refuses what does not fit.",
+    about="Compares statistics with a schema and with earlier data; refuses data with anomalies.",
     parameters={
         "protocol": Parameter(str, "name of a protocol whose folds are audited for leaks", ""),
         "classes": Parameter(str, "class set; the protocol's own if empty", ""),
@@ -33,11 +38,20 @@ SPEC = ComponentSpec(
 )
 
 
-def execute(task: Task) -> Outcome:
-    """Validates, and refuses where there is an anomaly.
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus of the protocol that is audited."""
+    from ser_keras.protocols.build import corpus_of_protocol
+
+    if parameters["protocol"]:
+        yield CORPORA, corpus_of_protocol(parameters["protocol"])
+
+
+def execute(task: Task) -> ComponentResult:
+    """Validates the statistics and refuses if there is an anomaly.
 
     Inputs: `statistics`; `schema`, with schema.yaml; `features`, for the audit of a protocol;
-    `earlier`, statistics that drift is measured from. Outputs: `anomalies`, with anomalies.json.
+    `earlier`, the statistics from which drift is measured. Outputs: `anomalies`, with
+    anomalies.json.
     """
     statistics = load_statistics(task.inputs["statistics"])
     schema = DataSchema.load(task.inputs["schema"])
@@ -52,11 +66,11 @@ def execute(task: Task) -> Outcome:
                 f"data_validator: found the protocol {protocol} and no features, expected both. "
                 "Connect features, whose rows the audit compares."
             )
-        found = FeatureSet.open(task.inputs["features"])
-        anomalies += audit_anomalies(found, protocol, given["seed"], given["classes"] or None)
+        feature_set = FeatureSet.open(task.inputs["features"])
+        anomalies += audit_anomalies(feature_set, protocol, given["seed"], given["classes"] or None)
     write_anomalies(task.outputs["anomalies"], anomalies, statistics, drift)
     facts = {"anomalies": len(anomalies), "drift": drift}
-    return Outcome(facts, summary_of(anomalies) if anomalies else "")
+    return ComponentResult(facts, summary_of(anomalies) if anomalies else "")
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

@@ -1,6 +1,6 @@
-"""A trained model's scores by slice, and whether they are good enough."""
+"""Component: scores a trained model by slice and decides whether it is good enough."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
 from pipeline.gates.blessing import reasons_against
 from ser_keras.errors import ConfigError
 
@@ -12,9 +12,9 @@ SPEC = ComponentSpec(
             dict, "lowest scores by slice (all, corpus, gender, speaker, duration): {all: {ua: .5}}"
         ),
         "largest_drop": Parameter(
-            dict, "how far below the last blessed model's scores they may be, by slice"
+            dict, "largest allowed drop below the last blessed model's scores, by slice"
         ),
-        "min_utterances": Parameter(int, "smaller slices are shown, not judged", 20),
+        "min_utterances": Parameter(int, "smaller slices are reported but not judged", 20),
     },
     inputs={"model": "Model", "features": "Features", "baseline": "Evaluation"},
     outputs={"evaluation": "Evaluation"},
@@ -22,8 +22,8 @@ SPEC = ComponentSpec(
 )
 
 
-def execute(task: Task) -> Outcome:
-    """Evaluates and judges; refuses where there is no blessing.
+def execute(task: Task) -> ComponentResult:
+    """Evaluates and judges a model; refuses if it is not blessed.
 
     Inputs: `model`, a finished run; `features`; `baseline`, the last blessed evaluation. Outputs:
     `evaluation`, with evaluation.json and BLESSED or NOT_BLESSED.
@@ -53,7 +53,7 @@ def execute(task: Task) -> Outcome:
         "wa": scores["wa"],
         "notes": verdict.notes,
     }
-    return Outcome(facts, "; ".join(verdict.reasons))
+    return ComponentResult(facts, "; ".join(verdict.reasons))
 
 
 COMPONENT = Component(SPEC, execute)

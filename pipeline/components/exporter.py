@@ -1,23 +1,40 @@
-"""A trained fold into a SavedModel that takes raw speech: a candidate for the servers."""
+"""Component: exports a trained fold as a SavedModel that takes raw speech."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, FEATURE_KINDS, MODELS, Lookup
 
 SPEC = ComponentSpec(
     name="exporter",
-    about="Writes a trained fold as a SavedModel and compares it with training.",
+    about="Writes a trained fold as a SavedModel and compares its answers with training.",
     parameters={
-        "fold": Parameter(str, "the run's fold; needed if it has several", ""),
-        "name": Parameter(str, "what the server calls the model; the system's if empty", ""),
+        "fold": Parameter(str, "fold of the run; needed if it has several", ""),
+        "name": Parameter(str, "name of the model on the server; the system's if empty", ""),
     },
     inputs={"model": "Model", "features": "Features", "corpus": "Corpus"},
     outputs={"export": "Export"},
 )
 
 
-def execute(task: Task) -> Outcome:
-    """Exports and checks.
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the models of the run's folds, and the kind and the corpus of the features."""
+    from ser_keras.data.feature_set import FeatureSet
 
-    Inputs: `model`, a run; `features` and `corpus` that it was trained on. Outputs: `export`, the
+    for record in sorted(inputs["model"].glob("folds/*/fold.json")):
+        yield MODELS, json.loads(record.read_text(encoding="utf-8"))["config"]["model"]["name"]
+    schema = FeatureSet.open(inputs["features"]).schema
+    yield FEATURE_KINDS, schema.spec["kind"]
+    yield CORPORA, schema.corpus
+
+
+def execute(task: Task) -> ComponentResult:
+    """Exports a fold and checks the export.
+
+    Inputs: `model`, a run; `features` and `corpus`, on which it was trained. Outputs: `export`, the
     folder of a version, with saved_model.pb.
     """
     from pipeline.features.corpus_artifact import load_corpus
@@ -31,13 +48,13 @@ def execute(task: Task) -> Outcome:
     base = export / ".base"
     version = export_model(trained, corpus.data_dir, base, name=given["name"] or None)
     facts = {"fold": trained.record["fold"], "name": version.parent.name}
-    # The artifact is the version's folder itself; its number is the pusher's to give.
+    # The artifact is the version's folder itself; the pusher chooses the version number.
     for path in version.iterdir():
         path.rename(export / path.name)
     version.rmdir()
     version.parent.rmdir()
     base.rmdir()
-    return Outcome(facts | {"weights_sha256": trained.record["weights_sha256"]})
+    return ComponentResult(facts | {"weights_sha256": trained.record["weights_sha256"]})
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

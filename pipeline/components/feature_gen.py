@@ -1,6 +1,11 @@
-"""A corpus into a feature set, by the Beam job."""
+"""Component: extracts the features of a corpus with the Beam job."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, FEATURE_KINDS, Lookup
 from ser_keras.errors import CorpusError
 
 SPEC = ComponentSpec(
@@ -8,10 +13,10 @@ SPEC = ComponentSpec(
     about="Runs the feature job, with Apache Beam.",
     parameters={
         "spec": Parameter(str, "feature spec, such as logmel40 or spectrogram200", required=True),
-        "trim_db": Parameter(float, "drop silent ends: dB below the loudest frame"),
-        "name": Parameter(str, "what results call the data; the corpus if empty", ""),
-        "max_bad_ratio": Parameter(float, "largest bearable share of unusable recordings", 0.01),
-        "shards": Parameter(int, "number of files; a matter of the data if left out"),
+        "trim_db": Parameter(float, "drop silent ends: this many dB below the loudest frame"),
+        "name": Parameter(str, "name of the data in results; the corpus's name if empty", ""),
+        "max_bad_ratio": Parameter(float, "largest accepted share of unusable recordings", 0.01),
+        "shards": Parameter(int, "number of shard files; by the size of the data if left out"),
         "workers": Parameter(int, "processes on this machine", 1, changes_result=False),
         "beam_args": Parameter(
             list, "options for Beam, such as --runner=FlinkRunner", (), changes_result=False
@@ -22,10 +27,19 @@ SPEC = ComponentSpec(
 )
 
 
-def execute(task: Task) -> Outcome:
-    """Runs the job and checks that it read what the corpus was said to hold.
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus, and every kind of feature: the fingerprint of a set covers them all."""
+    from pipeline.features.corpus_artifact import load_corpus
+    from ser_keras.features.specs import KINDS
 
-    Inputs: `corpus`. Outputs: `features`, as `FeatureSet.open` takes them.
+    yield CORPORA, load_corpus(inputs["corpus"]).corpus
+    yield from ((FEATURE_KINDS, kind) for kind in KINDS)
+
+
+def execute(task: Task) -> ComponentResult:
+    """Runs the job and checks that it read the recordings that the corpus lists.
+
+    Inputs: `corpus`. Outputs: `features`, which `FeatureSet.open` reads.
     """
     from pipeline.beam.quiet import quiet_beam
 
@@ -51,24 +65,26 @@ def execute(task: Task) -> Outcome:
         beam_args=given["beam_args"],
         progress=task.progress,
     )
-    found = FeatureSet.open(path)
-    other = [row.key for row in found.rows if corpus.sha256_of.get(row.key) != row.source_sha256]
-    if other:
+    feature_set = FeatureSet.open(path)
+    changed = [
+        row.key for row in feature_set.rows if corpus.sha256_of.get(row.key) != row.source_sha256
+    ]
+    if changed:
         raise CorpusError(
-            f"{corpus.data_dir}: {len(other)} recordings were changed while the pipeline ran, such "
-            f"as {other[0]}. Run it again when the corpus is at rest."
+            f"{corpus.data_dir}: {len(changed)} recordings were changed while the pipeline ran, "
+            f"such as {changed[0]}. Run it again when the corpus is at rest."
         )
-    findings = audit_audio(found.rows)
-    return Outcome(
+    findings = audit_audio(feature_set.rows)
+    return ComponentResult(
         {
-            "spec": found.schema.spec_name,
-            "records": found.manifest["num_records"],
-            "dead": found.manifest["num_dead"],
-            "fingerprint": found.manifest["fingerprint"],
-            "speakers": sorted({f"{row.corpus}/{row.speaker}" for row in found.rows}),
+            "spec": feature_set.schema.spec_name,
+            "records": feature_set.manifest["num_records"],
+            "dead": feature_set.manifest["num_dead"],
+            "fingerprint": feature_set.manifest["fingerprint"],
+            "speakers": sorted({f"{row.corpus}/{row.speaker}" for row in feature_set.rows}),
             "audit": [f"{finding.severity}: {finding.message}" for finding in findings],
         }
     )
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

@@ -1,8 +1,8 @@
-"""A blessed export to where servers look for it."""
+"""Component: publishes a blessed export in the folder of the model servers."""
 
 from pathlib import Path
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
 from pipeline.statistics.file import as_json
 from ser_keras.files import replacing
 
@@ -10,18 +10,18 @@ PUSHED = "pushed.json"
 
 SPEC = ComponentSpec(
     name="pusher",
-    about="Publishes an export that evaluator and infra validator have blessed, by one rename.",
+    about="Publishes an export that the evaluator and the infra validator blessed, by one rename.",
     parameters={
         "base": Parameter(str, "folder of the server's models", required=True),
-        "name": Parameter(str, "what the server calls the model; the export's own if empty", ""),
+        "name": Parameter(str, "name of the model on the server; the export's own if empty", ""),
     },
     inputs={"export": "Export", "evaluation": "Evaluation", "blessing": "InfraBlessing"},
     outputs={"pushed": "Pushed"},
 )
 
 
-def execute(task: Task) -> Outcome:
-    """Publishes `<base>/<name>/<next version>`, or finds the same content there already.
+def execute(task: Task) -> ComponentResult:
+    """Publishes `<base>/<name>/<next version>`, unless the same content is there already.
 
     Inputs: `export`, `evaluation`, `blessing`. Outputs: `pushed`, with pushed.json.
     """
@@ -36,7 +36,7 @@ def execute(task: Task) -> Outcome:
     )
     with replacing(task.outputs["pushed"] / PUSHED) as stream:
         stream.write(as_json(facts))
-    return Outcome(facts)
+    return ComponentResult(facts)
 
 
 COMPONENT = Component(SPEC, execute)

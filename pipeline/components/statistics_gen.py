@@ -1,14 +1,16 @@
-"""Features, and the corpus where there is one, into statistics and their picture."""
+"""Component: computes statistics of features and draws them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter, Task
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, Lookup
 from pipeline.statistics.file import load_statistics
 
 SPEC = ComponentSpec(
     name="statistics_gen",
-    about="Counts and measures a feature set with Apache Beam.",
+    about="Computes statistics of a feature set with Apache Beam.",
     parameters={
         "workers": Parameter(int, "processes on this machine", 1, changes_result=False),
         "beam_args": Parameter(
@@ -21,15 +23,20 @@ SPEC = ComponentSpec(
 )
 
 
-def execute(task: Task) -> Outcome:
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus, whose recordings are read if it is given."""
+    from ser_keras.data.feature_set import FeatureSet
+
+    if "corpus" in inputs:
+        yield CORPORA, FeatureSet.open(inputs["features"]).schema.corpus
+
+
+def execute(task: Task) -> ComponentResult:
     """Runs the statistics job.
 
-    Inputs: `features`; `corpus`, to hear silence and clipping. Outputs: `statistics`, with
+    Inputs: `features`; `corpus`, to measure silence and clipping. Outputs: `statistics`, with
     statistics.json and statistics.svg.
     """
-    from pipeline.beam.quiet import quiet_beam
-
-    quiet_beam()
     from pipeline.beam.quiet import quiet_beam
 
     quiet_beam()
@@ -46,14 +53,14 @@ def execute(task: Task) -> Outcome:
         task.progress,
         data_dir=corpus.data_dir if corpus is not None else None,
     )
-    found = load_statistics(path)
-    data_statistics(found, path.with_suffix(".svg"))
-    return Outcome(
+    statistics = load_statistics(path)
+    data_statistics(statistics, path.with_suffix(".svg"))
+    return ComponentResult(
         {
-            "utterances": found["utterances"],
-            "labels": found["counts"]["label"],
-            "silence_ratio": _mean(found["silence_ratio"]),
-            "clipping_ratio": _mean(found["clipping_ratio"]),
+            "utterances": statistics["utterances"],
+            "labels": statistics["counts"]["label"],
+            "silence_ratio": _mean(statistics["silence_ratio"]),
+            "clipping_ratio": _mean(statistics["clipping_ratio"]),
         }
     )
 
@@ -62,4 +69,4 @@ def _mean(distribution: Mapping[str, Any] | None) -> float | None:
     return distribution["mean"] if distribution is not None else None
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

@@ -1,7 +1,7 @@
-"""What a job's workers left behind: gathered, held against what was asked, written down.
+"""Collects the shards' reports of a feature job, checks them and writes the set's files.
 
-One shard's report is read at a time. What it says goes to the disk, and from there into the set's
-files in the order of the keys: all recordings together are never in memory.
+One report is read at a time. Its rows go to a temporary file, and from there into the set's files
+in the order of the keys, so that the rows of all recordings are never in memory together.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from pipeline.features.recordings import Source, shard_name, source_fingerprint
+from pipeline.features.recordings import Recording, recordings_fingerprint, shard_name
 from pipeline.features.writer import REPORT_SUFFIX, SHARD_SUFFIX, DeadLetter, ShardReport
 from ser_keras.data.feature_set import DEAD_LETTERS, INDEX, MANIFEST, SCHEMA, IndexRow
 from ser_keras.data.schema import Schema
@@ -23,16 +23,16 @@ from ser_keras.files import replacing
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """All shards of an attempt together.
+class CollectedShards:
+    """All shards of a job.
 
     Args:
         shards: one row per shard file, in order: name, records, bytes, sha256.
-        counters: recordings by what became of them: seen, ok, dead_<kind>.
-        seconds_audio: float. Length of what was used.
-        source_fingerprint: str. Of the recordings as the workers read them; a file may have changed
-            since it was listed.
-        files: mapping of index and dead letters, which are written, to their hashes.
+        counters: numbers of recordings: seen, ok, dead_<kind>.
+        seconds_audio: float. Total duration of the records.
+        source_fingerprint: str. Fingerprint of the recordings as the workers read them; a file may
+            have changed since it was listed.
+        files: mapping of the names of index and dead letters to the hashes of their files.
     """
 
     shards: tuple[dict[str, Any], ...]
@@ -43,44 +43,48 @@ class Outcome:
 
 
 def collect(
-    folder: Path, sources: Sequence[Source], places: Mapping[int, Sequence[int]], num_shards: int
-) -> Outcome:
-    """Gathers the reports of an attempt and writes index and dead letters, sorted by key.
+    folder: Path,
+    recordings: Sequence[Recording],
+    positions: Mapping[int, Sequence[int]],
+    num_shards: int,
+) -> CollectedShards:
+    """Collects the shards' reports and writes index and dead letters, sorted by key.
 
     Args:
-        folder: Path of the attempt.
-        sources: all recordings, sorted by key.
-        places: where among `sources` those of each shard stand.
+        folder: Path of the staging folder.
+        recordings: all recordings, sorted by key.
+        positions: positions of each shard's recordings in the list.
         num_shards: int.
 
     Raises:
-        SerError: a shard is missing or of another size, or a recording is not in exactly one place.
+        SerError: a shard is missing or of another size, or a recording does not occur exactly once.
             That is a fault of the runner or of the disk, not of the data.
     """
     shards: list[dict[str, Any]] = []
     dead: Counter[str] = Counter()
-    wrong: list[str] = []
+    lost_or_doubled: list[str] = []
     with TemporaryFile(dir=folder) as stream:
-        spool = _Spool(stream, len(sources))
-        for shard, of_shard in places.items():
+        spool = _LineSpool(stream, len(recordings))
+        for shard, of_shard in positions.items():
             report = _read_report(folder, shard_name(shard, num_shards))
             results: list[IndexRow | DeadLetter] = [*report.rows, *report.dead]
             results.sort(key=lambda result: result.key)
-            wrong += _lost_or_doubled(results, [sources[place] for place in of_shard])
-            for place, result in zip(of_shard, results, strict=False):
-                spool.put(place, _line(result))
+            lost_or_doubled += _lost_or_doubled(results, [recordings[n] for n in of_shard])
+            for position, result in zip(of_shard, results, strict=False):
+                spool.put(position, _line(result))
             dead.update(f"dead_{letter.kind}" for letter in report.dead)
             row = {"name": report.name, "records": len(report.rows)}
             shards.append({**row, "bytes": report.bytes, "sha256": report.sha256})
         ok = sum(shard["records"] for shard in shards)
-        if wrong:
+        if lost_or_doubled:
             raise SerError(
                 f"{folder}: found {ok} records and {dead.total()} dead letters for "
-                f"{len(sources)} recordings; {len(wrong)} are lost or doubled, such as {wrong[0]}. "
+                f"{len(recordings)} recordings; {len(lost_or_doubled)} are lost or doubled, such "
+                f"as {lost_or_doubled[0]}. "
                 "Nothing was published. Run the job again, with another runner if this persists."
             )
         counters = {"seen": ok + dead.total(), "ok": ok, **dict(sorted(dead.items()))}
-        return Outcome(tuple(shards), counters, *_write_sorted(folder, sources, spool))
+        return CollectedShards(tuple(shards), counters, *_write_sorted(folder, recordings, spool))
 
 
 def read_dead_letters(path: Path) -> Iterator[DeadLetter]:
@@ -91,90 +95,92 @@ def read_dead_letters(path: Path) -> Iterator[DeadLetter]:
 
 
 def check_losses(
-    sources: Sequence[Source], dead: Iterable[DeadLetter], max_bad_ratio: float
+    recordings: Sequence[Recording], dead: Iterable[DeadLetter], max_bad_ratio: float
 ) -> str:
-    """Says what is wrong with losing these recordings, or returns `""` where it can be borne.
+    """Returns why the loss of these recordings is not accepted, or `""` if it is.
 
     Args:
-        sources: all recordings.
+        recordings: all recordings.
         dead: those that could not be used.
-        max_bad_ratio: float. Largest bearable share of them.
+        max_bad_ratio: float. Largest accepted share of them.
 
     Returns:
-        A clause without full stop. No class and no speaker may vanish, whatever the share.
+        A clause without a full stop. No label and no speaker may vanish, whatever the share.
     """
     lost = {letter.key for letter in dead}
     if not lost:
         return ""
     seen: set[tuple[str, str]] = set()
     kept: set[tuple[str, str]] = set()
-    for source in sources:
-        whose = {(what, getattr(source.utterance, what)) for what in ("label", "speaker")}
-        seen |= whose
-        if source.key not in lost:
-            kept |= whose
-    for what in ("label", "speaker"):
-        gone = sorted(name for each, name in seen - kept if each == what)
+    for recording in recordings:
+        groups = {(kind, getattr(recording.utterance, kind)) for kind in ("label", "speaker")}
+        seen |= groups
+        if recording.key not in lost:
+            kept |= groups
+    for kind in ("label", "speaker"):
+        gone = sorted(name for group_kind, name in seen - kept if group_kind == kind)
         if gone:
-            return f"nothing is left of {what} {', '.join(gone)}"
-    if len(lost) > max_bad_ratio * len(sources):
+            return f"nothing is left of {kind} {', '.join(gone)}"
+    if len(lost) > max_bad_ratio * len(recordings):
         return f"at most {max_bad_ratio:.2%} may be lost (--max-bad-ratio)"
     return ""
 
 
-def losses_error(where: str, num_sources: int, reason: str, letters: Path) -> CorpusError:
-    """Returns the error for losses that cannot be borne.
+def losses_error(where: str, num_recordings: int, reason: str, letters: Path) -> CorpusError:
+    """Returns the error for losses that are not accepted.
 
     Args:
-        where: what the error calls the corpus.
-        num_sources: int. Number of all recordings.
-        reason: what `check_losses` said.
-        letters: where all dead letters are; at least one.
+        where: name of the corpus in the message.
+        num_recordings: int. Number of all recordings.
+        reason: the result of `check_losses`.
+        letters: file with all dead letters, at least one.
     """
     kinds = Counter(letter.kind for letter in read_dead_letters(letters))
     first = next(read_dead_letters(letters))
     return CorpusError(
-        f"{where}: found {kinds.total()} of {num_sources} recordings that cannot be used "
+        f"{where}: found {kinds.total()} of {num_recordings} recordings that cannot be used "
         f"({', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}), and {reason}. "
         f"First: {first.message} All are listed in {letters}. Nothing was published."
     )
 
 
-def write_set(folder: Path, outcome: Outcome, schema: Schema, facts: Mapping[str, Any]) -> None:
-    """Writes the schema and, last, the manifest beside what is there; removes everything else.
+def write_set(
+    folder: Path, collected: CollectedShards, schema: Schema, facts: Mapping[str, Any]
+) -> None:
+    """Writes the schema and then the manifest; removes all files that do not belong to the set.
 
     Args:
-        folder: Path of the attempt, with shards, index and dead letters in it.
-        outcome: what they hold.
-        schema: what the features are.
-        facts: further entries of the manifest. Nothing in it may depend on when, where or by how
-            many workers it was made, so that equal sets are equal files.
+        folder: Path of the staging folder, with shards, index and dead letters in it.
+        collected: what they hold.
+        schema: description of the features.
+        facts: further entries of the manifest. They must not depend on the time, the place or the
+            number of workers, so that equal sets are equal files.
     """
-    files = {**outcome.files, SCHEMA: _write(folder / SCHEMA, schema.to_json())}
+    files = {**collected.files, SCHEMA: _write_text(folder / SCHEMA, schema.to_json())}
     manifest = {
         **facts,
-        "num_records": outcome.counters["ok"],
-        "num_dead": outcome.counters["seen"] - outcome.counters["ok"],
-        "shards": outcome.shards,
-        "counters": {**outcome.counters, "seconds_audio": outcome.seconds_audio},
+        "num_records": collected.counters["ok"],
+        "num_dead": collected.counters["seen"] - collected.counters["ok"],
+        "shards": collected.shards,
+        "counters": {**collected.counters, "seconds_audio": collected.seconds_audio},
         "files": files,
     }
-    _write(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    wanted = {MANIFEST, *files, *(shard["name"] for shard in outcome.shards)}
+    _write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    wanted = {MANIFEST, *files, *(shard["name"] for shard in collected.shards)}
     for path in folder.iterdir():
         if path.name not in wanted:
             path.unlink()
 
 
-class _Spool:
-    """Lines in a file, written in any order and read in that of their places."""
+class _LineSpool:
+    """A file of lines that are written in any order and read in the order of their positions."""
 
     def __init__(self, stream: IO[bytes], count: int):
         self.stream = stream
         self.offsets = array("Q", bytes(8 * count))
 
-    def put(self, place: int, line: bytes) -> None:
-        self.offsets[place] = self.stream.tell()
+    def put(self, position: int, line: bytes) -> None:
+        self.offsets[position] = self.stream.tell()
         self.stream.write(line)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -184,37 +190,41 @@ class _Spool:
 
 
 def _lost_or_doubled(
-    results: Iterable[IndexRow | DeadLetter], expected: Iterable[Source]
+    results: Iterable[IndexRow | DeadLetter], expected: Iterable[Recording]
 ) -> list[str]:
-    found = Counter(result.key for result in results)
-    asked = Counter(source.key for source in expected)
-    return [*(found - asked).elements(), *(asked - found).elements()]
+    result_keys = Counter(result.key for result in results)
+    expected_keys = Counter(recording.key for recording in expected)
+    return [
+        *(result_keys - expected_keys).elements(),
+        *(expected_keys - result_keys).elements(),
+    ]
 
 
 def _line(result: IndexRow | DeadLetter) -> bytes:
-    said = asdict(result) if isinstance(result, DeadLetter) else result.to_dict()
-    return json.dumps(said, sort_keys=True).encode() + b"\n"
+    values = asdict(result) if isinstance(result, DeadLetter) else result.to_dict()
+    return json.dumps(values, sort_keys=True).encode() + b"\n"
 
 
 def _write_sorted(
-    folder: Path, sources: Iterable[Source], lines: Iterable[bytes]
+    folder: Path, recordings: Iterable[Recording], lines: Iterable[bytes]
 ) -> tuple[float, str, dict[str, str]]:
-    """Writes index and dead letters; returns seconds, fingerprint and files of an `Outcome`."""
+    """Writes index and dead letters; returns the last three fields of `CollectedShards`."""
     seconds = array("d")
     digests = {name: hashlib.sha256() for name in (INDEX, DEAD_LETTERS)}
     with replacing(folder / INDEX) as index, replacing(folder / DEAD_LETTERS) as letters:
 
-        def as_read() -> Iterator[Source]:
-            for source, line in zip(sources, lines, strict=True):
+        def write_lines() -> Iterator[Recording]:
+            """Writes every line; yields the recordings with the hashes that the workers read."""
+            for recording, line in zip(recordings, lines, strict=True):
                 result = json.loads(line)
-                dead = "stage" in result
-                (letters if dead else index).write(line)
-                digests[DEAD_LETTERS if dead else INDEX].update(line)
-                if not dead:
+                is_dead = "stage" in result
+                (letters if is_dead else index).write(line)
+                digests[DEAD_LETTERS if is_dead else INDEX].update(line)
+                if not is_dead:
                     seconds.append(result["duration_s"])
-                yield replace(source, sha256=result["sha256" if dead else "source_sha256"])
+                yield replace(recording, sha256=result["sha256" if is_dead else "source_sha256"])
 
-        fingerprint = source_fingerprint(as_read())
+        fingerprint = recordings_fingerprint(write_lines())
     files = {name: digest.hexdigest() for name, digest in digests.items()}
     return round(sum(seconds), 3), fingerprint, files
 
@@ -237,7 +247,7 @@ def _read_report(folder: Path, name: str) -> ShardReport:
     return report
 
 
-def _write(path: Path, text: str) -> str:
+def _write_text(path: Path, text: str) -> str:
     data = text.encode()
     with replacing(path) as stream:
         stream.write(data)

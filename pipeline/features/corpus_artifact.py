@@ -1,8 +1,8 @@
-"""The artifact of kind Corpus: which recordings there are, whose, with which labels and content.
+"""The artifact of kind Corpus: its recordings with speakers, labels and hashes.
 
-corpus.json         which corpus, where it lies, counts by label and speaker, copies
+corpus.json         name and folder of the corpus, counts by label and speaker, copies
 recordings.jsonl    one row per recording, sorted by key
-recordings/         the audio itself, of a corpus that was synthesised
+recordings/         the audio, if the corpus was synthesised
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.features.recordings import Source
+from pipeline.features.recordings import Recording
 from pipeline.statistics.file import as_json
 from ser_keras.errors import SchemaError
 from ser_keras.files import replacing
@@ -24,14 +24,14 @@ OWN_AUDIO = "recordings"
 
 @dataclass(frozen=True)
 class CorpusArtifact:
-    """What a reader must know to read the corpus again. Made by `load_corpus`.
+    """What is needed to read the corpus again. Made by `load_corpus`.
 
     Args:
-        corpus: str. Name of the reader.
-        data_dir: Path. Where the recordings lie.
-        allow_partial: bool. A copy with other counts than the published ones was accepted.
+        corpus: str. Name of the corpus.
+        data_dir: Path. Folder of the recordings.
+        allow_partial: bool. A copy whose counts differ from the published ones was accepted.
         sha256_of: mapping of key to the hash of the recording's file.
-        facts: mapping. The whole of corpus.json.
+        facts: mapping. The content of corpus.json.
     """
 
     corpus: str
@@ -42,44 +42,50 @@ class CorpusArtifact:
 
 
 def write_corpus(
-    folder: Path, corpus: str, data_dir: str, allow_partial: bool, sources: Sequence[Source]
+    folder: Path,
+    corpus: str,
+    data_dir: str,
+    allow_partial: bool,
+    recordings: Sequence[Recording],
 ) -> dict[str, Any]:
     """Writes the artifact and returns the content of corpus.json.
 
     Args:
         folder: Path of the artifact.
-        corpus: str. Name of the reader.
-        data_dir: str. Where the recordings lie; "" where they are in the artifact.
+        corpus: str. Name of the corpus.
+        data_dir: str. Folder of the recordings; "" if they are in the artifact.
         allow_partial: bool.
-        sources: the recordings, sorted by key.
+        recordings: sorted by key.
     """
-    # The sources are gone through again and again, because gathered they would take more memory.
-    times = Counter(source.sha256 for source in sources)
-    same = defaultdict(list)
-    for source in sources:
-        if not source.sha256 or times[source.sha256] > 1:
-            same[source.sha256].append(source.key)
+    # The list is read several times, because its objects together would take more memory.
+    counts = Counter(recording.sha256 for recording in recordings)
+    keys_of = defaultdict(list)
+    for recording in recordings:
+        if not recording.sha256 or counts[recording.sha256] > 1:
+            keys_of[recording.sha256].append(recording.key)
     facts = {
         "corpus": corpus,
         "data_dir": data_dir,
         "allow_partial": allow_partial,
-        "recordings": len(sources),
-        "bytes": sum(source.num_bytes for source in sources),
-        "labels": dict(Counter(each.utterance.label for each in sources)),
-        "speakers": dict(Counter(f"{corpus}/{each.utterance.speaker}" for each in sources)),
-        "unreadable": sorted(same.pop("", [])),
-        "copies": sorted(same.values()),
+        "recordings": len(recordings),
+        "bytes": sum(recording.num_bytes for recording in recordings),
+        "labels": dict(Counter(recording.utterance.label for recording in recordings)),
+        "speakers": dict(
+            Counter(f"{corpus}/{recording.utterance.speaker}" for recording in recordings)
+        ),
+        "unreadable": sorted(keys_of.pop("", [])),
+        "copies": sorted(keys_of.values()),
     }
     rows = (
         {
-            "key": source.key,
-            "path": source.path,
-            "label": source.utterance.label,
-            "speaker": source.utterance.speaker,
-            "bytes": source.num_bytes,
-            "sha256": source.sha256,
+            "key": recording.key,
+            "path": recording.path,
+            "label": recording.utterance.label,
+            "speaker": recording.utterance.speaker,
+            "bytes": recording.num_bytes,
+            "sha256": recording.sha256,
         }
-        for source in sources
+        for recording in recordings
     )
     with replacing(folder / RECORDINGS) as stream:
         stream.writelines(f"{json.dumps(row)}\n".encode() for row in rows)
@@ -89,7 +95,7 @@ def write_corpus(
 
 
 def load_corpus(folder: Path) -> CorpusArtifact:
-    """Returns what the artifact in a folder says.
+    """Returns the artifact in a folder.
 
     Raises:
         SchemaError: there is none.

@@ -1,9 +1,9 @@
-"""The feature job: list the recordings, run the Beam graph, check, publish.
+"""The feature job: lists the recordings, runs the Beam graph, checks the result and publishes it.
 
-The driver's part is small and comes before and after the graph, for nobody shares it: it returns at
-once where the result is there already, and otherwise counts what the workers left, names it by
-everything it depends on, and makes it visible by one rename. Recordings are hashed by the workers,
-who read them anyway; the driver does so only where a set of the same kind and size is there.
+The driver works only before and after the graph. It returns at once if the result is there already.
+Otherwise it collects what the workers wrote, names the set by everything it depends on, and
+publishes it by one rename. The workers hash the recordings, because they read them anyway; the
+driver hashes them only if a set of the same kind and size is there.
 """
 
 import json
@@ -25,18 +25,18 @@ from pipeline.features.collect import (
     write_set,
 )
 from pipeline.features.recordings import (
-    SourceList,
+    RecordingList,
     choose_num_shards,
-    find_sources,
+    find_recordings,
     fingerprint,
-    hashed,
     library_versions,
+    recordings_fingerprint,
     shard_name,
-    source_fingerprint,
+    with_hashes,
 )
-from pipeline.features.shards import WriteListedShards, places_by_shard, write_lists
+from pipeline.features.shards import WriteListedShards, positions_by_shard, write_lists
 from pipeline.features.writer import NAMESPACE, REPORT_SUFFIX
-from pipeline.publishing.attempt import Attempt, point_latest
+from pipeline.publishing.staged_output import StagedOutput, point_latest
 from ser_keras import __version__
 from ser_keras.audio import AudioLimits
 from ser_keras.corpora import get_corpus
@@ -53,20 +53,20 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class FeatureJob:
-    """One job, fully decided.
+    """A job with all its settings.
 
     Args:
-        where: str. What messages call the corpus.
-        sources: recordings, sorted by key, without hashes.
+        where: str. Name of the corpus in messages.
+        recordings: sorted by key, without hashes.
         spec: what to extract.
-        schema: what `schema.json` will say.
+        schema: content of `schema.json`.
         num_shards: int.
-        limits: what a recording's header may promise.
-        max_bad_ratio: float. Largest bearable share of unusable recordings.
+        limits: largest size that a recording's header may declare.
+        max_bad_ratio: float. Largest accepted share of unusable recordings.
     """
 
     where: str
-    sources: SourceList
+    recordings: RecordingList
     spec: FrameSpec
     schema: Schema
     num_shards: int
@@ -75,18 +75,18 @@ class FeatureJob:
 
     @cached_property
     def identity(self) -> str:
-        """The identity of the job's result if the recordings stay as they are; reads them all."""
-        return self.fingerprint(source_fingerprint(hashed(self.sources)))
+        """Fingerprint of the result for the recordings as they are now; reads all of them."""
+        return self.fingerprint(recordings_fingerprint(with_hashes(self.recordings)))
 
-    def fingerprint(self, sources: str) -> str:
-        """Returns the identity of the job's result for the fingerprint of what it reads."""
+    def fingerprint(self, of_recordings: str) -> str:
+        """Returns the fingerprint of the result for a fingerprint of the recordings."""
         settings = {
             "format": FORMAT,
             "schema": asdict(self.schema),
             "num_shards": self.num_shards,
             "limits": asdict(self.limits),
         }
-        return fingerprint(sources, settings)
+        return fingerprint(of_recordings, settings)
 
 
 def build_feature_set(
@@ -105,28 +105,28 @@ def build_feature_set(
     limits: AudioLimits | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Turns a corpus into a feature set, or finds the one made from the same input before.
+    """Makes a feature set of a corpus, or returns the one made from the same input before.
 
     Args:
-        corpus: str. Name of the corpus's reader.
+        corpus: str. Name of the corpus.
         data_dir: folder of the corpus.
         spec: what to extract.
         output: folder where sets are published.
-        name: str. What results call the data; the corpus's name by default.
-        allow_partial: bool. Accept a copy with other counts than the published ones.
+        name: str. Name of the data in results; the corpus's name by default.
+        allow_partial: bool. Accept a copy whose counts differ from the published ones.
         allow_outside: bool. Accept rows of a manifest that lead out of its folder.
-        max_bad_ratio: float. Largest bearable share of unusable recordings.
-        num_shards: int. By default a matter of the corpus's size; never of the machine.
-        workers: int. Processes on this machine, where `beam_args` name no other runner.
+        max_bad_ratio: float. Largest accepted share of unusable recordings.
+        num_shards: int. By default it depends on the size of the corpus, never on the machine.
+        workers: int. Processes on this machine, unless `beam_args` name another runner.
         beam_args: options for Beam.
-        limits: what a recording's header may promise.
-        progress: called with (step, done, total); the step "features" only where some are made.
+        limits: largest size that a recording's header may declare.
+        progress: called with (step, done, total); the step "features" only if some are made.
 
     Returns:
         The set's own folder, `<output>/<16 characters of its fingerprint>`.
 
     Raises:
-        ConfigError: an option that cannot be.
+        ConfigError: an invalid option.
         CorpusError: the corpus is refused, or too many recordings are unusable.
         SerError: the runner failed or lost something.
     """
@@ -134,21 +134,21 @@ def build_feature_set(
     report = progress if progress is not None else lambda step, done, total: None
     _check_options(output, max_bad_ratio, num_shards, workers)
     report("listing", 0, 0)
-    # Absolute, because a worker's current folder is its own.
-    sources = find_sources(
+    # Absolute, because a worker has a current folder of its own.
+    recordings = find_recordings(
         corpus, data_dir.absolute(), allow_partial=allow_partial, allow_outside=allow_outside
     )
     job = FeatureJob(
         where=f"{get_corpus(corpus).info.title} at {data_dir}",
-        sources=sources,
+        recordings=recordings,
         spec=spec,
-        schema=_schema(corpus, name or corpus, spec, sources),
-        num_shards=num_shards or choose_num_shards(sources.column("num_bytes")),
+        schema=_schema(corpus, name or corpus, spec, recordings),
+        num_shards=num_shards or choose_num_shards(recordings.column("num_bytes")),
         limits=limits or AudioLimits(),
         max_bad_ratio=max_bad_ratio,
     )
     try:
-        return _reuse(job, output) or _build(job, output, workers, beam_args, report)
+        return _reuse_set(job, output) or _build_set(job, output, workers, beam_args, report)
     except OSError as error:
         raise SerError(
             f"feature job in {output}: stopped by {error.strerror or error} "
@@ -160,88 +160,90 @@ def build_feature_set(
 def _check_options(
     output: Path, max_bad_ratio: float, num_shards: int | None, workers: int
 ) -> None:
-    problems = (
+    settings = (
         ("--max-bad-ratio", max_bad_ratio, "0 to 1", 0 <= max_bad_ratio <= 1),
         ("--shards", num_shards, "1 to 99999", num_shards is None or 0 < num_shards < 100_000),
         ("--workers", workers, "1 or more", workers > 0),
         ("--output", output, "a folder", output.is_dir() or not output.exists()),
     )
-    for option, found, expected, good in problems:
-        if not good:
+    for option, value, expected, valid in settings:
+        if not valid:
             raise ConfigError(
-                f"feature job: found {option} {found}, expected {expected}. Correct {option}."
+                f"feature job: found {option} {value}, expected {expected}. Correct {option}."
             )
 
 
-def _schema(corpus: str, name: str, spec: FrameSpec, sources: SourceList) -> Schema:
-    labels = class_set_from(corpus, sources.column("label")).classes
+def _schema(corpus: str, name: str, spec: FrameSpec, recordings: RecordingList) -> Schema:
+    labels = class_set_from(corpus, recordings.column("label")).classes
     class_sets = tuple(get_corpus(corpus).info.class_sets)
     return Schema(spec.to_dict(), name_of_spec(spec), spec.dim, corpus, name, labels, class_sets)
 
 
-def _reuse(job: FeatureJob, output: Path) -> Path | None:
-    """Returns the finished set of the same job, if it is there and whole."""
-    if not _is_similar_there(job, output):
+def _reuse_set(job: FeatureJob, output: Path) -> Path | None:
+    """Returns the finished set of the same job, if it is there and undamaged."""
+    if not _has_similar_set(job, output):
         return None
     finished = output / job.identity[:16]
     try:
         check_set(finished)
     except SchemaError:
         return None
-    # The share that can be borne is no part of the fingerprint.
-    _require_bearable(job, output, finished, job.identity)
+    # The accepted share of losses is not part of the fingerprint.
+    _require_accepted_losses(job, output, finished, job.identity)
     point_latest(output, finished.name)
     return finished
 
 
-def _is_similar_there(job: FeatureJob, output: Path) -> bool:
-    """Returns whether a set of the same schema and as many recordings is there."""
+def _has_similar_set(job: FeatureJob, output: Path) -> bool:
+    """Tells whether a set with the same schema and number of recordings is there."""
     for path in output.glob(f"*/{MANIFEST}"):
         try:
-            found = json.loads(path.read_bytes())
-            count = found["num_records"] + found["num_dead"]
+            manifest = json.loads(path.read_bytes())
+            count = manifest["num_records"] + manifest["num_dead"]
             schema = path.with_name(SCHEMA).read_text()
         except (OSError, ValueError, TypeError, KeyError):
             # A damaged set is made again.
             continue
-        if (count, schema) == (len(job.sources), job.schema.to_json()):
+        if (count, schema) == (len(job.recordings), job.schema.to_json()):
             return True
     return False
 
 
-def _build(
+def _build_set(
     job: FeatureJob, output: Path, workers: int, beam_args: Sequence[str], report: Progress
 ) -> Path:
-    with Attempt(output) as attempt:
-        places = places_by_shard(job.sources, job.num_shards)
-        write_lists(attempt.path, job.sources, places)
-        sizes = {shard_name(n, job.num_shards): len(of_n) for n, of_n in places.items()}
-        with watching("features", lambda: _done(attempt.path, sizes), len(job.sources), report):
-            counted = _run(job, list(places), attempt.path.absolute(), workers, beam_args)
-        outcome = collect(attempt.path, job.sources, places, job.num_shards)
-        if counted and counted != outcome.counters:
+    with StagedOutput(output) as staged:
+        positions = positions_by_shard(job.recordings, job.num_shards)
+        write_lists(staged.path, job.recordings, positions)
+        sizes = {shard_name(n, job.num_shards): len(of_n) for n, of_n in positions.items()}
+        with watching(
+            "features", lambda: _num_done(staged.path, sizes), len(job.recordings), report
+        ):
+            counted = _run_graph(job, list(positions), staged.path.absolute(), workers, beam_args)
+        collected = collect(staged.path, job.recordings, positions, job.num_shards)
+        if counted and counted != collected.counters:
             raise SerError(
-                f"{attempt.path}: Beam counted {counted}, the shards hold {outcome.counters}. "
+                f"{staged.path}: Beam counted {counted}, the shards hold {collected.counters}. "
                 "Nothing was published. Run the job again, with another runner if this persists."
             )
-        # A file may have changed since it was listed; the name says what was really read.
-        identity = job.fingerprint(outcome.source_fingerprint)
-        _require_bearable(job, output, attempt.path, identity)
+        # A file may have changed since it was listed; the name is that of what was really read.
+        identity = job.fingerprint(collected.source_fingerprint)
+        _require_accepted_losses(job, output, staged.path, identity)
         facts = {
             "fingerprint": identity,
-            "source_fingerprint": outcome.source_fingerprint,
+            "source_fingerprint": collected.source_fingerprint,
             "name": job.schema.name,
             "corpus": job.schema.corpus,
             "versions": {"ser-keras": __version__, **library_versions()},
         }
-        write_set(attempt.path, outcome, job.schema, facts)
-        return attempt.commit(identity[:16])
+        write_set(staged.path, collected, job.schema, facts)
+        return staged.commit(identity[:16])
 
 
-def _run(
+def _run_graph(
     job: FeatureJob, shards: Sequence[int], folder: Path, workers: int, beam_args: Sequence[str]
 ) -> dict[str, int]:
-    """Runs the graph; returns the counters that the runner reports, {} where it reports none."""
+    """Runs the graph; returns the counters that the runner reports, {} if it reports none."""
 
     def build(pipeline: beam.Pipeline) -> None:
         (
@@ -251,25 +253,29 @@ def _run(
         )
 
     result = run_graph(build, f"feature job in {folder.parent}", folder, workers, beam_args)
-    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
-    counted = {each.key.metric.name: each.committed for each in found if each.committed is not None}
+    counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    counted = {
+        counter.key.metric.name: counter.committed
+        for counter in counters
+        if counter.committed is not None
+    }
     return {name: counted[name] for name in ("seen", "ok") if name in counted} | {
         name: counted[name] for name in sorted(counted) if name.startswith("dead_")
     }
 
 
-def _done(folder: Path, sizes: Mapping[str, int]) -> int:
-    """Counts the recordings of the shards that are there."""
+def _num_done(folder: Path, sizes: Mapping[str, int]) -> int:
+    """Returns the number of recordings of the finished shards."""
     return sum(size for name, size in sizes.items() if (folder / (name + REPORT_SUFFIX)).exists())
 
 
-def _require_bearable(job: FeatureJob, output: Path, folder: Path, identity: str) -> None:
-    """Raises CorpusError where too much is among the dead letters of a set's folder."""
+def _require_accepted_losses(job: FeatureJob, output: Path, folder: Path, identity: str) -> None:
+    """Raises CorpusError if the dead letters of a set's folder are too many."""
     dead, letters = folder / DEAD_LETTERS, output / f"dead_letters-{identity[:16]}.jsonl"
-    reason = check_losses(job.sources, read_dead_letters(dead), job.max_bad_ratio)
+    reason = check_losses(job.recordings, read_dead_letters(dead), job.max_bad_ratio)
     if not reason:
         letters.unlink(missing_ok=True)
         return
-    with replacing(letters) as stream, dead.open("rb") as found:
-        shutil.copyfileobj(found, stream)
-    raise losses_error(job.where, len(job.sources), reason, letters)
+    with replacing(letters) as stream, dead.open("rb") as dead_stream:
+        shutil.copyfileobj(dead_stream, stream)
+    raise losses_error(job.where, len(job.recordings), reason, letters)

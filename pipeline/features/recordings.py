@@ -1,8 +1,8 @@
-"""What a feature job reads: the recordings, their hashes, their shards, and the job's identity.
+"""The recordings that a feature job reads, their hashes and shards, and the job's fingerprint.
 
-A job's fingerprint is a hash of everything its result depends on, so that a finished set can be
-found again by name, and any change of a recording, a label, a spec, the code or a library leads to
-another one.
+A job's fingerprint is a hash of everything its result depends on. A finished set is therefore found
+again by its name, and any change of a recording, a label, a spec, the code or a library leads to
+another set.
 """
 
 import gc
@@ -23,10 +23,11 @@ from typing import Any, overload
 import soundfile
 
 from ser_keras import audit
-from ser_keras.audio import read_audio
+from ser_keras.audio import checks, limits, reading, writing
 from ser_keras.corpora import read_corpus
 from ser_keras.corpora.base import Utterance
-from ser_keras.data.schema import encode_example
+from ser_keras.data.example import encode_example
+from ser_keras.data.record_files import frame_record
 from ser_keras.errors import CorpusError
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import KINDS, class_of_kind
@@ -34,22 +35,22 @@ from ser_keras.features.specs import KINDS, class_of_kind
 MIN_SHARDS = 8
 SOURCE_BYTES_PER_SHARD = 64 * 2**20
 
-# Each file that waits to be hashed costs a kilobyte.
+# Each file that waits to be hashed takes a kilobyte of memory.
 _HASHED_AT_ONCE = 256
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr")
-_SAID = tuple(each.name for each in fields(Utterance))
-_LINE = (*_SAID, "relative", "sha256", "num_bytes")
-_SORTED = json.JSONEncoder(sort_keys=True)
+_UTTERANCE_FIELDS = tuple(item.name for item in fields(Utterance))
+_LINE_FIELDS = (*_UTTERANCE_FIELDS, "relative", "sha256", "num_bytes")
+_ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Recording:
     """One recording to be processed.
 
     Args:
-        utterance: what the corpus's reader says of it.
-        path: str. Its file, relative to the corpus folder; the name under which it is reported.
-        sha256: str. Hash of the file, `""` where it cannot be read or has not been read yet.
+        utterance: its entry in the corpus.
+        path: str. Its file, relative to the corpus folder; messages name it by this path.
+        sha256: str. Hash of the file, `""` if it cannot be read or has not been read yet.
         num_bytes: int. Size of the file.
     """
 
@@ -64,23 +65,23 @@ class Source:
         return self.utterance.key
 
     def to_line(self) -> bytes:
-        """Returns all of it as a line of JSON, without names; `from_line` is the inverse."""
-        said = {**_said(self.utterance), "path": str(self.utterance.path)}
-        values = [*said.values(), self.path, self.sha256, self.num_bytes]
+        """Returns its values as a line of JSON, without names; `from_line` is the inverse."""
+        utterance = {**_utterance_fields(self.utterance), "path": str(self.utterance.path)}
+        values = [*utterance.values(), self.path, self.sha256, self.num_bytes]
         return json.dumps(values).encode() + b"\n"
 
     @classmethod
-    def from_line(cls, line: bytes) -> "Source":
-        """Returns the source that `to_line` wrote."""
-        key, path, *said, relative, sha256, num_bytes = json.loads(line)
-        return cls(Utterance(key, Path(path), *said), relative, sha256, num_bytes)
+    def from_line(cls, line: bytes) -> "Recording":
+        """Returns the recording that `to_line` wrote."""
+        key, path, *further, relative, sha256, num_bytes = json.loads(line)
+        return cls(Utterance(key, Path(path), *further), relative, sha256, num_bytes)
 
 
-class SourceList(Sequence[Source]):
-    """Recordings, each held as its line: 240 bytes for what takes 1300 as objects.
+class RecordingList(Sequence[Recording]):
+    """Recordings in memory as lines of JSON: 240 bytes instead of the 1300 of an object.
 
     Args:
-        lines: what `Source.to_line` gave.
+        lines: the results of `Recording.to_line`.
     """
 
     def __init__(self, lines: Iterable[bytes]):
@@ -90,73 +91,76 @@ class SourceList(Sequence[Source]):
         return len(self.lines)
 
     @overload
-    def __getitem__(self, index: int) -> Source: ...
+    def __getitem__(self, index: int) -> Recording: ...
 
     @overload
-    def __getitem__(self, index: slice) -> "SourceList": ...
+    def __getitem__(self, index: slice) -> "RecordingList": ...
 
-    def __getitem__(self, index: int | slice) -> "Source | SourceList":
+    def __getitem__(self, index: int | slice) -> "Recording | RecordingList":
         if isinstance(index, slice):
-            return SourceList(self.lines[index])
-        return Source.from_line(self.lines[index])
+            return RecordingList(self.lines[index])
+        return Recording.from_line(self.lines[index])
 
     def column(self, name: str) -> Iterator[Any]:
-        """Yields one field of every recording, in a third of the time of whole sources.
+        """Yields one field of every recording, three times faster than whole recordings.
 
         Args:
             name: str. Field of an utterance, or `"num_bytes"`.
         """
-        place = _LINE.index(name)
-        return (json.loads(line)[place] for line in self.lines)
+        position = _LINE_FIELDS.index(name)
+        return (json.loads(line)[position] for line in self.lines)
 
 
-def list_sources(
+def list_recordings(
     corpus: str, data_dir: Path, *, allow_partial: bool = False, allow_outside: bool = False
-) -> SourceList:
-    """Does `find_sources`, and hashes what it finds."""
-    found = find_sources(corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside)
-    return SourceList(source.to_line() for source in hashed(found))
+) -> RecordingList:
+    """Returns the recordings of a corpus with their hashes; see `find_recordings`."""
+    recordings = find_recordings(
+        corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside
+    )
+    return RecordingList(recording.to_line() for recording in with_hashes(recordings))
 
 
-def find_sources(
+def find_recordings(
     corpus: str, data_dir: Path, *, allow_partial: bool = False, allow_outside: bool = False
-) -> SourceList:
-    """Reads a corpus's tree, but none of its recordings.
+) -> RecordingList:
+    """Reads the list of a corpus's recordings, but not their files.
 
     Returns:
-        Sources without hashes, sorted by key.
+        Recordings without hashes, sorted by key.
 
     Raises:
-        ConfigError: no such corpus.
-        CorpusError: the reader refuses the tree, or two recordings have one key.
+        ConfigError: an unknown corpus.
+        CorpusError: the reader refuses the folder, or two recordings have the same key.
     """
     utterances = read_corpus(
         corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside
     )
     utterances = sorted(utterances, key=lambda utterance: utterance.key)
-    for one, next_one in itertools.pairwise(utterances):
-        if one.key == next_one.key:
+    for utterance, following in itertools.pairwise(utterances):
+        if utterance.key == following.key:
             raise CorpusError(
-                f"{corpus} at {data_dir}: found the key {one.key} twice ({one.path} and "
-                f"{next_one.path}), expected it once. Remove or rename one of the two."
+                f"{corpus} at {data_dir}: found the key {utterance.key} twice ({utterance.path} "
+                f"and {following.path}), expected it once. Remove or rename one of the two."
             )
-    found = SourceList(_lines(utterances, data_dir if data_dir.is_dir() else data_dir.parent))
-    # Empties Python's lists of free objects, a few of which keep most of what the utterances took.
+    root = data_dir if data_dir.is_dir() else data_dir.parent
+    recordings = RecordingList(_recording_lines(utterances, root))
+    # Empties Python's free lists, which otherwise keep most of the utterances' memory.
     gc.collect()
-    return found
+    return recordings
 
 
-def hashed(sources: SourceList) -> Iterator[Source]:
-    """Reads the recordings and yields them with their hashes, in the same order."""
-    # Hashing waits for the disk and releases the GIL, so more threads than cores pay.
+def with_hashes(recordings: RecordingList) -> Iterator[Recording]:
+    """Reads the recordings' files and yields the recordings with their hashes, in order."""
+    # Hashing waits for the disk and releases the GIL, so more threads than cores help.
     with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
-        for first in range(0, len(sources), _HASHED_AT_ONCE):
-            yield from pool.map(_hashed, sources[first : first + _HASHED_AT_ONCE])
+        for first in range(0, len(recordings), _HASHED_AT_ONCE):
+            yield from pool.map(_with_hash, recordings[first : first + _HASHED_AT_ONCE])
 
 
 def file_sha256(path: Path) -> str:
-    """Returns the hash of a regular file's content, or `""` where there is none to be read."""
-    # A named pipe would block for ever.
+    """Returns the hash of a regular file's content, or `""` if it cannot be read."""
+    # A named pipe would block forever.
     if _num_bytes(path) is None:
         return ""
     try:
@@ -167,7 +171,10 @@ def file_sha256(path: Path) -> str:
 
 
 def choose_num_shards(sizes: Iterable[int]) -> int:
-    """Returns how many shards recordings of these sizes want, in bytes; never the machine's matter.
+    """Returns the number of shards for recordings of these sizes, independent of the machine.
+
+    Args:
+        sizes: int. Bytes of each recording.
 
     Example:
         >>> choose_num_shards([])
@@ -188,7 +195,7 @@ def shard_of(key: str, num_shards: int) -> int:
 
 
 def shard_name(index: int, num_shards: int) -> str:
-    """Returns a shard's file name without its ending.
+    """Returns a shard's file name without its suffix.
 
     Example:
         >>> shard_name(3, 8)
@@ -197,26 +204,30 @@ def shard_name(index: int, num_shards: int) -> str:
     return f"part-{index:05}-of-{num_shards:05}"
 
 
-def source_fingerprint(sources: Iterable[Source]) -> str:
-    """Returns a hash of the recordings and all that is known of them, wherever they lie."""
-    # That of one JSON list, which is never there as a whole.
+def recordings_fingerprint(recordings: Iterable[Recording]) -> str:
+    """Returns a hash of the recordings and their labels, independent of the folder."""
+    # The hash of one JSON list, which is never in memory as a whole.
     digest = hashlib.sha256(b"[")
-    for number, source in enumerate(sources):
-        known = {**_said(source.utterance), "path": source.path, "sha256": source.sha256}
-        digest.update(b", " * (number > 0) + _SORTED.encode(known).encode())
+    for number, recording in enumerate(recordings):
+        values = {
+            **_utterance_fields(recording.utterance),
+            "path": recording.path,
+            "sha256": recording.sha256,
+        }
+        digest.update(b", " * (number > 0) + _ENCODER.encode(values).encode())
     digest.update(b"]")
     return digest.hexdigest()
 
 
-def fingerprint(sources: str, settings: Mapping[str, Any]) -> str:
-    """Returns the identity of a job's result.
+def fingerprint(of_recordings: str, settings: Mapping[str, Any]) -> str:
+    """Returns the fingerprint of a job's result.
 
     Args:
-        sources: str. What `source_fingerprint` says of the recordings.
+        of_recordings: str. The result of `recordings_fingerprint`.
         settings: mapping, ready for JSON. Spec, names, limits, number of shards.
     """
     depends_on = {
-        "sources": sources,
+        "sources": of_recordings,
         "settings": settings,
         "versions": library_versions(),
         "code": [file_sha256(path) for path in code_paths()],
@@ -225,12 +236,13 @@ def fingerprint(sources: str, settings: Mapping[str, Any]) -> str:
 
 
 def code_paths() -> list[Path]:
-    """Returns the modules that touch a byte of a record or of its index row."""
-    functions = (read_audio, audit.fingerprint, encode_example, extract)
+    """Returns the modules whose code can change a byte of a record or of its index row."""
+    audio = (checks, limits, reading, writing)
+    functions = (audit.fingerprint, encode_example, frame_record, extract)
     # A kind is computed by its class and by those that it extends.
     classes = {base for kind in KINDS for base in class_of_kind(kind).__mro__ if base is not object}
     return [
-        *(Path(inspect.getfile(function)) for function in functions),
+        *(Path(inspect.getfile(item)) for item in (*audio, *functions)),
         *sorted({Path(inspect.getfile(base)) for base in classes}),
         Path(__file__).with_name("writer.py"),
     ]
@@ -244,17 +256,17 @@ def library_versions() -> dict[str, str]:
     }
 
 
-def _lines(utterances: list[Utterance], root: Path) -> Iterator[bytes]:
-    """Yields the lines of recordings, and takes these out of the list."""
+def _recording_lines(utterances: list[Utterance], root: Path) -> Iterator[bytes]:
+    """Yields the lines of recordings, and removes each from the list to free its memory."""
     utterances.reverse()
     while utterances:
         utterance = utterances.pop()
         path = os.fspath(utterance.path)
-        yield Source(utterance, _relative(path, root), "", _num_bytes(path) or 0).to_line()
+        yield Recording(utterance, _relative_path(path, root), "", _num_bytes(path) or 0).to_line()
 
 
-def _relative(path: str, root: Path) -> str:
-    # What `relpath` would say, where no more than the folder's name is to be taken off.
+def _relative_path(path: str, root: Path) -> str:
+    # The result of `relpath`, but faster when only the folder's name has to be removed.
     inside = path.removeprefix(f"{root}/")
     if inside != path and ".." not in inside:
         return inside
@@ -262,7 +274,7 @@ def _relative(path: str, root: Path) -> str:
 
 
 def _num_bytes(path: str | Path) -> int | None:
-    """Returns the size of a regular file, None where there is none to be read."""
+    """Returns the size of a regular file, None if there is none that can be read."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -270,9 +282,9 @@ def _num_bytes(path: str | Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _hashed(source: Source) -> Source:
-    return replace(source, sha256=file_sha256(source.utterance.path))
+def _with_hash(recording: Recording) -> Recording:
+    return replace(recording, sha256=file_sha256(recording.utterance.path))
 
 
-def _said(utterance: Utterance) -> dict[str, Any]:
-    return {name: getattr(utterance, name) for name in _SAID}
+def _utterance_fields(utterance: Utterance) -> dict[str, Any]:
+    return {name: getattr(utterance, name) for name in _UTTERANCE_FIELDS}

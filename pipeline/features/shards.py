@@ -1,8 +1,8 @@
-"""Who reads which recordings: a list of them per shard, on the disk that every worker sees.
+"""The recordings of each shard, as lists on the disk that every worker sees.
 
-The graph carries numbers of shards, a few bytes each, and whoever gets one reads that shard's list.
-So neither the driver nor a worker holds all recordings on their way, however many there are. The
-lists lie in the job's attempt and are never published.
+The graph carries only the numbers of the shards, and a worker reads the list of its shard. So
+neither the driver nor a worker holds all recordings while they are distributed, however many there
+are. The lists lie in the job's staging folder and are never published.
 """
 
 from array import array
@@ -11,36 +11,38 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from pipeline.features.recordings import Source, SourceList, shard_of
+from pipeline.features.recordings import Recording, RecordingList, shard_of
 from pipeline.features.writer import ShardReport, WriteShardFn
 from ser_keras.audio import AudioLimits
 from ser_keras.features.frames import FrameSpec
 
 
-def places_by_shard(sources: SourceList, num_shards: int) -> dict[int, "array[int]"]:
-    """Returns where in `sources` the recordings of each shard stand, of shards that have any.
+def positions_by_shard(recordings: RecordingList, num_shards: int) -> dict[int, "array[int]"]:
+    """Returns the positions of each shard's recordings in the list, without empty shards.
 
     Args:
-        sources: sorted by key, and so are those of each shard.
+        recordings: sorted by key, and therefore sorted by key within each shard.
         num_shards: int.
     """
-    places: dict[int, array[int]] = {}
-    for place, key in enumerate(sources.column("key")):
-        places.setdefault(shard_of(key, num_shards), array("I")).append(place)
-    return dict(sorted(places.items()))
+    positions: dict[int, array[int]] = {}
+    for position, key in enumerate(recordings.column("key")):
+        positions.setdefault(shard_of(key, num_shards), array("I")).append(position)
+    return dict(sorted(positions.items()))
 
 
-def write_lists(folder: Path, sources: SourceList, places: Mapping[int, Sequence[int]]) -> None:
-    """Writes the list of each shard into the attempt's folder, before the graph starts."""
-    for shard, of_shard in places.items():
+def write_lists(
+    folder: Path, recordings: RecordingList, positions: Mapping[int, Sequence[int]]
+) -> None:
+    """Writes the list of each shard into the staging folder, before the graph starts."""
+    for shard, of_shard in positions.items():
         with (folder / list_name(shard)).open("wb") as stream:
-            stream.writelines(sources.lines[place] for place in of_shard)
+            stream.writelines(recordings.lines[position] for position in of_shard)
 
 
-def read_list(folder: Path, shard: int) -> SourceList:
+def read_list(folder: Path, shard: int) -> RecordingList:
     """Returns the recordings of a shard, sorted by key."""
     with (folder / list_name(shard)).open("rb") as stream:
-        return SourceList(stream)
+        return RecordingList(stream)
 
 
 def list_name(shard: int) -> str:
@@ -59,10 +61,10 @@ class WriteListedShards(beam.PTransform):
     """Writes the recordings of each shard, given by its number, into one file.
 
     Args:
-        folder: str. Where the lists are, and shards and reports are put; every worker sees it.
+        folder: str. Folder of the lists, the shards and the reports; every worker sees it.
         num_shards: int.
         spec: what to extract.
-        limits: what a recording's header may promise.
+        limits: largest size that a recording's header may declare.
     """
 
     def __init__(self, folder: str, num_shards: int, spec: FrameSpec, limits: AudioLimits):
@@ -74,12 +76,12 @@ class WriteListedShards(beam.PTransform):
         """Returns one report per shard."""
         return (
             shards
-            # Otherwise one worker would get them all, fused with the list.
+            # Without it Beam fuses the steps, and one worker gets all shards.
             | "Spread shards" >> beam.Reshuffle()
-            | "Read list" >> beam.Map(_with_sources, self.folder)
+            | "Read list" >> beam.Map(_with_recordings, self.folder)
             | "Write shard" >> beam.ParDo(self.writer)
         )
 
 
-def _with_sources(shard: int, folder: str) -> tuple[int, Iterable[Source]]:
+def _with_recordings(shard: int, folder: str) -> tuple[int, Iterable[Recording]]:
     return shard, read_list(Path(folder), shard)

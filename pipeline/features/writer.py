@@ -1,12 +1,12 @@
-"""The work of the feature job: the recordings of a shard -> one finished file.
+"""The work of the feature job: turns the recordings of a shard into one finished file.
 
-No payload moves between workers. Whoever gets a shard's number (see `pipeline.features.shards`)
-reads its recordings in key order and writes their features straight into the shard's file. A
-shard's bytes depend on its recordings alone, so any runner and any number of workers give the same
-ones, and a bundle that is tried again replaces a file by its equal.
+No payload moves between workers. The worker of a shard (see `pipeline.features.shards`) reads its
+recordings in key order and writes their features directly into the shard's file. A shard's bytes
+depend only on its recordings, so every runner and every number of workers gives the same bytes, and
+a repeated bundle replaces a file by an equal one.
 
-The work itself is `write_shard` and `process`, plain functions. One thread per worker: more of them
-wait for the interpreter's lock (measured: no gain with 2, 3 or 4).
+The work itself is in the plain functions `write_shard` and `process`. Each worker has one thread,
+because more threads wait for the interpreter's lock (measured: no gain with 2, 3 or 4).
 """
 
 import hashlib
@@ -22,11 +22,12 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.metrics import Metrics
 
-from pipeline.features.recordings import Source, file_sha256, shard_name
+from pipeline.features.recordings import Recording, file_sha256, shard_name
 from ser_keras.audio import SAMPLE_RATE_HZ, AudioLimits, content_hash, read_audio, read_bytes
 from ser_keras.audit import fingerprint
+from ser_keras.data.example import encode_example
 from ser_keras.data.feature_set import IndexRow
-from ser_keras.data.schema import encode_example, frame_record
+from ser_keras.data.record_files import frame_record
 from ser_keras.errors import AudioError
 from ser_keras.features.extract import extract
 from ser_keras.features.frames import FrameSpec
@@ -44,10 +45,10 @@ class DeadLetter:
     Args:
         key: str. The utterance's key.
         path: str. File, relative to the corpus folder.
-        sha256: str. Hash of the file, `""` where it cannot be read.
+        sha256: str. Hash of the file, `""` if it cannot be read.
         stage: str. `"read"`, `"decode"` or `"features"`.
-        kind: str. A short stable word, such as `"truncated"`; `"internal"` for a fault of ours.
-        message: str. The full sentence. Holds neither audio nor words that were spoken.
+        kind: str. A short stable word, such as `"truncated"`; `"internal"` for a programming error.
+        message: str. The full sentence. It contains neither audio nor spoken words.
         bytes: int. Size of the file.
     """
 
@@ -62,7 +63,7 @@ class DeadLetter:
 
 @dataclass
 class ShardReport:
-    """What became of one shard; lies beside it until the job has ended.
+    """The result of one shard; its file lies beside the shard until the job has ended.
 
     Args:
         name: str. The shard's file.
@@ -70,7 +71,7 @@ class ShardReport:
         sha256: str. Its hash.
         rows: list of IndexRow, in the order of the file.
         dead: list of DeadLetter.
-        decode_ms: list of int. Time that reading and decoding took, per row.
+        decode_ms: list of int. Time of reading and decoding, per row.
     """
 
     name: str
@@ -96,25 +97,25 @@ class ShardReport:
 
 
 def write_shard(
-    name: str, sources: Iterable[Source], folder: Path, spec: FrameSpec, limits: AudioLimits
+    name: str, recordings: Iterable[Recording], folder: Path, spec: FrameSpec, limits: AudioLimits
 ) -> ShardReport:
-    """Processes the recordings of one shard and puts its two files into `folder`.
+    """Processes the recordings of one shard and writes its two files into `folder`.
 
     Args:
-        name: str. Shard name without ending.
-        sources: in any order.
+        name: str. Shard name without suffix.
+        recordings: in any order.
         folder: Path. Must exist.
         spec: what to extract.
-        limits: what a recording's header may promise.
+        limits: largest size that a recording's header may declare.
 
     Returns:
-        The report that was also written as `<name>.report.json`, after `<name>.tfrecord`.
+        The report. It is also written as `<name>.report.json`, after `<name>.tfrecord`.
     """
     report = ShardReport(name + SHARD_SUFFIX)
     digest = hashlib.sha256()
     with replacing(folder / report.name) as stream:
-        for source in sorted(sources, key=lambda source: source.key):
-            result = process(source, report.name, spec, limits)
+        for recording in sorted(recordings, key=lambda recording: recording.key):
+            result = process(recording, report.name, spec, limits)
             if isinstance(result, DeadLetter):
                 report.dead.append(result)
                 continue
@@ -132,52 +133,54 @@ def write_shard(
 
 
 def process(
-    source: Source, shard: str, spec: FrameSpec, limits: AudioLimits
+    recording: Recording, shard: str, spec: FrameSpec, limits: AudioLimits
 ) -> tuple[IndexRow, np.ndarray, int] | DeadLetter:
-    """Turns one recording into its index row and features, or says why that cannot be done.
+    """Turns one recording into its index row and features, or into a dead letter.
 
     Returns:
         (row, float32 (frames, spec.dim), milliseconds of reading and decoding), or a dead letter.
-        Whatever is wrong with a file costs that file, never the job.
+        An unusable file never stops the job.
     """
     started = time.perf_counter()
     stage, data = "read", b""
     try:
-        data = read_bytes(source.utterance.path, limits=limits, name=source.path)
+        data = read_bytes(recording.utterance.path, limits=limits, name=recording.path)
         stage = "decode"
-        waveform = read_audio(data, limits=limits, name=source.path)
+        waveform = read_audio(data, limits=limits, name=recording.path)
         decode_ms = round(1000 * (time.perf_counter() - started))
         stage = "features"
-        heard = waveform
+        waveform_at_rate = waveform
         if spec.sample_rate_hz != SAMPLE_RATE_HZ:
-            # Hash, fingerprint and duration stay those of the common rate, so that the audit can
-            # compare across feature sets.
+            # Hash, fingerprint and duration are those of the common rate, so that the audit can
+            # compare feature sets with each other.
             rate = spec.sample_rate_hz
-            heard = read_audio(data, limits=limits, name=source.path, sample_rate_hz=rate)
-        features = extract(spec, heard)
+            waveform_at_rate = read_audio(
+                data, limits=limits, name=recording.path, sample_rate_hz=rate
+            )
+        features = extract(spec, waveform_at_rate)
         if not np.isfinite(features).all():
             raise AudioError(
-                f"{source.path}: its features are not finite, expected numbers. Its samples are "
+                f"{recording.path}: its features are not finite, expected numbers. Its samples are "
                 "out of any range of speech; export the recording again as 16-bit WAV.",
                 "not_finite",
             )
-        return _index_row(source, shard, data, waveform, len(features)), features, decode_ms
+        return _index_row(recording, shard, data, waveform, len(features)), features, decode_ms
     except AudioError as error:
-        return _dead_letter(source, data, stage, error.kind, str(error))
+        return _dead_letter(recording, data, stage, error.kind, str(error))
     except Exception as error:
-        # The text of a foreign error may quote the file's content, so only its place is kept.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        message = f"{source.path}: {where}, expected no such error. Please report it."
-        return _dead_letter(source, data, stage, "internal", message)
+        # The text of a foreign error may quote the file's content, so only its location is kept.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+        message = f"{recording.path}: {where}, expected no such error. Please report it."
+        return _dead_letter(recording, data, stage, "internal", message)
 
 
-@beam.typehints.with_input_types(tuple[int, Iterable[Source]])
+@beam.typehints.with_input_types(tuple[int, Iterable[Recording]])
 @beam.typehints.with_output_types(ShardReport)
 class WriteShardFn(beam.DoFn):
     """`write_shard` as a step, with counters: seen, ok, dead_<kind>, audio_ms, decode_ms.
 
-    Counters are in the step alone: Beam's distributions hold whole numbers, hence milliseconds.
+    Beam's distributions hold whole numbers, hence milliseconds.
     """
 
     def __init__(self, folder: str, num_shards: int, spec: FrameSpec, limits: AudioLimits):
@@ -188,14 +191,14 @@ class WriteShardFn(beam.DoFn):
         self.limits = limits
 
     def setup(self) -> None:
-        """Computes window and filters, which are kept for the life of the worker."""
+        """Computes the window and the filters, which are cached for the life of the worker."""
         extract(self.spec, np.zeros(self.spec.frame_samples, np.float32))
 
-    def process(self, shard: tuple[int, Iterable[Source]]) -> Iterator[ShardReport]:
-        """Yields the report of the shard that was written."""
-        index, sources = shard
+    def process(self, shard: tuple[int, Iterable[Recording]]) -> Iterator[ShardReport]:
+        """Yields the report of the written shard."""
+        index, recordings = shard
         name = shard_name(index, self.num_shards)
-        report = write_shard(name, sources, Path(self.folder), self.spec, self.limits)
+        report = write_shard(name, recordings, Path(self.folder), self.spec, self.limits)
         self._count(report)
         yield report
 
@@ -211,19 +214,19 @@ class WriteShardFn(beam.DoFn):
 
 
 def _index_row(
-    source: Source, shard: str, data: bytes, waveform: np.ndarray, frames: int
+    recording: Recording, shard: str, data: bytes, waveform: np.ndarray, frames: int
 ) -> IndexRow:
-    said = source.utterance
+    utterance = recording.utterance
     return IndexRow(
-        key=said.key,
-        label=said.label,
-        speaker=said.speaker,
-        session=said.session,
-        sentence=said.sentence,
-        gender=said.gender,
-        style=said.style,
-        split=said.split,
-        corpus=said.corpus,
+        key=utterance.key,
+        label=utterance.label,
+        speaker=utterance.speaker,
+        session=utterance.session,
+        sentence=utterance.sentence,
+        gender=utterance.gender,
+        style=utterance.style,
+        split=utterance.split,
+        corpus=utterance.corpus,
         duration_s=len(waveform) / SAMPLE_RATE_HZ,
         frames=frames,
         shard=shard,
@@ -233,6 +236,10 @@ def _index_row(
     )
 
 
-def _dead_letter(source: Source, data: bytes, stage: str, kind: str, message: str) -> DeadLetter:
-    sha256 = hashlib.sha256(data).hexdigest() if data else file_sha256(source.utterance.path)
-    return DeadLetter(source.key, source.path, sha256, stage, kind, message, source.num_bytes)
+def _dead_letter(
+    recording: Recording, data: bytes, stage: str, kind: str, message: str
+) -> DeadLetter:
+    sha256 = hashlib.sha256(data).hexdigest() if data else file_sha256(recording.utterance.path)
+    return DeadLetter(
+        recording.key, recording.path, sha256, stage, kind, message, recording.num_bytes
+    )

@@ -1,6 +1,7 @@
-"""A trained model's scores, slice by slice.
+"""Scores a trained model by slices of its test utterances.
 
-They are those of the run's test parts, so no slice holds speech that its model was trained on.
+The scores are those of the run's test parts, so no slice contains speech that the model was trained
+on.
 """
 
 import json
@@ -23,7 +24,7 @@ THIRDS = ("short", "middle", "long")
 
 
 def evaluate(run: Path, features: Path) -> dict[str, Any]:
-    """Returns the scores of a run's test parts, over all and by slice.
+    """Returns the scores of a run's test parts, overall and by slice.
 
     Args:
         run: folder of `ser crossval` or `ser train`.
@@ -31,7 +32,7 @@ def evaluate(run: Path, features: Path) -> dict[str, Any]:
 
     Returns:
         `slices`: mapping of `all`, `corpus`, `gender`, `speaker` and `duration` (thirds of the test
-        utterances) to mapping of value to `metrics.summarize`; beside it what was evaluated.
+        utterances) to mapping of value to `metrics.summarize`. The other keys describe the run.
 
     Raises:
         ConfigError: `run` holds no finished run.
@@ -63,7 +64,7 @@ def evaluate(run: Path, features: Path) -> dict[str, Any]:
         "classes": list(classes),
         "weights": {fold["fold"]: fold["weights_sha256"] for fold in result["folds"]},
         "duration_bounds_s": bounds.tolist(),
-        "slices": _sliced(scores, rows, classes, bounds),
+        "slices": _scores_by_slice(scores, rows, classes, bounds),
     }
 
 
@@ -80,7 +81,7 @@ def load_evaluation(folder: Path) -> dict[str, Any]:
     """Returns the content of `evaluation.json`.
 
     Raises:
-        SchemaError: there is none.
+        SchemaError: there is no such file.
     """
     try:
         return json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
@@ -90,7 +91,7 @@ def load_evaluation(folder: Path) -> dict[str, Any]:
         ) from None
 
 
-def _sliced(
+def _scores_by_slice(
     scores: Mapping[str, np.ndarray],
     rows: Sequence[IndexRow],
     classes: tuple[str, ...],
@@ -103,14 +104,14 @@ def _sliced(
         "duration": [THIRDS[number] for number in third],
     }
     speakers = np.array([row.speaker for row in rows])
-    found: dict[str, dict[str, Any]] = {}
+    by_slice: dict[str, dict[str, Any]] = {}
     for name, values in columns.items():
         for value in sorted(set(values)):
             chosen = np.array(values) == value
-            found.setdefault(name, {})[value] = metrics.summarize(
+            by_slice.setdefault(name, {})[value] = metrics.summarize(
                 scores["classes"][chosen],
                 scores["probabilities"][chosen],
                 speakers[chosen].tolist(),
                 classes,
             )
-    return found
+    return by_slice

@@ -1,8 +1,8 @@
-"""Whether an export runs where it will be served: in a fresh process that has TensorFlow alone.
+"""Tests an export as it will be served: in a fresh process that has only TensorFlow.
 
 The process loads the version and answers requests: those of the version's warm-up file, and test
-utterances whose answers training wrote down. A version that does not load, lacks a signature, says
-what is no probability, or something else than the trained model, is not blessed.
+utterances whose answers training recorded. The version is not blessed if it does not load, lacks a
+signature, returns invalid probabilities, or differs from the trained model.
 """
 
 import base64
@@ -25,35 +25,32 @@ from pipeline.publishing.file_hashes import Hashes
 from pipeline.statistics.file import as_json
 from ser_keras.errors import ConfigError, ExportError, SchemaError
 from ser_keras.files import replacing
+from serving.client.tensors import tensor_of
 
 INFRA = "infra.json"
-# What every client of this project's servers asks, and what it reads.
+# The inputs and outputs that every client of this project's servers uses.
 INPUTS = {"waveform": "float32", "length": "int32"}
 OUTPUTS = {"probabilities": "float32", "label": "string", "classes": "string"}
-# The one signature that gives features, not an answer.
-NO_ANSWER = "front_end"
-# Other batches and another padding than in training.
+# The only signature that returns features, not probabilities.
+FRONT_END = "front_end"
+# Batches and padding differ from those of training.
 TOLERANCE = 1e-4
 SUM_TOLERANCE = 1e-4
 
 
 def probe(version: Path, requests: Sequence[Request], timeout_s: float = 300.0) -> dict[str, Any]:
-    """Lets a fresh process answer the requests; returns `infra_probe.answer_all`'s answer.
+    """Lets a fresh process answer the requests; returns the result of `infra_probe.answer_all`.
 
     Raises:
         ExportError: the process could not load the version, died, or took too long.
     """
-    import tensorflow as tf
-
-    asked = {
+    payload = {
         "packages": tensorflow_packages(),
         "requests": [
             {
                 "signature": request.signature,
                 "inputs": {
-                    name: base64.b64encode(
-                        tf.make_tensor_proto(values).SerializeToString()
-                    ).decode()
+                    name: base64.b64encode(tensor_of(values).SerializeToString()).decode()
                     for name, values in request.inputs.items()
                 },
             }
@@ -61,30 +58,34 @@ def probe(version: Path, requests: Sequence[Request], timeout_s: float = 300.0) 
         ],
     }
     with tempfile.TemporaryDirectory(prefix="ser-infra-") as folder:
-        asking, answering = Path(folder, "requests.json"), Path(folder, "answers.json")
-        asking.write_text(json.dumps(asked), encoding="utf-8")
-        program = [sys.executable, "-I", infra_probe.__file__]
-        try:
-            done = subprocess.run(
-                [*program, str(version.absolute()), str(asking), str(answering)],
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd=folder,
-                timeout=timeout_s,
-            )
-        except subprocess.TimeoutExpired:
-            raise ExportError(
-                f"{version}: no answer in {timeout_s:g} s from a process that has TensorFlow alone."
-            ) from None
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-            raise ExportError(
-                f"{version}: a process that has TensorFlow alone ended with {done.returncode}: "
-                f"{last}"
-            )
-        found: dict[str, Any] = json.loads(answering.read_text(encoding="utf-8"))
-        return found
+        requests_file, answers_file = Path(folder, "requests.json"), Path(folder, "answers.json")
+        requests_file.write_text(json.dumps(payload), encoding="utf-8")
+        arguments = [str(version.absolute()), str(requests_file), str(answers_file)]
+        _run_probe(version, arguments, folder, timeout_s)
+        result: dict[str, Any] = json.loads(answers_file.read_text(encoding="utf-8"))
+        return result
+
+
+def _run_probe(version: Path, arguments: Sequence[str], folder: str, timeout_s: float) -> None:
+    try:
+        process = subprocess.run(
+            [sys.executable, "-I", infra_probe.__file__, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired:
+        raise ExportError(
+            f"{version}: no answer in {timeout_s:g} s from a process that has only TensorFlow."
+        ) from None
+    if process.returncode:
+        last_line = (process.stderr.strip().splitlines() or ["no output"])[-1]
+        raise ExportError(
+            f"{version}: a process that has only TensorFlow ended with {process.returncode}: "
+            f"{last_line}"
+        )
 
 
 def judge_export(
@@ -102,11 +103,11 @@ def judge_export(
     Args:
         version: folder of the export.
         output: folder of the verdict.
-        run: the run that was exported; with `features`, its test utterances are asked, too.
+        run: the exported run; with `features`, its test utterances are sent as well.
         features: features that the run was trained on.
-        corpus: artifact of the corpus; with it they are asked as audio as well.
-        recordings: int. How many of them.
-        timeout_s: float. How long all of it may take.
+        corpus: artifact of the corpus; with it, they are also sent as audio.
+        recordings: int. Number of test utterances.
+        timeout_s: float. Time limit for all requests.
 
     Returns:
         (why the version must not be served, what was measured).
@@ -135,71 +136,73 @@ def judge_export(
 def validate_export(
     version: Path, requests: Sequence[Request], timeout_s: float = 300.0
 ) -> tuple[list[str], dict[str, Any]]:
-    """Returns (why the version must not be served, what was measured); no reason: it may.
+    """Returns (why the version must not be served, what was measured); no reason means it may.
 
     Args:
         version: folder of the export.
-        requests: what is asked.
-        timeout_s: float. How long all of it may take.
+        requests: those to send.
+        timeout_s: float. Time limit for all requests.
     """
     facts: dict[str, Any] = {
         "requests": len(requests),
         "recorded": sum(request.answer is not None for request in requests),
     }
     if not requests:
-        return [f"{version}: found no warm-up file and no recorded request to ask"], facts
+        return [f"{version}: found no warm-up file and no recorded request to send"], facts
     try:
-        found = probe(version, requests, timeout_s)
+        result = probe(version, requests, timeout_s)
     except ExportError as error:
         return [str(error)], facts
-    facts |= {"tensorflow": found["tensorflow"], "load_s": found["load_s"]}
-    facts["signatures"] = _timings(requests, found["answers"])
-    reasons = [*_signature_faults(found)]
-    furthest = 0.0
-    for request, answer in zip(requests, found["answers"], strict=True):
-        faults = [*_faults(request, answer)]
-        reasons += [f"{request.what}: {fault}" for fault in faults]
+    facts |= {"tensorflow": result["tensorflow"], "load_s": result["load_s"]}
+    facts["signatures"] = _timings(requests, result["answers"])
+    reasons = [*_signature_faults(result)]
+    largest_distance = 0.0
+    for request, answer in zip(requests, result["answers"], strict=True):
+        faults = [*_answer_faults(request, answer)]
+        reasons += [f"{request.title}: {fault}" for fault in faults]
         if request.answer is not None and not faults:
-            furthest = max(furthest, _distance(answer, request.answer))
-    return reasons, facts | {"furthest_answer": furthest}
+            largest_distance = max(largest_distance, _distance(answer, request.answer))
+    return reasons, facts | {"furthest_answer": largest_distance}
 
 
 def tensorflow_packages() -> list[str]:
-    """Returns the top-level modules of TensorFlow and of all that it requires."""
-    wanted, known = ["tensorflow"], set()
-    while wanted:
-        name = _normal(wanted.pop())
-        if name in known:
+    """Returns the top-level modules of TensorFlow and of all its requirements."""
+    pending, installed = ["tensorflow"], set()
+    while pending:
+        name = _normalized(pending.pop())
+        if name in installed:
             continue
         try:
-            required = importlib.metadata.requires(name) or []
+            requirements = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:
             continue
-        known.add(name)
-        wanted += [
+        installed.add(name)
+        pending += [
             match.group()
-            for each in required
-            if "extra ==" not in each and (match := re.match(r"[\w.-]+", each))
+            for requirement in requirements
+            if "extra ==" not in requirement and (match := re.match(r"[\w.-]+", requirement))
         ]
     modules = importlib.metadata.packages_distributions()
     return sorted(
-        module for module, owners in modules.items() if known & {_normal(each) for each in owners}
+        module
+        for module, distributions in modules.items()
+        if installed & {_normalized(distribution) for distribution in distributions}
     )
 
 
-def _normal(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _signature_faults(found: Mapping[str, Any]) -> Iterator[str]:
-    if found["inputs"] != INPUTS:
-        yield f"serving_default takes {found['inputs']}, expected {INPUTS}"
-    given = {name: kind for name, kind in found["outputs"].items() if name in OUTPUTS}
-    if given != OUTPUTS:
-        yield f"serving_default gives {found['outputs']}, expected {OUTPUTS} among them"
+def _signature_faults(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["inputs"] != INPUTS:
+        yield f"serving_default takes {result['inputs']}, expected {INPUTS}"
+    outputs = {name: kind for name, kind in result["outputs"].items() if name in OUTPUTS}
+    if outputs != OUTPUTS:
+        yield f"serving_default gives {result['outputs']}, expected {OUTPUTS} among them"
 
 
-def _faults(request: Request, answer: Mapping[str, Any]) -> Iterator[str]:
+def _answer_faults(request: Request, answer: Mapping[str, Any]) -> Iterator[str]:
     """Yields what is wrong with an answer."""
     if "error" in answer:
         yield f"no answer: {answer['error']}"
@@ -207,30 +210,37 @@ def _faults(request: Request, answer: Mapping[str, Any]) -> Iterator[str]:
     if answer["not_finite"]:
         yield f"{', '.join(answer['not_finite'])}: found values that are not finite"
         return
-    if request.signature == NO_ANSWER:
+    if request.signature == FRONT_END:
         return
     if missing := sorted({*OUTPUTS} - {*answer["outputs"]}):
         yield f"found no {', '.join(missing)}"
         return
-    said = np.array(answer["outputs"]["probabilities"])
+    probabilities = np.array(answer["outputs"]["probabilities"])
     size = len(next(iter(request.inputs.values())))
-    if said.ndim != 2 or len(said) != size:
-        yield f"found probabilities of shape {said.shape}, expected ({size}, classes)"
+    if probabilities.ndim != 2 or len(probabilities) != size:
+        yield f"found probabilities of shape {probabilities.shape}, expected ({size}, classes)"
         return
-    if (said < 0).any() or np.abs(said.sum(axis=1) - 1).max() > SUM_TOLERANCE:
-        yield f"probabilities sum to {said.sum(axis=1)}, expected 1 and none below 0"
-    best = [names[k] for names, k in zip(answer["outputs"]["classes"], said.argmax(1), strict=True)]
-    if answer["outputs"]["label"] != best:
-        yield f"found the labels {answer['outputs']['label']}, the likeliest are {best}"
+    sums = probabilities.sum(axis=1)
+    if (probabilities < 0).any() or np.abs(sums - 1).max() > SUM_TOLERANCE:
+        yield f"probabilities sum to {sums}, expected 1 and none below 0"
+    classes = answer["outputs"]["classes"]
+    likeliest = [names[k] for names, k in zip(classes, probabilities.argmax(1), strict=True)]
+    if answer["outputs"]["label"] != likeliest:
+        yield f"found the labels {answer['outputs']['label']}, the likeliest are {likeliest}"
     if request.answer is not None:
-        far = _distance(answer, request.answer)
-        if not far <= TOLERANCE:
-            yield f"is {far:.2g} from what the trained model said, expected at most {TOLERANCE:g}"
+        distance = _distance(answer, request.answer)
+        if not distance <= TOLERANCE:
+            yield (
+                f"differs by {distance:.2g} from the trained model's answer, expected at most "
+                f"{TOLERANCE:g}"
+            )
 
 
 def _distance(answer: Mapping[str, Any], expected: np.ndarray) -> float:
-    said = np.array(answer["outputs"]["probabilities"])
-    return float(np.abs(said - expected).max()) if said.shape == expected.shape else np.inf
+    probabilities = np.array(answer["outputs"]["probabilities"])
+    if probabilities.shape != expected.shape:
+        return np.inf
+    return float(np.abs(probabilities - expected).max())
 
 
 def _timings(
@@ -243,8 +253,8 @@ def _timings(
             times.setdefault(request.signature, []).append(answer["times_ms"])
     return {
         name: {
-            "first_ms": round(found[0][0], 2),
-            "median_ms": round(float(np.median([again for _, again in found])), 2),
+            "first_ms": round(pairs[0][0], 2),
+            "median_ms": round(float(np.median([second for _, second in pairs])), 2),
         }
-        for name, found in times.items()
+        for name, pairs in times.items()
     }

@@ -1,7 +1,8 @@
-"""A program by itself: loads a SavedModel with TensorFlow alone and answers requests.
+"""A separate program: loads a SavedModel with only TensorFlow and answers requests.
 
 `pipeline.gates.infra` starts it as `python -I infra_probe.py FOLDER REQUESTS ANSWERS`, in an
-interpreter that can import only Python's own library, TensorFlow, and what TensorFlow requires.
+interpreter that can import only Python's standard library, TensorFlow, and what TensorFlow
+requires.
 """
 
 import base64
@@ -15,8 +16,8 @@ from types import ModuleType
 from typing import Any
 
 
-class OnlyThese(importlib.abc.MetaPathFinder):
-    """Refuses every module that is not inside one of the packages.
+class AllowedPackagesFinder(importlib.abc.MetaPathFinder):
+    """Refuses to import any module outside the given packages and the standard library.
 
     Args:
         packages: names of packages.
@@ -28,27 +29,27 @@ class OnlyThese(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> None:
-        """Leaves what is allowed to the finders behind this one."""
+        """Leaves allowed modules to the finders after this one."""
         if name.partition(".")[0] not in self.packages:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-def answer_all(folder: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the SavedModel in `folder` answers.
+def answer_all(folder: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """Returns the answers of the SavedModel in `folder`.
 
     Args:
-        folder: str. Of the version.
-        asked: `requests`: list of signature and inputs, each a serialised TensorProto in base 64.
+        folder: str. Folder of the version.
+        payload: `requests`: list of signature and inputs, each a serialised TensorProto in base 64.
 
     Returns:
-        `tensorflow`: its version; `load_s`; `inputs` and `outputs` of the default signature, names
-        and types; `answers`: one for each request.
+        `tensorflow`: its version; `load_s`; `inputs` and `outputs`: names and types of the default
+        signature; `answers`: one for each request.
     """
     import tensorflow as tf
 
-    began = time.perf_counter()
+    started_s = time.perf_counter()
     loaded = tf.saved_model.load(folder)
-    load_s = time.perf_counter() - began
+    load_s = time.perf_counter() - started_s
     default = loaded.signatures["serving_default"]
     inputs = {
         tensor.name: tensor.dtype.name for tensor in default.structured_input_signature[1].values()
@@ -59,34 +60,34 @@ def answer_all(folder: str, asked: dict[str, Any]) -> dict[str, Any]:
         "load_s": load_s,
         "inputs": inputs,
         "outputs": outputs,
-        "answers": [_answer(tf, loaded.signatures, request) for request in asked["requests"]],
+        "answers": [_answer(tf, loaded.signatures, request) for request in payload["requests"]],
     }
 
 
 def _answer(tf: Any, signatures: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Asks twice: the first time a graph also gets ready."""
+    """Runs a request twice, because the first call also prepares the graph."""
     times_ms = []
     try:
         inputs = {name: _tensor(tf, text) for name, text in request["inputs"].items()}
         for _ in range(2):
-            began = time.perf_counter()
-            found = {
+            started_s = time.perf_counter()
+            outputs = {
                 name: value.numpy()
                 for name, value in signatures[request["signature"]](**inputs).items()
             }
-            times_ms.append(1000 * (time.perf_counter() - began))
+            times_ms.append(1000 * (time.perf_counter() - started_s))
     except Exception as error:
         return {"error": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
-    floats = {name: value for name, value in found.items() if value.dtype.kind == "f"}
+    floats = {name: value for name, value in outputs.items() if value.dtype.kind == "f"}
     return {
         "times_ms": times_ms,
         "not_finite": sorted(
             name for name, v in floats.items() if not (abs(v) < float("inf")).all()
         ),
         "outputs": {
-            name: _plain(found[name])
+            name: _plain(outputs[name])
             for name in ("probabilities", "label", "classes")
-            if name in found
+            if name in outputs
         },
     }
 
@@ -100,15 +101,14 @@ def _tensor(tf: Any, text: str) -> Any:
 def _plain(values: Any) -> Any:
     if values.dtype.kind == "f":
         return values.tolist()
-    return [[one.decode() for one in row] if values.ndim > 1 else row.decode() for row in values]
+    return [[text.decode() for text in row] if values.ndim > 1 else row.decode() for row in values]
 
 
 def main(folder: str, requests: str, answers: str) -> None:
-    """Reads the requests, writes the answers."""
-    asked = json.loads(Path(requests).read_text(encoding="utf-8"))
-    sys.meta_path.insert(0, OnlyThese(asked["packages"]))
-    found = answer_all(folder, asked)
-    Path(answers).write_text(json.dumps(found), encoding="utf-8")
+    """Reads the requests and writes the answers."""
+    payload = json.loads(Path(requests).read_text(encoding="utf-8"))
+    sys.meta_path.insert(0, AllowedPackagesFinder(payload["packages"]))
+    Path(answers).write_text(json.dumps(answer_all(folder, payload)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What an export is asked before it may be served: its warm-up file, and real recordings.
+"""The requests that an export must answer before it may be served: warm-up and test utterances.
 
-Nobody wrote down the answers to warm-up requests; those to test utterances stand in the run that
-was exported, written by training.
+Warm-up requests have no recorded answers. The answers to test utterances are in the exported run,
+where training wrote them.
 """
 
 import json
@@ -15,39 +15,39 @@ import numpy as np
 from pipeline.features.corpus_artifact import CorpusArtifact, load_corpus
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.errors import ExportError
+from serving.client.tensors import array_of
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request, and its answer where it was recorded.
+    """One request, with its answer if that was recorded.
 
     Args:
-        what: str. What messages call it.
+        title: str. Its name in messages.
         signature: str.
         inputs: mapping of name to array.
-        answer: (batch, K) probabilities, None where nobody wrote them down.
+        answer: (batch, K) probabilities, None if they were not recorded.
     """
 
-    what: str
+    title: str
     signature: str
     inputs: Mapping[str, np.ndarray]
     answer: np.ndarray | None = None
 
 
 def warmup_requests(version: Path) -> list[Request]:
-    """Returns the requests of a version's warm-up file, whose answers nobody recorded."""
-    import tensorflow as tf
-
+    """Returns the requests of a version's warm-up file, without answers."""
     from serving.export.warmup import read_warmup
 
     return [
         Request(
             f"warm-up request {number} ({request.model_spec.signature_name})",
             request.model_spec.signature_name,
-            {name: tf.make_ndarray(value) for name, value in request.inputs.items()},
+            {name: array_of(value) for name, value in request.inputs.items()},
         )
         for number, request in enumerate(read_warmup(version))
     ]
@@ -56,79 +56,86 @@ def warmup_requests(version: Path) -> list[Request]:
 def recorded_requests(
     version: Path, run: Path, features: Path, corpus: Path | None = None, count: int = 8
 ) -> list[Request]:
-    """Returns test utterances of the export's fold, with what the trained model said of them.
+    """Returns test utterances of the export's fold, with the trained model's answers.
 
-    From the shortest to the longest, evenly; as features and, where the corpus is given, as the
-    audio itself.
+    They are spread evenly from the shortest to the longest. Each is sent as features and, if the
+    corpus is given, as audio.
 
     Args:
         version: folder of the export.
-        run: folder of the run that it was made from.
+        run: folder of the exported run.
         features: features that the run was trained on.
         corpus: artifact of the corpus.
-        count: int. How many utterances.
+        count: int. Number of utterances.
 
     Raises:
         ExportError: the export is not of this run.
         SchemaError: the features are damaged.
-        AudioError: a recording cannot be read any more.
+        AudioError: a recording can no longer be read.
     """
-    about = description_of(version)
-    said = _answers(version, about, run)
-    found = FeatureSet.open(features)
-    rows = sorted((row for row in found.rows if row.key in said), key=lambda r: (r.frames, r.key))
-    places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
-    chosen = {rows[place].key: rows[place] for place in places}
+    description = description_of(version)
+    answers = _recorded_answers(version, description, run)
+    feature_set = FeatureSet.open(features)
+    rows = sorted(
+        (row for row in feature_set.rows if row.key in answers), key=lambda r: (r.frames, r.key)
+    )
+    positions = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
+    chosen = {rows[position].key: rows[position] for position in positions}
     requests = [
         Request(
             f"features of {key}",
             "features",
             {"features": values[None], "frames": np.array([len(values)], np.int32)},
-            said[key][None],
+            answers[key][None],
         )
         for shard in sorted({row.shard for row in chosen.values()})
-        for key, values in map(decode_example, read_framed(found.path / shard))
+        for key, values in map(decode_example, read_framed(feature_set.path / shard))
         if key in chosen
     ]
     if corpus is not None:
-        for key, waveform in _recordings(load_corpus(corpus), chosen, about["sample_rate_hz"]):
+        rate_hz = description["sample_rate_hz"]
+        for key, waveform in _waveforms(load_corpus(corpus), chosen, rate_hz):
             inputs = {"waveform": waveform[None], "length": np.array([len(waveform)], np.int32)}
-            requests.append(Request(f"audio of {key}", "serving_default", inputs, said[key][None]))
+            answer = answers[key][None]
+            requests.append(Request(f"audio of {key}", "serving_default", inputs, answer))
     return requests
 
 
 def description_of(version: Path) -> dict[str, Any]:
-    """Returns what an export says of itself, see `serving.export.export.describe`.
+    """Returns an export's description, see `serving.export.export.describe`.
 
     Raises:
-        ExportError: it says nothing.
+        ExportError: there is no description.
     """
     path = version / "assets.extra" / "model.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ExportError(
             f"{version}: found no description (assets.extra/model.json), expected the folder of an "
             "export. It was copied in part, or is none; export again with `ser export`."
         ) from None
-    return found
+    return description
 
 
-def _answers(version: Path, about: Mapping[str, Any], run: Path) -> dict[str, np.ndarray]:
-    """Returns what training wrote down of the fold's test utterances, by key."""
-    folder = run / "folds" / about["fold"]
+def _recorded_answers(
+    version: Path, description: Mapping[str, Any], run: Path
+) -> dict[str, np.ndarray]:
+    """Returns the probabilities that training recorded of the fold's test utterances, by key."""
+    folder = run / "folds" / description["fold"]
     record = folder / "fold.json"
     trained = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    if trained.get("weights_sha256") != about["weights_sha256"]:
+    if trained.get("weights_sha256") != description["weights_sha256"]:
         raise ExportError(
-            f"{version}: found weights {about['weights_sha256'][:12]} of fold {about['fold']}, "
+            f"{version}: found weights {description['weights_sha256'][:12]} of fold "
+            f"{description['fold']}, "
             f"expected those of that fold in {run}. Give the run that was exported."
         )
     with np.load(folder / "scores.npz", allow_pickle=False) as stored:
         return dict(zip(stored["keys"].tolist(), stored["probabilities"], strict=True))
 
 
-def _recordings(
+def _waveforms(
     corpus: CorpusArtifact, keys: Container[str], sample_rate_hz: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     utterances = read_corpus(corpus.corpus, corpus.data_dir, allow_partial=corpus.allow_partial)

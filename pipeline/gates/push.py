@@ -1,4 +1,4 @@
-"""Publishing a blessed export where servers look for it: one rename, or nothing."""
+"""Publishes a blessed export in the folder of the model servers, by one rename."""
 
 import json
 import shutil
@@ -22,42 +22,47 @@ def push(export: Path, evaluation: Path, infra: Path, base: Path, name: str = ""
         evaluation: folder of its model's evaluation.
         infra: folder of its infra validation.
         base: folder of the server's models.
-        name: str. What the server calls the model; the export's own when empty.
+        name: str. Name of the model on the server; the export's own name when empty.
 
     Returns:
-        `path` of the version, absolute, `version`, `sha256` of its content, and `new`: False where
-        the newest version is this very content, which is then left as it is.
+        `path` of the version, absolute, `version`, `sha256` of its content, and `new`: False if the
+        newest version has the same content and was left as it is.
 
     Raises:
-        ExportError: one of the two is not blessed, or is a verdict on something else.
+        ExportError: evaluation or infra validation is not blessed, or is not of this export.
     """
-    for what, folder in (("evaluation", evaluation), ("infra validation", infra)):
+    for gate, folder in (("evaluation", evaluation), ("infra validation", infra)):
         if reasons := reasons_against(folder):
             raise ExportError(
-                f"{export}: its {what} is not blessed, nothing was published: {'; '.join(reasons)}."
+                f"{export}: its {gate} is not blessed, nothing was published: {'; '.join(reasons)}."
             )
-    about = description_of(export)
-    content = Hashes().of(export)
+    description = description_of(export)
+    content_sha256 = Hashes().of(export)
     judged = json.loads((infra / INFRA).read_text(encoding="utf-8"))["sha256"]
-    if judged != content:
+    if judged != content_sha256:
         raise ExportError(
-            f"{export}: found content {content[:12]}, the infra validation is of {judged[:12]}; "
-            "nothing was published. Validate this export."
+            f"{export}: found content {content_sha256[:12]}, the infra validation is of "
+            f"{judged[:12]}; nothing was published. Validate this export."
         )
-    if about["weights_sha256"] not in load_evaluation(evaluation)["weights"].values():
+    if description["weights_sha256"] not in load_evaluation(evaluation)["weights"].values():
         raise ExportError(
-            f"{export}: found weights {about['weights_sha256'][:12]}, which the evaluation is not "
-            "of; nothing was published. Evaluate the run that was exported."
+            f"{export}: found weights {description['weights_sha256'][:12]}, which the evaluation "
+            "is not of; nothing was published. Evaluate the run that was exported."
         )
-    folder = base.absolute() / (name or about["name"])
-    known = versions(folder)
-    if known and Hashes().of(newest := folder / str(known[-1])) == content:
-        return {"path": str(newest), "version": known[-1], "sha256": content, "new": False}
+    folder = base.absolute() / (name or description["name"])
+    published = versions(folder)
+    if published and Hashes().of(newest := folder / str(published[-1])) == content_sha256:
+        return {
+            "path": str(newest),
+            "version": published[-1],
+            "sha256": content_sha256,
+            "new": False,
+        }
     with new_version(folder) as (staged, final):
         shutil.copytree(export, staged, dirs_exist_ok=True)
-        if Hashes().of(staged) != content:
+        if Hashes().of(staged) != content_sha256:
             raise ExportError(
                 f"{export}: its copy in {folder} has other content; nothing was published. Check "
                 "the disk and push again."
             )
-    return {"path": str(final), "version": int(final.name), "sha256": content, "new": True}
+    return {"path": str(final), "version": int(final.name), "sha256": content_sha256, "new": True}

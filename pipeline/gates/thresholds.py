@@ -1,7 +1,7 @@
-"""Whether a model's scores are good enough: limits on slices, and on the change since the last one.
+"""Decides whether a model's scores are good enough: limits on slices and on drops of their scores.
 
-Without any limit nothing is blessed. A limit on the change needs a blessed evaluation to compare
-with; where there is none yet it is not judged, and the verdict says so.
+Without any limit nothing is blessed. A limit on drops needs a blessed evaluation to compare with;
+while there is none, it is not judged, and the verdict says so.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,26 +15,26 @@ SLICES = ("all", "corpus", "gender", "speaker", "duration")
 Limits = Mapping[str, Mapping[str, float]]
 
 
-def _low(name: str) -> Any:
+def _interval_low(name: str) -> Any:
     return lambda scores: scores[f"{name}_interval"][0]
 
 
-# What limits may be about: all are better when they are higher.
+# Measures that can have limits; higher is better for all of them.
 MEASURES = {
     "ua": lambda scores: scores["ua"],
     "wa": lambda scores: scores["wa"],
     "macro_f1": lambda scores: scores["macro_f1"],
-    "ua_low": _low("ua"),
-    "wa_low": _low("wa"),
+    "ua_low": _interval_low("ua"),
+    "wa_low": _interval_low("wa"),
 }
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What judging found.
+    """The result of judging a model.
 
     Args:
-        reasons: why there is no blessing; empty where there is.
+        reasons: why it is not blessed; empty if it is.
         notes: what was not judged, and why.
     """
 
@@ -49,21 +49,21 @@ def judge(
     baseline: Mapping[str, Any] | None = None,
     min_utterances: int = 1,
 ) -> Verdict:
-    """Holds scores against limits.
+    """Compares scores with limits.
 
     Args:
         evaluation: see `evaluate`.
-        lowest: mapping of slice (`all`, `gender`, ...) to mapping of measure to its lowest value,
-            of each value of the slice.
-        largest_drop: the same, how far below the baseline's a measure may be.
+        lowest: mapping of slice (`all`, `gender`, ...) to mapping of measure to its lowest accepted
+            score, for every value of the slice.
+        largest_drop: the same with the largest accepted drop below the baseline's score.
         baseline: the last blessed evaluation; without it `largest_drop` is not judged.
-        min_utterances: int. Smaller slices are shown, not judged.
+        min_utterances: int. Smaller slices are reported but not judged.
 
     Raises:
         ConfigError: limits of an unknown slice or measure.
     """
     for name, limits in (("lowest", lowest), ("largest_drop", largest_drop)):
-        _check(name, limits)
+        _check_limits(name, limits)
     notes: list[str] = []
     if largest_drop and baseline is None:
         notes.append("largest_drop is not judged: there is no blessed evaluation yet")
@@ -71,23 +71,23 @@ def judge(
     if not any(lowest.values()) and not any(largest_drop.values()):
         reasons = ["no limits are given (lowest, largest_drop): no limits, no blessing"]
         return Verdict(reasons, notes)
-    judged = [*_below(evaluation, lowest, min_utterances, notes)]
+    judged = [*_judge_lowest(evaluation, lowest, min_utterances, notes)]
     if largest_drop and baseline is not None:
-        judged += _dropped(evaluation, largest_drop, baseline, min_utterances, notes)
+        judged += _judge_drops(evaluation, largest_drop, baseline, min_utterances, notes)
     reasons = [reason for reason in judged if reason]
     if not judged:
         reasons = ["every slice with limits is too small to be judged (min_utterances)"]
     return Verdict(reasons, list(dict.fromkeys(notes)))
 
 
-def _check(name: str, limits: Limits) -> None:
-    for place, measures in limits.items():
-        if place not in SLICES:
-            raise ConfigError(f"{name}: {unknown_name('slice', str(place), SLICES)}")
+def _check_limits(name: str, limits: Limits) -> None:
+    for slice_name, measures in limits.items():
+        if slice_name not in SLICES:
+            raise ConfigError(f"{name}: {unknown_name('slice', str(slice_name), SLICES)}")
         if not isinstance(measures, Mapping):
             raise ConfigError(
-                f"{name}: found {place}: {measures!r}, expected measures with their limits, such "
-                "as ua: 0.5."
+                f"{name}: found {slice_name}: {measures!r}, expected measures with their limits, "
+                "such as ua: 0.5."
             )
         for measure, limit in measures.items():
             if measure not in MEASURES:
@@ -96,65 +96,66 @@ def _check(name: str, limits: Limits) -> None:
                 raise ConfigError(f"{name}: found {measure}: {limit!r}, expected a number.")
 
 
-def _limited(
+def _scores_with_limits(
     evaluation: Mapping[str, Any], limits: Limits
 ) -> Iterator[tuple[str, Mapping[str, Any], str, float]]:
-    """Yields (place, scores, measure, limit) for each value of the slices that have limits."""
+    """Yields (slice and value, scores, measure, limit) for the slices that have limits."""
     for name, measures in limits.items():
         for value, scores in evaluation["slices"].get(name, {}).items():
-            place = name if name == value else f"{name} {value}"
+            label = name if name == value else f"{name} {value}"
             for measure, limit in measures.items():
-                yield place, scores, measure, limit
+                yield label, scores, measure, limit
 
 
-def _below(
+def _judge_lowest(
     evaluation: Mapping[str, Any], lowest: Limits, min_utterances: int, notes: list[str]
 ) -> Iterator[str]:
-    """Yields a reason for each measure that is too low, an empty one where it is not."""
-    for place, scores, measure, limit in _limited(evaluation, lowest):
+    """Yields a text for each judged measure: why it is too low, empty if it is not."""
+    for label, scores, measure, limit in _scores_with_limits(evaluation, lowest):
         if scores["utterances"] < min_utterances:
-            notes.append(f"{place} is not judged: {scores['utterances']} utterances")
+            notes.append(f"{label} is not judged: {scores['utterances']} utterances")
             continue
-        found = MEASURES[measure](scores)
-        # What is no number is not good.
-        good = found >= limit
-        yield "" if good else f"{place}: {measure} is {found:.3f}, at least {limit:g} is expected"
+        score = MEASURES[measure](scores)
+        # The comparison with NaN is false, so NaN does not pass.
+        passes = score >= limit
+        yield "" if passes else f"{label}: {measure} is {score:.3f}, at least {limit:g} is expected"
 
 
-def _dropped(
+def _judge_drops(
     evaluation: Mapping[str, Any],
     largest_drop: Limits,
     baseline: Mapping[str, Any],
     min_utterances: int,
     notes: list[str],
 ) -> Iterator[str]:
-    """Yields a reason for each measure that fell too far, an empty one where it did not."""
-    for what, (found, expected) in _compared(evaluation, baseline).items():
-        if found != expected:
+    """Yields a text for each judged measure: why its drop is too large, empty if it is not."""
+    for name, (current, blessed) in _settings_of_both(evaluation, baseline).items():
+        if current != blessed:
             yield (
-                f"largest_drop: found scores of {what} {found}, those of the blessed evaluation "
-                f"are of {expected}; they cannot be compared"
+                f"largest_drop: found scores of {name} {current}, those of the blessed evaluation "
+                f"are of {blessed}; they cannot be compared"
             )
             return
     now, before = (
         {
-            (place, measure): (MEASURES[measure](scores), drop)
-            for place, scores, measure, drop in _limited(each, largest_drop)
+            (label, measure): (MEASURES[measure](scores), drop)
+            for label, scores, measure, drop in _scores_with_limits(judged, largest_drop)
             if scores["utterances"] >= min_utterances
         }
-        for each in (evaluation, baseline)
+        for judged in (evaluation, baseline)
     )
-    for place, measure in sorted({*now, *before}):
-        if (place, measure) not in now or (place, measure) not in before:
-            notes.append(f"change of {place} is not judged: too few utterances, now or before")
+    for label, measure in sorted({*now, *before}):
+        if (label, measure) not in now or (label, measure) not in before:
+            notes.append(f"change of {label} is not judged: too few utterances, now or before")
             continue
-        (found, drop), (was, _) = now[place, measure], before[place, measure]
-        fell = f"{measure} is {found:.3f}, in the blessed evaluation {was:.3f}"
-        good = found >= was - drop
-        yield "" if good else f"{place}: {fell}, a drop of at most {drop:g} is expected"
+        (score, drop), (earlier, _) = now[label, measure], before[label, measure]
+        scores = f"{measure} is {score:.3f}, in the blessed evaluation {earlier:.3f}"
+        passes = score >= earlier - drop
+        yield "" if passes else f"{label}: {scores}, a drop of at most {drop:g} is expected"
 
 
-def _compared(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _settings_of_both(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Returns the settings that must be equal before scores can be compared."""
     return {
         "dataset": (new["dataset"], old["dataset"]),
         "classes": (new["classes"], old["classes"]),

@@ -1,4 +1,4 @@
-"""Taking things out of a root: rubbish, what is superseded, all that a speaker had a part in."""
+"""Removes things from a root: leftovers, superseded artifacts, everything a speaker is part of."""
 
 import json
 import re
@@ -10,15 +10,15 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from pipeline.lineage.store import (
+from pipeline.lineage.records import (
     LIVE,
     REMOVED,
     Execution,
-    Lineage,
     new_execution_id,
     now,
     speaker_sha256,
 )
+from pipeline.lineage.store import Lineage
 from pipeline.publishing.file_hashes import MEMORY
 from pipeline.statistics.file import as_json
 from ser_keras.errors import ConfigError, CorpusError, unknown_name
@@ -33,12 +33,12 @@ _EXECUTION_ID = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{8}")
 
 @dataclass(frozen=True)
 class Deletion:
-    """What goes with a speaker. Made by `plan_deletion`.
+    """What is removed with a speaker. Made by `plan_deletion`.
 
     Args:
         speakers: tuple of str, `<corpus>/<speaker>`.
-        executions: tuple of Execution; each stands before those that it was made from. Of some
-            only the record is left.
+        executions: tuple of Execution; each comes before those that it took its inputs from. Some
+            have no artifacts left, only their record.
         outside: tuple of Path. Folders outside the root, such as published models.
     """
 
@@ -48,7 +48,7 @@ class Deletion:
 
 
 def published_folders(root: Path) -> list[Path]:
-    """Returns the folders of artifacts, `<root>/<node>/<output>/<execution_id>`, whole or not."""
+    """Returns all artifact folders, `<root>/<node>/<output>/<execution_id>`, complete or not."""
     return sorted(
         path
         for path in root.glob("[!.]*/*/*")
@@ -56,48 +56,49 @@ def published_folders(root: Path) -> list[Path]:
     )
 
 
-def rubbish(lineage: Lineage) -> list[Path]:
+def leftovers(lineage: Lineage) -> list[Path]:
     """Returns what killed and failed runs left: attempts, folders and records that are not live.
 
-    A folder without any record is not among them: nobody knows what it is. To be called by one who
-    has the root alone.
+    A folder without any record is not among them, because nobody knows what it holds. The caller
+    must hold the root's lock.
     """
     root = lineage.root
-    dead = {each.execution_id for each in lineage.records if each.state != LIVE}
-    forgotten = {each.execution_id for each in lineage.records if each.state not in (LIVE, REMOVED)}
+    states = {record.execution_id: record.state for record in lineage.records}
+    not_live = {name for name, state in states.items() if state != LIVE}
+    unused_records = sorted(name for name, state in states.items() if state not in (LIVE, REMOVED))
     return [
         *sorted((root / ATTEMPTS).glob("*")),
-        *(path for path in published_folders(root) if path.name in dead),
+        *(path for path in published_folders(root) if path.name in not_live),
         *sorted(root.glob("*.tmp")),
         *sorted(lineage.folder.glob("**/*.tmp")),
-        *(lineage.folder / f"{name}.json" for name in sorted(forgotten)),
+        *(lineage.folder / f"{name}.json" for name in unused_records),
     ]
 
 
-def remove_rubbish(lineage: Lineage) -> list[Path]:
-    """Removes what `rubbish` finds and returns it.
+def remove_leftovers(lineage: Lineage) -> list[Path]:
+    """Removes what `leftovers` returns, and returns it.
 
     Raises:
-        SchemaError: a record is damaged: what it was of could look like rubbish.
+        SchemaError: a record is damaged, so that its artifacts could look like leftovers.
     """
     lineage.require_readable()
-    found = rubbish(lineage)
-    for path in found:
+    removed = leftovers(lineage)
+    for path in removed:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    return found
+    return removed
 
 
 def remove_superseded(lineage: Lineage) -> list[Execution]:
-    """Removes the artifacts of `Lineage.superseded`, not their records; returns the records."""
+    """Removes the artifacts of `Lineage.superseded`; keeps their records and returns them."""
     lineage.require_readable()
-    found = lineage.superseded
-    for record in found:
+    superseded = lineage.superseded
+    for record in superseded:
         _remove_artifacts(lineage, record)
         lineage.write(replace(record, state=REMOVED))
-    return found
+    return superseded
 
 
 def _remove_artifacts(lineage: Lineage, record: Execution) -> None:
@@ -107,81 +108,89 @@ def _remove_artifacts(lineage: Lineage, record: Execution) -> None:
 
 
 def plan_deletion(lineage: Lineage, speaker: str) -> Deletion:
-    """Returns everything that holds a speaker's speech or was shaped by it, at any distance.
+    """Returns everything that holds a speaker's speech or was made from it, at any distance.
 
     Args:
-        lineage: of the root.
-        speaker: `<corpus>/<speaker>`, or the speaker alone, of every corpus.
+        lineage: the records of the root.
+        speaker: `<corpus>/<speaker>`, or the speaker alone for every corpus.
 
     Raises:
-        ConfigError: no artifact saw such a speaker.
+        ConfigError: no artifact was made from such a speaker's speech.
         SchemaError: a record is damaged.
     """
     lineage.require_readable()
-    known = {each for record in lineage.records for each in record.facts.get("speakers", ())}
-    asked = {each for each in known if speaker in (each, each.partition("/")[2])}
-    if not asked:
+    known = {name for record in lineage.records for name in record.facts.get("speakers", ())}
+    speakers = {name for name in known if speaker in (name, name.partition("/")[2])}
+    if not speakers:
         raise ConfigError(
-            f"{lineage.root}: {unknown_name('speaker', speaker, known)} Nothing was removed; who "
-            "was deleted before is in no artifact."
+            f"{lineage.root}: {unknown_name('speaker', speaker, known)} Nothing was removed; a "
+            "speaker who was deleted before is in no artifact."
         )
-    saw = {
+    with_speaker = {
         record.execution_id
         for record in lineage.records
-        if asked.intersection(record.facts.get("speakers", ()))
+        if speakers.intersection(record.facts.get("speakers", ()))
     }
-    found = lineage.descendants(saw)
-    gone = [record for record in lineage.records if record.execution_id in found]
-    makers = {record.execution_id: [each.execution_id for each in record.inputs] for record in gone}
-    order = [name for name in TopologicalSorter(makers).static_order() if name in makers]
-    of = {record.execution_id: record for record in gone}
-    executions = tuple(of[name] for name in reversed(order))
+    executions = _dependants_first(lineage, lineage.descendants(with_speaker))
     outside = [Path(record.facts["path"]) for record in executions if record.facts.get("path")]
-    return Deletion(tuple(sorted(asked)), executions, tuple(dict.fromkeys(outside)))
+    return Deletion(tuple(sorted(speakers)), executions, tuple(dict.fromkeys(outside)))
+
+
+def _dependants_first(lineage: Lineage, names: set[str]) -> tuple[Execution, ...]:
+    """Returns the executions of these ids, each before those that it took its inputs from."""
+    record_of = {
+        record.execution_id: record for record in lineage.records if record.execution_id in names
+    }
+    makers = {
+        name: [artifact.execution_id for artifact in record.inputs]
+        for name, record in record_of.items()
+    }
+    order = [name for name in TopologicalSorter(makers).static_order() if name in record_of]
+    return tuple(record_of[name] for name in reversed(order))
 
 
 def delete_speaker(lineage: Lineage, deletion: Deletion) -> Path:
-    """Removes what was planned, and all rubbish; returns the file that says what it was.
+    """Removes what was planned and all leftovers; returns the file that lists it by hash.
 
-    What was made from something goes before it: killed in between, the same command finds the rest.
+    Dependent artifacts are removed first, so that after a kill the same command finds the rest.
     """
     note = lineage.folder / DELETIONS / f"{new_execution_id()}.json"
     note.parent.mkdir(exist_ok=True)
     with replacing(note) as stream:
-        stream.write(as_json(_note(deletion)))
+        stream.write(as_json(_deletion_note(deletion)))
     for path in deletion.outside:
         if path.is_dir():
-            # No server takes a hidden name for a version, nor sees half of one.
+            # A server ignores a hidden name, so it never loads a half-removed version.
             path.rename(path.with_name(f"{_HIDDEN}{uuid.uuid4().hex[:12]}"))
-        # Also those of a deletion that was killed here.
+        # A deletion that was killed at this point left some as well.
         for hidden in path.parent.glob(f"{_HIDDEN}*"):
             shutil.rmtree(hidden)
     for record in deletion.executions:
         _remove_artifacts(lineage, record)
         outputs = tuple(replace(output, files={}) for output in record.outputs)
         lineage.write(replace(record, state=REMOVED, outputs=outputs, facts={}, reads={}))
-    # Names of files can be names of people.
+    # File names may contain the names of people.
     (lineage.root / MEMORY).unlink(missing_ok=True)
-    remove_rubbish(lineage)
+    remove_leftovers(lineage)
     return note
 
 
 def refuse_removed_speakers(lineage: Lineage, facts: Mapping[str, Any]) -> None:
-    """Raises CorpusError where work saw a speaker who was deleted in this root before."""
-    speaker_of = {speaker_sha256(each): each for each in facts.get("speakers", ())}
+    """Raises CorpusError if the facts name a speaker who was deleted in this root before."""
+    speaker_of = {speaker_sha256(speaker): speaker for speaker in facts.get("speakers", ())}
     for note in sorted((lineage.folder / DELETIONS).glob("*.json")) if speaker_of else ():
-        said = json.loads(note.read_text(encoding="utf-8"))
-        for sha256 in said["speakers_sha256"]:
+        deletion = json.loads(note.read_text(encoding="utf-8"))
+        for sha256 in deletion["speakers_sha256"]:
             if sha256 in speaker_of:
                 raise CorpusError(
                     f"{lineage.root}: found the speaker {speaker_of[sha256]}, who was deleted "
-                    f"({said['when']}). Remove the recordings from the corpus; where this is "
-                    f"somebody else of that name, remove {note}."
+                    f"({deletion['when']}). Remove the recordings from the corpus; if this is "
+                    f"another person of that name, remove {note}."
                 )
 
 
-def _note(deletion: Deletion) -> dict[str, Any]:
-    """Returns what was removed: hashes, and no names but those of nodes."""
+def _deletion_note(deletion: Deletion) -> dict[str, Any]:
+    """Returns what was removed as hashes; the only names are those of nodes."""
     return {
         "when": now(),
         "speakers_sha256": [speaker_sha256(speaker) for speaker in deletion.speakers],

@@ -1,9 +1,10 @@
-"""Whether a root still holds what its lineage says: every file is read again."""
+"""Checks a root against its lineage by reading every file again."""
 
 from collections.abc import Callable, Iterator
 
 from pipeline.lineage.garbage import published_folders
-from pipeline.lineage.store import Execution, Lineage
+from pipeline.lineage.records import Execution
+from pipeline.lineage.store import Lineage
 from pipeline.publishing.file_hashes import Hashes
 
 
@@ -12,18 +13,18 @@ def verify(
 ) -> list[str]:
     """Returns a sentence for everything that is not as it was published.
 
-    A flipped bit, a file too few or too many, two files or two folders that changed places, a
-    record that was edited or removed.
+    It detects a flipped bit, a missing or added file, swapped files or folders, and a record that
+    was edited or removed.
 
     Args:
-        lineage: of the root.
+        lineage: the records of the root.
         progress: called as (node, executions done, executions).
     """
     problems = [f"{path}: {why}" for path, why in lineage.damaged.items()]
-    made = {output.sha256 for record in lineage.records for output in record.outputs}
+    made_hashes = {output.sha256 for record in lineage.records for output in record.outputs}
     for number, record in enumerate(lineage.live):
         progress(record.node, number, len(lineage.live))
-        problems += [*_files(lineage, record), *_inputs(record, made)]
+        problems += [*_file_problems(lineage, record), *_input_problems(record, made_hashes)]
     known = {record.execution_id for record in lineage.records}
     known |= {path.stem for path in lineage.damaged}
     problems += [
@@ -34,27 +35,27 @@ def verify(
     return problems
 
 
-def _files(lineage: Lineage, record: Execution) -> Iterator[str]:
+def _file_problems(lineage: Lineage, record: Execution) -> Iterator[str]:
     hashes = Hashes()
     for output in record.outputs:
         folder = lineage.path(output)
-        found = hashes.tree(folder)
-        for name in sorted(found.keys() | output.files.keys()):
-            if name not in found:
+        sha256_of = hashes.tree(folder)
+        for name in sorted(sha256_of.keys() | output.files.keys()):
+            if name not in sha256_of:
                 yield f"{folder / name}: is gone"
             elif name not in output.files:
                 yield f"{folder / name}: was added after {record.node} made the folder"
-            elif found[name] != output.files[name]:
+            elif sha256_of[name] != output.files[name]:
                 yield (
-                    f"{folder / name}: found content {found[name][:12]}, expected "
+                    f"{folder / name}: found content {sha256_of[name][:12]}, expected "
                     f"{output.files[name][:12]} as {record.node} made it"
                 )
 
 
-def _inputs(record: Execution, made: set[str]) -> Iterator[str]:
-    for given in record.inputs:
-        if given.execution_id and given.sha256 not in made:
+def _input_problems(record: Execution, made_hashes: set[str]) -> Iterator[str]:
+    for artifact in record.inputs:
+        if artifact.execution_id and artifact.sha256 not in made_hashes:
             yield (
                 f"{record.execution_id}, {record.node}: no record says who made its input "
-                f"{given.key} ({given.uri})"
+                f"{artifact.key} ({artifact.uri})"
             )

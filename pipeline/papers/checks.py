@@ -18,13 +18,14 @@ from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.experiments.crossval import check_spec, choose_folds, prepare_output
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model, check_objective, objective_of
-from ser_keras.models.weights.pretrained import load_pretrained, models_for
+from ser_keras.models.weights.identify import models_for
+from ser_keras.models.weights.pretrained import load_pretrained
 from ser_keras.protocols import Fold, Protocol, build_protocol
-from ser_keras.training.checkpoint import refuse_other
+from ser_keras.training.checkpoint import check_identity
 from ser_keras.training.fold_parts import FoldParts
+from ser_keras.training.fold_training import resolved_options
 from ser_keras.training.optimizer import make_optimizer
 from ser_keras.training.step import TrainingModel
-from ser_keras.training.trainer import resolved_options
 from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
@@ -232,7 +233,7 @@ def _refuse_other_fold(row: Planned, fold: Fold, identity: Mapping[str, str]) ->
     """Refuses a finished fold that was trained on other features or other unlabelled speech."""
     path = row.output / "folds" / fold.name / "fold.json"
     if path.exists():
-        refuse_other(path, json.loads(path.read_text(encoding="utf-8")), identity)
+        check_identity(path, json.loads(path.read_text(encoding="utf-8")), identity)
 
 
 def _asked(config: Mapping[str, Any]) -> dict[str, Any]:

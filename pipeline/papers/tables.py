@@ -28,7 +28,7 @@ def table_facts(
 
     Args:
         experiment: what the paper did.
-        results: of variants' names, as `training.crossval.run_crossval` returns them.
+        results: of variants' names, as `ser_keras.experiments.crossval.run_crossval` returns them.
         not_run: reasons, of the names of variants without a result.
         changes: `key=value` by which all rows leave the paper's settings.
 
@@ -93,7 +93,7 @@ def _variant_facts(
 def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a reader needs of one cross-validation's result."""
     # It loads the recipes' schema, which `ser --help` can do without.
-    from ser_keras.report.results import speakers_tested
+    from ser_keras.report.variants import speakers_tested
 
     return {
         "pooled": result["pooled"],

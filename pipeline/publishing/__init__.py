@@ -1,1 +1,1 @@
-"""Results of a step appear as a whole or not at all."""
+"""Atomic publishing of output folders, and hashes of their files."""

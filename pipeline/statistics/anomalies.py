@@ -1,7 +1,7 @@
-"""Statistics held against a schema, and against earlier ones: what is wrong, and what to do.
+"""Anomalies: where statistics differ from a schema or from earlier data, and what to do.
 
-Every check is a generator of anomalies; nothing here reads data. Leaks and copies are found by the
-audit, whose findings become anomalies as well.
+Every check is a generator of anomalies; nothing here reads data. The audit finds leaks and copies,
+and its findings become anomalies as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,17 +19,17 @@ from ser_keras.protocols import build_protocol
 
 ANOMALIES = "anomalies.json"
 
-_LISTEN = "Give the corpus (--data-dir), or set the limit to null."
+_GIVE_CORPUS = "Give the corpus (--data-dir), or set the limit to null."
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """One thing that is not as the schema says.
+    """One deviation from the schema.
 
     Args:
-        feature: str. What was looked at, such as `duration_s` or `label sad`.
-        found: str. What is there.
-        expected: str. What should be.
+        feature: str. What deviates, such as `duration_s` or `label sad`.
+        found: str. The value in the data; a key of anomalies.json.
+        expected: str. The value in the schema.
         action: str. What to do.
     """
 
@@ -43,23 +43,23 @@ class Anomaly:
 
 
 def validate(statistics: Mapping[str, Any], schema: DataSchema) -> list[Anomaly]:
-    """Returns what in the statistics is not as the schema says, in the schema's order."""
+    """Returns where the statistics deviate from the schema, in the schema's order."""
     return [
-        *_features(statistics, schema),
-        *_labels(statistics, schema),
-        *_speakers(statistics, schema),
-        *_durations(statistics["duration_s"], schema.duration_s),
-        *_recordings(statistics, schema),
-        *_losses(statistics, schema),
+        *_check_features(statistics, schema),
+        *_check_labels(statistics, schema),
+        *_check_speakers(statistics, schema),
+        *_check_durations(statistics["duration_s"], schema.duration_s),
+        *_check_recordings(statistics, schema),
+        *_check_losses(statistics, schema),
     ]
 
 
 def validate_drift(drift: Mapping[str, Any], limits: Mapping[str, float]) -> list[Anomaly]:
-    """Returns where new data are further from earlier ones than is allowed.
+    """Returns where new data drift further from earlier data than is allowed.
 
     Args:
         drift: see `pipeline.statistics.drift.drift_between`.
-        limits: of each of its measures.
+        limits: mapping of each of its measures to its limit.
     """
     about = {
         "label_share_change": f"share of label {drift['label']}",
@@ -80,23 +80,26 @@ def validate_drift(drift: Mapping[str, Any], limits: Mapping[str, float]) -> lis
 
 
 def audit_anomalies(
-    found: FeatureSet, protocol: str, seed: int = 0, class_set: str | None = None
+    feature_set: FeatureSet, protocol: str, seed: int = 0, class_set: str | None = None
 ) -> list[Anomaly]:
-    """Returns what the audit of a protocol's folds finds that must stop a training.
+    """Returns the findings of the audit of a protocol's folds that must prevent training.
 
     Args:
-        found: the features.
+        feature_set: the features.
         protocol: str. Name of a protocol.
-        seed: int. Of its folds.
-        class_set: str. Which classes; the protocol's own when None.
+        seed: int. Seed of its folds.
+        class_set: str. Name of a class set; the protocol's own when None.
 
     Raises:
-        ConfigError: no such protocol for these data.
+        ConfigError: the protocol does not fit these data.
     """
     try:
-        folds = build_protocol(protocol, found.rows, class_set=class_set, seed=seed)
-        failed = [f for f in audit.audit_protocol(folds, found.rows) if f.severity == "fail"]
-        leaks = {finding.check: finding.message for finding in failed}
+        rows = feature_set.rows
+        folds = build_protocol(protocol, rows, class_set=class_set, seed=seed)
+        findings = audit.audit_protocol(folds, rows)
+        leaks = {
+            finding.check: finding.message for finding in findings if finding.severity == "fail"
+        }
     except LeakageError as error:
         leaks = {"speakers": str(error)}
     return [
@@ -116,7 +119,7 @@ def write_anomalies(
     statistics: Mapping[str, Any],
     drift: Mapping[str, Any] | None,
 ) -> Path:
-    """Writes `anomalies.json` with what was validated; an empty list says that all is well."""
+    """Writes `anomalies.json`, with an empty list if there are no anomalies."""
     path = folder / ANOMALIES
     folder.mkdir(parents=True, exist_ok=True)
     report = {
@@ -130,39 +133,39 @@ def write_anomalies(
 
 
 def summary_of(anomalies: Iterable[Anomaly], most: int = 3) -> str:
-    """Returns one sentence for a refusal: how many anomalies, and the first of them."""
-    found = [str(anomaly) for anomaly in anomalies]
-    more = f" And {len(found) - most} more." if len(found) > most else ""
-    return f"{len(found)} anomalies. {' '.join(found[:most])}{more}"
+    """Returns a text for a refusal: the number of anomalies, and the first of them."""
+    texts = [str(anomaly) for anomaly in anomalies]
+    more = f" And {len(texts) - most} more." if len(texts) > most else ""
+    return f"{len(texts)} anomalies. {' '.join(texts[:most])}{more}"
 
 
 # === Checks ===
 
 
-def _features(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+def _check_features(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
     for name in ("spec_name", "dim", "dtype", "sample_rate_hz"):
-        found, expected = statistics["data"][name], getattr(schema, name)
-        if found != expected:
-            action = "Make the features with the --spec that is expected, or correct the schema."
-            yield Anomaly(name, str(found), str(expected), action)
+        actual, expected = statistics["data"][name], getattr(schema, name)
+        if actual != expected:
+            action = "Make the features with the expected --spec, or correct the schema."
+            yield Anomaly(name, str(actual), str(expected), action)
     not_finite = statistics["features"]["not_finite"]
     if not_finite > schema.max_not_finite:
         yield Anomaly(
             "features",
             f"{not_finite} values that are NaN or infinite",
             f"at most {schema.max_not_finite} (max_not_finite)",
-            "Make the features again; if it stays, look for recordings without any signal.",
+            "Make the features again; if this persists, look for recordings without any signal.",
         )
 
 
-def _labels(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+def _check_labels(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
     shares, counts = label_shares(statistics), statistics["counts"]["label"]
     for label in sorted(set(shares) - set(schema.labels)):
         yield Anomaly(
             f"label {label}",
             f"{counts[label]} utterances",
             f"one of {', '.join(sorted(schema.labels))}",
-            "Correct the label where it is misspelt, or add it to the schema.",
+            "Correct the label if it is misspelt, or add it to the schema.",
         )
     for label, (low, high) in schema.labels.items():
         share, count = shares.get(label, 0.0), counts.get(label, 0)
@@ -171,7 +174,7 @@ def _labels(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anoma
                 f"label {label}",
                 f"{share:.1%} of the utterances",
                 f"{low:.1%} to {high:.1%}",
-                "Look whether recordings are missing or doubled; if not, correct the schema.",
+                "Check whether recordings are missing or doubled; if not, correct the schema.",
             )
         if count < schema.min_utterances_per_label:
             yield Anomaly(
@@ -182,7 +185,7 @@ def _labels(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anoma
             )
 
 
-def _speakers(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+def _check_speakers(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
     counts = statistics["counts"]["speaker"]
     if len(counts) < schema.min_speakers:
         yield Anomaly(
@@ -193,11 +196,11 @@ def _speakers(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Ano
         )
     if schema.speakers is not None:
         for speaker in sorted(set(counts) ^ set(schema.speakers)):
-            there = speaker in counts
+            is_unknown = speaker in counts
             yield Anomaly(
                 f"speaker {speaker}",
                 f"{counts.get(speaker, 0)} utterances",
-                "none: the schema does not name this speaker" if there else "some",
+                "none: the schema does not name this speaker" if is_unknown else "some",
                 "Correct the name, or the list of speakers in the schema.",
             )
     for speaker, count in counts.items():
@@ -206,13 +209,13 @@ def _speakers(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Ano
                 f"speaker {speaker}",
                 f"{count} utterances",
                 f"at least {schema.min_utterances_per_speaker} (min_utterances_per_speaker)",
-                "Look whether recordings are missing, or leave the speaker out.",
+                "Check whether recordings are missing, or leave the speaker out.",
             )
 
 
-def _durations(found: Mapping[str, Any], allowed: Sequence[float]) -> Iterator[Anomaly]:
+def _check_durations(durations: Mapping[str, Any], allowed: Sequence[float]) -> Iterator[Anomaly]:
     low, high = allowed
-    shortest, longest = found["lowest"], found["highest"]
+    shortest, longest = durations["lowest"], durations["highest"]
     outside = [shortest] * (shortest["value"] < low) + [longest] * (longest["value"] > high)
     for extreme in outside:
         yield Anomaly(
@@ -223,17 +226,17 @@ def _durations(found: Mapping[str, Any], allowed: Sequence[float]) -> Iterator[A
         )
 
 
-def _recordings(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+def _check_recordings(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
     for name in ("silence_ratio", "clipping_ratio"):
-        limit, found = getattr(schema, f"max_{name}"), statistics[name]
+        limit, ratio = getattr(schema, f"max_{name}"), statistics[name]
         if limit is None:
             continue
-        if found is None:
-            yield Anomaly(name, "nothing, nobody listened", f"at most {limit:g}", _LISTEN)
-        elif found["highest"]["value"] > limit:
+        if ratio is None:
+            yield Anomaly(name, "no measured recordings", f"at most {limit:g}", _GIVE_CORPUS)
+        elif ratio["highest"]["value"] > limit:
             yield Anomaly(
                 name,
-                f"{found['highest']['value']:.3f} ({found['highest']['key']})",
+                f"{ratio['highest']['value']:.3f} ({ratio['highest']['key']})",
                 f"at most {limit:g} (max_{name})",
                 "Listen to the recording; record it again, or remove it from the corpus.",
             )
@@ -246,7 +249,7 @@ def _recordings(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[A
         )
 
 
-def _losses(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
+def _check_losses(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
     dead = sum(statistics["dead"].values())
     share = dead / (dead + statistics["utterances"])
     if share > schema.max_dead_ratio:
@@ -260,8 +263,7 @@ def _losses(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anoma
     if copies > schema.max_copies:
         yield Anomaly(
             "recordings",
-            f"{copies} that are there under another name as well, such as "
-            f"{' = '.join(statistics['copies'][0])}",
+            f"{copies} that are copies of others, such as {' = '.join(statistics['copies'][0])}",
             f"at most {schema.max_copies} (max_copies)",
             "Remove all but one of each.",
         )

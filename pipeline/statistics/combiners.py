@@ -1,8 +1,8 @@
-"""What statistics are made of: summaries that add up, and the Beam combiner that adds them.
+"""Summaries that can be added, and the Beam combiner that adds them.
 
-Every summary is a value: `of` makes it from what one utterance shows, `+` joins two. How they are
-grouped changes no count at all, and a mean only by rounding. Not even that shows in a file:
-`InOrderFn` joins numbered parts along a tree that their numbers fix, whatever order and grouping a
+Every summary is a value: `of` makes it from one utterance, `+` adds two. Their grouping changes no
+count, and a mean only by rounding. Even the rounding is the same in every file: `OrderedSumFn` adds
+numbered summaries along a tree that depends only on their numbers, whatever order and grouping a
 runner chooses, so that every runner writes the same bytes.
 """
 
@@ -17,22 +17,23 @@ import numpy as np
 
 
 class Summary(Protocol):
-    """Anything that joins with another of its kind, associatively but for rounding."""
+    """A value that can be added to another of its kind, associatively except for rounding."""
 
     def __add__(self, other: Self) -> Self: ...
 
 
 S = TypeVar("S", bound=Summary)
-Nodes = dict[tuple[int, int], Any]
+# Sums by the (level, index) of their node in the tree.
+NodeSums = dict[tuple[int, int], Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Number, mean and squared deviations of each dimension, of the finite values alone.
+    """Number, mean and squared deviations of the finite values of each dimension.
 
     Args:
-        count: int64 (dim,). Finite values.
-        mean: float64 (dim,). Their mean, 0 where there are none.
+        count: int64 (dim,). Number of finite values.
+        mean: float64 (dim,). Their mean, 0 if there are none.
         squares: float64 (dim,). Sum of their squared distances from that mean.
         not_finite: int. Values that are NaN or infinite, of all dimensions.
     """
@@ -74,20 +75,20 @@ class Moments:
 
     @property
     def std(self) -> np.ndarray:
-        """Deviation of the population, float64 (dim,); 0 where there is no value."""
+        """Standard deviation of the population, float64 (dim,); 0 if there is no value."""
         return np.sqrt(self.squares / np.maximum(self.count, 1))
 
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """How one number is spread over utterances.
+    """Distribution of one quantity over utterances.
 
     Args:
-        edges: float64 (bins + 1,). The first bin holds also what is below, the last what is above.
+        edges: float64 (bins + 1,). The first bin also holds values below it, the last those above.
         counts: int64 (bins,).
-        moments: of the number itself, dim 1.
-        lowest: (value, key of the utterance), None where no value is finite.
-        highest: the same.
+        moments: those of the quantity, dim 1.
+        lowest: (value, key of the utterance), None if no value is finite.
+        highest: the same for the largest value.
     """
 
     edges: np.ndarray
@@ -102,21 +103,21 @@ class Distribution:
         counts = np.zeros(len(edges) - 1, np.int64)
         extreme = None
         if np.isfinite(value):
-            place = int(np.searchsorted(edges, value, side="right")) - 1
-            counts[min(max(place, 0), len(counts) - 1)] = 1
+            index = int(np.searchsorted(edges, value, side="right")) - 1
+            counts[min(max(index, 0), len(counts) - 1)] = 1
             extreme = (float(value), key)
         return cls(edges, counts, Moments.of(np.array([[value]])), extreme, extreme)
 
     def __add__(self, other: "Distribution") -> "Distribution":
-        """Returns the distribution of both; of equal extremes the first key is kept."""
-        lows = [each for each in (self.lowest, other.lowest) if each]
-        highs = [each for each in (self.highest, other.highest) if each]
+        """Returns the distribution of both; the first key wins among equal extremes."""
+        lows = [extreme for extreme in (self.lowest, other.lowest) if extreme]
+        highs = [extreme for extreme in (self.highest, other.highest) if extreme]
         return Distribution(
             self.edges,
             self.counts + other.counts,
             self.moments + other.moments,
             min(lows, default=None),
-            min(highs, key=lambda each: (-each[0], each[1]), default=None),
+            min(highs, key=lambda extreme: (-extreme[0], extreme[1]), default=None),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,7 +135,7 @@ class Distribution:
 
 
 def rounded(value: float) -> float:
-    """Returns the value with ten digits: more depend on a processor's order of additions.
+    """Returns the value with ten digits; further digits depend on the processor.
 
     Example:
         >>> rounded(0.1 + 0.2)
@@ -148,46 +149,47 @@ def total(summaries: Iterable[S]) -> S:
     return reduce(add, summaries)
 
 
-class InOrderFn(beam.CombineFn):
-    """Joins (number, summary) pairs to the same bits, whatever order they arrive in.
+class OrderedSumFn(beam.CombineFn):
+    """Adds (number, summary) pairs to the same bits, whatever order they arrive in.
 
-    The accumulator holds roots of a binary tree over the numbers: (level, place) stands for the
-    numbers `place * 2**level` to `(place + 1) * 2**level - 1`. Two halves are joined, left before
-    right, as soon as both are there; so which additions are made is a matter of the numbers alone,
-    and numbers that arrive in sequence leave no more roots than their count has binary digits.
+    The accumulator holds the roots of a binary tree over the numbers: (level, index) stands for the
+    numbers `index * 2**level` to `(index + 1) * 2**level - 1`. Two halves are added, left before
+    right, as soon as both are there. So the additions depend only on the numbers, and numbers that
+    arrive in sequence leave at most as many roots as their count has binary digits.
 
-    No number may occur twice, and there must be one.
+    There must be at least one number, and none may occur twice.
     """
 
-    def create_accumulator(self) -> Nodes:
+    def create_accumulator(self) -> NodeSums:
         """Returns no roots."""
         return {}
 
-    def add_input(self, accumulator: Nodes, element: tuple[int, Summary]) -> Nodes:
+    def add_input(self, accumulator: NodeSums, element: tuple[int, Summary]) -> NodeSums:
         """Returns the roots with a further leaf."""
         number, summary = element
-        return _grown(accumulator, {(0, number): summary})
+        return _merge_roots(accumulator, {(0, number): summary})
 
-    def merge_accumulators(self, accumulators: Iterable[Nodes]) -> Nodes:
-        """Returns the roots of all."""
-        return reduce(_grown, accumulators, self.create_accumulator())
+    def merge_accumulators(self, accumulators: Iterable[NodeSums]) -> NodeSums:
+        """Returns the roots of all accumulators."""
+        return reduce(_merge_roots, accumulators, self.create_accumulator())
 
-    def extract_output(self, accumulator: Nodes) -> Any:
-        """Returns the sum of the roots, by their first number."""
+    def extract_output(self, accumulator: NodeSums) -> Any:
+        """Returns the sum of the roots in the order of their first numbers."""
         by_start = sorted(accumulator, key=lambda node: node[1] << node[0])
         return total(accumulator[node] for node in by_start)
 
 
-def _grown(roots: Nodes, further: Mapping[tuple[int, int], Any]) -> Nodes:
-    grown = dict(roots)
-    for (level, place), summary in further.items():
-        while (level, place ^ 1) in grown:
-            sibling = grown.pop((level, place ^ 1))
-            summary = sibling + summary if place & 1 else summary + sibling
-            level, place = level + 1, place >> 1
-        grown[level, place] = summary
-    return grown
+def _merge_roots(roots: NodeSums, further: Mapping[tuple[int, int], Any]) -> NodeSums:
+    """Returns the roots of both, after adding all siblings."""
+    merged = dict(roots)
+    for (level, index), summary in further.items():
+        while (level, index ^ 1) in merged:
+            sibling = merged.pop((level, index ^ 1))
+            summary = sibling + summary if index & 1 else summary + sibling
+            level, index = level + 1, index >> 1
+        merged[level, index] = summary
+    return merged
 
 
-def _extreme(found: tuple[float, str] | None) -> dict[str, Any] | None:
-    return {"value": rounded(found[0]), "key": found[1]} if found else None
+def _extreme(extreme: tuple[float, str] | None) -> dict[str, Any] | None:
+    return {"value": rounded(extreme[0]), "key": extreme[1]} if extreme else None

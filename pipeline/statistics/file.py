@@ -1,4 +1,4 @@
-"""The file that the statistics job writes: how it is read, and what is reckoned from it."""
+"""Reads the file that the statistics job writes, and computes shares and counts from it."""
 
 import json
 from collections.abc import Mapping
@@ -18,26 +18,26 @@ def load_statistics(path: str | Path) -> dict[str, Any]:
         path: of the file, or of the folder that holds it.
 
     Raises:
-        SchemaError: there is none, or one of another version.
+        SchemaError: there is no such file, or it has another version.
     """
     file = Path(path) / STATISTICS if Path(path).is_dir() else Path(path)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        statistics = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SchemaError(
             f"{file}: could not be read as statistics ({reason}). Make them with `ser statistics`."
         ) from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(statistics, dict) or statistics.get("format") != FORMAT:
         raise SchemaError(
             f"{file}: found no statistics of format {FORMAT}. Make them again with "
             "`ser statistics`."
         )
-    return found
+    return statistics
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:
-    """Returns the bytes of a JSON file: equal values give equal files."""
+    """Returns values as the bytes of a JSON file; equal values give equal bytes."""
     return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
@@ -48,5 +48,5 @@ def label_shares(statistics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def num_copies(statistics: Mapping[str, Any]) -> int:
-    """Returns how many recordings are there under another name as well."""
+    """Returns the number of recordings that are copies of another one."""
     return sum(len(group) - 1 for group in statistics["copies"])

@@ -1,8 +1,8 @@
-"""The statistics job: a feature set, and its recordings where they are at hand, into one file.
+"""The statistics job: summarizes a feature set, and its recordings if they are given.
 
-Each shard is summarised where it lies; what moves between workers are sums of a few kilobytes. They
-are added along a tree that the shards' numbers fix, so that the file is the same, byte for byte,
-whatever the runner and the number of workers.
+A worker summarizes each shard, and only sums of a few kilobytes move between workers. They are
+added along a tree that depends only on the shards' numbers, so that the file is the same, byte for
+byte, whatever the runner and the number of workers.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.beam.run import Progress, run_graph, watching
-from pipeline.publishing.attempt import Attempt
-from pipeline.statistics.combiners import InOrderFn
+from pipeline.publishing.staged_output import StagedOutput
+from pipeline.statistics.combiners import OrderedSumFn
 from pipeline.statistics.file import FORMAT, STATISTICS, as_json
 from pipeline.statistics.summary import DataSummary, Shard, summarize_shard
 from ser_keras.audit import duplicate_groups
@@ -24,12 +24,12 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.files import replacing
 
-# Beyond so many, copies are found by their content alone: comparing all with all by ear takes the
-# square of their number, half a minute for these.
-MOST_BY_EAR = 20_000
+# Near copies are searched in at most this many recordings, because comparing all pairs takes
+# quadratic time, half a minute for these. In larger sets only exact copies are found.
+MAX_NEAR_COPY_ROWS = 20_000
 
-_DONE = ".done"
-_PART = "sums.json"
+_DONE_SUFFIX = ".done"
+_SUMS = "sums.json"
 
 
 def run_statistics(
@@ -45,17 +45,17 @@ def run_statistics(
 
     Args:
         features: output folder of the feature job, or a set's own folder.
-        output: folder; made if it is not there.
+        output: folder; created if it does not exist.
         beam_args: options for Beam.
-        workers: int. Processes on this machine, where `beam_args` name no other runner.
+        workers: int. Processes on this machine, unless `beam_args` name another runner.
         progress: called with ("statistics", shards done, shards), then ("comparing", 0, 0).
-        data_dir: folder of the corpus. Silence and clipping are heard in its recordings; without it
-            the file holds none.
+        data_dir: folder of the corpus. Silence and clipping are measured in its recordings; without
+            it the file has neither.
 
     Raises:
-        ConfigError: an option that cannot be.
+        ConfigError: an invalid option.
         SchemaError: no finished feature set, or a damaged one.
-        CorpusError: there is no such corpus in `data_dir`.
+        CorpusError: the corpus is not in `data_dir`.
         SerError: the runner failed.
     """
     output = Path(output)
@@ -64,15 +64,15 @@ def run_statistics(
             f"statistics: found {workers} workers and the output {output}, expected at least one "
             "worker and a folder. Correct --workers or --output."
         )
-    found = FeatureSet.open(features)
-    shards = _shards(found, Path(data_dir) if data_dir else None)
+    feature_set = FeatureSet.open(features)
+    shards = _shards(feature_set, Path(data_dir) if data_dir else None)
     report = progress if progress is not None else lambda step, done, total: None
     path = output / STATISTICS
     try:
-        with Attempt(output) as attempt:
-            sums = _sums(shards, attempt.path.absolute(), workers, beam_args, report)
+        with StagedOutput(output) as staged:
+            sums = _compute_sums(shards, staged.path.absolute(), workers, beam_args, report)
         report("comparing", 0, 0)
-        content = as_json(_described(found, sums, heard=data_dir is not None))
+        content = as_json(_file_content(feature_set, sums, measured=data_dir is not None))
         with replacing(path) as stream:
             stream.write(content)
     except OSError as error:
@@ -84,24 +84,24 @@ def run_statistics(
     return path
 
 
-def _shards(found: FeatureSet, data_dir: Path | None) -> list[Shard]:
+def _shards(feature_set: FeatureSet, data_dir: Path | None) -> list[Shard]:
     rows: dict[str, list[Any]] = {}
-    for row in found.rows:
+    for row in feature_set.rows:
         rows.setdefault(row.shard, []).append(row)
     if not rows:
         raise SchemaError(
-            f"{found.path}: found no records, expected some. Make the features again with "
+            f"{feature_set.path}: found no records, expected some. Make the features again with "
             "`ser features`."
         )
     paths: dict[str, str] = {}
     if data_dir:
-        # Absolute, because a worker's current folder is its own.
-        corpus = read_corpus(found.schema.corpus, data_dir.absolute(), allow_partial=True)
+        # Absolute, because a worker has a current folder of its own.
+        corpus = read_corpus(feature_set.schema.corpus, data_dir.absolute(), allow_partial=True)
         paths = {utterance.key: str(utterance.path) for utterance in corpus}
     return [
         Shard(
             number,
-            str(found.path.absolute() / name),
+            str(feature_set.path.absolute() / name),
             tuple(rows[name]),
             {row.key: paths.get(row.key, "") for row in rows[name]} if data_dir else {},
         )
@@ -109,73 +109,75 @@ def _shards(found: FeatureSet, data_dir: Path | None) -> list[Shard]:
     ]
 
 
-def _sums(
+def _compute_sums(
     shards: Sequence[Shard], folder: Path, workers: int, beam_args: Sequence[str], report: Progress
 ) -> dict[str, Any]:
-    """Runs the graph in an attempt's folder; returns the sums that it left there."""
-    with watching("statistics", lambda: _done(folder), len(shards), report):
+    """Runs the graph in a staging folder; returns the sums that it wrote there."""
+    with watching("statistics", lambda: _num_done(folder), len(shards), report):
         run_graph(
-            lambda pipeline: _build(pipeline, shards, str(folder)),
+            lambda pipeline: _build_graph(pipeline, shards, str(folder)),
             f"statistics job in {folder.parent}",
             folder,
             workers,
             beam_args,
         )
-    sums: dict[str, Any] = json.loads((folder / _PART).read_text(encoding="utf-8"))
+    sums: dict[str, Any] = json.loads((folder / _SUMS).read_text(encoding="utf-8"))
     return sums
 
 
-def _build(pipeline: beam.Pipeline, shards: Sequence[Shard], folder: str) -> None:
+def _build_graph(pipeline: beam.Pipeline, shards: Sequence[Shard], folder: str) -> None:
     (
         pipeline
         | "List shards" >> beam.Create(shards, reshuffle=False)
-        # Otherwise one worker would get them all, fused with the list.
+        # Without it Beam fuses the steps, and one worker gets all shards.
         | "Spread shards" >> beam.Reshuffle()
-        | "Summarize shard" >> beam.Map(_summarized, folder)
-        | "Add up" >> beam.CombineGlobally(InOrderFn()).without_defaults()
-        | "Write sums" >> beam.Map(_write, folder)
+        | "Summarize shard" >> beam.Map(_summarize, folder)
+        | "Add up" >> beam.CombineGlobally(OrderedSumFn()).without_defaults()
+        | "Write sums" >> beam.Map(_write_sums, folder)
     )
 
 
-def _summarized(shard: Shard, folder: str) -> tuple[int, DataSummary]:
+def _summarize(shard: Shard, folder: str) -> tuple[int, DataSummary]:
     summary = summarize_shard(shard)
-    (Path(folder) / f"{shard.number}{_DONE}").touch()
+    (Path(folder) / f"{shard.number}{_DONE_SUFFIX}").touch()
     return shard.number, summary
 
 
-def _write(summary: DataSummary, folder: str) -> None:
-    with replacing(Path(folder) / _PART) as stream:
+def _write_sums(summary: DataSummary, folder: str) -> None:
+    with replacing(Path(folder) / _SUMS) as stream:
         stream.write(as_json(summary.to_dict()))
 
 
-def _done(folder: Path) -> int:
-    return sum(1 for _ in folder.glob(f"*{_DONE}"))
+def _num_done(folder: Path) -> int:
+    return sum(1 for _ in folder.glob(f"*{_DONE_SUFFIX}"))
 
 
-def _described(found: FeatureSet, sums: Mapping[str, Any], *, heard: bool) -> dict[str, Any]:
-    """Returns the file's content: what was measured and of what; no path, no time, no machine."""
-    if sums["utterances"] != len(found.rows):
+def _file_content(
+    feature_set: FeatureSet, sums: Mapping[str, Any], *, measured: bool
+) -> dict[str, Any]:
+    """Returns the file's content, which names no path, time or machine."""
+    if sums["utterances"] != len(feature_set.rows):
         raise SerError(
-            f"statistics of {found.path}: found {sums['utterances']} utterances in the sums, "
-            f"expected {len(found.rows)}. Nothing was published. Run the job again, with another "
-            "runner if this persists."
+            f"statistics of {feature_set.path}: found {sums['utterances']} utterances in the sums, "
+            f"expected {len(feature_set.rows)}. Nothing was published. Run the job again, with "
+            "another runner if this persists."
         )
-    by_ear = len(found.rows) <= MOST_BY_EAR
-    copies = duplicate_groups(found.rows, near=by_ear)
+    near = len(feature_set.rows) <= MAX_NEAR_COPY_ROWS
+    copies = duplicate_groups(feature_set.rows, near=near)
     return {
         "format": FORMAT,
         "data": {
-            "fingerprint": found.manifest["fingerprint"],
-            "name": found.schema.name,
-            "corpus": found.schema.corpus,
-            "spec_name": found.schema.spec_name,
-            "sample_rate_hz": found.schema.spec["sample_rate_hz"],
-            "dim": found.schema.dim,
+            "fingerprint": feature_set.manifest["fingerprint"],
+            "name": feature_set.schema.name,
+            "corpus": feature_set.schema.corpus,
+            "spec_name": feature_set.schema.spec_name,
+            "sample_rate_hz": feature_set.schema.spec["sample_rate_hz"],
+            "dim": feature_set.schema.dim,
             "dtype": "float32",
         },
-        "listened": heard,
-        "dead": dict(Counter(letter["kind"] for letter in found.dead_letters)),
+        "listened": measured,
+        "dead": dict(Counter(letter["kind"] for letter in feature_set.dead_letters)),
         "copies": [list(group) for group in copies],
-        "copies_found_by": "ear" if by_ear else "content",
+        "copies_found_by": "ear" if near else "content",
         **sums,
     }

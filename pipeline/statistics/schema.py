@@ -1,7 +1,8 @@
-"""What data have to be: a YAML file, drafted from statistics once and then kept by a person.
+"""The data schema: a YAML file, drafted once from statistics and then kept by hand.
 
-A draft says what is there, with some room; whether that is right only somebody knows who knows the
-data. So nothing ever writes over a schema: a draft needs a new file, and validation only reads.
+A draft describes the data as they are, with some tolerance; only somebody who knows the data can
+say whether that is right. So an existing schema is never overwritten: a draft needs a new file, and
+validation only reads.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ _HEAD = """\
 
 @dataclass(frozen=True)
 class DataSchema:
-    """The content of the file; `null` leaves a thing unchecked.
+    """The content of the file; `null` disables a check.
 
     Args:
         spec_name: str. Name of the feature spec.
@@ -35,16 +36,16 @@ class DataSchema:
         sample_rate_hz: int. Rate that the features were made at.
         labels: mapping of every label to the smallest and largest share of utterances it may have.
         min_utterances_per_label: int.
-        speakers: list of str. Exactly these speak; null leaves it open.
+        speakers: list of str. Exactly these speakers; null allows any.
         min_speakers: int.
         min_utterances_per_speaker: int.
         duration_s: list of two floats. Shortest and longest utterance.
-        max_silence_ratio: float. Of any recording; null where nobody listens.
+        max_silence_ratio: float. Of any recording; null if recordings are not measured.
         max_clipping_ratio: float. The same.
         max_not_finite: int. Values of the features that are NaN or infinite.
-        max_copies: int. Recordings that are there under another name as well.
+        max_copies: int. Recordings that are copies of another one.
         max_dead_ratio: float. Share of recordings that could not be used.
-        drift: mapping of what `pipeline.statistics.drift.drift_between` measures to its limit.
+        drift: mapping of the measures of `pipeline.statistics.drift.drift_between` to their limits.
     """
 
     spec_name: str
@@ -73,34 +74,34 @@ class DataSchema:
         """
         file = Path(path) / SCHEMA if Path(path).is_dir() else Path(path)
         try:
-            found = yaml.safe_load(file.read_text(encoding="utf-8"))
+            values = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             raise SchemaError(
                 f"{file}: could not be read as a schema of data ({reason}). Correct it, or write "
                 "a first draft with `ser statistics --draft FILE`."
             ) from None
-        if not isinstance(found, dict):
-            raise SchemaError(f"{file}: found {type(found).__name__}, expected keys with values.")
-        known = {each.name: each for each in fields(cls)}
-        for name in found:
+        if not isinstance(values, dict):
+            raise SchemaError(f"{file}: found {type(values).__name__}, expected keys with values.")
+        known = {item.name: item for item in fields(cls)}
+        for name in values:
             if name not in known:
                 raise SchemaError(f"{file}: {unknown_name('key', str(name), known)}")
-        for name, (good, wanted) in _KINDS.items():
-            if name not in found:
-                raise SchemaError(f"{file}: found no {name}, expected {wanted}. Add it.")
-            if not good(found[name]):
+        for name, (is_valid, expected) in _CHECKS.items():
+            if name not in values:
+                raise SchemaError(f"{file}: found no {name}, expected {expected}. Add it.")
+            if not is_valid(values[name]):
                 raise SchemaError(
-                    f"{file}: found {name}: {found[name]!r}, expected {wanted}. Correct it."
+                    f"{file}: found {name}: {values[name]!r}, expected {expected}. Correct it."
                 )
-        return cls(**found)
+        return cls(**values)
 
     @classmethod
     def draft(cls, statistics: Mapping[str, Any]) -> "DataSchema":
-        """Returns a schema that these statistics fit, with some room.
+        """Returns a schema that these statistics satisfy, with some tolerance.
 
-        Shares of labels may halve or grow by half, counts may halve, the longest and shortest
-        utterance may be passed by a quarter.
+        Shares of labels may halve or grow by half, counts may halve, and the shortest and longest
+        utterance may be exceeded by a quarter.
         """
         data, counts = statistics["data"], statistics["counts"]
         duration = statistics["duration_s"]
@@ -121,16 +122,16 @@ class DataSchema:
                 round(0.75 * duration["lowest"]["value"], 2),
                 round(1.25 * duration["highest"]["value"], 2),
             ],
-            max_silence_ratio=_with_room(statistics["silence_ratio"], 0.1),
-            max_clipping_ratio=_with_room(statistics["clipping_ratio"], 0.005),
+            max_silence_ratio=_with_tolerance(statistics["silence_ratio"], 0.1),
+            max_clipping_ratio=_with_tolerance(statistics["clipping_ratio"], 0.005),
             max_copies=num_copies(statistics),
         )
 
     def write_new(self, path: Path, statistics: Mapping[str, Any]) -> None:
-        """Writes a draft; an existing file is left as it is.
+        """Writes a draft into a new file.
 
         Raises:
-            ConfigError: there is a file already.
+            ConfigError: the file exists already.
         """
         if path.exists():
             raise ConfigError(
@@ -147,7 +148,7 @@ class DataSchema:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes lists on one line, and in quotes what could be taken for a number."""
+    """Writes lists on one line, and quotes texts that could be read as numbers."""
 
 
 def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
@@ -163,62 +164,64 @@ _Dumper.add_representer(str, _text_node)
 _Dumper.add_representer(list, _list_node)
 
 
-def _with_room(distribution: Mapping[str, Any] | None, room: float) -> float | None:
+def _with_tolerance(distribution: Mapping[str, Any] | None, tolerance: float) -> float | None:
     if distribution is None or distribution["highest"] is None:
         return None
-    return min(1.0, round(distribution["highest"]["value"] + room, 3))
+    return min(1.0, round(distribution["highest"]["value"] + tolerance, 3))
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and _number(value)
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value)
 
 
-def _text(value: Any) -> bool:
+def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _range(value: Any) -> bool:
-    two = isinstance(value, list) and len(value) == 2 and all(map(_number, value))
-    return two and value[0] <= value[1]
+def _is_range(value: Any) -> bool:
+    is_pair = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    return is_pair and value[0] <= value[1]
 
 
-def _drift_limits(value: Any) -> bool:
+def _is_drift_limits(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and set(value) == set(DRIFT_LIMITS)
-        and all(map(_number, value.values()))
+        and all(map(_is_number, value.values()))
     )
 
 
-_COUNT = (_count, "a whole number from 0 on")
-_TEXT = (_text, "a text")
-_NUMBER = (_number, "a number from 0 on")
-_MAYBE = (lambda value: value is None or _number(value), "a number from 0 on, or null")
-_KINDS = {
+_COUNT = (_is_count, "a whole number from 0 on")
+_TEXT = (_is_text, "a text")
+_NUMBER = (_is_number, "a number from 0 on")
+_OPTIONAL_NUMBER = (lambda value: value is None or _is_number(value), "a number from 0 on, or null")
+_CHECKS = {
     "spec_name": _TEXT,
     "dim": _COUNT,
     "dtype": _TEXT,
     "sample_rate_hz": _COUNT,
     "labels": (
-        lambda value: isinstance(value, dict) and bool(value) and all(map(_range, value.values())),
+        lambda value: (
+            isinstance(value, dict) and bool(value) and all(map(_is_range, value.values()))
+        ),
         "labels, each with its smallest and largest share, such as sad: [0.1, 0.3]",
     ),
     "min_utterances_per_label": _COUNT,
     "speakers": (
-        lambda value: value is None or (isinstance(value, list) and all(map(_text, value))),
+        lambda value: value is None or (isinstance(value, list) and all(map(_is_text, value))),
         "a list of names (in quotes where they are numbers), or null",
     ),
     "min_speakers": _COUNT,
     "min_utterances_per_speaker": _COUNT,
-    "duration_s": (_range, "the shortest and the longest, such as [0.5, 20]"),
-    "max_silence_ratio": _MAYBE,
-    "max_clipping_ratio": _MAYBE,
+    "duration_s": (_is_range, "the shortest and the longest, such as [0.5, 20]"),
+    "max_silence_ratio": _OPTIONAL_NUMBER,
+    "max_clipping_ratio": _OPTIONAL_NUMBER,
     "max_not_finite": _COUNT,
     "max_copies": _COUNT,
     "max_dead_ratio": _NUMBER,
-    "drift": (_drift_limits, f"a number for each of {', '.join(DRIFT_LIMITS)}"),
+    "drift": (_is_drift_limits, f"a number for each of {', '.join(DRIFT_LIMITS)}"),
 }

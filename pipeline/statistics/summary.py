@@ -1,8 +1,8 @@
-"""What is measured of the utterances of one shard, as a plain function.
+"""Summarizes the utterances of one shard, in plain functions.
 
-Durations and who spoke what are in the index; features are read from the shard; silence and
-clipping are heard in the recordings, where those are at hand. A recording counts only if it is
-still the file that the features were made from.
+Durations, speakers and labels are in the index, and features in the shard. Silence and clipping are
+measured in the recordings, if these are given. A recording counts only if it is still the file from
+which the features were made.
 """
 
 import hashlib
@@ -16,33 +16,34 @@ import numpy as np
 
 from pipeline.statistics.combiners import Distribution, Moments, rounded, total
 from ser_keras.audio import SAMPLE_RATE_HZ, read_audio, read_bytes
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import IndexRow
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.errors import AudioError, SchemaError
 
-# An eighth of an octave, from the shortest to the longest recording that is accepted (s).
+# Steps of an eighth of an octave, from the shortest to the longest accepted recording (s).
 DURATION_EDGES_S = 0.05 * 2 ** (np.arange(110) / 8)
 SILENCE_EDGES = np.linspace(0, 1, 51)
-# Most recordings have none, some a few samples: a quarter of a decade from one in ten thousand on.
+# Most recordings have none, some a few samples: a bin for zero, then quarters of a decade.
 CLIPPING_EDGES = np.concatenate([[0.0], np.logspace(-4, 0, 17)])
 
 BLOCK_S = 0.02
 SILENT_DB = -40.0
 CLIPPED = 0.99
 
-# Columns of an utterance's count, in the order of its key.
+# The columns by which utterances are counted.
 COLUMNS = ("corpus", "label", "speaker", "gender")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a feature set, as a worker gets it.
+    """One file of a feature set, as a worker receives it.
 
     Args:
-        number: int. Its place among those that hold records.
+        number: int. Its position among the shards that hold records.
         path: str.
         rows: index rows of its records.
-        recordings: mapping of key to the recording's file; empty where nobody listens.
+        recordings: mapping of key to the recording's file; empty if recordings are not measured.
     """
 
     number: int
@@ -53,16 +54,17 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class DataSummary:
-    """What is known of a set of utterances; `+` joins two.
+    """The summary of a set of utterances; `+` adds two.
 
     Args:
-        counts: how many utterances have the same `COLUMNS`.
+        counts: numbers of utterances with the same `COLUMNS`.
         frames: int.
         duration_s: Distribution.
         features: Moments of the features, frame by frame.
-        silence_ratio: Distribution, see `silence_ratio`; None where nobody listened.
+        silence_ratio: Distribution, see `silence_ratio`; None if no recording was measured.
         clipping_ratio: the same, see `clipping_ratio`.
-        unheard: how many recordings could not be listened to, by the reason.
+        unmeasured: numbers of recordings that could not be measured, by the reason. Its key in the
+            file is `unheard`.
     """
 
     counts: Counter[tuple[str, ...]]
@@ -71,7 +73,7 @@ class DataSummary:
     features: Moments
     silence_ratio: Distribution | None = None
     clipping_ratio: Distribution | None = None
-    unheard: Counter[str] = field(default_factory=Counter)
+    unmeasured: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "DataSummary") -> "DataSummary":
         """Returns the summary of both."""
@@ -80,22 +82,22 @@ class DataSummary:
             self.frames + other.frames,
             self.duration_s + other.duration_s,
             self.features + other.features,
-            _either(self.silence_ratio, other.silence_ratio),
-            _either(self.clipping_ratio, other.clipping_ratio),
-            self.unheard + other.unheard,
+            _add_optional(self.silence_ratio, other.silence_ratio),
+            _add_optional(self.clipping_ratio, other.clipping_ratio),
+            self.unmeasured + other.unmeasured,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, ready for JSON, rounded and in a fixed order."""
-        tables = {column: self._table(place) for place, column in enumerate(COLUMNS)}
-        heard = {"silence_ratio": self.silence_ratio, "clipping_ratio": self.clipping_ratio}
+        tables = {column: self._table(index) for index, column in enumerate(COLUMNS)}
+        ratios = {"silence_ratio": self.silence_ratio, "clipping_ratio": self.clipping_ratio}
         return {
             "utterances": self.counts.total(),
             "frames": self.frames,
             "counts": tables | {"label of speaker": self._labels_of_speakers()},
             "duration_s": self.duration_s.to_dict(),
-            **{name: each.to_dict() if each else None for name, each in heard.items()},
-            "unheard": dict(sorted(self.unheard.items())),
+            **{name: ratio.to_dict() if ratio else None for name, ratio in ratios.items()},
+            "unheard": dict(sorted(self.unmeasured.items())),
             "features": {
                 "not_finite": self.features.not_finite,
                 "mean": [rounded(value) for value in self.features.mean],
@@ -103,10 +105,10 @@ class DataSummary:
             },
         }
 
-    def _table(self, place: int) -> dict[str, int]:
+    def _table(self, column: int) -> dict[str, int]:
         table: Counter[str] = Counter()
         for columns, count in self.counts.items():
-            table[columns[place]] += count
+            table[columns[column]] += count
         return dict(sorted(table.items()))
 
     def _labels_of_speakers(self) -> dict[str, dict[str, int]]:
@@ -120,7 +122,7 @@ def summarize_shard(shard: Shard) -> DataSummary:
     """Returns the summary of a shard's utterances, added up in the order of the file.
 
     Raises:
-        SchemaError: the shard is damaged, or holds other records than the index says.
+        SchemaError: the shard is damaged, or its records are not those of the index.
     """
     rows = {row.key: row for row in shard.rows}
     summaries = []
@@ -147,16 +149,16 @@ def summarize_utterance(
     Args:
         row: its index row.
         features: float32 (frames, dim).
-        recordings: mapping of key to file; empty where nobody listens.
+        recordings: mapping of key to file; empty if recordings are not measured.
     """
-    silence, clipping, unheard = None, None, Counter[str]()
+    silence, clipping, unmeasured = None, None, Counter[str]()
     if recordings:
-        heard = _heard(row, recordings.get(row.key, ""))
-        if isinstance(heard, str):
-            unheard[heard] += 1
+        waveform = _read_recording(row, recordings.get(row.key, ""))
+        if isinstance(waveform, str):
+            unmeasured[waveform] += 1
         else:
-            silence = Distribution.of(silence_ratio(heard), row.key, SILENCE_EDGES)
-            clipping = Distribution.of(clipping_ratio(heard), row.key, CLIPPING_EDGES)
+            silence = Distribution.of(silence_ratio(waveform), row.key, SILENCE_EDGES)
+            clipping = Distribution.of(clipping_ratio(waveform), row.key, CLIPPING_EDGES)
     return DataSummary(
         Counter({tuple(getattr(row, column) for column in COLUMNS): 1}),
         len(features),
@@ -164,7 +166,7 @@ def summarize_utterance(
         Moments.of(features),
         silence,
         clipping,
-        unheard,
+        unmeasured,
     )
 
 
@@ -172,7 +174,7 @@ def silence_ratio(waveform: np.ndarray) -> float:
     """Returns the share of blocks of 20 ms that are 40 dB or more below the loudest one.
 
     Args:
-        waveform: float (samples,) at 16 kHz; what is left of the last block does not count.
+        waveform: float (samples,) at 16 kHz; an incomplete last block does not count.
 
     Example:
         >>> silence_ratio(np.concatenate([np.ones(320), np.zeros(960)]))
@@ -185,7 +187,7 @@ def silence_ratio(waveform: np.ndarray) -> float:
 
 
 def clipping_ratio(waveform: np.ndarray) -> float:
-    """Returns the share of samples at full scale: 0.99 and more, which resampling leaves of 1.
+    """Returns the share of samples at full scale, 0.99 or more, to which resampling reduces 1.
 
     Args:
         waveform: float (samples,).
@@ -197,8 +199,8 @@ def clipping_ratio(waveform: np.ndarray) -> float:
     return float(np.mean(np.abs(waveform) >= CLIPPED))
 
 
-def _heard(row: IndexRow, path: str) -> np.ndarray | str:
-    """Returns the recording's waveform, or a word for why there is none."""
+def _read_recording(row: IndexRow, path: str) -> np.ndarray | str:
+    """Returns the recording's waveform, or a word that says why there is none."""
     try:
         data = read_bytes(path, name=row.key)
         if hashlib.sha256(data).hexdigest() != row.source_sha256:
@@ -208,6 +210,6 @@ def _heard(row: IndexRow, path: str) -> np.ndarray | str:
         return error.kind
 
 
-def _either(one: Distribution | None, other: Distribution | None) -> Distribution | None:
-    both: Sequence[Distribution] = [each for each in (one, other) if each is not None]
-    return total(both) if both else None
+def _add_optional(first: Distribution | None, second: Distribution | None) -> Distribution | None:
+    present: Sequence[Distribution] = [item for item in (first, second) if item is not None]
+    return total(present) if present else None

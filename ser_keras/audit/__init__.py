@@ -1,7 +1,8 @@
-"""The audit: what of the test data could have influenced training, found before it does.
+"""The audit: finds how test data could influence training, before it does.
 
 It compares recordings (not file names), speakers and sentences between the parts of every fold, and
-checks what the normaliser saw and what chose the epoch. `enforce` stops a run that would leak.
+checks what the normaliser was fitted on and what chose the epoch. `enforce` stops a run that would
+leak.
 """
 
 from ser_keras.audit.checks import (

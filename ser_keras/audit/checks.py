@@ -1,4 +1,4 @@
-"""What the audit looks for: speakers, sentences and recordings that training and test share.
+"""The checks of the audit: speakers, sentences and recordings that training and test share.
 
 Severities: `fail` stops the run, `warn` must be reported with the number, `info` explains it.
 """
@@ -22,7 +22,7 @@ _CHOSEN_BY = ("validation", "fixed")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the audit found.
+    """One result of the audit.
 
     Args:
         check: str. What was looked for: `duplicates`, `speakers`, `sentences`, `coverage`,
@@ -39,7 +39,7 @@ class Finding:
 
 
 def enforce(findings: Iterable[Finding]) -> None:
-    """Raises LeakageError where a finding says `fail`; its message names all of those."""
+    """Raises a LeakageError that names all findings of severity `fail`, if there are any."""
     failed = [finding for finding in findings if finding.severity == "fail"]
     if failed:
         raise LeakageError("; ".join(f"{f.check}: {f.message}" for f in failed))
@@ -56,7 +56,7 @@ def audit_audio(rows: Sequence[Any]) -> list[Finding]:
         Finding(
             "duplicates",
             "warn",
-            f"{_sameness(group, hash_of)} recording under {len(group)} names: {_some(group)}. "
+            f"{_equality(group, hash_of)} recording under {len(group)} names: {_some(group)}. "
             "Remove all but one.",
             group,
         )
@@ -67,7 +67,7 @@ def audit_audio(rows: Sequence[Any]) -> list[Finding]:
 def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
     """Returns what the parts of a protocol's folds share, and whether its name promises otherwise.
 
-    The rows are believed, not the protocol: speakers are compared again.
+    Speakers are compared by the rows, whatever the protocol states.
 
     Args:
         protocol: the folds.
@@ -96,7 +96,7 @@ def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
 
 
 def audit_training(record: Mapping[str, Any]) -> list[Finding]:
-    """Returns what of the test part had a say in training.
+    """Returns how the test part influenced training.
 
     Args:
         record: `train`, `valid`, `test` and `normaliser_fitted_on`: collections of keys;
@@ -106,10 +106,10 @@ def audit_training(record: Mapping[str, Any]) -> list[Finding]:
         ConfigError: the record lacks one of these.
     """
     needed = ("normaliser_fitted_on", "epoch_chosen_by", *PARTS)
-    lacking = [name for name in needed if name not in record]
-    if lacking:
+    missing = [name for name in needed if name not in record]
+    if missing:
         raise ConfigError(
-            f"training record: found no {', '.join(lacking)}, expected {', '.join(needed)}."
+            f"training record: found no {', '.join(missing)}, expected {', '.join(needed)}."
         )
     parts = {part: set(record[part]) for part in PARTS}
     return [
@@ -165,7 +165,7 @@ def _speakers(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding
     shared = {
         row_of[key].speaker
         for fold in protocol.folds
-        for key in _met_again(fold, {key: row_of[key].speaker for key in _keys(fold)})
+        for key in _keys_in_several_parts(fold, {key: row_of[key].speaker for key in _keys(fold)})
     }
     if shared and _says_dependent(protocol):
         yield Finding(
@@ -209,9 +209,11 @@ def _duplicates(
     across: set[str] = set()
     copied = 0
     for fold in protocol.folds:
-        again = _met_again(fold, {key: group_of[key] for key in _keys(fold) if key in group_of})
-        copied += len(again.intersection(fold.test))
-        across |= again
+        repeated = _keys_in_several_parts(
+            fold, {key: group_of[key] for key in _keys(fold) if key in group_of}
+        )
+        copied += len(repeated.intersection(fold.test))
+        across |= repeated
     inside = tuple(sorted(set(group_of) - across))
     if inside:
         yield Finding(
@@ -256,10 +258,10 @@ def _coverage(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding
         )
 
 
-def _met_again(fold: Fold, value_of: Mapping[str, Any]) -> set[str]:
-    """Returns the keys whose value is found in another part of the fold as well."""
+def _keys_in_several_parts(fold: Fold, value_of: Mapping[str, Any]) -> set[str]:
+    """Returns the keys whose value also occurs in another part of the fold."""
     values = [{value_of[k] for k in getattr(fold, part) if k in value_of} for part in PARTS]
-    twice = {value for one, other in combinations(values, 2) for value in one & other}
+    twice = {value for first, second in combinations(values, 2) for value in first & second}
     return {key for key, value in value_of.items() if value in twice}
 
 
@@ -271,7 +273,7 @@ def _says_dependent(protocol: Protocol) -> bool:
     return "speaker-dependent" in protocol.name
 
 
-def _sameness(group: Iterable[str], hash_of: Mapping[str, str]) -> str:
+def _equality(group: Iterable[str], hash_of: Mapping[str, str]) -> str:
     return "the same" if len({hash_of[key] for key in group}) == 1 else "nearly the same"
 
 

@@ -1,4 +1,4 @@
-"""Finds recordings that are the same: exactly, by the hash of their audio, or nearly, by ear."""
+"""Finds equal recordings: exactly, by the hash of their audio, or nearly, by fingerprint."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +44,7 @@ class AudioRow:
 
 
 def row_of(utterance: Utterance) -> AudioRow:
-    """Listens to an utterance's recording and returns its row.
+    """Reads an utterance's recording and returns its row.
 
     Raises:
         AudioError: the recording cannot be used.
@@ -94,11 +94,11 @@ def duplicate_groups(rows: Iterable[Any], near: bool = True) -> list[tuple[str, 
 
 
 def _near_pairs(rows: Sequence[Any]) -> Iterator[tuple[int, int]]:
-    wrong = [row for row in rows if len(row.fingerprint) != FINGERPRINT_BYTES]
-    if wrong:
+    invalid = [row for row in rows if len(row.fingerprint) != FINGERPRINT_BYTES]
+    if invalid:
         raise SchemaError(
-            f"{wrong[0].key}: found a fingerprint of {len(wrong[0].fingerprint)} bytes, expected "
-            f"{FINGERPRINT_BYTES}. Make the features again with `ser features`."
+            f"{invalid[0].key}: found a fingerprint of {len(invalid[0].fingerprint)} bytes, "
+            f"expected {FINGERPRINT_BYTES}. Make the features again with `ser features`."
         )
     levels = levels_of([row.fingerprint for row in rows])
     for start in range(0, len(levels), _BLOCK_ROWS):
@@ -114,35 +114,35 @@ def levels_of(fingerprints: Sequence[bytes]) -> np.ndarray:
     return values.reshape(-1, SEGMENTS, BANDS).astype(np.float32) / STEPS_PER_DB
 
 
-def near_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Returns the distance of each of some fingerprints to each of the others in dB.
+def near_distances(levels: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Returns the distance of each fingerprint to each of the others, in dB.
 
     The root mean square difference over the cells that are not silent, at the best of nine shifts
     of up to one window, which make up for a centre that coding has moved.
 
     Args:
-        some: float (n, 32, 4). Levels in dB.
+        levels: float (n, 32, 4). Levels in dB.
         others: float (m, 32, 4). Levels in dB.
 
     Returns:
         float (n, m).
     """
-    fixed = _moved(others, 0.0).reshape(len(others), -1)
+    fixed = _shifted(others, 0.0).reshape(len(others), -1)
     norms = (fixed**2).sum(axis=1)
-    best = np.full((len(some), len(others)), np.inf, np.float32)
+    best = np.full((len(levels), len(others)), np.inf, np.float32)
     for lag in _LAGS:
-        moved = _moved(some, lag).reshape(len(some), -1)
-        squares = (moved**2).sum(axis=1)[:, None] + norms - 2 * moved @ fixed.T
+        shifted = _shifted(levels, lag).reshape(len(levels), -1)
+        squares = (shifted**2).sum(axis=1)[:, None] + norms - 2 * shifted @ fixed.T
         np.minimum(best, squares, out=best)
-    cells = np.maximum(_active(some)[:, None], _active(others))
+    cells = np.maximum(_active(levels)[:, None], _active(others))
     return np.sqrt(np.maximum(best, 0) / cells)
 
 
-def _moved(levels: np.ndarray, lag: float) -> np.ndarray:
-    whole = int(np.floor(lag))
-    part = lag - whole
-    first, last = _EDGE + whole, SEGMENTS - _EDGE + whole
-    return (1 - part) * levels[:, first:last] + part * levels[:, first + 1 : last + 1]
+def _shifted(levels: np.ndarray, lag: float) -> np.ndarray:
+    steps = int(np.floor(lag))
+    share = lag - steps
+    first, last = _EDGE + steps, SEGMENTS - _EDGE + steps
+    return (1 - share) * levels[:, first:last] + share * levels[:, first + 1 : last + 1]
 
 
 def _active(levels: np.ndarray) -> np.ndarray:

@@ -87,9 +87,9 @@ def _centre(samples: np.ndarray) -> float:
 def _constants() -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Returns window, mel bands (bins, 4), segments (32, frames) and the excerpt's length."""
     hertz = np.fft.rfftfreq(_FRAME, 1 / SAMPLE_RATE_HZ)
-    place, (low, high) = (np.log10(1 + np.asarray(f) / 700) for f in (hertz, _BAND_EDGES_HZ))
+    mel_scale, (low, high) = (np.log10(1 + np.asarray(f) / 700) for f in (hertz, _BAND_EDGES_HZ))
     edges = np.linspace(low, high, BANDS + 1)
-    inside = (place[:, None] >= edges[:-1]) & (place[:, None] < edges[1:])
+    inside = (mel_scale[:, None] >= edges[:-1]) & (mel_scale[:, None] < edges[1:])
     # Speech falls by 6 dB per octave and more; without the slope only the lowest band would count.
     mel = (inside * (hertz[:, None] / 1000) ** 2)[: np.flatnonzero(inside.any(axis=1))[-1] + 1]
     step = _SEGMENT_S * SAMPLE_RATE_HZ / _HOP

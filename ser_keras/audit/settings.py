@@ -1,4 +1,4 @@
-"""Whether settings that a search chose are tested on people who had a say in the choice."""
+"""Finds tested speakers who influenced the settings that a search chose."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from ser_keras.protocols import Fold
 def audit_settings(
     tested: Iterable[Fold], searched: Sequence[Fold], rows: Iterable[Any]
 ) -> list[Finding]:
-    """Returns which tested speakers had a say in settings, by fold.
+    """Returns which tested speakers influenced the settings, by fold.
 
-    Who validated judged the settings, and a score on them is no test: `fail`. Who trained in a
-    trial was heard by models that were judged on others: `warn`.
+    Speakers of the validation parts decided the choice, and a score on them is no test: `fail`.
+    Speakers of the training parts trained models that others decided about: `warn`.
 
     Args:
         tested: folds whose test parts are to be scored with the settings.
@@ -55,5 +55,5 @@ def _speakers(keys: Iterable[str], speaker_of: Mapping[str, Any]) -> set[Any]:
 def _named(speakers: set[Any]) -> str:
     names = sorted(speaker for _, speaker in speakers)
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    what = "speaker" if len(names) == 1 else "speakers"
-    return f"{len(names)} {what} ({', '.join(names[:4])}{more})"
+    noun = "speaker" if len(names) == 1 else "speakers"
+    return f"{len(names)} {noun} ({', '.join(names[:4])}{more})"

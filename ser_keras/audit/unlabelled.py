@@ -1,4 +1,4 @@
-"""What of other feature sets a fold must not train on, though it has no label there.
+"""Finds the unlabelled utterances of other feature sets that a fold must not train on.
 
 Speech of a test speaker teaches a model that speaker's voice, with a label or without one.
 """
@@ -17,7 +17,7 @@ REASONS = ("name", "speaker", "recording")
 
 @dataclass(frozen=True)
 class Overlap:
-    """What labelled rows share with the rows of other feature sets, asked fold by fold.
+    """What labelled rows share with the rows of other feature sets.
 
     Args:
         rows: of the labelled feature set, with `key`, `speaker`, `corpus`, `audio_sha256` and
@@ -29,12 +29,12 @@ class Overlap:
     others: Sequence[Sequence[Any]]
 
     def withheld(self, number: int, keys: Collection[str]) -> dict[str, str]:
-        """Returns the utterances of a set that give away some of the labelled ones, with reasons.
+        """Returns the utterances of a set that reveal some of the labelled ones, with reasons.
 
-        A person is told by corpus and speaker: speaker 03 of one corpus is not that of another,
-        two sets of one corpus have the same people, and so have two tables of a user's own. A
-        recording is told by its sound alone, whatever it is called and wherever it is, and its
-        speaker in another set is the same person, whatever the set calls them.
+        Corpus and speaker identify a person: speaker 03 of one corpus is not that of another, two
+        sets of one corpus have the same people, and so have two tables of a user's own. A recording
+        is identified by its sound alone, whatever its name and place, and its speaker in another
+        set is the same person, whatever their name there.
 
         Args:
             number: int. Which of the other sets.
@@ -48,10 +48,10 @@ class Overlap:
         people = {(row.corpus, row.speaker) for row in held}
         groups = {self._group_of[0, row.key] for row in held if (0, row.key) in self._group_of}
         copies = {
-            (place, row.key): (row.corpus, row.speaker)
-            for place, rows in enumerate(self.others)
+            (index, row.key): (row.corpus, row.speaker)
+            for index, rows in enumerate(self.others)
             for row in rows
-            if self._group_of.get((place + 1, row.key)) in groups
+            if self._group_of.get((index + 1, row.key)) in groups
         }
         namesakes = set(copies.values())
         reasons = {}
@@ -68,29 +68,29 @@ class Overlap:
     @cached_property
     def _group_of(self) -> dict[tuple[int, str], int]:
         """Numbers the groups of equal recordings, by (number of the set, key); 0 is labelled."""
-        place_of: dict[str, tuple[int, str]] = {}
+        set_and_key_of: dict[str, tuple[int, str]] = {}
         rows = []
-        for number, some in enumerate([self.rows, *self.others]):
-            for row in some:
+        for number, set_rows in enumerate([self.rows, *self.others]):
+            for row in set_rows:
                 # Sets may have keys in common.
                 name = f"{number}:{row.key}"
-                place_of[name] = (number, row.key)
+                set_and_key_of[name] = (number, row.key)
                 rows.append(replace(row, key=name))
         groups = duplicate_groups(rows)
-        return {place_of[name]: index for index, group in enumerate(groups) for name in group}
+        return {set_and_key_of[name]: index for index, group in enumerate(groups) for name in group}
 
 
 def audit_unlabelled(
     fold: str, dataset: str, dropped: Mapping[str, Sequence[str]]
 ) -> list[Finding]:
-    """Returns what a fold left out of an unlabelled set, for the record; nothing if it took all.
+    """Returns a finding on what a fold left out of an unlabelled set; none if it took everything.
 
     Args:
         fold: name of the fold.
         dataset: name of the unlabelled set.
         dropped: keys by reason, see `REASONS`.
     """
-    keys = tuple(sorted(key for some in dropped.values() for key in some))
+    keys = tuple(sorted(key for dropped_keys in dropped.values() for key in dropped_keys))
     if not keys:
         return []
     counts = [f"{len(dropped[why])} by {why}" for why in REASONS if dropped.get(why)]

@@ -16,23 +16,25 @@ def report(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Folders of `ser crossval`, or crossval-*.json; several stand side by side."
+            help="Folders of `ser crossval`, or results of it; several stand side by side."
         ),
     ] = None,
     output: Annotated[
         Path, typer.Option(help="Folder for report.html, report.json and report.tex.")
     ] = Path("report"),
     results: Annotated[
-        Path, typer.Option(help="Folder of results; with RUNS, where the floors are.")
+        Path, typer.Option(help="Folder of results; with RUNS, where the baselines are.")
     ] = Path("results"),
     readme: Annotated[
-        Path | None, typer.Option(help="Write the table between this file's markers.")
+        Path | None, typer.Option(help="Write the tables between this file's markers.")
     ] = None,
 ) -> None:
     """Report on runs in one HTML file; without RUNS, print or write the table of all results."""
     with starting():
         from ser_keras.plots import learning_curves
-        from ser_keras.report import results as reports
+        from ser_keras.report.results_folder import read_results
+        from ser_keras.report.sections import sections_of, write_sections
+        from ser_keras.report.tables import table_of
 
     if runs:
         if readme is not None:
@@ -40,14 +42,15 @@ def report(
         _report_on(runs, output, results)
         return
     if readme is None:
-        console.print(reports.table_of(results), markup=False)
+        console.print(table_of(read_results(results, required=True)), markup=False)
         return
     if not readme.is_file():
         raise ConfigError(f"--readme {readme}: found no file there.")
-    changed = reports.write_readme(readme, results)
-    for result in reports.load_results(results):
-        learning_curves(result, reports.result_path(results, result).with_suffix(".svg"))
-    console.print(f"{readme}: {'table written' if changed else 'already up to date'}")
+    kept = read_results(results, required=True)
+    changed = write_sections(readme, sections_of(kept))
+    for path, result in kept["cross-validation"].items():
+        learning_curves(result, path.with_suffix(".svg"))
+    console.print(f"{readme}: {'tables written' if changed else 'already up to date'}")
 
 
 def _report_on(runs: list[Path], output: Path, results: Path) -> None:
@@ -74,15 +77,16 @@ def sampled(
     run's folder, as sampled.json and sampled.svg.
     """
     with starting():
-        from ser_keras.experiments.sampled import sampled_by_emotion
+        from ser_keras.experiments.sampling_by_emotion import sampled_by_emotion
         from ser_keras.plots import sampled_input
         from ser_keras.report.attention import describe_sampled
+        from ser_keras.report.results_folder import sampled_path
 
     with console.status("opening the run") as status:
         result = sampled_by_emotion(run, features, lambda fold: status.update(f"scoring {fold}"))
     console.print(describe_sampled(result), markup=False)
-    name = f"sampled-{result['dataset']}-{result['spec']}"
-    _write_with_picture(result, sampled_input, run / "sampled", results, name)
+    kept = sampled_path(results, result) if results else None
+    _write_with_picture(result, sampled_input, run / "sampled.json", kept)
 
 
 def attention_statistics(
@@ -106,6 +110,7 @@ def attention_statistics(
         from ser_keras.files import write_csv
         from ser_keras.plots import map_statistics
         from ser_keras.report.attention import describe_attention_statistics
+        from ser_keras.report.results_folder import attention_path
 
     with console.status("opening the run") as status:
         measured = statistics.attention_statistics(
@@ -115,23 +120,21 @@ def attention_statistics(
     console.print(describe_attention_statistics(result), markup=False)
     write_csv(run / "attention.csv", measured.files)
     console.print(f"every recording: {run / 'attention.csv'}", markup=False)
-    name = f"attention-{result['dataset']}-{result['spec']}"
-    _write_with_picture(result, map_statistics, run / "attention", results, name)
+    kept = attention_path(results, result) if results else None
+    _write_with_picture(result, map_statistics, run / "attention.json", kept)
 
 
 def _write_with_picture(
     result: Mapping[str, Any],
     draw: Callable[[Mapping[str, Any], Path], None],
-    path: Path,
-    results: Path | None,
-    name: str,
+    *paths: Path | None,
 ) -> None:
-    """Writes a result and its picture into the run, and as `name` into a folder of results."""
+    """Writes a result to every path that is given, and its picture beside it."""
     from ser_keras.files import write_json
 
-    for stem in (path, *([results / name] if results else [])):
-        write_json(stem.with_name(f"{stem.name}.json"), result)
-        picture = stem.with_name(f"{stem.name}.svg")
+    for path in filter(None, paths):
+        write_json(path, result)
+        picture = path.with_suffix(".svg")
         draw(result, picture)
         console.print(f"picture: {picture}", markup=False)
 
@@ -154,7 +157,7 @@ def calibrate(
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.calibration import calibrate_run
         from ser_keras.files import write_json
-        from ser_keras.report.results import read_json, result_path
+        from ser_keras.report.results_folder import read_json, result_path
         from ser_keras.report.runs import calibration_path
 
     with EpochBars() as bars:

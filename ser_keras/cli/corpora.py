@@ -11,11 +11,11 @@ from ser_keras.cli.options import ClassSetName, Seed
 
 def corpora() -> None:
     """List the corpora: size, classes, speakers, protocols, licence, and how to get each."""
-    from ser_keras.corpora import CORPORA
+    from ser_keras.corpora import CORPORA, get_corpus
     from ser_keras.protocols import protocol_names
 
-    for name, corpus in CORPORA.items():
-        info = corpus.info
+    for name in CORPORA:
+        info = get_corpus(name).info
         console.print(f"[bold]{name}[/]: {info.title}")
         facts = {
             "size": _size(info),

@@ -84,13 +84,14 @@ def crossval(
 def _show_result(result: Mapping[str, Any], output: Path, results: Path | None) -> None:
     from ser_keras.files import write_json
     from ser_keras.plots import learning_curves
-    from ser_keras.report import results as reports
+    from ser_keras.report.results_folder import result_path
+    from ser_keras.report.summary import describe
 
     if results:
-        path = reports.result_path(results, result)
+        path = result_path(results, result)
         write_json(path, result)
         learning_curves(result, path.with_suffix(".svg"))
-    console.print(reports.describe(result), markup=False)
+    console.print(describe(result), markup=False)
     console.print(f"result: {output / 'result.json'}")
 
 
@@ -168,7 +169,8 @@ def label_curve(
         from ser_keras.experiments.provenance import command
         from ser_keras.experiments.searched import searched_folds
         from ser_keras.files import write_json
-        from ser_keras.report.results import describe_label_curve
+        from ser_keras.report.results_folder import label_curve_path
+        from ser_keras.report.summary import label_curve_table
 
     config = load_config(recipe, list(overrides or ()))
     feature_set, folds_of = _open(features, protocol, class_set, seed)
@@ -186,10 +188,12 @@ def label_curve(
             command=command(),
             progress=bars,
         )
-    path = (results or output) / f"labels-{result['dataset']}-{protocol}-{result['model']}.json"
+    path = output / f"labels-{result['dataset']}-{protocol}-{result['model']}.json"
+    if results:
+        path = label_curve_path(results, result)
     write_json(path, result)
     plots.label_curve(result, path.with_suffix(".svg"))
-    console.print(describe_label_curve(result), markup=False)
+    console.print(label_curve_table(result), markup=False)
     console.print(f"curve: {path.with_suffix('.svg')}")
 
 
@@ -204,12 +208,13 @@ def baseline(
     with starting():
         from ser_keras.experiments.baseline import run_baseline
         from ser_keras.files import write_json
+        from ser_keras.report.results_folder import baseline_path
 
     feature_set, folds_of = _open(features, protocol, class_set, seed)
     with console.status("scoring"):
         result = run_baseline(feature_set, folds_of)
     if results:
-        write_json(results / f"baseline-{result['dataset']}-{protocol}.json", result)
+        write_json(baseline_path(results, result), result)
     console.print(
         f"SVM on {result['dataset']}, {protocol}: UA {100 * result['pooled']['ua']:.1f}, "
         f"WA {100 * result['pooled']['wa']:.1f}"
@@ -238,7 +243,8 @@ def crosscorpus(
         from ser_keras.experiments.provenance import command
         from ser_keras.experiments.searched import searched_folds
         from ser_keras.files import write_json
-        from ser_keras.report.results import describe_crosscorpus
+        from ser_keras.report.results_folder import crosscorpus_path
+        from ser_keras.report.summary import crosscorpus_table
 
     with EpochBars() as bars:
         result = run_crosscorpus(
@@ -253,10 +259,10 @@ def crosscorpus(
             progress=bars,
         )
     name = "-".join(["crosscorpus", *result["datasets"], result["model"]])
-    path = (results or output) / f"{name}.json"
+    path = crosscorpus_path(results, result) if results else output / f"{name}.json"
     write_json(path, result)
     plots.corpus_matrix(result, path.with_suffix(".svg"))
-    console.print(describe_crosscorpus(result), markup=False)
+    console.print(crosscorpus_table(result), markup=False)
     console.print(f"matrix: {path.with_suffix('.svg')}")
 
 

@@ -1,18 +1,19 @@
 """The corpora: one module each, with `INFO`, `parse_stem` and `read`; this is their table."""
 
+import importlib
 from pathlib import Path
 
-from ser_keras.corpora import casia, emodb, iemocap, manifest, ravdess, synthetic
 from ser_keras.corpora.base import Corpus, CorpusInfo, Utterance
 from ser_keras.errors import ConfigError, unknown_name
 
+# Imported when a corpus is looked up, so that reading one corpus does not import the others.
 CORPORA = {
-    "iemocap": Corpus(iemocap.INFO, iemocap.parse_stem, iemocap.read),
-    "ravdess": Corpus(ravdess.INFO, ravdess.parse_stem, ravdess.read),
-    "emodb": Corpus(emodb.INFO, emodb.parse_stem, emodb.read),
-    "casia": Corpus(casia.INFO, casia.parse_stem, casia.read),
-    "manifest": Corpus(manifest.INFO, manifest.parse_stem, manifest.read),
-    "synthetic": Corpus(synthetic.INFO, synthetic.parse_stem, synthetic.read),
+    "iemocap": "ser_keras.corpora.iemocap",
+    "ravdess": "ser_keras.corpora.ravdess",
+    "emodb": "ser_keras.corpora.emodb",
+    "casia": "ser_keras.corpora.casia",
+    "manifest": "ser_keras.corpora.manifest",
+    "synthetic": "ser_keras.corpora.synthetic",
 }
 
 __all__ = ["CORPORA", "Corpus", "CorpusInfo", "Utterance", "get_corpus", "read_corpus"]
@@ -26,7 +27,8 @@ def get_corpus(name: str) -> Corpus:
     """
     if name not in CORPORA:
         raise ConfigError(unknown_name("corpus", name, CORPORA))
-    return CORPORA[name]
+    module = importlib.import_module(CORPORA[name])
+    return Corpus(module.INFO, module.parse_stem, module.read)
 
 
 def read_corpus(

@@ -143,8 +143,8 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
         raise _refusal(archive, f"a {what} called {name!r}", "only files and folders")
 
 
-def _refusal(archive: Path, found: str, expected: str) -> CorpusError:
+def _refusal(archive: Path, content: str, expected: str) -> CorpusError:
     return CorpusError(
-        f"{archive}: found {found}, expected {expected}. Nothing was unpacked. This is not the "
+        f"{archive}: found {content}, expected {expected}. Nothing was unpacked. This is not the "
         "published archive; do not use it, and tell whoever serves it."
     )

@@ -166,8 +166,8 @@ def look_up(table: Mapping[str, str], code: str, *, kind: str, stem: str, info: 
     return table[code]
 
 
-def _differences(kind: str, expected: Mapping[str, int | None], found: Iterable[str]) -> list[str]:
-    counts = Counter(found)
+def _differences(kind: str, expected: Mapping[str, int | None], names: Iterable[str]) -> list[str]:
+    counts = Counter(names)
     return [
         f"{kind} {name} has {counts[name]}, expected {expected.get(name, 0)}"
         for name in sorted(set(expected) | set(counts))

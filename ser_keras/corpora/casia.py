@@ -118,12 +118,12 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     """
     root = Path(root)
     require_folder(root, INFO)
-    found = []
+    recordings = []
     for path in audio_files(root):
         stem = "-".join(path.absolute().with_suffix("").parts[-3:]).lower()
         name = parse_stem(stem)
-        found.append(Utterance(f"casia/{stem}", path, corpus="casia", style="acted", **name))
-    utterances = unique_keys(found)
-    info = FULL if len({u.key for u in found}) > (INFO.utterances or 0) else INFO
+        recordings.append(Utterance(f"casia/{stem}", path, corpus="casia", style="acted", **name))
+    utterances = unique_keys(recordings)
+    info = FULL if len({u.key for u in recordings}) > (INFO.utterances or 0) else INFO
     check_complete(utterances, info, root, allow_partial=allow_partial)
     return utterances

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import pooch
 
-from ser_keras.corpora import emodb, get_corpus, ravdess
+from ser_keras.corpora import get_corpus
 from ser_keras.corpora.archive import ArchiveLimits, extract_zip
 from ser_keras.corpora.transfer import ResumingDownloader
 from ser_keras.errors import ConfigError, CorpusError
@@ -47,12 +47,12 @@ class Source:
 
 
 SOURCES = {
-    ravdess.INFO.name: Source(
+    "ravdess": Source(
         url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
         max_bytes=208_468_073,
         known_hash="md5:bc696df654c87fed845eb13823edef8a",
     ),
-    emodb.INFO.name: Source(
+    "emodb": Source(
         url="http://emodb.bilderbar.info/download/download.zip",
         max_bytes=200 * 10**6,
         file_hashes="emodb_sha256.json",
@@ -173,9 +173,9 @@ def _extract_known(
     wrong = []
     for name, expected in sorted(file_hashes.items()):
         path = folder / "wav" / name
-        found = sha256(path.read_bytes()).hexdigest() if path.exists() else "no such file"
-        if found != expected:
-            wrong.append(f"{name}: {found}, expected {expected}")
+        actual = sha256(path.read_bytes()).hexdigest() if path.exists() else "no such file"
+        if actual != expected:
+            wrong.append(f"{name}: {actual}, expected {expected}")
     if wrong:
         raise CorpusError(
             f"{archive}: {len(wrong)} of {len(file_hashes)} recordings are not the original ones; "

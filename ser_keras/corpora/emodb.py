@@ -111,10 +111,10 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     """
     root = Path(root)
     require_folder(root, INFO)
-    found = []
+    recordings = []
     for path in audio_files(root):
         name = parse_stem(path.stem)
-        found.append(
+        recordings.append(
             Utterance(
                 key=f"emodb/{path.stem}",
                 path=path,
@@ -126,6 +126,6 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
                 style="acted",
             )
         )
-    utterances = unique_keys(found)
+    utterances = unique_keys(recordings)
     check_complete(utterances, INFO, root, allow_partial=allow_partial)
     return utterances

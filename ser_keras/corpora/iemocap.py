@@ -107,7 +107,7 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     """
     root = Path(root)
     require_folder(root, INFO)
-    found: list[Utterance] = []
+    recordings: list[Utterance] = []
     missing: list[Utterance] = []
     for session in sorted(root.glob("Session[1-5]")):
         for turn, label in _labels(session / "dialog" / "EmoEvaluation"):
@@ -115,10 +115,10 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
             dialog = turn.rpartition("_")[0]
             path = session / "sentences" / "wav" / dialog / f"{turn}.wav"
             utterance = Utterance(f"iemocap/{turn}", path, label, corpus="iemocap", **name)
-            (found if path.is_file() else missing).append(utterance)
+            (recordings if path.is_file() else missing).append(utterance)
     if missing:
         _report_missing([utterance.path for utterance in missing], root, allow_partial)
-    utterances = unique_keys(found)
+    utterances = unique_keys(recordings)
     check_complete(utterances, INFO, root, allow_partial=allow_partial)
     return utterances
 

@@ -113,14 +113,14 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     """
     root = Path(root)
     require_folder(root, INFO)
-    found = []
+    recordings = []
     songs = 0
     for path in audio_files(root):
         name = parse_stem(path.stem)
         if (name["modality"], name["channel"]) != ("audio", "speech"):
             songs += 1
             continue
-        found.append(
+        recordings.append(
             Utterance(
                 key=f"ravdess/{path.stem}",
                 path=path,
@@ -134,6 +134,6 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
         )
     if songs:
         _log.warning("%s at %s: left out %d songs and sound tracks.", INFO.title, root, songs)
-    utterances = unique_keys(found)
+    utterances = unique_keys(recordings)
     check_complete(utterances, INFO, root, allow_partial=allow_partial)
     return utterances

@@ -1,7 +1,7 @@
-"""A corpus the computer makes itself: several voices, each in four tones of voice.
+"""A synthesised corpus: several voices, each in four tones of voice.
 
-Where: `write_corpus` makes it. Nobody's voice is in it and no licence binds it. It is for trying
-the whole job, and for tests; it teaches nothing about people.
+Where: `write_corpus` makes it. It holds no person's voice and needs no licence. It is for trying
+everything out, and for tests; scores on it say nothing about people.
 
 Tree: one folder per speaker, and a marker that says with which parameters it was made::
 
@@ -95,7 +95,7 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     """
     root = Path(root)
     require_folder(root, INFO)
-    found = [
+    utterances = [
         Utterance(
             f"synthetic/{path.stem}",
             path,
@@ -105,16 +105,19 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
         )
         for path in audio_files(root)
     ]
-    check_complete(found, INFO, root, allow_partial=allow_partial)
-    made = _parameters_of(root)
-    expected = made["num_speakers"] * made["utterances_per_class"] * len(TONES) if made else None
-    if len(found) != expected and not allow_partial:
+    check_complete(utterances, INFO, root, allow_partial=allow_partial)
+    parameters = _parameters_of(root)
+    expected = None
+    if parameters:
+        per_class = parameters["num_speakers"] * parameters["utterances_per_class"]
+        expected = per_class * len(TONES)
+    if len(utterances) != expected and not allow_partial:
         raise CorpusError(
-            f"{INFO.title} at {root}: found {len(found)} recordings, expected "
+            f"{INFO.title} at {root}: found {len(utterances)} recordings, expected "
             f"{expected or f'a {_MARKER} marker that says how many'}. Delete the folder and make "
             "it again, or pass --allow-partial."
         )
-    return found
+    return utterances
 
 
 def write_corpus(
@@ -147,18 +150,18 @@ def write_corpus(
             f"{INFO.title}: found num_speakers={num_speakers} and "
             f"utterances_per_class={utterances_per_class}, expected 1 to 99 of each."
         )
-    asked = {
+    parameters = {
         "version": _VERSION,
         "num_speakers": num_speakers,
         "utterances_per_class": utterances_per_class,
         "seed": seed,
     }
-    if root.exists() and _parameters_of(root) == asked:
+    if root.exists() and _parameters_of(root) == parameters:
         return root
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise CorpusError(
             f"{INFO.title}: {root} holds {_parameters_of(root) or 'other files'} already, expected "
-            f"nothing there or {asked}. Give another folder, or delete this one."
+            f"nothing there or {parameters}. Give another folder, or delete this one."
         )
     root.parent.mkdir(parents=True, exist_ok=True)
     attempt = root.parent / f".{root.name}.{uuid.uuid4().hex}"
@@ -166,7 +169,7 @@ def write_corpus(
         numbers = range(1, num_speakers + 1)
         for number in track(numbers, "Synthesising speakers", disable=not progress):
             _write_speaker(attempt, number, utterances_per_class, seed)
-        (attempt / _MARKER).write_text(json.dumps(asked), encoding="utf-8")
+        (attempt / _MARKER).write_text(json.dumps(parameters), encoding="utf-8")
         os.rename(attempt, root)
     except BaseException:
         shutil.rmtree(attempt, ignore_errors=True)
@@ -188,7 +191,8 @@ def _write_speaker(folder: Path, number: int, utterances_per_class: int, seed: i
 
 def _parameters_of(root: Path) -> dict[str, int] | None:
     try:
-        made = json.loads((root / _MARKER).read_text(encoding="utf-8"))
+        parameters = json.loads((root / _MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return made if isinstance(made, dict) and made.get("version") == _VERSION else None
+    current = isinstance(parameters, dict) and parameters.get("version") == _VERSION
+    return parameters if current else None

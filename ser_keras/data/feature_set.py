@@ -1,6 +1,6 @@
-"""A finished feature set on disk: the only thing training knows of how features were made.
+"""A finished feature set on disk, which is all that training knows about its features.
 
-The feature job leaves this tree, of which a reader sees all or nothing::
+The feature job writes this tree, which appears complete or not at all::
 
     <output>/LATEST                      name of the newest set
     <output>/3f2a.../manifest.json       shards with sizes and hashes, counts, versions
@@ -9,7 +9,7 @@ The feature job leaves this tree, of which a reader sees all or nothing::
                      dead_letters.jsonl  one row per recording that could not be used
                      part-00000-of-00008.tfrecord ...
 
-Readers go through the manifest, never by a pattern of names.
+Readers take the names of shards from the manifest, never from a pattern.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ SCHEMA = "schema.json"
 INDEX = "index.jsonl"
 DEAD_LETTERS = "dead_letters.jsonl"
 
-_AGAIN = "Make the features again with `ser features`."
+_REMEDY = "Make the features again with `ser features`."
 
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """One record, without its features: what protocols and the audit work on.
+    """One record without its features, as protocols and the audit need it.
 
     Args:
         key, label, speaker, session, sentence, gender, style, split, corpus: str. As in
@@ -43,7 +43,7 @@ class IndexRow:
         shard: str. Name of the file that holds the record.
         source_sha256: str. Hash of the recording's file.
         audio_sha256: str. Hash of the decoded audio, whatever its container.
-        fingerprint: bytes. For finding near duplicates, see `ser_keras.audit.fingerprint`.
+        fingerprint: bytes. Finds near duplicates, see `ser_keras.audit.fingerprint`.
     """
 
     key: str
@@ -69,7 +69,11 @@ class IndexRow:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "IndexRow":
-        """Returns the row that `to_dict` wrote; TypeError, KeyError or ValueError where damaged."""
+        """Returns the row that `to_dict` wrote.
+
+        Raises:
+            TypeError, KeyError, ValueError: the row is damaged.
+        """
         return cls(**{**values, "fingerprint": bytes.fromhex(values["fingerprint"])})
 
 
@@ -113,7 +117,7 @@ class FeatureSet:
         return tuple(json.loads(line) for line in text.splitlines())
 
     def require(self, *, spec_name: str | None = None, dim: int | None = None) -> "FeatureSet":
-        """Returns the set itself if its features are the ones asked for.
+        """Returns the set itself if it has these features.
 
         Args:
             spec_name: str. Name of the feature spec; None accepts any.
@@ -123,10 +127,10 @@ class FeatureSet:
             SchemaError: names the value found and the value expected.
         """
         for what, expected in (("spec_name", spec_name), ("dim", dim)):
-            found = getattr(self.schema, what)
-            if expected is not None and found != expected:
+            value = getattr(self.schema, what)
+            if expected is not None and value != expected:
                 raise SchemaError(
-                    f"{self.path}: found features with {what} {found!r}, expected {expected!r}. "
+                    f"{self.path}: found features with {what} {value!r}, expected {expected!r}. "
                     "Give the features made with the other --spec, or make them with "
                     "`ser features`."
                 )
@@ -136,21 +140,21 @@ class FeatureSet:
         """Reads every shard and compares its hash with the manifest's.
 
         Raises:
-            SchemaError: names the first shard whose content is another.
+            SchemaError: names the first shard whose content differs.
         """
         for path, shard in zip(self.shard_paths, self.manifest["shards"], strict=True):
             with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-            if found != shard["sha256"]:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            if sha256 != shard["sha256"]:
                 raise SchemaError(
-                    f"{path}: found content with sha256 {found[:12]}..., expected "
+                    f"{path}: found content with sha256 {sha256[:12]}..., expected "
                     f"{shard['sha256'][:12]}... The file was damaged after it was written. Remove "
                     f"{self.path} and make the features again with `ser features`."
                 )
 
 
 def check_set(path: str | Path) -> tuple[Schema, dict[str, Any]]:
-    """Checks a set as `FeatureSet.open` does, but never holds more than one of its rows.
+    """Checks a set as `FeatureSet.open` does, with one row in memory at a time.
 
     Returns:
         (schema, content of `manifest.json`).
@@ -165,7 +169,7 @@ def check_set(path: str | Path) -> tuple[Schema, dict[str, Any]]:
 
 
 def _described(path: Path) -> tuple[Path, Schema, dict[str, Any]]:
-    """Returns folder, schema and manifest of a set of which all but the rows has been checked."""
+    """Checks all of a set but its rows and returns its folder, schema and manifest."""
     folder = _set_folder(path)
     manifest = _read_manifest(folder / MANIFEST)
     for name, sha256 in manifest["files"].items():
@@ -175,7 +179,7 @@ def _described(path: Path) -> tuple[Path, Schema, dict[str, Any]]:
         if digest.hexdigest() != sha256:
             raise SchemaError(
                 f"{folder / name}: found other content than {MANIFEST} was written for "
-                f"(sha256 {sha256[:12]}...). The file was damaged or edited. {_AGAIN}"
+                f"(sha256 {sha256[:12]}...). The file was damaged or edited. {_REMEDY}"
             )
     for shard in manifest["shards"]:
         _check_size(folder / shard["name"], shard["bytes"])
@@ -191,16 +195,16 @@ def _set_folder(path: Path) -> Path:
             return path / name
         raise SchemaError(
             f"{path / LATEST}: found the name {name!r}, expected that of a finished set in {path}. "
-            f"The set was removed. {_AGAIN}"
+            f"The set was removed. {_REMEDY}"
         )
     if path.is_dir() and any(path.glob(".attempt-*")):
         raise SchemaError(
             f"{path}: found a feature job that has not finished, expected a finished set. Wait for "
             "it; if it was killed, run the same `ser features` command again."
         )
-    found = "no feature set" if path.is_dir() else "no folder"
+    missing = "no feature set" if path.is_dir() else "no folder"
     raise SchemaError(
-        f"{path}: found {found}, expected the output folder of `ser features`. Correct the path, "
+        f"{path}: found {missing}, expected the output folder of `ser features`. Correct the path, "
         "or make the features first."
     )
 
@@ -216,7 +220,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     except OSError as error:
         raise SchemaError(
             f"{path}: could not be read ({error.strerror}), expected a file of a feature set. "
-            f"{_AGAIN}"
+            f"{_REMEDY}"
         ) from None
 
 
@@ -230,16 +234,16 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if missing:
         raise SchemaError(
             f"{path}: found no {', '.join(sorted(missing))}, expected the manifest of a feature "
-            f"set. The file was damaged, or is of another version. {_AGAIN}"
+            f"set. The file was damaged, or is of another version. {_REMEDY}"
         )
     return manifest
 
 
 def _check_size(path: Path, expected: int) -> None:
-    found = path.stat().st_size if path.is_file() else None
-    if found != expected:
-        what = "no such shard" if found is None else f"a shard of {found} bytes"
-        raise SchemaError(f"{path}: found {what}, expected {expected} bytes. {_AGAIN}")
+    size = path.stat().st_size if path.is_file() else None
+    if size != expected:
+        actual = "no such shard" if size is None else f"a shard of {size} bytes"
+        raise SchemaError(f"{path}: found {actual}, expected {expected} bytes. {_REMEDY}")
 
 
 def _read_rows(path: Path, expected: int) -> Iterator[IndexRow]:
@@ -251,8 +255,8 @@ def _read_rows(path: Path, expected: int) -> Iterator[IndexRow]:
         except (ValueError, TypeError, KeyError):
             raise SchemaError(
                 f"{path}, line {number}: found no index row, expected JSON with the fields "
-                f"{', '.join(sorted(names))}. {_AGAIN}"
+                f"{', '.join(sorted(names))}. {_REMEDY}"
             ) from None
         yield row
     if number != expected:
-        raise SchemaError(f"{path}: found {number} rows, expected {expected}. {_AGAIN}")
+        raise SchemaError(f"{path}: found {number} rows, expected {expected}. {_REMEDY}")

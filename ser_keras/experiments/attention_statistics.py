@@ -1,4 +1,4 @@
-"""The claims of MOMA's Sec. 5.1 as numbers, over the test parts of a run."""
+"""The claims of MOMA's Sec. 5.1 as statistics of attention maps, over a run's test parts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,32 +8,32 @@ from typing import Any
 import keras
 import numpy as np
 
-from ser_keras.data.input import evaluation_batches
+from ser_keras.data.batches import evaluation_batches
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
-from ser_keras.layers import StridedMask
+from ser_keras.layers.time_mask import StridedMask
 from ser_keras.metrics import mean_interval
 from ser_keras.models.attention.map_statistics import describe_maps, mean_description, rounded
 
 MAPS = ("attention", "attention_layer1", "attention_blocks", "gamma")
 ABOUT = ("key", "speaker", "label", "fold")
 ENTROPY, VARIATION, CORRELATION = "entropy", "total_variation", "correlation"
-# From 0.5 on Cohen (1988, Sec. 3.2) calls a correlation large. The paper names no number.
+# Cohen (1988, Sec. 3.2) calls correlations from 0.5 on large. The paper gives no number.
 LOOSE = 0.5
 HOLDS, FAILS, OPEN = "holds", "does not hold", "open"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, and the quantity that is above 0 where it is so.
+    """A claim of the paper, and a quantity that is above 0 if the claim holds.
 
     Args:
-        name: str. The sentence, in short.
-        source: str. Where it stands.
+        name: str. The claim in short.
+        source: str. Section of the paper.
         quantity: str. What is measured, in words.
-        value: computes it from the values of one utterance; None where it is not defined.
-        remark: str. What else has to be known.
+        value: computes it from the values of one utterance; returns None if it is not defined.
+        remark: str. A note for the reader.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class AttentionStatistics:
-    """What `attention_statistics` returns.
+    """The result of `attention_statistics`.
 
     Args:
         result: dict ready for JSON, see there.
         files: one dict per utterance, ready for CSV: "key", "speaker", "label", "fold", and every
-            quantity by its name, None where it is not defined.
+            quantity by its name, None if it is not defined.
     """
 
     result: dict[str, Any]
@@ -62,11 +62,11 @@ def attention_statistics(
 ) -> AttentionStatistics:
     """Returns entropy, total variation and correlation of MOMA's maps over the test parts of a run.
 
-    Implements the claims of Jalal et al. 2020, Sec. 5.1 for
-    layer 1, each block of layer 2 and their mixture. Every utterance is read by a model that was
-    not trained on it; where models read segments an utterance has the mean of its segments. Means
-    are over utterances, their 95 % intervals over speakers, or over utterances where one speaker
-    alone was tested.
+    Implements the claims of Jalal et al. 2020, Sec. 5.1 for layer 1, each block of layer 2 and
+    their mixture. The model of each fold reads its own test part, so no utterance is read by a
+    model that was trained on it. If models read segments, the values of an utterance are means over
+    its segments. Means are over utterances. Their 95 % intervals are over speakers, or over
+    utterances if only one speaker was tested.
 
     Args:
         run: folder of `ser train` or `ser crossval` with MOMA's mixture.
@@ -75,8 +75,8 @@ def attention_statistics(
 
     Returns:
         "maps" and "correlations" with mean, interval, quartiles and number of utterances of every
-        quantity; "claims" with the same and a "verdict": "holds" or "does not hold" where the whole
-        interval says so, else "open"; "gamma" of every fold; and which data it was.
+        quantity; "claims" with the same and a "verdict": "holds" or "does not hold" if the whole
+        interval is on one side of 0, else "open"; "gamma" of every fold; and facts about the data.
 
     Raises:
         ConfigError: the run's models have no attention in two layers.
@@ -111,7 +111,7 @@ def attention_statistics(
         "gamma": gammas,
         "maps": _by_map(summaries),
         "correlations": _correlations(summaries),
-        "claims": [_judged(claim, files, group) for claim in _claims(quantities)],
+        "claims": [_judge(claim, files, group) for claim in _claims(quantities)],
     }
     return AttentionStatistics(result, files)
 
@@ -134,7 +134,7 @@ def _of_fold(fold: TrainedFold) -> tuple[list[dict[str, Any]], list[float]]:
 def _maps(fold: TrainedFold) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Yields (key, maps without padding) of every utterance or segment of the fold's part."""
     model, batch = fold.model, fold.config.batch
-    # A convolution in front leaves fewer frames to attend to, and says which of them are real.
+    # A strided convolution shortens the sequence; its StridedMask marks the real frames.
     strided = [layer.output for layer in model.layers if isinstance(layer, StridedMask)]
     mask = strided[-1] if strided else model.input["mask"]
     outputs = {name: model.output[name] for name in MAPS}
@@ -155,8 +155,8 @@ def _maps(fold: TrainedFold) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
 def _flat(described: dict[str, Any]) -> dict[str, float | None]:
     values = {
         f"{quantity} {name}": value
-        for name, each in described["maps"].items()
-        for quantity, value in each.items()
+        for name, quantities in described["maps"].items()
+        for quantity, value in quantities.items()
     }
     pairs = described["correlations"].items()
     return values | {f"{CORRELATION} {name}": value for name, value in pairs}
@@ -165,16 +165,19 @@ def _flat(described: dict[str, Any]) -> dict[str, float | None]:
 def _by_map(summaries: dict[str, Any]) -> dict[str, Any]:
     by_map: dict[str, Any] = {}
     for name, summary in summaries.items():
-        quantity, _, of = name.partition(" ")
+        quantity, _, map_name = name.partition(" ")
         if quantity != CORRELATION:
-            by_map.setdefault(of, {})[quantity] = summary
+            by_map.setdefault(map_name, {})[quantity] = summary
     return by_map
 
 
 def _correlations(summaries: dict[str, Any]) -> dict[str, Any]:
     prefix = f"{CORRELATION} "
-    named = summaries.items()
-    return {name.removeprefix(prefix): one for name, one in named if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): summary
+        for name, summary in summaries.items()
+        if name.startswith(prefix)
+    }
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -185,7 +188,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _summary(
     values: Sequence[float | None], files: Sequence[dict[str, Any]], group: str
 ) -> dict[str, Any]:
-    """Returns mean, interval, quartiles and number of what is defined."""
+    """Returns mean, interval, quartiles and number of the defined values."""
     known = [
         (value, row[group]) for value, row in zip(values, files, strict=True) if value is not None
     ]
@@ -207,10 +210,10 @@ def _claims(quantities: Sequence[str]) -> list[Claim]:
     """Returns the claims about maps of these quantities."""
     blocks = [name for name in quantities if name.startswith(f"{VARIATION} block")]
 
-    def difference(more: Sequence[str], less: str) -> Callable[..., float | None]:
+    def difference(minuends: Sequence[str], subtrahend_name: str) -> Callable[..., float | None]:
         def value(row: dict[str, float | None]) -> float | None:
-            mean, other = _mean([row[name] for name in more]), row[less]
-            return None if mean is None or other is None else mean - other
+            minuend, subtrahend = _mean([row[name] for name in minuends]), row[subtrahend_name]
+            return None if minuend is None or subtrahend is None else minuend - subtrahend
 
         return value
 
@@ -249,11 +252,11 @@ def _claims(quantities: Sequence[str]) -> list[Claim]:
     ]
 
 
-def _judged(claim: Claim, files: Sequence[dict[str, Any]], group: str) -> dict[str, Any]:
+def _judge(claim: Claim, files: Sequence[dict[str, Any]], group: str) -> dict[str, Any]:
     summary = _summary([claim.value(row) for row in files], files, group)
     verdict = OPEN
     if summary["interval"] is not None:
         low, high = summary["interval"]
         verdict = HOLDS if low > 0 else FAILS if high < 0 else OPEN
-    about = {"claim": claim.name, "source": claim.source, "quantity": claim.quantity}
-    return about | summary | {"verdict": verdict, "remark": claim.remark}
+    facts = {"claim": claim.name, "source": claim.source, "quantity": claim.quantity}
+    return facts | summary | {"verdict": verdict, "remark": claim.remark}

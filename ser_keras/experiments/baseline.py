@@ -1,4 +1,4 @@
-"""The floor under every number: a support vector machine on means and deviations.
+"""The baseline for every result: a support vector machine on means and deviations.
 
 A network that does not beat it has learnt nothing that needs a network.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.experiments import provenance
 from ser_keras.experiments.crossval import class_set_dict, protocol_facts
 from ser_keras.protocols import Protocol
@@ -19,12 +19,13 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
     """Trains an RBF SVM (C = 10) on each fold's training and validation parts and tests it.
 
     Args:
-        feature_set: any features; an utterance is the mean and deviation of each over time.
+        feature_set: any features; the vector of an utterance is their mean and deviation over time.
         protocol: the folds.
 
     Returns:
-        scores pooled over all test utterances, the confusion matrix of each fold (to stand beside a
-        system that was tested on some of them), and what was measured on what.
+        dict ready for JSON: scores pooled over all test utterances, the confusion matrix of each
+        fold (for comparison with a system that was tested on some folds), and the facts about
+        features and protocol.
 
     Raises:
         LeakageError: the audit found a leak.
@@ -35,25 +36,25 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
 
     audit.enforce(audit.audit_protocol(protocol, feature_set.rows))
     rows = {row.key: row for row in feature_set.rows}
-    used = {key for fold in protocol.folds for key in (*fold.train, *fold.valid, *fold.test)}
-    class_of = {key: protocol.class_set.index(rows[key].label) for key in sorted(used)}
-    vectors = _vectors(Part(feature_set, class_of))
+    keys = {key for fold in protocol.folds for key in (*fold.train, *fold.valid, *fold.test)}
+    class_of = {key: protocol.class_set.index(rows[key].label) for key in sorted(keys)}
+    vectors = _vectors(FoldPart(feature_set, class_of))
     classes = protocol.class_set.classes
     truth: list[int] = []
-    said: list[int] = []
+    predicted: list[int] = []
     speakers: list[str] = []
     folds: list[dict[str, Any]] = []
     for fold in protocol.folds:
         train = fold.train + fold.valid
         svm = make_pipeline(StandardScaler(), SVC(C=10.0))
         svm.fit([vectors[key] for key in train], [class_of[key] for key in train])
-        found = list(svm.predict([vectors[key] for key in fold.test]))
-        wanted = [class_of[key] for key in fold.test]
-        confusion = metrics.confusion_matrix(wanted, found, len(classes))
+        fold_predicted = list(svm.predict([vectors[key] for key in fold.test]))
+        fold_truth = [class_of[key] for key in fold.test]
+        confusion = metrics.confusion_matrix(fold_truth, fold_predicted, len(classes))
         folds.append({"fold": fold.name, "confusion": confusion.tolist()})
-        said, truth = said + found, truth + wanted
+        predicted, truth = predicted + fold_predicted, truth + fold_truth
         speakers += [rows[key].speaker for key in fold.test]
-    one_hot = np.eye(len(classes))[said]
+    one_hot = np.eye(len(classes))[predicted]
     return {
         "model": "svm",
         "dataset": feature_set.schema.name,
@@ -68,7 +69,7 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def _vectors(part: Part) -> dict[str, np.ndarray]:
+def _vectors(part: FoldPart) -> dict[str, np.ndarray]:
     return {
         example["key"].decode(): np.concatenate(
             [example["features"].mean(axis=0), example["features"].std(axis=0)]

@@ -1,9 +1,9 @@
 """The temperature of every fold of a run, fitted on speech that its model was not trained on.
 
-Where validation speakers chose the epoch, the fold's own model is fitted on them. Where the epochs
-were fixed in advance it has trained on them, too; then a second model trains without them, and the
-temperature that suits it is given to the first. The test part has no say in either; it only shows
-whether the temperature helped.
+If validation speakers chose the epoch, the temperature is fitted on them with the fold's own model.
+If the epochs were fixed in advance, that model was trained on them too. Then a second model is
+trained without them, and its temperature is used for the first. The test part has no influence on
+either; it only shows whether the temperature helped.
 """
 
 import json
@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from ser_keras import metrics
@@ -22,15 +21,15 @@ from ser_keras.experiments.crossval import check_spec, choose_folds, pooled_scor
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
 from ser_keras.files import write_json
+from ser_keras.models import load_model
 from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.checkpoint import differing
+from ser_keras.training.checkpoint import identity_differences
 from ser_keras.training.predict import predict
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import UnlabelledSpeech
 
 FILE = "calibration.json"
-# Of a model that nobody calibrated.
-NONE = {"temperature": 1.0, "fitted_on": ""}
+UNCALIBRATED = {"temperature": 1.0, "fitted_on": ""}
 
 
 def calibrate_run(
@@ -41,16 +40,16 @@ def calibrate_run(
     unlabelled_sets: Sequence[FeatureSet] = (),
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
-    """Fits the temperatures of a run and returns them, also in its `calibration.json`.
+    """Fits the temperatures of a run, writes `calibration.json` and returns them.
 
-    Run again, it goes on after a kill.
+    The same call resumes a killed run.
 
     Args:
         run: folder of `ser train` or `ser crossval`.
         feature_set: the features that it was trained on.
         folds: names of trained folds; all of them when empty.
-        unlabelled_sets: those that it was trained on; needed where a second model trains.
-        progress: called as (fold name, epoch, epochs, logs) where a second model trains.
+        unlabelled_sets: those that it was trained on; needed if a second model is trained.
+        progress: called as (fold name, epoch, epochs, logs) while a second model is trained.
 
     Returns:
         dict ready for JSON: "folds", with "temperature" and "fitted_on" of each; "before" and
@@ -62,22 +61,21 @@ def calibrate_run(
         SchemaError: other features or other unlabelled sets than the run was trained on.
     """
     speech = UnlabelledSpeech(feature_set, tuple(unlabelled_sets))
-    asked = folds or trained_folds(run)
     protocol = Protocol.load(run / "protocol.json")
-    # What was fitted before stays; its models are there and are not trained again.
-    chosen = choose_folds(protocol, [*asked, *_stored(run)])
-    found = {
+    # Folds that were fitted before stay in the result; their models are not trained again.
+    chosen = choose_folds(protocol, [*(folds or trained_folds(run)), *_stored(run)])
+    calibrations = {
         fold.name: _fitted(run / "folds" / fold.name, fold, speech, protocol, progress)
         for fold in chosen
     }
-    before = [pooled_scores(run / "folds", [{"fold": name}]) for name in found]
+    before = [pooled_scores(run / "folds", [{"fold": name}]) for name in calibrations]
     after = [
-        metrics.with_temperature(scores["probabilities"], one["temperature"])
-        for scores, one in zip(before, found.values(), strict=True)
+        metrics.with_temperature(scores["probabilities"], calibration["temperature"])
+        for scores, calibration in zip(before, calibrations.values(), strict=True)
     ]
     classes = np.concatenate([scores["classes"] for scores in before])
     result = {
-        "folds": found,
+        "folds": calibrations,
         "before": _quality(classes, np.concatenate([scores["probabilities"] for scores in before])),
         "after": _quality(classes, np.concatenate(after)),
     }
@@ -86,7 +84,7 @@ def calibrate_run(
 
 
 def temperature_of(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns "temperature" and "fitted_on" of a fold; 1 and nothing where nobody fitted one.
+    """Returns "temperature" and "fitted_on" of a fold: 1 and "" if it was not calibrated.
 
     Args:
         run: folder of the run.
@@ -95,15 +93,15 @@ def temperature_of(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SchemaError: it was fitted to other weights than the fold has now.
     """
-    found = _stored(run).get(record["fold"])
-    if found is None:
-        return dict(NONE)
-    if found["weights_sha256"] != record["weights_sha256"]:
+    calibration = _stored(run).get(record["fold"])
+    if calibration is None:
+        return dict(UNCALIBRATED)
+    if calibration["weights_sha256"] != record["weights_sha256"]:
         raise SchemaError(
-            f"{run / FILE}: found a temperature for weights {found['weights_sha256'][:12]}, fold "
-            f"{record['fold']} has {record['weights_sha256'][:12]}. Run ser calibrate again."
+            f"{run / FILE}: found a temperature for weights {calibration['weights_sha256'][:12]}, "
+            f"fold {record['fold']} has {record['weights_sha256'][:12]}. Run ser calibrate again."
         )
-    return {key: found[key] for key in NONE}
+    return {key: calibration[key] for key in UNCALIBRATED}
 
 
 def _stored(run: Path) -> dict[str, Any]:
@@ -138,44 +136,46 @@ def _fitted(
             withheld=fold.test,
         )
 
-    own = trainer(fold, folder)
-    _refuse_other_data(path, record, own)
+    fold_trainer = trainer(fold, folder)
+    _check_same_data(path, record, fold_trainer)
     if config.select == "validation":
-        model = keras.models.load_model(folder / "model.keras")
-        scores = vars(predict(model, own.parts.part(sorted(own.fold.valid)), config.batch))
+        model = load_model(folder / "model.keras", config.model.name)
+        validation_part = fold_trainer.parts.part(sorted(fold_trainer.fold.valid))
+        scores = vars(predict(model, validation_part, config.batch))
         by = "which also chose the epoch"
     else:
-        second = _second_model(folder, trainer(validation_fold(fold), folder).identity())
-        trainer(validation_fold(fold), second).run()
-        scores = pooled_scores(second.parent, [{"fold": second.name}])
+        inner = validation_fold(fold)
+        inner_folder = _inner_folder(folder, trainer(inner, folder).identity())
+        trainer(inner, inner_folder).run()
+        scores = pooled_scores(inner_folder.parent, [{"fold": inner_folder.name}])
         by = "by a second model that did not train on it"
     speakers = {row.speaker for row in feature_set.rows if row.key in set(scores["keys"])}
-    whom = f"{len(speakers)} {'speaker' if len(speakers) == 1 else 'speakers'}"
+    count = f"{len(speakers)} {'speaker' if len(speakers) == 1 else 'speakers'}"
     shared = ", whom it knows from training" if protocol.shares_speakers else ""
     return {
         "temperature": metrics.fit_temperature(scores["classes"], scores["probabilities"]),
-        "fitted_on": f"validation part, {len(scores['keys'])} utterances of {whom}{shared}, {by}",
+        "fitted_on": f"validation part, {len(scores['keys'])} utterances of {count}{shared}, {by}",
         "weights_sha256": record["weights_sha256"],
     }
 
 
-def _refuse_other_data(path: Path, record: Mapping[str, Any], own: FoldTrainer) -> None:
-    """Raises SchemaError where a fold was trained on something else than is given now."""
-    given = own.identity()
+def _check_same_data(path: Path, record: Mapping[str, Any], trainer: FoldTrainer) -> None:
+    """Raises SchemaError if a fold was trained on other data than the trainer has now."""
+    given = trainer.identity()
     names = ["feature set"]
-    if own.config.select == "last":
+    if trainer.config.select == "last":
         names.append("unlabelled speech")  # of the second model
-    if other := differing(record, {name: given[name] for name in names}):
+    if differences := identity_differences(record, {name: given[name] for name in names}):
         raise SchemaError(
-            f"{path}: trained with another {'; another '.join(other)}. Give --features and "
+            f"{path}: trained with another {'; another '.join(differences)}. Give --features and "
             "--unlabelled as they were given to the run."
         )
 
 
-def _second_model(folder: Path, identity: Mapping[str, str]) -> Path:
-    """Returns where the model without the validation part is, or will be.
+def _inner_folder(folder: Path, identity: Mapping[str, str]) -> Path:
+    """Returns the folder of the second model, which is trained without the validation part.
 
-    In a nested cross-validation the choice of the recipe has trained it already.
+    In a nested cross-validation, choosing the recipe has trained it already.
     """
     for path in sorted(folder.glob("choice/*/fold.json")):
         if json.loads(path.read_text(encoding="utf-8")).get("identity") == identity:

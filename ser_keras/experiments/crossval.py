@@ -1,4 +1,4 @@
-"""All folds of a protocol, one after the other, into one result that says what it is."""
+"""Cross-validation: trains and tests all folds of a protocol, and summarises them in one result."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +12,14 @@ from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments import provenance
-from ser_keras.experiments.fold_runs import FoldProgress, FoldRuns, left_out
+from ser_keras.experiments.fold_runs import FoldProgress, FoldRuns, withheld_findings
 from ser_keras.files import write_json, write_text
 from ser_keras.labels import ClassSet
-from ser_keras.models import build_model, check_objective, multiply_accumulates
+from ser_keras.models import build_model, check_objective
+from ser_keras.models.cost import multiply_accumulates
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
-from ser_keras.training.trainer import resolved_options
+from ser_keras.training.fold_training import resolved_options
 from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
@@ -35,13 +36,13 @@ def run_crossval(
     progress: FoldProgress | None = None,
     workers: Workers = ALONE,
 ) -> dict[str, Any]:
-    """Trains and tests the folds of a protocol and returns the result, also in `result.json`.
+    """Trains and tests the folds of a protocol, writes `result.json` and returns the result.
 
     With several recipes the cross-validation is nested: each fold trains all of them without its
-    validation part, takes the one with the best UA there, and trains that one on training and
-    validation part before its test part is scored once.
+    validation part and takes the one with the best UA there. That one is trained on the training
+    and the validation part, and its test part is scored once.
 
-    Finished folds in `output` are taken as they are, an interrupted one goes on where it stopped.
+    Finished folds in `output` are kept, and an interrupted one is resumed.
 
     Args:
         recipes: mapping of name to configuration; one, or several to choose from.
@@ -49,16 +50,16 @@ def run_crossval(
         protocol: the folds.
         output: Path. The run's folder.
         folds: names of the folds to run; all when empty.
-        unlabelled_sets: further features, trained on without labels. A fold leaves out of them what
-            is of its test part, see `FoldParts`; the result says what that was.
+        unlabelled_sets: further features, trained on without labels. A fold leaves out those of its
+            test part, see `FoldParts`; the result lists them.
         searched: folds on which a search chose the recipes' settings, see `searched_folds`.
-        command: what the user typed, for the record.
+        command: the command line, for the record.
         progress: called as (fold name, epoch, epochs, logs).
         workers: the processes that train together; each but the chief with an `output` of its own.
 
     Raises:
-        LeakageError: the audit of protocol, data and settings found a leak, or an unlabelled set of
-            which a fold may train on nothing.
+        LeakageError: the audit of protocol, data and settings found a leak, or a fold may train on
+            nothing of an unlabelled set.
         ConfigError: unknown fold, a spec a recipe was not made for, speech without labels for a
             model that learns from labels alone, or several recipes of which one chooses its epoch
             on the validation part that chooses the recipe.
@@ -83,22 +84,22 @@ def run_crossval(
         progress,
         workers,
     )
-    runs.refuse_early(recipes, chosen)
+    runs.check_all(recipes, chosen)
     prepare_output(recipes, protocol, output)
     records = [runs.run(recipes, fold, output / "folds" / fold.name) for fold in chosen]
-    findings += left_out(records)
+    findings += withheld_findings(records)
     result = summarize_run(recipes, feature_set, protocol, output, records, findings, command)
     write_json(output / "result.json", result)
     return result
 
 
 def check_spec(config: TrainConfig, feature_set: FeatureSet) -> None:
-    """Raises ConfigError where the features are not of the spec the recipe was made for."""
-    found = feature_set.schema.spec_name
-    if found != config.spec:
+    """Raises ConfigError if the features are not of the spec that the recipe was made for."""
+    spec = feature_set.schema.spec_name
+    if spec != config.spec:
         raise ConfigError(
-            f"{feature_set.path}: holds features {found!r}, the recipe expects {config.spec!r}. "
-            f"Run: ser features --spec {config.spec} ..., or pass --set spec={found}."
+            f"{feature_set.path}: holds features {spec!r}, the recipe expects {config.spec!r}. "
+            f"Run: ser features --spec {config.spec} ..., or pass --set spec={spec}."
         )
 
 
@@ -116,13 +117,13 @@ def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, outpu
 
     Raises:
         ConfigError: several recipes, one of which needs the validation part for its epoch.
-        SchemaError: another protocol's run is there.
+        SchemaError: the folder holds a run of another protocol.
     """
-    greedy = [name for name, config in recipes.items() if config.select != "last"]
-    if len(recipes) > 1 and greedy:
+    validating = [name for name, config in recipes.items() if config.select != "last"]
+    if len(recipes) > 1 and validating:
         raise ConfigError(
-            f"recipe {greedy[0]}: chooses its epoch on the validation part, which here chooses the "
-            "recipe. Give recipes with fixed epochs: --set select=last."
+            f"recipe {validating[0]}: chooses its epoch on the validation part, which here chooses "
+            "the recipe. Give recipes with fixed epochs: --set select=last."
         )
     stored = output / "protocol.json"
     if stored.exists():
@@ -175,16 +176,17 @@ def summarize_run(
     findings: Sequence[audit.Finding],
     command: str,
 ) -> dict[str, Any]:
-    """Returns everything a reader must know of the number, see `models.md` of any honest paper.
+    """Returns the scores with all facts that a reader needs to judge and repeat them.
 
-    Scores are pooled over all test utterances; mean and deviation over folds stand beside them,
-    the interval comes from resampling whole speakers.
+    Scores are pooled over all test utterances, with mean and deviation over folds beside them.
+    Intervals come from resampling whole speakers.
     """
     scores = pooled_scores(output / "folds", records)
     speaker_of = {row.key: row.speaker for row in feature_set.rows}
     speakers = [speaker_of[key] for key in scores["keys"]]
     classes = protocol.class_set.classes
-    said = scores["probabilities"].argmax(axis=1)
+    truth, probabilities = scores["classes"], scores["probabilities"]
+    predicted = probabilities.argmax(axis=1)
     config = recipes[records[0]["recipe"]]
     return {
         "model": config.model.name,
@@ -195,9 +197,9 @@ def summarize_run(
         "class_set": class_set_dict(protocol.class_set),
         "protocol": protocol_facts(protocol) | {"folds_run": len(records)},
         "epoch_chosen_by": config.select,
-        "pooled": metrics.summarize(scores["classes"], scores["probabilities"], speakers, classes),
-        "by_speaker": metrics.confusion_by_speaker(scores["classes"], said, speakers, len(classes)),
-        "reliability": metrics.reliability(scores["classes"], scores["probabilities"]),
+        "pooled": metrics.summarize(truth, probabilities, speakers, classes),
+        "by_speaker": metrics.confusion_by_speaker(truth, predicted, speakers, len(classes)),
+        "reliability": metrics.reliability(truth, probabilities),
         "over_folds": {
             name: _spread([record[name] for record in records]) for name in ("wa", "ua")
         },
@@ -205,7 +207,7 @@ def summarize_run(
         "weights": records[0]["weights"],
         "features": feature_facts(feature_set),
         "audit": [finding_dict(finding) for finding in findings],
-        "recipes": {name: each.to_dict() for name, each in recipes.items()},
+        "recipes": {name: recipe.to_dict() for name, recipe in recipes.items()},
         "command": command,
         "versions": provenance.versions(),
         "commit": provenance.git_commit(),
@@ -214,7 +216,7 @@ def summarize_run(
 
 
 def protocol_facts(protocol: Protocol) -> dict[str, Any]:
-    """Returns what a reader must know of the protocol, and the hash that names its folds."""
+    """Returns the facts about a protocol, with the hash of its folds."""
     return {
         "name": protocol.name,
         "sha256": protocol.sha256,
@@ -230,12 +232,12 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def finding_dict(finding: audit.Finding) -> dict[str, Any]:
-    """Returns a finding as plain values, with ten of its keys at most."""
+    """Returns a finding as plain values, with at most ten of its keys."""
     return vars(finding) | {"keys": list(finding.keys)[:10]}
 
 
 def feature_facts(feature_set: FeatureSet) -> dict[str, Any]:
-    """Returns which features a result was made with, as plain values."""
+    """Returns the facts about the features of a result, as plain values."""
     return {
         "spec_name": feature_set.schema.spec_name,
         "spec": feature_set.schema.spec,

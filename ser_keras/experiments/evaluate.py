@@ -1,4 +1,4 @@
-"""Scores a trained model again: on its own test part, or on other features."""
+"""Scores a trained model again, on its own test part or on other features."""
 
 import json
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ import keras
 from ser_keras import metrics
 from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.experiments.crossval import check_spec, choose_folds
 from ser_keras.labels import ClassSet
+from ser_keras.models import load_model
 from ser_keras.protocols import Protocol
 from ser_keras.training.predict import predict
 
@@ -35,13 +36,13 @@ def trained_folds(run: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class TrainedFold:
-    """A trained model and what it is scored on. Made by `open_fold`.
+    """A trained model and the utterances to score, as `open_fold` returns them.
 
     Args:
         name: str. Name of the fold.
-        config: what it was trained with.
+        config: the configuration of its training.
         class_set: the classes and their order.
-        feature_set: where the features lie.
+        feature_set: the features.
         part: the utterances to score.
         model: keras.Model.
     """
@@ -50,18 +51,18 @@ class TrainedFold:
     config: TrainConfig
     class_set: ClassSet
     feature_set: FeatureSet
-    part: Part
+    part: FoldPart
     model: keras.Model
 
 
 def open_fold(run: Path, features: Path, fold: str, *, whole: bool = False) -> TrainedFold:
-    """Returns a fold's model with its own test part, or with every utterance of the features.
+    """Returns a fold's model, with its own test part or with every utterance of the features.
 
     Args:
         run: folder of `ser train` or `ser crossval`.
         features: output folder of `ser features`.
         fold: name of a trained fold.
-        whole: every utterance of the class set, not the fold's test part.
+        whole: take every utterance of the class set instead of the fold's test part.
 
     Raises:
         ConfigError: unknown fold.
@@ -78,8 +79,8 @@ def open_fold(run: Path, features: Path, fold: str, *, whole: bool = False) -> T
     rows = {row.key: row for row in feature_set.rows}
     keys = _usable(feature_set, protocol) if whole else choose_folds(protocol, [fold])[0].test
     class_of = {key: protocol.class_set.index(rows[key].label) for key in keys if key in rows}
-    part = Part(feature_set, class_of if whole else dict.fromkeys(keys, -1) | class_of)
-    model = keras.models.load_model(run / "folds" / fold / "model.keras")
+    part = FoldPart(feature_set, class_of if whole else dict.fromkeys(keys, -1) | class_of)
+    model = load_model(run / "folds" / fold / "model.keras", config.model.name)
     return TrainedFold(fold, config, protocol.class_set, feature_set, part, model)
 
 
@@ -91,8 +92,8 @@ def evaluate_run(
     Args:
         run: folder of `ser train` or `ser crossval`.
         features: output folder of `ser features`.
-        fold: which fold's model; may be left out where there is one.
-        whole: score every utterance of the class set, not the fold's test part.
+        fold: the fold whose model is scored; needed only if there are several.
+        whole: score every utterance of the class set instead of the fold's test part.
 
     Raises:
         ConfigError: unknown or ambiguous fold.

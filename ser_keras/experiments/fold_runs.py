@@ -1,4 +1,4 @@
-"""How a fold of a cross-validation is run: which recipe, and what it may hear."""
+"""Runs one fold of a cross-validation: chooses between recipes, trains and tests."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
+from ser_keras.training.fold_training import Progress
 from ser_keras.training.trainer import FoldTrainer
 from ser_keras.training.unlabelled import UnlabelledSpeech
 
@@ -18,7 +19,7 @@ FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class FoldRuns:
-    """What all folds of a run have in common.
+    """Runs folds of one feature set and protocol.
 
     Args:
         feature_set: features of the corpus.
@@ -34,8 +35,8 @@ class FoldRuns:
     progress: FoldProgress | None = None
     workers: Workers = ALONE
 
-    def refuse_early(self, recipes: Mapping[str, TrainConfig], folds: Sequence[Fold]) -> None:
-        """Raises what any of the trainings would refuse, before hours of the others."""
+    def check_all(self, recipes: Mapping[str, TrainConfig], folds: Sequence[Fold]) -> None:
+        """Raises the errors of all trainings' constructors before the first training starts."""
         for fold in folds:
             for config in recipes.values():
                 self._trainer(config, fold, Path(), fold.name, fold)
@@ -46,9 +47,9 @@ class FoldRuns:
         """Trains and tests a fold and returns its record.
 
         Args:
-            recipes: one, or several of which the fold's validation part chooses.
+            recipes: one, or several for the fold's validation part to choose from.
             fold: the fold.
-            folder: Path. Of the fold.
+            folder: Path. The fold's folder.
         """
         name = next(iter(recipes))
         choice: dict[str, Any] = {}
@@ -60,27 +61,27 @@ class FoldRuns:
     def _choose(
         self, recipes: Mapping[str, TrainConfig], fold: Fold, folder: Path
     ) -> tuple[str, dict[str, Any]]:
-        """Returns (name of the recipe with the best UA on the fold's validation part, all the UAs).
+        """Returns (name of the recipe with the best UA on the fold's validation part, all UAs).
 
-        The fold's test part takes no part in it: the inner folds do not contain it, and train on
-        nothing of its speakers.
+        The fold's test part has no influence: the inner folds do not contain it, and train on no
+        speech of its speakers.
         """
         inner, ua = validation_fold(fold), {}
         for name, config in recipes.items():
-            about = f"{fold.name}, choosing: {name}"
-            ua[name] = self._trainer(config, inner, folder / name, about, fold).run()["ua"]
+            title = f"{fold.name}, choosing: {name}"
+            ua[name] = self._trainer(config, inner, folder / name, title, fold).run()["ua"]
         return max(ua, key=lambda name: ua[name]), {"validation_ua": ua}
 
     def _trainer(
-        self, config: TrainConfig, part: Fold, folder: Path, about: str, outer: Fold
+        self, config: TrainConfig, fold: Fold, folder: Path, title: str, outer: Fold
     ) -> FoldTrainer:
         return FoldTrainer(
             config,
             self.feature_set,
             self.protocol.class_set,
-            part,
+            fold,
             folder,
-            named_progress(self.progress, about),
+            named_progress(self.progress, title),
             unlabelled=self.unlabelled,
             withheld=outer.test,
             workers=self.workers,
@@ -88,22 +89,22 @@ class FoldRuns:
 
 
 def validation_fold(fold: Fold) -> Fold:
-    """Returns the fold that is tested on its validation part, and does not know its test part."""
+    """Returns the fold with its validation part as test part, and without its own test part."""
     return replace(fold, valid=(), test=fold.valid)
 
 
-def left_out(records: Sequence[Mapping[str, Any]]) -> list[audit.Finding]:
-    """Returns what folds left out of their unlabelled sets, see `audit.audit_unlabelled`."""
+def withheld_findings(records: Sequence[Mapping[str, Any]]) -> list[audit.Finding]:
+    """Returns findings on what folds left out of unlabelled sets, see `audit.audit_unlabelled`."""
     return [
         finding
         for record in records
-        for other in record["unlabelled_sets"]
-        for finding in audit.audit_unlabelled(record["fold"], other["dataset"], other["dropped"])
+        for facts in record["unlabelled_sets"]
+        for finding in audit.audit_unlabelled(record["fold"], facts["dataset"], facts["dropped"])
     ]
 
 
-def named_progress(progress: FoldProgress | None, fold: str) -> Any:
-    """Returns what a trainer calls, (epoch, epochs, logs), for a progress that wants a name."""
+def named_progress(progress: FoldProgress | None, title: str) -> Progress | None:
+    """Returns the function (epoch, epochs, logs) that calls `progress` with a title in front."""
     if progress is None:
         return None
-    return lambda epoch, epochs, logs: progress(fold, epoch, epochs, logs)
+    return lambda epoch, epochs, logs: progress(title, epoch, epochs, logs)

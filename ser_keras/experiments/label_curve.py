@@ -1,4 +1,4 @@
-"""What a system learns from few labels, with and without the speech that has none."""
+"""The score of a system by its share of labels, with and without the unlabelled rest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.fold_runs import FoldProgress
-from ser_keras.models import TAKES_UNLABELLED
+from ser_keras.models import model_entry, models_with
 from ser_keras.protocols import Fold, Protocol
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -30,26 +30,25 @@ def run_label_curve(
     command: str = "",
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
-    """Trains at every share of labels, twice: the rest used without its labels, and left out.
+    """Trains twice at every share of labels: with the rest as unlabelled speech, and without it.
 
-    Both see the same labelled utterances and as many steps. With a recipe that chooses its epoch on
-    validation speakers, these keep all their labels at every share, and "labelled" counts them: a
-    label that chooses an epoch is a label that somebody had to give. Where nothing is without a
-    label (all labels kept, and no other corpus) there is one run. Run again, it goes on after a
-    kill.
+    Both trainings have the same labelled utterances and number of steps. If the recipe chooses its
+    epoch on validation speakers, they keep all their labels at every share, and "labelled" counts
+    them, because somebody had to give these labels too. If nothing is unlabelled (all labels kept,
+    and no other corpus) there is one training. The same call resumes a killed run.
 
     Args:
         name: of the recipe.
-        config: the recipe; its `unlabelled.label_fraction` and `.use` are what varies.
+        config: the recipe; its `unlabelled.label_fraction` and `.use` are varied.
         feature_set: features of the corpus.
         protocol: the folds.
         output: Path. A folder per run inside.
         fractions: shares of the training utterances of each class that keep their labels.
         folds: names of the folds to run; all when empty.
-        unlabelled_sets: features of other corpora, used where the unlabelled are.
+        unlabelled_sets: features of other corpora, used together with the unlabelled rest.
         searched: folds on which a search chose the recipe's settings, see `searched_folds`.
-        command: what the user typed, for the record.
-        progress: called as (what is trained, epoch, epochs, logs).
+        command: the command line, for the record.
+        progress: called as (name of the training, epoch, epochs, logs).
 
     Returns:
         dict ready for JSON: "points", each with "fraction", "unlabelled" (`WITH` or `WITHOUT`),
@@ -60,10 +59,10 @@ def run_label_curve(
         ConfigError: the recipe's model learns nothing from utterances without a label.
         SerError: as `run_crossval` does.
     """
-    if config.model.name not in TAKES_UNLABELLED:
+    if not model_entry(config.model.name).takes_unlabelled:
         raise ConfigError(
             f"recipe {name}: model {config.model.name} learns from labels alone, expected "
-            f"{' or '.join(sorted(TAKES_UNLABELLED))}. Choose one of its recipes."
+            f"{' or '.join(models_with('takes_unlabelled'))}. Choose one of its recipes."
         )
     points = []
     for fraction in sorted(fractions):
@@ -84,7 +83,7 @@ def run_label_curve(
                 progress=_about(progress, about),
             )
             points.append({"fraction": fraction, "unlabelled": kind, **_point(result)})
-    # What all runs share is the last one's.
+    # The runs share these facts, so they are those of the last run.
     shared = ("model", "settings", "dataset", "class_set", "protocol", "epoch_chosen_by")
     facts = ("recipes", "features", "command", "versions", "commit")
     return {key: result[key] for key in (*shared, *facts)} | {

@@ -1,4 +1,4 @@
-"""What a number needs beside it to be repeated: versions, commit, machine, command."""
+"""The facts that make a result repeatable: versions, commit and command."""
 
 import functools
 import importlib.metadata
@@ -25,21 +25,21 @@ PACKAGES = (
 
 
 def versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Returns the versions of Python and of the packages that touch a number."""
-    found = {"python": platform.python_version()}
+    """Returns the versions of Python and of the packages that influence results."""
+    version_of = {"python": platform.python_version()}
     for name in names:
         try:
-            found[name] = importlib.metadata.version(name)
+            version_of[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return version_of
 
 
 @functools.cache
 def git_commit() -> str:
     """Returns the commit of the source tree, `+` appended where files differ, or "unknown".
 
-    Asked once, when a run starts: what is committed meanwhile is not what runs.
+    It is determined once, at the start of a run; later commits do not change the running code.
     """
     folder = Path(__file__).resolve().parent
     try:
@@ -52,10 +52,10 @@ def git_commit() -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=10
     )
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def command() -> str:

@@ -1,4 +1,4 @@
-"""Which folds a search chose a recipe on, so that nobody who judged there is tested with it."""
+"""The folds on which a search chose a recipe, so that their speakers are not tested with it."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from ser_keras.errors import SchemaError
 from ser_keras.protocols import Fold, Protocol
 
-# What a search leaves beside each other in its folder.
+# The files in the folder of a search.
 BEST, RESULT, PROTOCOL = "best.yaml", "search.json", "protocol.json"
 
 
 def searched_folds(recipe: str | Path) -> tuple[Fold, ...]:
-    """Returns the folds of the search whose best settings a recipe has; none of other recipes.
+    """Returns the folds of the search that a recipe is the result of; none for other recipes.
 
-    A recipe is known by the files beside it: one that was copied elsewhere is not.
+    The files beside the recipe identify it; a copy in another folder is not recognised.
 
     Args:
         recipe: name or file, as on the command line.

@@ -205,25 +205,25 @@ def states(projected, kernel, reverse=False):
 
 def _slopes(upstream, kernel, cells, gates, reverse):
     """Returns the loss's gradient by the sums of the gates: the same loop back in time."""
-    # Once, before the loop: a product with a turned kernel takes up to four times as long.
-    turned = ops.transpose(kernel)
+    # Once, before the loop: a product with a transposed kernel takes up to four times as long.
+    transposed = ops.transpose(kernel)
 
     def step(later, now):
         d_hidden, d_cell, _ = later
         upstream, before, cell, i, f, c, o = ops.split(now, 7, axis=-1)
-        said = ops.tanh(cell)
+        activated = ops.tanh(cell)
         d_hidden = d_hidden + upstream
-        d_cell = d_cell + d_hidden * o * (1 - said * said)
+        d_cell = d_cell + d_hidden * o * (1 - activated * activated)
         slopes = ops.concatenate(
             [
                 d_cell * c * i * (1 - i),
                 d_cell * before * f * (1 - f),
                 d_cell * i * (1 - c * c),
-                d_hidden * said * o * (1 - o),
+                d_hidden * activated * o * (1 - o),
             ],
             axis=-1,
         )
-        now = _product(slopes, turned), d_cell * f, slopes
+        now = _product(slopes, transposed), d_cell * f, slopes
         return now, now
 
     # One tensor: of several, Keras 3.15's scan on TensorFlow wants to know the number of frames.

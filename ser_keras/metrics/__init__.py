@@ -1,7 +1,7 @@
-"""Scores of a classifier: every function gets the classes, none guesses them from the labels.
+"""Scores of a classifier. Every function receives the number of classes; none infers it.
 
 All scores are functions of the confusion matrix `c`, where `c[t, p]` counts utterances of class `t`
-said to be `p`, `N` is their number and `K` the number of classes. Classes that do not occur in
+predicted as `p`, `N` is their number and `K` the number of classes. Classes that do not occur in
 `y_true` are absent: averages over classes skip them, and `summarize` names them.
 """
 

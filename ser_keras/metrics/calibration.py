@@ -1,4 +1,4 @@
-"""Whether probabilities can be believed, and the one number that makes them more so."""
+"""Calibration: how reliable probabilities are, and the temperature that makes them more so."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ser_keras.errors import ConfigError
 from ser_keras.metrics.scores import class_pairs, class_probabilities
 
-# A temperature outside says that the part it was fitted on was too small or too easy.
+# A temperature at a limit means that the part it was fitted on was too small or too easy.
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.1, 10.0
 _TINY = 1e-12
 
@@ -38,20 +38,20 @@ def reliability(
         [{'utterances': 2, 'confidence': 0.75, 'accuracy': 0.5}]
     """
     shares = class_probabilities(probabilities)
-    true, said = class_pairs(y_true, shares.argmax(axis=1), shares.shape[1])
+    true, predicted = class_pairs(y_true, shares.argmax(axis=1), shares.shape[1])
     if bins < 1:
         raise ConfigError(f"calibration error: found {bins} bins, expected at least 1.")
     confidence = shares.max(axis=1)
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    count, sure, right = (
+    count, confidences, correct = (
         np.bincount(index, weights=weights, minlength=bins)
-        for weights in (None, confidence, true == said)
+        for weights in (None, confidence, true == predicted)
     )
     return [
         {
             "utterances": int(count[b]),
-            "confidence": float(sure[b] / count[b]),
-            "accuracy": float(right[b] / count[b]),
+            "confidence": float(confidences[b] / count[b]),
+            "accuracy": float(correct[b] / count[b]),
         }
         for b in np.flatnonzero(count)
     ]
@@ -68,9 +68,9 @@ def expected_calibration_error(
         >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.9, 0.1]]), 3)
         0.4
     """
-    found = reliability(y_true, probabilities, bins)
-    gaps = [each["utterances"] * abs(each["accuracy"] - each["confidence"]) for each in found]
-    return sum(gaps) / sum(each["utterances"] for each in found)
+    levels = reliability(y_true, probabilities, bins)
+    gaps = [level["utterances"] * abs(level["accuracy"] - level["confidence"]) for level in levels]
+    return sum(gaps) / sum(level["utterances"] for level in levels)
 
 
 def cross_entropy(y_true: ArrayLike, probabilities: ArrayLike) -> float:
@@ -86,7 +86,7 @@ def cross_entropy(y_true: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def with_temperature(probabilities: ArrayLike, temperature: float) -> np.ndarray:
-    """Returns `softmax(log p / T)`, float64 (N, K): the same answers, less sure where T > 1.
+    """Returns `softmax(log p / T)`, float64 (N, K): the same answers, less confident where T > 1.
 
     Of a softmax this is the softmax of its logits divided by T (Guo et al. 2017, Eq. 9); written
     in probabilities it also holds for their mean over segments, which has no logits.
@@ -106,7 +106,7 @@ def fit_temperature(y_true: ArrayLike, probabilities: ArrayLike) -> float:
 
     Args:
         y_true: int (N,). True classes of utterances that the model was not trained on.
-        probabilities: float (N, K). What it said of them.
+        probabilities: float (N, K). The model's probabilities of them.
 
     Raises:
         ConfigError: as `reliability` does.
@@ -119,10 +119,10 @@ def fit_temperature(y_true: ArrayLike, probabilities: ArrayLike) -> float:
 
     shares: Any = np.maximum(class_probabilities(probabilities), _TINY)
     shares = shares / shares.sum(axis=1, keepdims=True)
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         lambda log: cross_entropy(y_true, with_temperature(shares, np.exp(log))),
         bounds=(np.log(LEAST_TEMPERATURE), np.log(MOST_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-7},
     )
-    return round(float(np.exp(found.x)), 4)
+    return round(float(np.exp(optimum.x)), 4)

@@ -1,4 +1,4 @@
-"""How sure a score is: speakers are what was sampled, so whole speakers are resampled."""
+"""Confidence intervals of scores. The sample is one of speakers, so speakers are resampled."""
 
 from collections.abc import Sequence
 
@@ -28,8 +28,8 @@ def speaker_interval(
 
     Args:
         y_true: int (N,). True classes.
-        y_pred: int (N,). Classes said.
-        speakers: (N,). Who spoke each utterance.
+        y_pred: int (N,). Predicted classes.
+        speakers: (N,). Speaker of each utterance.
         num_classes: int. Number of classes.
         metric: str. A name in `METRICS`.
         resamples: int. Number of resamples.
@@ -55,7 +55,7 @@ def speaker_interval(
 def speaker_difference(
     y_true: ArrayLike,
     y_pred: ArrayLike,
-    other_pred: ArrayLike,
+    baseline_pred: ArrayLike,
     speakers: Sequence[str],
     num_classes: int,
     metric: str = "unweighted_accuracy",
@@ -63,7 +63,7 @@ def speaker_difference(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Returns by how much one model's score is above another's, and the interval of that.
+    """Returns how much higher a model's score is than a baseline's, and its interval.
 
     As `speaker_interval`, with both models scored on the same resampled speakers: what makes a
     speaker hard for both does not widen the interval. One speaker says nothing about others: then
@@ -71,9 +71,9 @@ def speaker_difference(
 
     Args:
         y_true: int (N,). True classes.
-        y_pred: int (N,). Classes said by the one.
-        other_pred: int (N,). Classes said by the other.
-        speakers: (N,). Who spoke each utterance.
+        y_pred: int (N,). Classes predicted by the model.
+        baseline_pred: int (N,). Classes predicted by the model that it is compared with.
+        speakers: (N,). Speaker of each utterance.
         num_classes: int. Number of classes.
         metric: str. A name in `METRICS`.
         resamples: int. Number of resamples.
@@ -91,21 +91,24 @@ def speaker_difference(
         (0.5, 0.5, 0.5)
     """
     score = score_of(metric)
-    (one, other), draws = _resampled(
+    (counts, baseline_counts), draws = _resampled(
         y_true,
-        [y_pred, other_pred],
+        [y_pred, baseline_pred],
         speakers,
         num_classes,
         resamples=resamples,
         level=level,
         seed=seed,
     )
-    whole = np.ones((1, len(one)), int)
-    found = float((score(_tables(whole, one)) - score(_tables(whole, other)))[0])
-    if len(one) < 2:
-        return found, -1.0, 1.0
-    differences = score(_tables(draws, one)) - score(_tables(draws, other))
-    return found, *_quantiles(differences, level)
+
+    def differences(draws: np.ndarray) -> np.ndarray:
+        return score(_tables(draws, counts)) - score(_tables(draws, baseline_counts))
+
+    all_speakers = np.ones((1, len(counts)), int)
+    difference = float(differences(all_speakers)[0])
+    if len(counts) < 2:
+        return difference, -1.0, 1.0
+    return difference, *_quantiles(differences(draws), level)
 
 
 def mean_interval(
@@ -122,7 +125,7 @@ def mean_interval(
 
     Args:
         values: float (N,). One of each utterance.
-        speakers: (N,). Who spoke each utterance; of two or more.
+        speakers: (N,). Speaker of each utterance; of two or more.
         resamples: int. Number of resamples.
         level: float. Coverage, between 0 and 1.
         seed: int. Seed of the resamples.
@@ -161,7 +164,7 @@ def _resampled(
     seed: int,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Returns every model's confusion matrices by speaker, and how often each speaker is drawn."""
-    pairs = [class_pairs(y_true, said, num_classes) for said in predictions]
+    pairs = [class_pairs(y_true, predicted, num_classes) for predicted in predictions]
     count = len(pairs[0][0])
     if len(speakers) != count:
         raise ConfigError(f"interval: found {len(speakers)} speakers for {count} utterances.")
@@ -172,8 +175,8 @@ def _resampled(
         )
     names, index = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     by_speaker = []
-    for true, said in pairs:
-        cells = (index * num_classes + true) * num_classes + said
+    for true, predicted in pairs:
+        cells = (index * num_classes + true) * num_classes + predicted
         counted = np.bincount(cells, minlength=len(names) * num_classes**2)
         by_speaker.append(counted.reshape(len(names), num_classes, num_classes))
     rng = np.random.default_rng(seed)

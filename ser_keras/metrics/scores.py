@@ -1,7 +1,7 @@
-"""Scores of a classifier: every function gets the classes, none guesses them from the labels.
+"""Scores of a classifier. Every function receives the number of classes; none infers it.
 
 All scores are functions of the confusion matrix `c`, where `c[t, p]` counts utterances of class `t`
-said to be `p`, `N` is their number and `K` the number of classes. Classes that do not occur in
+predicted as `p`, `N` is their number and `K` the number of classes. Classes that do not occur in
 `y_true` are absent: averages over classes skip them, and `summarize` names them.
 """
 
@@ -18,7 +18,7 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> 
 
     Args:
         y_true: int (N,). True classes.
-        y_pred: int (N,). Classes said.
+        y_pred: int (N,). Predicted classes.
         num_classes: int. Number of classes, absent ones included.
 
     Raises:
@@ -28,8 +28,8 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> 
         >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
         [[1, 1], [0, 1]]
     """
-    true, said = class_pairs(y_true, y_pred, num_classes)
-    counts = np.bincount(true * num_classes + said, minlength=num_classes**2)
+    true, predicted = class_pairs(y_true, y_pred, num_classes)
+    counts = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
@@ -50,8 +50,8 @@ def weighted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> weighted_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
         0.75
     """
-    true, said = class_pairs(y_true, y_pred, None)
-    return float(np.mean(true == said))
+    true, predicted = class_pairs(y_true, y_pred, None)
+    return float(np.mean(true == predicted))
 
 
 def unweighted_accuracy(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int) -> float:
@@ -145,13 +145,13 @@ def class_pairs(
     Raises:
         ConfigError: other shapes, or values that are no classes.
     """
-    true, said = np.asarray(y_true), np.asarray(y_pred)
-    if true.ndim != 1 or true.shape != said.shape or not true.size:
+    true, predicted = np.asarray(y_true), np.asarray(y_pred)
+    if true.ndim != 1 or true.shape != predicted.shape or not true.size:
         raise ConfigError(
-            f"scores: found true classes of shape {true.shape} and answers of shape {said.shape}, "
-            "expected two lists of the same length with at least one utterance."
+            f"scores: found true classes of shape {true.shape} and answers of shape "
+            f"{predicted.shape}, expected two lists of the same length with at least one utterance."
         )
-    for name, values in (("true classes", true), ("answers", said)):
+    for name, values in (("true classes", true), ("answers", predicted)):
         if not np.issubdtype(values.dtype, np.integer):
             raise ConfigError(f"scores: found {name} of type {values.dtype}, expected integers.")
         if values.min() < 0 or (num_classes is not None and values.max() >= num_classes):
@@ -159,7 +159,7 @@ def class_pairs(
                 f"scores: found {name} from {values.min()} to {values.max()}, expected 0 to "
                 f"{'K' if num_classes is None else num_classes} - 1."
             )
-    return true.astype(np.int64), said.astype(np.int64)
+    return true.astype(np.int64), predicted.astype(np.int64)
 
 
 def class_probabilities(probabilities: ArrayLike) -> np.ndarray:
@@ -180,8 +180,10 @@ def class_probabilities(probabilities: ArrayLike) -> np.ndarray:
 # Everything below works on counts of shape (..., K, K), so that resamples are scored at once.
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(
+        numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator > 0
+    )
 
 
 def _hits(counts: np.ndarray) -> np.ndarray:
@@ -201,8 +203,9 @@ def _unweighted_accuracy(counts: np.ndarray) -> np.ndarray:
 
 
 def _macro_f1(counts: np.ndarray) -> np.ndarray:
-    true, said = counts.sum(axis=-1), counts.sum(axis=-2)
-    return np.nanmean(np.where(true > 0, _ratio(2 * _hits(counts), true + said), np.nan), axis=-1)
+    true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    f1 = _ratio(2 * _hits(counts), true + predicted)
+    return np.nanmean(np.where(true > 0, f1, np.nan), axis=-1)
 
 
 def _mean_binary_accuracy(counts: np.ndarray) -> np.ndarray:
@@ -210,9 +213,9 @@ def _mean_binary_accuracy(counts: np.ndarray) -> np.ndarray:
 
 
 def _mean_binary_balanced_accuracy(counts: np.ndarray) -> np.ndarray:
-    true, said = counts.sum(axis=-1), counts.sum(axis=-2)
-    others = counts.sum(axis=(-2, -1))[..., np.newaxis] - true
-    false_alarms = _ratio(said - _hits(counts), others)
+    true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    negatives = counts.sum(axis=(-2, -1))[..., np.newaxis] - true
+    false_alarms = _ratio(predicted - _hits(counts), negatives)
     recalls = _recalls(counts)
     balanced = np.where(np.isnan(false_alarms), recalls, (recalls + 1 - false_alarms) / 2)
     return np.nanmean(balanced, axis=-1)

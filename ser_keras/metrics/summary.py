@@ -1,4 +1,4 @@
-"""Every score of a set of answers, ready for JSON."""
+"""All scores of a set of predictions, ready for JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def summarize(
     Args:
         y_true: int (N,). True classes.
         probabilities: float (N, K). Rows sum to one.
-        speakers: (N,). Who spoke each utterance.
+        speakers: (N,). Speaker of each utterance.
         classes: (K,). Names of the classes, in the order of the columns.
         seed: int. Seed of the resamples.
 
@@ -47,16 +47,17 @@ def summarize(
             f"scores: found {shares.shape[1]} columns of probabilities, expected one for each of "
             f"{', '.join(classes)}."
         )
-    said = shares.argmax(axis=1)
-    counts = confusion_matrix(y_true, said, len(classes))
-    recalls = recall_per_class(y_true, said, len(classes)).tolist()
+    predicted = shares.argmax(axis=1)
+    counts = confusion_matrix(y_true, predicted, len(classes))
+    recalls = recall_per_class(y_true, predicted, len(classes)).tolist()
     present = counts.sum(axis=1) > 0
 
     def score(metric: str) -> float:
         return float(METRICS[metric](counts))
 
     def interval(metric: str) -> list[float]:
-        return list(speaker_interval(y_true, said, speakers, len(classes), metric, seed=seed))
+        limits = speaker_interval(y_true, predicted, speakers, len(classes), metric, seed=seed)
+        return list(limits)
 
     return {
         "wa": score("weighted_accuracy"),
@@ -65,10 +66,10 @@ def summarize(
         "ua_interval": interval("unweighted_accuracy"),
         "macro_f1": score("macro_f1"),
         "recalls": {
-            name: value if there else None
-            for name, value, there in zip(classes, recalls, present, strict=True)
+            name: value if occurs else None
+            for name, value, occurs in zip(classes, recalls, present, strict=True)
         },
-        "absent": [name for name, there in zip(classes, present, strict=True) if not there],
+        "absent": [name for name, occurs in zip(classes, present, strict=True) if not occurs],
         "confusion": counts.tolist(),
         "mean_binary_accuracy": score("mean_binary_accuracy"),
         "mean_binary_balanced_accuracy": score("mean_binary_balanced_accuracy"),
@@ -81,12 +82,12 @@ def summarize(
 def confusion_by_speaker(
     y_true: ArrayLike, y_pred: ArrayLike, speakers: Sequence[str], num_classes: int
 ) -> dict[str, list[list[int]]]:
-    """Returns each speaker's confusion matrix, by speaker: what a comparison of two models needs.
+    """Returns each speaker's confusion matrix, by speaker, for comparing two models.
 
     Args:
         y_true: int (N,). True classes.
-        y_pred: int (N,). Classes said.
-        speakers: (N,). Who spoke each utterance.
+        y_pred: int (N,). Predicted classes.
+        speakers: (N,). Speaker of each utterance.
         num_classes: int. Number of classes.
 
     Raises:
@@ -96,8 +97,11 @@ def confusion_by_speaker(
         >>> confusion_by_speaker([0, 1, 1], [0, 1, 0], ["b", "a", "b"], 2)
         {'a': [[0, 0], [0, 1]], 'b': [[1, 0], [1, 0]]}
     """
-    true, said, who = np.asarray(y_true), np.asarray(y_pred), np.asarray(speakers, dtype=str)
+    true, predicted = np.asarray(y_true), np.asarray(y_pred)
+    speaker = np.asarray(speakers, dtype=str)
     return {
-        str(name): confusion_matrix(true[who == name], said[who == name], num_classes).tolist()
-        for name in np.unique(who)
+        str(name): confusion_matrix(
+            true[speaker == name], predicted[speaker == name], num_classes
+        ).tolist()
+        for name in np.unique(speaker)
     }

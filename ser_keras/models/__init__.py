@@ -1,44 +1,110 @@
-"""The models by name: one table, one way to build them, one way to count their work."""
+"""The models by name: what is known of each before it is imported, and the one way to build it."""
 
+import importlib
 import inspect
-import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from ser_keras.errors import ConfigError, unknown_name
-from ser_keras.models.alexnet_fcn import build_alexnet_fcn
-from ser_keras.models.attention_cnn import build_attention_cnn
-from ser_keras.models.baselines import build_alexnet_fixed, build_vgg16_fixed
-from ser_keras.models.filter_study import build_filter_study
-from ser_keras.models.moma import build_moma
-from ser_keras.models.objectives import cross_entropy_objective
-from ser_keras.models.predictive_vrnn import build_predictive_vrnn, predictive_vrnn_objective
-from ser_keras.models.sparse_autoencoder import (
-    build_sparse_autoencoder,
-    sparse_autoencoder_objective,
-)
 
-MODELS: dict[str, Callable[..., keras.Model]] = {
-    "alexnet_fcn": build_alexnet_fcn,
-    "alexnet_fixed": build_alexnet_fixed,
-    "attention_cnn": build_attention_cnn,
-    "filter_study": build_filter_study,
-    "moma": build_moma,
-    "predictive_vrnn": build_predictive_vrnn,
-    "sparse_autoencoder": build_sparse_autoencoder,
-    "vgg16_fixed": build_vgg16_fixed,
+# keras.Model. Keras is not imported here, so that names and entries are read without it.
+Model = Any
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """What the project knows of a model without importing it.
+
+    Args:
+        builder: str. `module:function`, which builds the model.
+        maps: tuple of str. Outputs that an explanation shows, beside the features.
+        objective: str. `module:function`, what training minimises; empty for cross-entropy.
+        takes_unlabelled: bool. Whether the objective has a class for utterances without a label.
+            Where it has none, such an utterance would be a target of zeros, which label smoothing
+            turns into an even one.
+        streams: bool. Whether the model answers after every step of a stream without an end.
+        pretrained: str. Module that reads pretrained weights; empty where training always starts
+            from random ones.
+        baseline: bool. Whether the model only stands beside a system, in the table of its paper.
+    """
+
+    builder: str
+    maps: tuple[str, ...] = ()
+    objective: str = ""
+    takes_unlabelled: bool = False
+    streams: bool = False
+    pretrained: str = ""
+    baseline: bool = False
+
+
+# Imported by the names in an entry, so that a program which trains one model imports one model.
+MODELS: dict[str, RegisteredModel] = {
+    "alexnet_fcn": RegisteredModel(
+        "ser_keras.models.alexnet_fcn:build_alexnet_fcn",
+        maps=("attention",),
+        pretrained="ser_keras.models.weights.alexnet",
+    ),
+    "alexnet_fixed": RegisteredModel(
+        "ser_keras.models.alexnet_fixed:build_alexnet_fixed",
+        pretrained="ser_keras.models.weights.alexnet",
+        baseline=True,
+    ),
+    "attention_cnn": RegisteredModel(
+        "ser_keras.models.attention_cnn:build_attention_cnn",
+        maps=("attention", "top_down"),
+    ),
+    "filter_study": RegisteredModel(
+        "ser_keras.models.filter_study:build_filter_study",
+        maps=("attention",),
+        baseline=True,
+    ),
+    "moma": RegisteredModel(
+        "ser_keras.models.moma:build_moma",
+        maps=("attention", "attention_layer1", "attention_blocks", "gamma"),
+    ),
+    "predictive_vrnn": RegisteredModel(
+        "ser_keras.models.predictive_vrnn:build_predictive_vrnn",
+        maps=("attention", "step_logits", "prediction_mean", "normalized"),
+        objective="ser_keras.models.predictive_vrnn:predictive_vrnn_objective",
+        streams=True,
+    ),
+    "sparse_autoencoder": RegisteredModel(
+        "ser_keras.models.sparse_autoencoder:build_sparse_autoencoder",
+        maps=("attention", "normalized"),
+        objective="ser_keras.models.sparse_autoencoder:sparse_autoencoder_objective",
+        takes_unlabelled=True,
+    ),
+    "vgg16_fixed": RegisteredModel(
+        "ser_keras.models.vgg16_fixed:build_vgg16_fixed",
+        pretrained="ser_keras.models.weights.vgg",
+        baseline=True,
+    ),
 }
-# Models that are trained for more than cross-entropy.
-OBJECTIVES: dict[str, Callable[..., dict[str, Any]]] = {
-    "predictive_vrnn": predictive_vrnn_objective,
-    "sparse_autoencoder": sparse_autoencoder_objective,
-}
-# Models whose objective has a class for utterances without a label. The others learn from labels
-# alone: an utterance without one would be a target of zeros, which label smoothing turns into an
-# even one.
-TAKES_UNLABELLED = frozenset({"sparse_autoencoder"})
+
+
+def model_entry(name: str) -> RegisteredModel:
+    """Returns what is known of the model called `name`.
+
+    Raises:
+        ConfigError: no such model; the nearest names are suggested.
+
+    Example:
+        >>> model_entry("predictive_vrnn").streams
+        True
+    """
+    if name not in MODELS:
+        raise ConfigError(unknown_name("model", name, MODELS))
+    return MODELS[name]
+
+
+def model_builder(name: str) -> Callable[..., Model]:
+    """Returns the function that builds the model called `name`.
+
+    Raises:
+        ConfigError: no such model; the nearest names are suggested.
+    """
+    return _function(model_entry(name).builder)
 
 
 def model_options(name: str) -> dict[str, Any]:
@@ -57,17 +123,12 @@ def model_options(name: str) -> dict[str, Any]:
         >>> model_options("alexnet_fcn")["attention_lambda"]
         0.3
     """
-    if name not in MODELS:
-        raise ConfigError(unknown_name("model", name, MODELS))
-    parameters = inspect.signature(MODELS[name]).parameters.values()
-    return {
-        parameter.name: parameter.default
-        for parameter in parameters
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "name"
-    }
+    options = _keyword_defaults(model_builder(name))
+    options.pop("name")
+    return options
 
 
-def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> keras.Model:
+def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> Model:
     """Returns the model called `name` with random weights.
 
     Args:
@@ -91,12 +152,46 @@ def build_model(name: str, *, num_classes: int, dim: int, **options: Any) -> ker
     for option in options:
         if option not in known:
             raise ConfigError(unknown_name(f"option of model {name}", option, known))
-    return MODELS[name](num_classes=num_classes, dim=dim, **options)
+    return model_builder(name)(num_classes=num_classes, dim=dim, **options)
+
+
+def load_model(path: Any, name: str) -> Model:
+    """Returns the model called `name` from a file that training saved.
+
+    Args:
+        path: Path. A `.keras` file.
+        name: str. A key of `MODELS`. Its module is imported first: it registers the layers that the
+            file names.
+
+    Raises:
+        ConfigError: no such model; the nearest names are suggested.
+    """
+    import keras
+
+    model_builder(name)
+    return keras.models.load_model(path)
 
 
 def objective_of(name: str) -> Callable[..., dict[str, Any]]:
     """Returns what the model called `name` is trained for, see `ser_keras.models.objectives`."""
-    return OBJECTIVES.get(name, cross_entropy_objective)
+    from ser_keras.models.objectives import cross_entropy_objective
+
+    objective = model_entry(name).objective
+    return _function(objective) if objective else cross_entropy_objective
+
+
+def objective_options(name: str) -> dict[str, Any]:
+    """Returns the options of the objective of the model called `name` with their defaults.
+
+    Label smoothing is not among them: it belongs to the optimizer's section of a recipe.
+
+    Example:
+        >>> objective_options("predictive_vrnn")["classification_weight"]
+        50.0
+    """
+    options = _keyword_defaults(objective_of(name))
+    options.pop("label_smoothing")
+    return options
 
 
 def check_objective(name: str, options: Mapping[str, Any]) -> None:
@@ -108,9 +203,7 @@ def check_objective(name: str, options: Mapping[str, Any]) -> None:
     Example:
         >>> check_objective("predictive_vrnn", {"label_time": "end", "kl_weight": 0.5})
     """
-    parameters = inspect.signature(objective_of(name)).parameters.values()
-    known = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    known.pop("label_smoothing")
+    known = objective_options(name)
     for option, value in options.items():
         if option not in known:
             raise ConfigError(unknown_name(f"option of {name}'s objective", option, known))
@@ -119,36 +212,23 @@ def check_objective(name: str, options: Mapping[str, Any]) -> None:
             raise ConfigError(f"config: objective.{option}: found {value!r}, expected {expected}.")
 
 
-def multiply_accumulates(model: keras.Model, frames: int) -> int:
-    """Returns the multiply-accumulate operations of one utterance through `model`.
-
-    Counted from the shapes: every value of a kernel is used once per position of the layer's
-    output. Biases, normalisation and pooling are not counted, as is the custom.
-
-    Args:
-        model: keras.Model of this package.
-        frames: int. Length of the utterance.
-
-    Returns:
-        int.
+def models_with(field: str) -> list[str]:
+    """Returns the names of the models whose entry has a true value in `field`.
 
     Example:
-        >>> model = build_model("alexnet_fcn", num_classes=4, dim=200)
-        >>> round(multiply_accumulates(model, frames=300) / 1e6)
-        751
+        >>> models_with("takes_unlabelled")
+        ['sparse_autoencoder']
     """
-    counted = {layer.name: layer for layer in model.layers if _counts(layer)}
-    outputs = keras.Model(model.inputs, {name: layer.output for name, layer in counted.items()})
-    shapes = outputs.compute_output_shape([(1, frames, model.inputs[0].shape[-1]), (1, frames)])
-    return sum(_work(layer, shapes[name]) for name, layer in counted.items())
+    return [name for name, entry in MODELS.items() if getattr(entry, field)]
 
 
-def _counts(layer: keras.layers.Layer) -> bool:
-    known = isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Dense)
-    return known or hasattr(layer, "multiply_accumulates")
+def _function(reference: str) -> Callable[..., Any]:
+    module, _, name = reference.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
 
 
-def _work(layer: keras.layers.Layer, output_shape: tuple) -> int:
-    if hasattr(layer, "multiply_accumulates"):
-        return layer.multiply_accumulates(output_shape)
-    return math.prod(layer.kernel.shape) * math.prod(output_shape[1:-1])
+def _keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Returns the keyword-only arguments of a function with their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -9,7 +9,7 @@ What the paper fixes, and where; the rest is a `Departures:` line of `build_alex
 | local response normalisation | after the first two convolutions | II-A |
 | attention | softmax over all L = F' x T' cells | II-B, Eq. 2-4 |
 | lambda | 0.3 | II-B |
-| initialisation | ImageNet, see `alexnet_weights` | III-C |
+| initialisation | ImageNet, see `ser_keras.models.weights.alexnet` | III-C |
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,12 @@ import keras
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import (
-    LocalResponseNormalization,
-    MaskedBatchNormalization,
-    SpectrogramAttention,
-    SpectrogramImage,
-    SplitConv2D,
-    StridedMask,
-    TimeMask,
-)
+from ser_keras.layers.local_response_norm import LocalResponseNormalization
+from ser_keras.layers.masked_batch_norm import MaskedBatchNormalization
+from ser_keras.layers.spectrogram_attention import SpectrogramAttention
+from ser_keras.layers.spectrogram_image import SpectrogramImage
+from ser_keras.layers.split_conv2d import SplitConv2D
+from ser_keras.layers.time_mask import StridedMask, TimeMask
 
 MINIMUM_FRAMES = 70  # 0.7 s at a 10 ms hop; narrower images leave no cell after the last pooling
 POOL_WINDOW = 3

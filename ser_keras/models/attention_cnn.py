@@ -20,17 +20,14 @@ import keras
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import (
-    BilinearPooling,
-    BottomUpAttention,
-    FitFrames,
-    MaskedAveragePooling2D,
-    MaskedBatchNormalization,
-    MuLaw,
-    SpectrogramImage,
-    StridedMask,
-    TimeMask,
-)
+from ser_keras.layers.bilinear_pooling import BilinearPooling
+from ser_keras.layers.bottom_up_attention import BottomUpAttention
+from ser_keras.layers.fit_frames import FitFrames
+from ser_keras.layers.masked_average_pooling import MaskedAveragePooling2D
+from ser_keras.layers.masked_batch_norm import MaskedBatchNormalization
+from ser_keras.layers.mu_law import MuLaw
+from ser_keras.layers.spectrogram_image import SpectrogramImage
+from ser_keras.layers.time_mask import StridedMask, TimeMask
 
 MINIMUM_FRAMES = 200  # 2 s at a 10 ms hop; 197 whole frames fit
 FILTERS = (16, 32, 48, 64, 80)
@@ -102,7 +99,7 @@ def build_attention_cnn(
     filters, pool_after = _checked(head, filters, pool_after)
 
     # === Functional Model ===
-    inputs, x, mask = spectrogram_input(dim, input_scaling, minimum_frames, place="attention_cnn")
+    inputs, x, mask = spectrogram_input(dim, input_scaling, minimum_frames, model="attention_cnn")
     for number, count in enumerate(filters, start=1):
         if spatial_dropout and number in (3, 4):
             x = keras.layers.SpatialDropout2D(spatial_dropout, name=f"spatial_dropout{number}")(x)
@@ -120,18 +117,18 @@ def build_attention_cnn(
 
 
 def spectrogram_input(
-    dim: int, input_scaling: str, minimum_frames: int, *, place: str
+    dim: int, input_scaling: str, minimum_frames: int, *, model: str
 ) -> tuple[dict[str, keras.KerasTensor], keras.KerasTensor, keras.KerasTensor]:
     """Returns the inputs, the scaled image (batch, dim, frames, 1) and its mask (batch, frames).
 
     Raises:
-        ConfigError: no such scaling, or no such minimum; `place` names the model.
+        ConfigError: no such scaling, or no such minimum; `model` is its name, for the error.
     """
     if input_scaling not in INPUT_SCALINGS:
         message = unknown_name("input_scaling", str(input_scaling), INPUT_SCALINGS)
-        raise ConfigError(f"{place}: {message}")
+        raise ConfigError(f"{model}: {message}")
     if not is_count(minimum_frames):
-        raise ConfigError(f"{place}: minimum_frames={minimum_frames!r}; expected 1 or more.")
+        raise ConfigError(f"{model}: minimum_frames={minimum_frames!r}; expected 1 or more.")
     features = keras.Input((None, dim), name="features")
     frames = keras.Input((None,), dtype="bool", name="mask")
     x = FeatureNormalizer(name="normalizer")(features, mask=frames)

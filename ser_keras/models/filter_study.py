@@ -10,7 +10,7 @@
 import keras
 
 from ser_keras.errors import ConfigError
-from ser_keras.layers import MaskedAveragePooling2D
+from ser_keras.layers.masked_average_pooling import MaskedAveragePooling2D
 from ser_keras.models.attention_cnn import (
     MINIMUM_FRAMES,
     convolution,
@@ -68,7 +68,7 @@ def build_filter_study(
             raise ConfigError(f"filter_study: {option}={value!r}; expected 1 or more.")
 
     # === Functional Model ===
-    inputs, x, mask = spectrogram_input(dim, input_scaling, minimum_frames, place="filter_study")
+    inputs, x, mask = spectrogram_input(dim, input_scaling, minimum_frames, model="filter_study")
     x = convolution(x, filters, (height, width), "conv1")
     x = normalized(x, mask, "conv1")
     pooled, attention = MaskedAveragePooling2D(name="pooling")(x, mask=mask)

@@ -16,14 +16,10 @@ import keras
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import (
-    AttentionMixture,
-    BidirectionalLSTM,
-    ProductAttention,
-    ResidualAttention,
-    StridedMask,
-    WeightedPooling,
-)
+from ser_keras.layers.moma_attention import AttentionMixture, ProductAttention, ResidualAttention
+from ser_keras.layers.projected_lstm import BidirectionalLSTM
+from ser_keras.layers.time_mask import StridedMask
+from ser_keras.layers.weighted_pooling import WeightedPooling
 
 ATTENTIONS = ("mixture", "single", "none")
 PROJECTIONS = ("none", "tanh")

@@ -1,8 +1,8 @@
 """What training minimises: a named sum of terms, of which cross-entropy is the first.
 
 An objective is a function of what a batch holds and what the model said; it lives in the file of
-the model whose paper defines it and is found through `OBJECTIVES` of `ser_keras.models`. Every
-term is logged on its own.
+the model whose paper defines it and is named by the entry of that model in `ser_keras.models`.
+Every term is logged on its own.
 """
 
 from typing import Any

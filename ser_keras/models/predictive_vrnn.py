@@ -24,20 +24,13 @@ from keras import ops
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import (
-    FitFrames,
-    MaskedBatchNormalization,
-    PredictiveVRNN,
-    StridedMask,
-    WindowStatistics,
-)
 from ser_keras.layers.predictive_cell import OUTPUTS
+from ser_keras.layers.predictive_vrnn import PredictiveVRNN
 from ser_keras.models.objectives import cross_entropy
+from ser_keras.models.predictive_vrnn_windows import check_windows, window_vectors
 
 Tensor = Any
 
-# Window and stride of the front end's first convolution, and of each behind it.
-FRONT_FIRST, FRONT_NEXT = (5, 2), (3, 1)
 # When the classification's error is counted.
 LABEL_TIMES = ("every", "end")
 
@@ -67,16 +60,16 @@ def build_predictive_vrnn(
     Args:
         num_classes: int. Output units K, in the order of the class set.
         dim: int. Size of a window's vector.
-        recognition_units: int. Size of the LSTM over what is seen.
+        recognition_units: int. Size of the LSTM over the attended values.
         generation_units: int. Size of the LSTM that predicts the next vector.
         classification_units: int. Size of the LSTM that is classified.
         latent_dim: int. Size of the latent variable.
-        attention: bool. False sees every vector whole, the paper's ablation.
+        attention: bool. False passes every vector on whole, the paper's ablation.
         recognition_dropout: float. Share of the recognition LSTM's output dropped.
         generation_dropout: float. The same for the generation LSTM.
         classification_dropout: float. The same for the classification LSTM.
         initial_log_variance: float. Of the latent variable, before anything is learnt; at 0 its
-            noise is as strong as the prior's, and the classifier hears little else at first.
+            noise is as strong as the prior's, and at first the classifier is given little else.
         window_frames: int. Above 0 the features are frames, and the model makes windows of so many
             of them, whose means and deviations it standardises. 0 takes the vectors as they are.
         window_hop: int. Frames between the starts of two windows.
@@ -113,10 +106,10 @@ def build_predictive_vrnn(
     Departures: the paper does not say how the frames of a window become one vector of 40; the mean
         in mfcc40-windows is ours. Vectors are z-scored on the training fold, which the paper does
         not say and without which the first coefficients alone would be attended to. The latent
-        variable is its mean at inference, see `PredictiveCell`. Windows
-        inside of the model are ours: what is made of frames can be learnt from distorted frames,
-        and with a front end the network chooses what it describes them by, predicts and attends
-        to. So is `initial_log_variance`.
+        variable is its mean at inference, see `PredictiveCell`. Windows inside of the model are
+        ours: the vectors can then be learnt from distorted frames, and with a front end the network
+        chooses the values that describe a window, that it predicts and that it attends to.
+        `initial_log_variance` is ours as well.
     """
     sizes = {
         "recognition_units": recognition_units,
@@ -124,16 +117,14 @@ def build_predictive_vrnn(
         "classification_units": classification_units,
         "latent_dim": latent_dim,
     }
-    dropouts = {
-        "input_dropout": input_dropout,
-        "recognition_dropout": recognition_dropout,
-        "generation_dropout": generation_dropout,
-        "classification_dropout": classification_dropout,
-    }
-    _check_options(
-        {"num_classes": num_classes, "dim": dim, "front_units": front_units, **sizes}, dropouts
+    _check_sizes(num_classes=num_classes, dim=dim, front_units=front_units, **sizes)
+    _check_dropouts(
+        input_dropout=input_dropout,
+        recognition_dropout=recognition_dropout,
+        generation_dropout=generation_dropout,
+        classification_dropout=classification_dropout,
     )
-    _check_windows(window_frames, window_hop, front_layers)
+    check_windows(window_frames, window_hop, front_layers)
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
@@ -141,17 +132,10 @@ def build_predictive_vrnn(
     normalized = FeatureNormalizer(dtype="float32", name="normalizer")(features, mask=mask)
     steps = mask
     if window_frames:
-        x = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
-        x, steps = _front(x, mask, front_layers, front_units)
-        reach, stride = front_column(front_layers)
-        columns = (window_frames - reach) // stride + 1
-        windows = WindowStatistics(columns, window_hop // stride, name="windows")
-        normalized, steps = windows(x, mask=steps)
-        # Without gain and offset, which would be learnt to make the next vector easy to predict.
-        standard = keras.layers.BatchNormalization(
-            center=False, scale=False, dtype="float32", name="standardized"
+        dropped = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
+        normalized, steps = window_vectors(
+            dropped, mask, window_frames, window_hop, front_layers, front_units
         )
-        normalized = standard(normalized, mask=steps)
     *predictive, hidden = PredictiveVRNN(
         **sizes,
         attention=attention,
@@ -160,17 +144,12 @@ def build_predictive_vrnn(
         generation_dropout=generation_dropout,
         name="predictive",
     )(normalized, mask=steps)
-    hidden = keras.layers.Dropout(classification_dropout, name="classification_dropout")(hidden)
-    step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
-    step_logits = ops.where(ops.expand_dims(steps, -1), step_logits, 0.0)
     outputs = {
-        "logits": _at_last_step(step_logits, steps),
-        "step_logits": step_logits,
+        **_classified(hidden, steps, num_classes, classification_dropout),
         **dict(zip(OUTPUTS[:-1], predictive, strict=True)),
         "normalized": normalized,
     }
-    if window_frames:
-        outputs["steps"] = steps
+    outputs |= {"steps": steps} if window_frames else {}
     return keras.Model({"features": features, "mask": mask}, outputs, name=name)
 
 
@@ -190,8 +169,8 @@ def predictive_vrnn_objective(
 
     Implements Baruah and Banerjee 2022, Eq. (5), each term summed over the real windows t of an
     utterance and averaged over the batch: minus the log-density of window t + 1 under the
-    prediction made at t; the cross-entropy of the class said at t; the divergence of the latent
-    variable at t from a standard normal one. One window alone has no generation term.
+    prediction made at t; the cross-entropy of the class predicted at t; the divergence of the
+    latent variable at t from a standard normal one. A single window has no generation term.
 
     Args:
         inputs: "mask", bool (batch, frames).
@@ -202,7 +181,7 @@ def predictive_vrnn_objective(
         generation_weight: float. Lambda 1.
         classification_weight: float. Lambda 2.
         kl_weight: float. Beta.
-        label_time: str. "every": the class is asked at every window, as Eq. (5) sums it; "end":
+        label_time: str. "every": the class counts at every window, as Eq. (5) sums it; "end":
             at the last one alone, as Sec. 3.2 says ("computed at the end of each audio file").
 
     Returns:
@@ -218,7 +197,7 @@ def predictive_vrnn_objective(
     if label_time not in LABEL_TIMES:
         raise ConfigError(f"predictive_vrnn: {unknown_name('label_time', label_time, LABEL_TIMES)}")
     valid = ops.cast(outputs.get("steps", inputs["mask"]), "float32")
-    asked = valid if label_time == "every" else _last_step(valid)
+    counted = valid if label_time == "every" else _last_step(valid)
     mean, log_variance = (
         outputs[f"prediction_{part}"][:, :-1] for part in ("mean", "log_variance")
     )
@@ -234,7 +213,7 @@ def predictive_vrnn_objective(
     return {
         "generation": generation_weight * _over_batch(surprise * valid[:, 1:]),
         "classification": classification_weight
-        * _over_batch(ops.expand_dims(weights, 1) * losses * asked),
+        * _over_batch(ops.expand_dims(weights, 1) * losses * counted),
         "kl": kl_weight * _over_batch(divergence * valid),
     }
 
@@ -242,50 +221,14 @@ def predictive_vrnn_objective(
 # === Layers ===
 
 
-def front_column(layers: int) -> tuple[int, int]:
-    """Returns how many frames a column of the front end sees, and how far the next one starts."""
-    reach, stride = 1, 1
-    for window, step in _front_layers(layers):
-        reach += (window - 1) * stride
-        stride *= step
-    return reach, stride
-
-
-def front_layers_of(model: keras.Model) -> int:
-    """Returns the number of convolutions of a model's front end."""
-    return sum(isinstance(layer, keras.layers.Conv1D) for layer in model.layers)
-
-
-def frames_of_window(model: keras.Model) -> int:
-    """Returns the number of frames of a window of a model that makes its windows."""
-    reach, stride = front_column(front_layers_of(model))
-    return stride * (model.get_layer("windows").window - 1) + reach
-
-
-def _front_layers(layers: int) -> list[tuple[int, int]]:
-    """Returns window and stride of each convolution."""
-    return [FRONT_FIRST, *[FRONT_NEXT] * (layers - 1)] if layers > 0 else []
-
-
-def _front(x: Tensor, mask: Tensor, layers: int, units: int) -> tuple[Tensor, Tensor]:
-    """Adds the convolutions; returns (columns, their mask).
-
-    They see no zeros but in utterances shorter than one column, so that a window alone, as a stream
-    has it, becomes what it becomes in its utterance.
-    """
-    if not layers:
-        return x, mask
-    reach, _ = front_column(layers)
-    x, mask = FitFrames(minimum=reach, name="front_frames")(x, mask=mask)
-    nth = ops.cumsum(ops.ones_like(mask, dtype="int32"), axis=1)
-    mask = ops.logical_or(mask, ops.logical_and(mask[:, :1], nth <= reach))
-    for number, (window, stride) in enumerate(_front_layers(layers), start=1):
-        name = f"front{number}"
-        x = keras.layers.Conv1D(units, window, strides=stride, use_bias=False, name=name)(x)
-        mask = StridedMask(window, stride, name=f"{name}_columns")(mask)
-        x = MaskedBatchNormalization(name=f"{name}_norm")(x, mask=mask)
-        x = keras.layers.Activation("relu", name=f"{name}_relu")(x)
-    return x, mask
+def _classified(
+    hidden: Tensor, mask: Tensor, num_classes: int, dropout: float
+) -> dict[str, Tensor]:
+    """Adds the classifier; returns the logits of the last step and of every step."""
+    hidden = keras.layers.Dropout(dropout, name="classification_dropout")(hidden)
+    step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
+    step_logits = ops.where(ops.expand_dims(mask, -1), step_logits, 0.0)
+    return {"logits": _at_last_step(step_logits, mask), "step_logits": step_logits}
 
 
 def _at_last_step(values: Tensor, mask: Tensor) -> Tensor:
@@ -303,38 +246,15 @@ def _over_batch(values: Tensor) -> Tensor:
     return ops.mean(ops.sum(values, axis=1))
 
 
-def _check_options(sizes: dict[str, int], dropouts: dict[str, float]) -> None:
+def _check_sizes(**sizes: int) -> None:
     for option, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ConfigError(f"predictive_vrnn: {option}={size!r}; expected 1 or more, whole.")
+
+
+def _check_dropouts(**dropouts: float) -> None:
     for option, share in dropouts.items():
         if not 0.0 <= share < 1.0:
             raise ConfigError(
                 f"predictive_vrnn: {option}={share!r}; expected a share of 0 or more, below 1."
             )
-
-
-def _check_windows(frames: int, hop: int, front_layers: int) -> None:
-    if frames and not 1 <= hop <= frames:
-        raise ConfigError(
-            f"predictive_vrnn: window_frames={frames} and window_hop={hop}; expected a hop of 1 to "
-            f"{frames} frames, such as window_hop={max(1, frames // 2)}."
-        )
-    if not front_layers:
-        return
-    reach, stride = front_column(front_layers)
-    # With a longer hop, columns between two windows would be in neither.
-    furthest = frames - reach + stride
-    if front_layers < 0 or frames < reach or (frames - reach) % stride or hop % stride:
-        raise ConfigError(
-            f"predictive_vrnn: front_layers={front_layers} with window_frames={frames} and "
-            f"window_hop={hop}; expected 0 or more layers, a hop that {stride} divides, and "
-            f"windows of {reach} frames, which so many layers see, or {stride}, {2 * stride}, ... "
-            "more."
-        )
-    if hop > furthest:
-        raise ConfigError(
-            f"predictive_vrnn: window_hop={hop} with window_frames={frames} and front_layers="
-            f"{front_layers}; expected a hop of at most {furthest} frames, or some would be in no "
-            "window."
-        )

@@ -1,4 +1,4 @@
-"""The predictive VRNN one window at a time, for speech that has no end."""
+"""The predictive VRNN one window at a time, for speech without an end."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from ser_keras.layers.predictive_cell import STATES
-from ser_keras.models.predictive_vrnn import frames_of_window, front_column, front_layers_of
+from ser_keras.models.predictive_vrnn_windows import frames_of_window, front_column, front_layers_of
 
 Tensor = Any
 
@@ -51,7 +51,7 @@ def step_frames(model: keras.Model) -> StepFrames:
 
 
 def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
-    """Returns a model of one step that shares the weights of `model` and may go on for ever.
+    """Returns a model of one step that shares the weights of `model` and runs on without an end.
 
     Args:
         model: keras.Model, as `build_predictive_vrnn` made it or loaded from a file.
@@ -62,7 +62,7 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
         "frames" int32 (batch,), how many of them are real; and from the states of `zero_state` to
         "logits" (batch, num_classes), "attention" (batch, dim),
         "prediction_mean" and "prediction_log_variance" (batch, dim) of the window to come,
-        "normalized" (batch, dim), what was seen, and the next states under their own names. All
+        "normalized" (batch, dim), the vector itself, and the next states under their own names. All
         float32.
 
     Example:
@@ -80,17 +80,17 @@ def streaming_predictive_vrnn(model: keras.Model) -> keras.Model:
     sizes = dict(zip(STATES, cell.state_size, strict=True))
 
     # === Functional Model ===
-    window, seen = _next_vector(model)
+    window, vector = _next_vector(model)
     state = {name: keras.Input((size,), name=name) for name, size in sizes.items()}
-    outputs, states = cell(seen, [state[name] for name in STATES])
+    outputs, states = cell(vector, [state[name] for name in STATES])
     parts = cell.parts(outputs)
-    said = ("attention", "prediction_mean", "prediction_log_variance")
+    shown = ("attention", "prediction_mean", "prediction_log_variance")
     return keras.Model(
         {**window, **state},
         {
             "logits": model.get_layer("classifier")(parts["classification"]),
-            **{name: parts[name] for name in said},
-            "normalized": seen,
+            **{name: parts[name] for name in shown},
+            "normalized": vector,
             **dict(zip(state, states, strict=True)),
         },
         name=f"{model.name}_step",

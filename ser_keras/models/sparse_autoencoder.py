@@ -19,7 +19,10 @@ from keras import ops
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers import AttentionPooling, BidirectionalLSTM, SparseDense, StridedMask
+from ser_keras.layers.frame_attention import AttentionPooling
+from ser_keras.layers.projected_lstm import BidirectionalLSTM
+from ser_keras.layers.sparse_dense import SparseDense
+from ser_keras.layers.time_mask import StridedMask
 from ser_keras.models.objectives import cross_entropy
 
 Tensor = Any

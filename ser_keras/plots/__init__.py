@@ -1,15 +1,10 @@
 """Pictures of results. The only package that imports matplotlib."""
 
 from ser_keras.plots.corpus_attention import map_statistics, sampled_input
+from ser_keras.plots.curves import label_curve, learning_curves
+from ser_keras.plots.pipeline import data_statistics, graph
 from ser_keras.plots.report import corpus_matrix, reliability, speaker_scores
-from ser_keras.plots.results import (
-    data_statistics,
-    graph,
-    label_curve,
-    learning_curves,
-    parallel_coordinates,
-    study,
-)
+from ser_keras.plots.searches import parallel_coordinates, study
 
 __all__ = [
     "corpus_matrix",

@@ -1,4 +1,4 @@
-"""Pictures of what attention did over a corpus."""
+"""Pictures of attention over a corpus: sampled shares, statistics of maps."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,24 +15,24 @@ COUNTED = {
 
 
 def sampled_input(result: Mapping[str, Any], path: Path) -> None:
-    """Draws what a predictive VRNN sampled by emotion, beside what its paper prints.
+    """Draws the shares of the input that a predictive VRNN sampled by emotion, beside its paper's.
 
     Baruah and Banerjee 2022: the sampled shares of Table 2 with the printed ones beside ours, and
-    how similar the emotions are in what is sampled of them (Fig. 2), with and without the first
+    the similarity of emotions in what is sampled of them (Fig. 2), with and without the first
     window.
 
     Args:
-        result: see `training.sampled.sampled_by_emotion`.
+        result: see `experiments.sampled.sampled_by_emotion`.
         path: Path. `.svg` or `.png`.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
     figure = open_figure(path, (14, 4.5))
-    left, *others = figure.subplots(1, 3)
-    _shares(left, result)
+    left, *similarities = figure.subplots(1, 3)
+    _draw_shares(left, result)
     names = result["classes"]
-    for axes, (title, key) in zip(others, COUNTED.items(), strict=True):
+    for axes, (title, key) in zip(similarities, COUNTED.items(), strict=True):
         values = np.array(result[key]["similarity"], dtype=float)
         image = axes.imshow(values, cmap="cividis", vmax=1.0)
         axes.set_title(_with_verdict(title, result[key]), fontsize="medium")
@@ -43,7 +43,7 @@ def sampled_input(result: Mapping[str, Any], path: Path) -> None:
     save_figure(figure, path)
 
 
-def _shares(axes: Any, result: Mapping[str, Any]) -> None:
+def _draw_shares(axes: Any, result: Mapping[str, Any]) -> None:
     tables = {title: result[key] for title, key in COUNTED.items()}
     if result["published"] is not None:
         tables["printed in the paper"] = result["published"]
@@ -53,8 +53,8 @@ def _shares(axes: Any, result: Mapping[str, Any]) -> None:
         shares = {**table["share"], "mean": table["mean_share"]}
         values = [np.nan if shares.get(name) is None else 100 * shares[name] for name in names]
         style = {"color": ("0.25", "0.65", "white")[number], "edgecolor": "black"}
-        places = np.arange(len(names)) + (number - (len(tables) - 1) / 2) * height
-        axes.barh(places, values, height, label=title, **style)
+        positions = np.arange(len(names)) + (number - (len(tables) - 1) / 2) * height
+        axes.barh(positions, values, height, label=title, **style)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set(xlabel="sampled share of the input (%)", xlim=(0, 100))
@@ -78,30 +78,30 @@ def map_statistics(result: Mapping[str, Any], path: Path) -> None:
     the lower to the upper quartile of the utterances.
 
     Args:
-        result: see `training.attention_statistics.attention_statistics`.
+        result: see `experiments.attention_statistics.attention_statistics`.
         path: Path. `.svg` or `.png`.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
     maps = result["maps"]
+    entropy = {name: of_map["entropy"] for name, of_map in maps.items()}
+    variation = {name: of_map["total_variation"] for name, of_map in maps.items()}
     panels = (
-        ("entropy\n(1: all frames alike)", {name: one["entropy"] for name, one in maps.items()}),
-        (
-            "total variation\n(0: all frames alike)",
-            {name: one["total_variation"] for name, one in maps.items()},
-        ),
+        ("entropy\n(1: all frames alike)", entropy),
+        ("total variation\n(0: all frames alike)", variation),
         ("correlation\nover the frames", result["correlations"]),
     )
     figure = open_figure(path, (12, 4.2))
     for axes, (label, summaries) in zip(figure.subplots(1, 3), panels, strict=True):
-        for place, one in enumerate(summaries.values()):
-            if one["mean"] is None:
+        for row, summary in enumerate(summaries.values()):
+            if summary["mean"] is None:
                 continue
-            axes.hlines(place, one["quartiles"][0], one["quartiles"][2], color="0.6", linewidth=1.5)
-            if one["interval"] is not None:
-                axes.hlines(place, *one["interval"], color="black", linewidth=4)
-            axes.plot(one["mean"], place, "o", color="black", markersize=6)
+            lower, _, upper = summary["quartiles"]
+            axes.hlines(row, lower, upper, color="0.6", linewidth=1.5)
+            if summary["interval"] is not None:
+                axes.hlines(row, *summary["interval"], color="black", linewidth=4)
+            axes.plot(summary["mean"], row, "o", color="black", markersize=6)
         axes.set_yticks(range(len(summaries)), list(summaries))
         axes.set(xlabel=label, ylim=(len(summaries) - 0.5, -0.5))
         axes.grid(axis="x", color="0.9")

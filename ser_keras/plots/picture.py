@@ -1,4 +1,4 @@
-"""A figure that is opened for a file, and written to it whole and without a date."""
+"""Figures for a file, which are written to it whole and without a date."""
 
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,10 @@ def save_figure(figure: Any, path: Path) -> None:
 
 
 def _layout() -> Any:
-    """Returns what makes room for texts, and gives the axes the same places every time.
+    """Returns a layout engine that makes room for texts and gives the same positions every time.
 
-    The last digits of what its solver finds depend on addresses in memory, and the ids in an SVG on
-    these digits.
+    The last digits of its solver's solution depend on addresses in memory, and the ids in an SVG
+    depend on these digits.
     """
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -49,9 +49,9 @@ def _layout() -> Any:
         def execute(self, fig: Any) -> None:
             super().execute(fig)
             for axes in fig.axes:
-                place = axes.get_position(original=True).bounds
-                axes.set_position([round(each, 6) for each in place])
-                # Whoever sets a position is left out of the next layout.
+                bounds = axes.get_position(original=True).bounds
+                axes.set_position([round(value, 6) for value in bounds])
+                # Axes whose position was set are left out of the next layout.
                 axes.set_in_layout(True)
 
     return Rounded()

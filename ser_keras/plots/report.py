@@ -1,4 +1,4 @@
-"""Pictures of a report: scores by speaker, calibration, and how far a corpus carries."""
+"""Pictures of a report: scores by speaker, calibration, scores on other corpora."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -14,7 +14,7 @@ _LINES = ("-", "--", ":", "-.")
 
 
 def speaker_scores(scores: Mapping[str, Mapping[str, float]], chance: float, path: Path) -> None:
-    """Draws the UA of every speaker, of several runs beside each other.
+    """Draws the UA of every speaker, with several runs side by side.
 
     Args:
         scores: mapping of the run's name to UA by speaker. Speakers are sorted by the first run's.
@@ -25,13 +25,14 @@ def speaker_scores(scores: Mapping[str, Mapping[str, float]], chance: float, pat
         ConfigError: matplotlib is not installed.
     """
     first = next(iter(scores.values()))
-    every = {name for found in scores.values() for name in found}
-    names = sorted(every, key=lambda name: (-first.get(name, -1.0), name))
+    speakers = {name for run_scores in scores.values() for name in run_scores}
+    names = sorted(speakers, key=lambda name: (-first.get(name, -1.0), name))
     figure = open_figure(path, (max(5.0, 1.5 + 0.32 * len(names)), 3.2 + 0.2 * len(scores)))
     axes = figure.subplots()
-    for (run, found), mark in zip(scores.items(), cycle(_MARKS), strict=False):
-        places = [place for place, name in enumerate(names) if name in found]
-        axes.plot(places, [100 * found[names[p]] for p in places], mark, label=run, markersize=6)
+    for (run, run_scores), mark in zip(scores.items(), cycle(_MARKS), strict=False):
+        ranks = [rank for rank, name in enumerate(names) if name in run_scores]
+        values = [100 * run_scores[names[rank]] for rank in ranks]
+        axes.plot(ranks, values, mark, label=run, markersize=6)
     axes.axhline(100 * chance, color="black", linestyle="--", linewidth=1, label="chance")
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize="small")
     axes.set(xlabel="speaker", ylabel="UA of the speaker (%)", ylim=(-3, 103))
@@ -43,11 +44,11 @@ def speaker_scores(scores: Mapping[str, Mapping[str, float]], chance: float, pat
 def reliability(
     curves: Mapping[str, Sequence[Mapping[str, float]]], chance: float, path: Path
 ) -> None:
-    """Draws how often a model is right at each level of confidence, and how many there are.
+    """Draws accuracy at each level of confidence, and the number of utterances there.
 
     Args:
         curves: mapping of name to the bins of `metrics.reliability`.
-        chance: float. 1 / number of classes, below which no confidence is.
+        chance: float. 1 / number of classes, the lowest confidence possible.
         path: Path. `.svg` or `.png`.
 
     Raises:
@@ -58,12 +59,13 @@ def reliability(
     ends = (100 * chance, 100)
     upper.plot(ends, ends, color="0.6", linewidth=1, label="as sure as right")
     for (name, bins), mark, line in zip(curves.items(), cycle(_MARKS), cycle(_LINES), strict=False):
-        sure, right, count = (
-            np.array([each[key] for each in bins])
+        confidence, accuracy, count = (
+            np.array([level[key] for level in bins])
             for key in ("confidence", "accuracy", "utterances")
         )
-        (drawn,) = upper.plot(100 * sure, 100 * right, mark + line, label=name, markersize=5)
-        lower.plot(100 * sure, count, mark + line, color=drawn.get_color(), markersize=4)
+        style = mark + line
+        (curve,) = upper.plot(100 * confidence, 100 * accuracy, style, label=name, markersize=5)
+        lower.plot(100 * confidence, count, style, color=curve.get_color(), markersize=4)
     upper.set(ylabel="right (%)", ylim=(-3, 103))
     upper.legend(fontsize="small")
     lower.set(xlabel="confidence: largest probability (%)", ylabel="utterances")
@@ -75,7 +77,7 @@ def corpus_matrix(result: Mapping[str, Any], path: Path) -> None:
     """Draws the UA of each corpus's model on each other corpus, with intervals.
 
     Args:
-        result: see `training.crosscorpus.run_crosscorpus`.
+        result: see `experiments.crosscorpus.run_crosscorpus`.
         path: Path. `.svg` or `.png`.
 
     Raises:
@@ -96,8 +98,8 @@ def corpus_matrix(result: Mapping[str, Any], path: Path) -> None:
         text = f"{100 * cell['ua']:.1f}\n{low:.1f} – {high:.1f}"
         ink = "black" if 100 * cell["ua"] > (chance + 100) / 2 else "white"
         axes.text(column, row, text, ha="center", va="center", color=ink)
-    for place in range(len(names)):
-        axes.text(place, place, "trained on", ha="center", va="center", color="0.4")
+    for number in range(len(names)):
+        axes.text(number, number, "trained on", ha="center", va="center", color="0.4")
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="tested on", ylabel="trained on")

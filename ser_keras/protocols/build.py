@@ -1,14 +1,14 @@
-"""From the name of a protocol to its folds: find the recipe, select the rows, check the classes."""
+"""From the name of a protocol to its folds: find its entry, select the rows, check the classes."""
 
 import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import CORPORA, get_corpus
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.labels import CLASS_SETS, ClassSet, class_set_from
 from ser_keras.labels import class_set as get_class_set
-from ser_keras.protocols.builders import PROTOCOLS, Recipe, speaker_dependent
+from ser_keras.protocols.builders import PROTOCOLS, ProtocolEntry, speaker_dependent
 from ser_keras.protocols.folds import Fold, Protocol, Row
 
 SPEAKER_DEPENDENT = "speaker-dependent"
@@ -23,7 +23,7 @@ def protocol_names(corpus: str) -> list[str]:
         >>> protocol_names("emodb")
         ['emodb-loso', 'emodb-speaker-dependent-5']
     """
-    names = [name for name, recipe in PROTOCOLS.items() if recipe.corpus == corpus]
+    names = [name for name, entry in PROTOCOLS.items() if entry.corpus == corpus]
     return [*names, f"{corpus}-{SPEAKER_DEPENDENT}-5"]
 
 
@@ -49,23 +49,23 @@ def build_protocol(
         ConfigError: unknown names, no utterances of the corpus or of a class, or too few speakers.
         LeakageError: a fold would share speakers.
     """
-    recipe = _recipe(name)
-    rows = sorted((row for row in utterances if row.corpus == recipe.corpus), key=lambda r: r.key)
+    entry = _entry(name)
+    rows = sorted((row for row in utterances if row.corpus == entry.corpus), key=lambda r: r.key)
     if not rows:
         raise ConfigError(
-            f"{name}: found no utterances of the corpus {recipe.corpus}, expected some. Take a "
+            f"{name}: found no utterances of the corpus {entry.corpus}, expected some. Take a "
             "protocol of the corpus at hand; `ser corpora` lists them."
         )
     _refuse_equal_keys(name, rows)
-    rows = [row for row in rows if not recipe.style or row.style == recipe.style]
-    classes = _class_set(recipe, rows, class_set)
-    _refuse_unknown_labels(name, recipe.corpus, rows, classes)
+    rows = [row for row in rows if not entry.style or row.style == entry.style]
+    classes = _class_set(entry, rows, class_set)
+    _refuse_unknown_labels(name, entry.corpus, rows, classes)
     used = [row for row in rows if classes.class_of(row.label)]
-    _refuse_empty_classes(name, recipe.corpus, rows, classes)
-    folds = tuple(recipe.build(used, classes, seed))
+    _refuse_empty_classes(name, entry.corpus, rows, classes)
+    folds = tuple(entry.build(used, classes, seed))
     return Protocol(
         name=name,
-        corpus=recipe.corpus,
+        corpus=entry.corpus,
         class_set=classes,
         seed=seed,
         shares_speakers=SPEAKER_DEPENDENT in name,
@@ -74,23 +74,34 @@ def build_protocol(
     )
 
 
-def _recipe(name: str) -> Recipe:
+def corpus_of_protocol(name: str) -> str:
+    """Returns the corpus that the protocol called `name` divides.
+
+    Raises:
+        ConfigError: no such protocol; the nearest names are suggested.
+    """
+    return _entry(name).corpus
+
+
+def _entry(name: str) -> ProtocolEntry:
     if name in PROTOCOLS:
         return PROTOCOLS[name]
     match = _DEPENDENT_NAME.fullmatch(name)
     if match and match["corpus"] in CORPORA and int(match["number"]) >= 2:
-        return Recipe(match["corpus"], speaker_dependent(int(match["number"])))
+        return ProtocolEntry(match["corpus"], speaker_dependent(int(match["number"])))
     known = {known for corpus in CORPORA for known in protocol_names(corpus)}
     raise ConfigError(unknown_name("protocol", name, known))
 
 
-def _class_set(recipe: Recipe, rows: Sequence[Row], asked: str | ClassSet | None) -> ClassSet:
-    if isinstance(asked, ClassSet):
-        return asked
-    default = [recipe.class_set, *CORPORA[recipe.corpus].info.class_sets]
-    name = asked or next((name for name in default if name), None)
+def _class_set(
+    entry: ProtocolEntry, rows: Sequence[Row], requested: str | ClassSet | None
+) -> ClassSet:
+    if isinstance(requested, ClassSet):
+        return requested
+    default = [entry.class_set, *get_corpus(entry.corpus).info.class_sets]
+    name = requested or next((name for name in default if name), None)
     if name is None:
-        return class_set_from(recipe.corpus, (row.label for row in rows))
+        return class_set_from(entry.corpus, (row.label for row in rows))
     return get_class_set(name)
 
 
@@ -108,7 +119,7 @@ def _refuse_unknown_labels(name: str, corpus: str, rows: Sequence[Row], classes:
 
     In a published corpus the other labels are known, and leaving them out is what was asked.
     """
-    if CORPORA[corpus].info.class_sets:
+    if get_corpus(corpus).info.class_sets:
         return
     for row in rows:
         if classes.class_of(row.label) is None:
@@ -121,17 +132,17 @@ def _refuse_unknown_labels(name: str, corpus: str, rows: Sequence[Row], classes:
 
 def _refuse_empty_classes(name: str, corpus: str, rows: Sequence[Row], classes: ClassSet) -> None:
     labels = {row.label for row in rows}
-    found = {classes.class_of(label) for label in labels}
-    empty = [wanted for wanted in classes.classes if wanted not in found]
+    present = {classes.class_of(label) for label in labels}
+    empty = [name for name in classes.classes if name not in present]
     if not empty:
         return
-    candidates = CORPORA[corpus].info.class_sets or CLASS_SETS
+    candidates = get_corpus(corpus).info.class_sets or CLASS_SETS
     fitting = [
-        other
-        for other in candidates
+        candidate
+        for candidate in candidates
         if all(
-            any(CLASS_SETS[other].class_of(label) == wanted for label in labels)
-            for wanted in CLASS_SETS[other].classes
+            any(CLASS_SETS[candidate].class_of(label) == name for label in labels)
+            for name in CLASS_SETS[candidate].classes
         )
     ]
     advice = "Use the whole corpus"

@@ -25,7 +25,7 @@ Builder = Callable[[Sequence[Row], ClassSet, int], list[Fold]]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ProtocolEntry:
     """One row of the table of protocols.
 
     Args:
@@ -56,7 +56,7 @@ def actor_groups(rows: Sequence[Row], classes: ClassSet, seed: int) -> list[Fold
     del classes
     return [
         _test_on(f"actors{number}", actors, rows, rows, seed)
-        for number, actors in _groups_there(rows)
+        for number, actors in _present_groups(rows)
     ]
 
 
@@ -78,7 +78,7 @@ def new_sentence_and_actors(rows: Sequence[Row], classes: ClassSet, seed: int) -
     return [
         _test_on(f"statement{test}-actors{number}", actors, spoken[train], spoken[test], seed)
         for train, test in (statements, statements[::-1])
-        for number, actors in _groups_there(rows)
+        for number, actors in _present_groups(rows)
     ]
 
 
@@ -174,15 +174,15 @@ def _test_on(
     )
 
 
-def _groups_there(rows: Iterable[Row]) -> list[tuple[int, tuple[str, ...]]]:
-    there = {row.speaker for row in rows}
-    unknown = sorted(there - {actor for group in RAVDESS_ACTORS for actor in group})
+def _present_groups(rows: Iterable[Row]) -> list[tuple[int, tuple[str, ...]]]:
+    present = {row.speaker for row in rows}
+    unknown = sorted(present - {actor for group in RAVDESS_ACTORS for actor in group})
     if unknown:
         raise ConfigError(
             f"ravdess: found the actors {', '.join(unknown)}, expected 01 to 24. Read the corpus "
             "again, or take ravdess-loso."
         )
-    groups = [tuple(actor for actor in group if actor in there) for group in RAVDESS_ACTORS]
+    groups = [tuple(actor for actor in group if actor in present) for group in RAVDESS_ACTORS]
     return [(number, group) for number, group in enumerate(groups, start=1) if group]
 
 
@@ -209,18 +209,18 @@ def _within_sessions(rows: Sequence[Row], name: str) -> list[Fold]:
 
 
 PROTOCOLS = {
-    "iemocap-session5": Recipe("iemocap", last_session),
-    "iemocap-improvised-loso": Recipe(
+    "iemocap-session5": ProtocolEntry("iemocap", last_session),
+    "iemocap-improvised-loso": ProtocolEntry(
         "iemocap", partner_validates, "iemocap4-no-excited", "improvised"
     ),
-    "iemocap-improvised-session": Recipe(
+    "iemocap-improvised-session": ProtocolEntry(
         "iemocap", both_directions, "iemocap4-no-excited", "improvised"
     ),
-    "ravdess-actor5": Recipe("ravdess", actor_groups),
-    "ravdess-sentence": Recipe("ravdess", new_sentence_and_actors),
-    "emodb-loso": Recipe("emodb", leave_one_speaker_out),
-    "casia-loso": Recipe("casia", leave_one_speaker_out),
-    "synthetic-loso": Recipe("synthetic", leave_one_speaker_out),
-    "manifest-split": Recipe("manifest", split_column),
-    "manifest-loso": Recipe("manifest", leave_one_speaker_out),
+    "ravdess-actor5": ProtocolEntry("ravdess", actor_groups),
+    "ravdess-sentence": ProtocolEntry("ravdess", new_sentence_and_actors),
+    "emodb-loso": ProtocolEntry("emodb", leave_one_speaker_out),
+    "casia-loso": ProtocolEntry("casia", leave_one_speaker_out),
+    "synthetic-loso": ProtocolEntry("synthetic", leave_one_speaker_out),
+    "manifest-split": ProtocolEntry("manifest", split_column),
+    "manifest-loso": ProtocolEntry("manifest", leave_one_speaker_out),
 }

@@ -1,8 +1,8 @@
 """Choices a protocol leaves open, made once: validation speakers and stratified parts.
 
-Speakers are drawn by a hash of seed, fold and speaker, not by their place in a list: a speaker who
-joins the corpus changes a fold's validation part only by being chosen for it, and never its test
-part.
+Speakers are drawn by a hash of seed, fold and speaker, not by their position in a list. A speaker
+who joins the corpus changes a fold's validation part only by being chosen for it, and never its
+test part.
 """
 
 import hashlib
@@ -58,8 +58,8 @@ def without_speakers(rows: Iterable[Row], speakers: Iterable[str]) -> list[Row]:
 
 def of_speakers(rows: Iterable[Row], speakers: Iterable[str]) -> list[Row]:
     """Returns the rows of these speakers."""
-    wanted = set(speakers)
-    return [row for row in rows if row.speaker in wanted]
+    chosen = set(speakers)
+    return [row for row in rows if row.speaker in chosen]
 
 
 def stratified_parts(
@@ -81,12 +81,12 @@ def stratified_parts(
         of_class[name].append(row)
     rng = np.random.default_rng(list(seed))
     dealt: list[list[Row]] = [[] for _ in range(parts)]
-    place = 0
+    dealt_rows = 0
     for name in sorted(of_class):
         group = sorted(of_class[name], key=lambda row: row.key)
         for index in rng.permutation(len(group)):
-            dealt[place % parts].append(group[index])
-            place += 1
+            dealt[dealt_rows % parts].append(group[index])
+            dealt_rows += 1
     return dealt
 
 

@@ -132,9 +132,9 @@ class Protocol:
             SchemaError: another format, or something is missing.
         """
         if not isinstance(values, Mapping) or values.get("format") != FORMAT:
-            found = values.get("format") if isinstance(values, Mapping) else type(values).__name__
+            actual = values.get("format") if isinstance(values, Mapping) else type(values).__name__
             raise SchemaError(
-                f"protocol: found format {found!r}, expected {FORMAT}. Build the protocol again."
+                f"protocol: found format {actual!r}, expected {FORMAT}. Build the protocol again."
             )
         try:
             names = ("name", "corpus", "seed", "shares_speakers", "shares_sentences")

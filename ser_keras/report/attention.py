@@ -1,7 +1,9 @@
-"""What attention did over a corpus -> tables and sentences for the terminal."""
+"""Statistics of attention over a corpus as tables and sentences for the terminal."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from ser_keras.report.percent import percent
 
 COUNTED = {
     "with_first_window": "first window counted",
@@ -10,10 +12,10 @@ COUNTED = {
 
 
 def describe_sampled(result: Mapping[str, Any]) -> str:
-    """Returns what a predictive VRNN sampled, beside what its paper prints.
+    """Returns the shares of the input that a predictive VRNN sampled, beside its paper's.
 
     Args:
-        result: see `ser_keras.experiments.sampled.sampled_by_emotion`.
+        result: see `ser_keras.experiments.sampling_by_emotion.sampled_by_emotion`.
 
     Returns:
         a Markdown table of the shares by emotion in percent and, for the paper's corpora, a
@@ -25,7 +27,7 @@ def describe_sampled(result: Mapping[str, Any]) -> str:
         columns["paper"] = _shares(published)
     lines = [f"| emotion | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     for name in names:
-        cells = [_percent(shares.get(name)) for shares in columns.values()]
+        cells = [percent(shares.get(name), missing="") for shares in columns.values()]
         lines.append(f"| {' | '.join([name, *cells])} |")
     sentences = [
         f"{title[0].upper()}{title[1:]}: {_verdict(claim)}."
@@ -47,35 +49,39 @@ def describe_attention_statistics(result: Mapping[str, Any]) -> str:
     """
     lines = ["| map | entropy (1: all frames alike) | total variation (0: all frames alike) |"]
     lines += ["|---|---|---|"]
-    for name, one in result["maps"].items():
-        cells = [name, _measured(one["entropy"]), _measured(one["total_variation"])]
+    for name, summary in result["maps"].items():
+        cells = [name, _with_interval(summary["entropy"])]
+        cells.append(_with_interval(summary["total_variation"]))
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| maps | correlation over the frames |", "|---|---|"]
-    lines += [f"| {name} | {_measured(one)} |" for name, one in result["correlations"].items()]
-    whom = "1 speaker" if result["speakers"] == 1 else f"{result['speakers']} speakers"
+    lines += [
+        f"| {name} | {_with_interval(summary)} |"
+        for name, summary in result["correlations"].items()
+    ]
+    speakers = "1 speaker" if result["speakers"] == 1 else f"{result['speakers']} speakers"
     about = (
-        f"Means over {result['utterances']} test utterances of {whom}; in brackets the 95 % "
+        f"Means over {result['utterances']} test utterances of {speakers}; in brackets the 95 % "
         f"interval over {result['intervals_over']}."
     )
     claims = [_claim_in_words(claim) for claim in result["claims"]]
     return "\n".join([*lines, "", about, *claims])
 
 
-def describe_one(statistics: Mapping[str, Any]) -> str:
+def describe_recording(statistics: Mapping[str, Any]) -> str:
     """Returns the numbers of one recording's maps in a line each.
 
     Args:
         statistics: see `ser_keras.models.attention.map_statistics.describe_maps`; may be empty.
     """
     lines = []
-    for name, one in statistics.get("maps", {}).items():
-        numbers = f"entropy {_three(one['entropy'])}, variation {_three(one['total_variation'])}"
-        apart = "".join(
-            f", divergence from the durations of {tier} {_three(value)}"
-            for tier, value in one.get("divergence", {}).items()
+    for name, of_map in statistics.get("maps", {}).items():
+        entropy, variation = _decimals(of_map["entropy"]), _decimals(of_map["total_variation"])
+        divergence = "".join(
+            f", divergence from the durations of {tier} {_decimals(value)}"
+            for tier, value in of_map.get("divergence", {}).items()
         )
-        lines.append(f"{name}: {numbers}{apart}")
-    pairs = [f"{name} {_three(r)}" for name, r in statistics.get("correlations", {}).items()]
+        lines.append(f"{name}: entropy {entropy}, variation {variation}{divergence}")
+    pairs = [f"{name} {_decimals(r)}" for name, r in statistics.get("correlations", {}).items()]
     return "\n".join([*lines, *([f"correlations: {'; '.join(pairs)}"] if pairs else [])])
 
 
@@ -87,20 +93,21 @@ def _claim_in_words(claim: Mapping[str, Any]) -> str:
     }[claim["verdict"]]
     text = f"That {claim['claim']} ({claim['source']}) {verdict}: {claim['quantity']} is "
     remark = f" {claim['remark']}" if claim["remark"] else ""
-    return f"{text}{_measured(claim)}.{remark}"
+    return f"{text}{_with_interval(claim)}.{remark}"
 
 
-def _measured(summary: Mapping[str, Any]) -> str:
+def _with_interval(summary: Mapping[str, Any]) -> str:
     if summary["interval"] is None:
-        return _three(summary["mean"])
-    low, high = map(_three, summary["interval"])
-    return f"{_three(summary['mean'])} ({low} to {high})"
+        return _decimals(summary["mean"])
+    low, high = map(_decimals, summary["interval"])
+    return f"{_decimals(summary['mean'])} ({low} to {high})"
 
 
-def _three(value: float | None) -> str:
+def _decimals(value: float | None) -> str:
+    """Returns a value with three decimals, or with one digit where these were all zero."""
     if value is None:
         return "not defined"
-    # Where three decimals would show nothing, what there is.
+    # Three decimals would show a smaller value as zero.
     return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.0e}"
 
 
@@ -111,7 +118,3 @@ def _shares(table: Mapping[str, Any]) -> dict[str, float | None]:
 def _verdict(claim: Mapping[str, Any]) -> str:
     text = f'the paper\'s "{claim["claim"]}"'
     return f"{text} holds" if claim["holds"] else f"{text} does not hold; here {claim['ours']}"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"

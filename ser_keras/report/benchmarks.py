@@ -1,4 +1,4 @@
-"""What benchmarks have measured -> parts of the README."""
+"""Measurements of the benchmarks as Markdown."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -8,15 +8,15 @@ SCALE_HOURS = 10_000
 
 
 def describe_scale(result: Mapping[str, Any]) -> str:
-    """Returns what `benchmarks/scale.py` measured, and what `SCALE_HOURS` would need by it."""
+    """Returns the measurements of `benchmarks/scale.py`, and what `SCALE_HOURS` would need."""
     runs = {(run["corpus"], run["workers"]): run for run in result["runs"]}
     small, large = runs["tenth", 1], runs["all", 1]
     rows = {
         "recordings": [f"{run['recordings']:,}" for run in (small, large)],
-        "CPU seconds per hour of audio": [f"{each:.1f}" for each in result["cpu_s_per_hour"]],
-        "MB of features per hour": [_megabytes(each) for each in result["shard_bytes_per_hour"]],
-        "peak memory in MB, one process": [_megabytes(each) for each in result["peak_bytes"]],
-        "the larger of two workers": [_megabytes(each) for each in result["worker_peak_bytes"]],
+        "CPU seconds per hour of audio": [f"{seconds:.1f}" for seconds in result["cpu_s_per_hour"]],
+        "MB of features per hour": [*map(_megabytes, result["shard_bytes_per_hour"])],
+        "peak memory in MB, one process": [*map(_megabytes, result["peak_bytes"])],
+        "the larger of two workers": [*map(_megabytes, result["worker_peak_bytes"])],
     }
     small_bytes, large_bytes = result["peak_bytes"]
     growth = (large_bytes - small_bytes) / (large["recordings"] - small["recordings"])
@@ -29,22 +29,21 @@ def describe_scale(result: Mapping[str, Any]) -> str:
             "|---|---|---|",
             *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()),
             "",
-            f"Start-up left aside, two workers did {result['speedup']:.2f} times the work of one "
+            f"Without the start-up, two workers did {result['speedup']:.2f} times the work of one "
             f"in the same time; by the CPU seconds of the busier one, "
             f"{result['speedup_by_cpu']:.2f} times (load of the machine: "
-            f"{result['load'][0]:.1f} before, up to {max(result['load']):.1f} in the runs). By "
-            f"these figures {SCALE_HOURS:,} hours of such speech need {core_hours:.0f} core-hours "
-            f"and {set_bytes / 1e9:,.0f} GB of disk for the features. Memory follows the number "
-            f"of recordings, not their length: {growth / 1e3:.1f} kB for each, which would be "
+            f"{result['load'][0]:.1f} before, up to {max(result['load']):.1f} in the runs). At "
+            f"this rate {SCALE_HOURS:,} hours of such speech need {core_hours:.0f} core-hours "
+            f"and {set_bytes / 1e9:,.0f} GB of disk for the features. Memory grows with the number "
+            f"of recordings, not with their length: {growth / 1e3:.1f} kB for each, which would be "
             f"{growth * recordings / 1e9:.0f} GB for all {recordings / 1e6:.1f} million at once.",
         ]
     )
 
 
 def describe_serving(result: Mapping[str, Any]) -> str:
-    """Returns what `benchmarks/serving.py` measured."""
-    some = next(iter(result["systems"].values()))
-    lengths = list(some["latency"])
+    """Returns the measurements of `benchmarks/serving.py`."""
+    lengths = list(next(iter(result["systems"].values()))["latency"])
     heads = [
         "model",
         *(f"{length} of audio" for length in lengths),
@@ -70,27 +69,27 @@ def describe_serving(result: Mapping[str, Any]) -> str:
     lines += [
         "",
         *(
-            f"{each['streams']} live streams at once, each with a window of speech every "
-            f"{each['hop_s']:g} s: {each['answers']:,} answers, half of them within "
-            f"{each['late_p50_ms']:.0f} ms of the end of their window, 99 % within "
-            f"{each['late_p99_ms']:.0f} ms."
-            for each in streams
+            f"{stream['streams']} live streams at once, each with a window of speech every "
+            f"{stream['hop_s']:g} s: {stream['answers']:,} answers, half of them within "
+            f"{stream['late_p50_ms']:.0f} ms of the end of their window, 99 % within "
+            f"{stream['late_p99_ms']:.0f} ms."
+            for stream in streams
         ),
     ]
     return "\n".join(lines).rstrip()
 
 
 def _latency(row: Mapping[str, Any]) -> str:
-    found = row["grpc"]
+    grpc = row["grpc"]
     above = f"{row['above_ms']:+.1f}, {row['above_with_maps_ms']:+.1f}"
-    return f"{found['p50_ms']:.1f}, {found['p99_ms']:.0f} ms ({above})"
+    return f"{grpc['p50_ms']:.1f}, {grpc['p99_ms']:.0f} ms ({above})"
 
 
 def _megabytes(size_bytes: float) -> str:
     return f"{size_bytes / 1e6:.0f}"
 
 
-# By the name of the section, and of the file without "_benchmark.json".
+# By the kind of result, which is also the name of the section.
 BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = MappingProxyType(
     {"scale": describe_scale, "serving": describe_serving}
 )

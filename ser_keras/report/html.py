@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else: no script, no font, no picture from anywhere."""
+"""One HTML file that needs nothing else: no script, no font, no picture from elsewhere."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -43,17 +43,17 @@ def heading(words: str, level: int = 2) -> str:
 
 
 def paragraph(words: str) -> str:
-    """Returns a paragraph; nothing where there are no words."""
+    """Returns a paragraph, or nothing without words."""
     return f"<p>{html.escape(words)}</p>" if words else ""
 
 
 def code(words: str) -> str:
-    """Returns a paragraph that is to be typed."""
+    """Returns a paragraph set as code."""
     return f"<p><code>{html.escape(words)}</code></p>"
 
 
 def bullets(items: Iterable[tuple[str, str]]) -> str:
-    """Returns a list of (name, what is said of it); the name is set as code."""
+    """Returns a list of (name, text); the name is set as code."""
     lines = [
         f"<li><code>{html.escape(name)}</code>: {html.escape(text)}</li>" for name, text in items
     ]
@@ -111,11 +111,11 @@ def picture(path: Path, words: str) -> str:
 
     Args:
         path: of the file.
-        words: what it shows, for who cannot see it.
+        words: what it shows, for readers who cannot see it.
     """
-    drawn = path.read_text(encoding="utf-8")
+    svg = path.read_text(encoding="utf-8")
     label = html.escape(words, quote=True)
-    inside = drawn[drawn.index("<svg") + len("<svg") :].strip()
+    inside = svg[svg.index("<svg") + len("<svg") :].strip()
     return f'<figure><svg role="img" aria-label="{label}"{" " + inside}</figure>'
 
 

@@ -1,6 +1,6 @@
-"""`ser report RUN...`: one HTML file with everything a reader must know, JSON, and LaTeX.
+"""`ser report RUN...`: one HTML file with all facts about runs, the same as JSON, and LaTeX.
 
-Nothing in it depends on when or where it is made: the same runs give the same bytes.
+The files depend neither on time nor on place: the same runs give the same bytes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +11,9 @@ from typing import Any
 from ser_keras import metrics, plots
 from ser_keras.files import write_bytes, write_json
 from ser_keras.report import html as html_page
-from ser_keras.report.results import describe
-from ser_keras.report.runs import AGAIN, Run, differences, facts_of, latex_table, percent
+from ser_keras.report.percent import percent
+from ser_keras.report.runs import NOT_RECORDED, Run, differences, facts_of, latex_table
+from ser_keras.report.summary import describe
 
 NAMES = ("report.html", "report.json", "report.tex")
 
@@ -21,48 +22,47 @@ def write_report(runs: Sequence[Run], output: Path, results_folder: Path) -> lis
     """Writes `report.html`, `report.json` and `report.tex`; returns their paths.
 
     Args:
-        runs: see `report_runs.open_runs`.
+        runs: see `report.runs.open_runs`.
         output: Path. Folder.
-        results_folder: where the floors lie; there may be none.
+        results_folder: where the baselines are, if there are any.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    facts, found = facts_of(runs, results_folder), differences(runs)
+    facts, pairs = facts_of(runs, results_folder), differences(runs)
     paths = [output / name for name in NAMES]
     title = "Speech emotion recognition: " + ", ".join(run.name for run in runs)
     with TemporaryDirectory() as folder:
-        parts = list(_page(runs, facts, found, Path(folder)))
+        parts = list(_page(runs, facts, pairs, Path(folder)))
     html_page.write_page(paths[0], title, parts)
-    write_json(paths[1], {"runs": facts, "differences": found})
-    table = latex_table(facts).encode()
-    write_bytes(paths[2], table)
+    write_json(paths[1], {"runs": facts, "differences": pairs})
+    write_bytes(paths[2], latex_table(facts).encode())
     return paths
 
 
 def _page(
     runs: Sequence[Run],
     facts: Sequence[Mapping[str, Any]],
-    found: Sequence[Mapping[str, Any]],
+    pairs: Sequence[Mapping[str, Any]],
     folder: Path,
 ) -> Iterator[str]:
     yield _scores(facts)
     yield html_page.paragraph(
         "UA is the mean recall over classes, WA the share of correct utterances, both pooled over "
-        "all test utterances. The interval comes from resampling whole speakers. The floor is the "
-        "published reference for these recordings; the SVM was tested on the very same folds."
+        "all test utterances. The interval comes from resampling whole speakers. The published "
+        "baseline was measured on the same recordings; the SVM was tested on the same folds."
     )
     yield from _by_speaker(facts, folder)
-    if found:
+    if pairs:
         yield html_page.heading("Differences")
-        yield _differences(found)
+        yield _differences(pairs)
     for run, fact in zip(runs, facts, strict=True):
         yield from _run(run, fact, folder)
 
 
 def _scores(facts: Sequence[Mapping[str, Any]]) -> str:
     head = ["run", "model", "data", "protocol", "UA (%)", "95 % over speakers", "WA (%)"]
-    head += ["95 % over speakers", "macro-F1 (%)", "chance (%)", "floor UA (%)", "SVM UA (%)"]
+    head += ["95 % over speakers", "macro-F1 (%)", "chance (%)", "published UA (%)", "SVM UA (%)"]
     return html_page.table(head, [_score_row(fact) for fact in facts])
 
 
@@ -87,34 +87,34 @@ def _interval(ends: Sequence[float]) -> str:
 
 
 def _by_speaker(facts: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
-    """Yields a picture for all runs on the same data: who is hard for whom."""
+    """Yields a picture of the UA of every speaker for all runs on the same data."""
     groups: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
     for fact in facts:
         if fact["speakers"]:
-            about = (fact["dataset"], len(fact["class_set"]["classes"]))
-            scores = {name: one["ua"] for name, one in fact["speakers"].items()}
-            groups.setdefault(about, {})[fact["run"]] = scores
+            data = (fact["dataset"], len(fact["class_set"]["classes"]))
+            scores = {name: speaker["ua"] for name, speaker in fact["speakers"].items()}
+            groups.setdefault(data, {})[fact["run"]] = scores
     for (dataset, classes), scores in groups.items():
         plots.speaker_scores(scores, 1 / classes, folder / "speakers.svg")
         yield html_page.picture(folder / "speakers.svg", f"UA of every speaker of {dataset}")
 
 
-def _differences(found: Sequence[Mapping[str, Any]]) -> str:
-    rows = [[f"{each['run']} over {each['other']}", *_difference(each)] for each in found]
+def _differences(pairs: Sequence[Mapping[str, Any]]) -> str:
+    rows = [[f"{pair['run']} over {pair['other']}", *_difference(pair)] for pair in pairs]
     head = ["UA", "difference (points)", "95 % over speakers", "speakers", "0 outside"]
     return html_page.table(
         head, rows, "Both runs scored on the same resampled speakers (paired bootstrap)."
     )
 
 
-def _difference(each: Mapping[str, Any]) -> list[str]:
-    if "not_compared" in each:
-        return ["not compared", each["not_compared"]]
-    low, high = each["interval"]
+def _difference(pair: Mapping[str, Any]) -> list[str]:
+    if "not_compared" in pair:
+        return ["not compared", pair["not_compared"]]
+    low, high = pair["interval"]
     return [
-        f"{100 * each['ua_difference']:+.1f}",
+        f"{100 * pair['ua_difference']:+.1f}",
         f"{100 * low:+.1f} to {100 * high:+.1f}",
-        str(each["speakers"]),
+        str(pair["speakers"]),
         "yes" if low > 0 or high < 0 else "no",
     ]
 
@@ -136,7 +136,7 @@ def _run(run: Run, fact: Mapping[str, Any], folder: Path) -> Iterator[str]:
     yield html_page.heading("Audit", 3)
     yield html_page.table(
         ["check", "severity", "finding"],
-        [[one["check"], one["severity"], one["message"]] for one in fact["audit"]],
+        [[finding["check"], finding["severity"], finding["message"]] for finding in fact["audit"]],
     )
     yield html_page.heading("Data", 3)
     yield html_page.bullets(_data(fact))
@@ -144,18 +144,18 @@ def _run(run: Run, fact: Mapping[str, Any], folder: Path) -> Iterator[str]:
     yield html_page.bullets(_cost(fact))
     yield html_page.heading("To repeat it", 3)
     yield html_page.code(fact["command"])
-    made = {"commit": fact["commit"], **fact["versions"]}
-    yield html_page.paragraph(", ".join(f"{name} {version}" for name, version in made.items()))
+    versions = {"commit": fact["commit"], **fact["versions"]}
+    yield html_page.paragraph(", ".join(f"{name} {version}" for name, version in versions.items()))
 
 
 def _confusion(run: Run) -> str:
     counts = run.result["pooled"]["confusion"]
     rows = []
     for name, row, recall in zip(run.classes, counts, metrics.recalls_of(counts), strict=True):
-        whole = sum(row)
-        shares = [(str(count), count / whole if whole else None) for count in row]
-        rows.append((name, [*shares, (percent(recall) if whole else "absent", None)]))
-    head = ["said:", *run.classes, "recall (%)"]
+        total = sum(row)
+        shares = [(str(count), count / total if total else None) for count in row]
+        rows.append((name, [*shares, (percent(recall) if total else "absent", None)]))
+    head = ["predicted:", *run.classes, "recall (%)"]
     return html_page.shaded_table(
         head, rows, "Utterances, true classes in the rows; darker: larger share of the row."
     )
@@ -163,16 +163,16 @@ def _confusion(run: Run) -> str:
 
 def _speakers(run: Run, fact: Mapping[str, Any]) -> str:
     if not fact["speakers"]:
-        return html_page.paragraph(f"Speakers: {AGAIN}.")
+        return html_page.paragraph(f"Speakers: {NOT_RECORDED}.")
     rows = [
         (
             speaker,
             [
-                (str(one["utterances"]), None),
-                *((percent(share), share) for share in (one["ua"], *one["recalls"].values())),
+                (str(scores["utterances"]), None),
+                *((percent(share), share) for share in (scores["ua"], *scores["recalls"].values())),
             ],
         )
-        for speaker, one in fact["speakers"].items()
+        for speaker, scores in fact["speakers"].items()
     ]
     head = ["speaker", "utterances", "UA", *run.classes]
     return html_page.shaded_table(head, rows, "Recall of each test speaker (%); darker: larger.")
@@ -193,23 +193,23 @@ def _calibration(run: Run, fact: Mapping[str, Any], folder: Path) -> Iterator[st
             [
                 [
                     name,
-                    f"{100 * one['expected_calibration_error']:.1f}",
-                    f"{one['cross_entropy']:.3f}",
+                    f"{100 * scores['expected_calibration_error']:.1f}",
+                    f"{scores['cross_entropy']:.3f}",
                 ]
-                for name, one in zip(curves, (before, after), strict=True)
+                for name, scores in zip(curves, (before, after), strict=True)
             ],
         )
         yield html_page.table(
             ["fold", "temperature", "fitted on"],
             [
-                [name, f"{one['temperature']:.2f}", one["fitted_on"]]
-                for name, one in calibration["folds"].items()
+                [name, f"{fold['temperature']:.2f}", fold["fitted_on"]]
+                for name, fold in calibration["folds"].items()
             ],
         )
     elif fact["reliability"]:
         curves = {"as trained": fact["reliability"]}
     else:
-        yield html_page.paragraph(f"The curve: {AGAIN}.")
+        yield html_page.paragraph(f"The curve: {NOT_RECORDED}.")
         return
     plots.reliability(curves, fact["chance"], folder / "reliability.svg")
     yield html_page.picture(folder / "reliability.svg", f"Calibration curve of {run.name}")
@@ -221,7 +221,7 @@ def _data(fact: Mapping[str, Any]) -> list[tuple[str, str]]:
     source = " ".join(text for text in (data["citation"], data["home"]) if text)
     return [
         ("corpus", f"{data['title']} ({fact['dataset']}). {source}".strip()),
-        ("licence", data["licence"] or "the owner's; ask"),
+        ("licence", data["licence"] or "not known; ask the owner"),
         ("classes", ", ".join(fact["class_set"]["classes"])),
         ("features", f"{features['spec_name']}, fingerprint {features['fingerprint']}"),
         ("recordings", f"{features['records']} used, {features['dead']} unusable"),

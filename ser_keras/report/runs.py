@@ -1,7 +1,7 @@
-"""Finished runs side by side: what each says of itself, and which is better on the same speech."""
+"""Finished runs side by side: the facts of each, and their differences on the same speech."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from ser_keras import metrics
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import get_corpus
 from ser_keras.errors import ConfigError, SchemaError
-from ser_keras.report.results import baseline_of, floor_of, load_baselines, load_floors, read_json
+from ser_keras.report.baselines import baseline_ua, published_baselines, published_ua
+from ser_keras.report.percent import percent
+from ser_keras.report.results_folder import read_json, read_results, result_path
 
-AGAIN = "not recorded by the version that made this run; its command, given again, adds it"
+NOT_RECORDED = "not recorded by the version that made this run; its command, given again, adds it"
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,9 @@ class Run:
     """One cross-validation that has ended.
 
     Args:
-        name: str. Folder of the run, or file of the result.
-        result: mapping. See `training.crossval.summarize_run`.
-        calibration: mapping. See `training.calibration.calibrate_run`; empty where nobody did.
+        name: str. Name of the run's folder, or of the result's file.
+        result: mapping. See `experiments.crossval.run_crossval`.
+        calibration: mapping. See `experiments.calibration.calibrate_run`; empty without one.
     """
 
     name: str
@@ -43,68 +45,82 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
         ConfigError: a path twice, or no finished run there.
         SchemaError: the file there is none of a cross-validation.
     """
-    if twice := [path for path in paths if paths.count(path) > 1]:
-        raise ConfigError(f"{twice[0]}: given twice, expected each run once.")
-    short = [path.name if path.is_dir() else path.stem for path in paths]
-    names = [
-        name if short.count(name) == 1 else path.as_posix()
-        for name, path in zip(short, paths, strict=True)
+    if repeated := [path for path in paths if paths.count(path) > 1]:
+        raise ConfigError(f"{repeated[0]}: given twice, expected each run once.")
+    runs = [_open(path) for path in paths]
+    names = [run.name for run in runs]
+    return [
+        run if names.count(run.name) == 1 else replace(run, name=path.as_posix())
+        for run, path in zip(runs, paths, strict=True)
     ]
-    return [_open(path, name) for path, name in zip(paths, names, strict=True)]
 
 
-def _open(path: Path, name: str) -> Run:
+def _open(path: Path) -> Run:
     file = path / "result.json" if path.is_dir() else path
     if not file.is_file():
         raise ConfigError(
             f"{path}: found no {'result.json' if path.is_dir() else 'file'}, expected the --output "
-            "folder of a ser crossval that has ended, or a crossval-*.json. Run it first."
+            "folder of a ser crossval that has ended, or a file of its --results. Run it first."
         )
     result = read_json(file)
-    if not {"pooled", "folds", "protocol"} <= set(result):
+    if not isinstance(result, dict) or not {"pooled", "folds", "protocol"} <= set(result):
         raise SchemaError(
             f"{file}: found no result of a cross-validation, expected what ser crossval writes."
         )
     calibration = calibration_path(file)
-    return Run(name, result, read_json(calibration) if calibration.is_file() else {})
+    return Run(_name(path, result), result, read_json(calibration) if calibration.is_file() else {})
+
+
+def _name(path: Path, result: Mapping[str, Any]) -> str:
+    """Returns the folder's name, or the file's; in a tree of results with the folders above it."""
+    if path.is_dir():
+        return path.name
+    tree = result_path(Path(), result).parts
+    depth = len(tree) if path.parts[-len(tree) :] == tree else 1
+    return Path(*path.parts[-depth:]).with_suffix("").as_posix()
 
 
 def calibration_path(result: Path) -> Path:
     """Returns where the calibration of a result lies: beside it.
 
     Example:
-        >>> calibration_path(Path("results/crossval-a.json")).name
-        'calibration-a.json'
+        >>> calibration_path(Path("results/emodb/emodb-loso/moma/ours.json")).name
+        'ours-calibration.json'
     """
-    name = result.name.replace("crossval-", "calibration-", 1)
-    return result.with_name("calibration.json" if name == "result.json" else name)
+    if result.name == "result.json":
+        return result.with_name("calibration.json")
+    if result.name.startswith("crossval-"):
+        # In flat folders of earlier versions.
+        return result.with_name(result.name.replace("crossval-", "calibration-", 1))
+    return result.with_name(f"{result.stem}-calibration.json")
 
 
 def facts_of(runs: Sequence[Run], results_folder: Path) -> list[dict[str, Any]]:
-    """Returns everything that a report says of each run, as values that JSON can hold.
+    """Returns the facts of a report about each run, as values that JSON can hold.
 
     Args:
         runs: see `open_runs`.
-        results_folder: where the published floors and those of `ser baseline` lie.
+        results_folder: where the published baselines and those of `ser baseline` are.
     """
-    floors, baselines = load_floors(results_folder), load_baselines(results_folder)
+    results = read_results(results_folder)
+    published, baselines = published_baselines(results), list(results["baseline"].values())
     return [
-        _facts(run, floor_of(floors, run.result), baseline_of(baselines, run.result))
+        _facts(run, published_ua(published, run.result), baseline_ua(baselines, run.result))
         for run in runs
     ]
 
 
-def _facts(run: Run, floor: str, svm: str) -> dict[str, Any]:
+def _facts(run: Run, published: float | None, svm: float | None) -> dict[str, Any]:
     result = run.result
-    info = CORPORA[result["corpus"]].info
+    info = get_corpus(result["corpus"]).info
     copied = ("model", "settings", "dataset", "class_set", "protocol", "epoch_chosen_by", "pooled")
-    made = ("over_folds", "cost", "weights", "features", "audit", "command", "versions", "commit")
+    origin = ("over_folds", "cost", "weights", "features", "audit", "command", "versions", "commit")
     return {
         "run": run.name,
-        **{key: result[key] for key in (*copied, *made)},
+        **{key: result[key] for key in (*copied, *origin)},
         "chance": 1 / len(run.classes),
-        "floor_ua": float(floor) / 100 if floor else None,
-        "svm_ua": float(svm) / 100 if svm else None,
+        "floor_ua": _as_printed(published),
+        "svm_ua": _as_printed(svm),
         "speakers": speaker_scores(result),
         "reliability": result.get("reliability"),
         "calibration": dict(run.calibration),
@@ -119,6 +135,11 @@ def _facts(run: Run, floor: str, svm: str) -> dict[str, Any]:
             for fold in result["folds"]
         ],
     }
+
+
+def _as_printed(share: float | None) -> float | None:
+    """Returns a share with the digits that tables have."""
+    return None if share is None else float(percent(share)) / 100
 
 
 def speaker_scores(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -141,91 +162,92 @@ def speaker_scores(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Returns by how much each run's UA is above each later one's, tested over whole speakers.
+    """Returns the difference in UA between each run and each later one, tested over speakers.
 
     Both are scored on the same resampled speakers, see `metrics.speaker_difference`. Where they did
     not score the same utterances, "not_compared" says why.
     """
     return [
-        {"run": one.name, "other": other.name} | _difference(one, other)
-        for one, other in combinations(runs, 2)
+        {"run": first.name, "other": second.name} | _difference(first, second)
+        for first, second in combinations(runs, 2)
     ]
 
 
-def _difference(one: Run, other: Run) -> dict[str, Any]:
-    if why := _not_the_same(one, other):
-        return {"not_compared": why}
-    (true, said, speakers), (_, other_said, _) = _answers(one.result), _answers(other.result)
-    found, low, high = metrics.speaker_difference(
-        true, said, other_said, speakers, len(one.classes)
+def _difference(first: Run, second: Run) -> dict[str, Any]:
+    if reason := _not_comparable(first, second):
+        return {"not_compared": reason}
+    true, predicted, speakers = _predictions(first.result)
+    _, second_predicted, _ = _predictions(second.result)
+    difference, low, high = metrics.speaker_difference(
+        true, predicted, second_predicted, speakers, len(first.classes)
     )
     return {
-        "ua_difference": found,
+        "ua_difference": difference,
         "interval": [low, high],
         "speakers": len(set(speakers)),
         "utterances": len(true),
     }
 
 
-def _not_the_same(one: Run, other: Run) -> str:
+def _not_comparable(first: Run, second: Run) -> str:
     """Returns why two runs have not scored the same utterances, "" where they have."""
-    first, second = one.result, other.result
-    if first["dataset"] != second["dataset"]:
-        return f"data {first['dataset']} and {second['dataset']}"
-    if one.classes != other.classes:
-        return f"classes {', '.join(one.classes)} and {', '.join(other.classes)}"
-    if first["protocol"]["sha256"] != second["protocol"]["sha256"]:
-        return f"other folds: {first['protocol']['name']} and {second['protocol']['name']}"
-    if {fold["fold"] for fold in first["folds"]} != {fold["fold"] for fold in second["folds"]}:
+    result, other = first.result, second.result
+    if result["dataset"] != other["dataset"]:
+        return f"data {result['dataset']} and {other['dataset']}"
+    if first.classes != second.classes:
+        return f"classes {', '.join(first.classes)} and {', '.join(second.classes)}"
+    if result["protocol"]["sha256"] != other["protocol"]["sha256"]:
+        return f"other folds: {result['protocol']['name']} and {other['protocol']['name']}"
+    if {fold["fold"] for fold in result["folds"]} != {fold["fold"] for fold in other["folds"]}:
         return "other folds of the protocol were run"
-    for run in (one, other):
+    for run in (first, second):
         if "by_speaker" not in run.result:
-            return f"speakers of {run.name} {AGAIN}"
+            return f"speakers of {run.name} {NOT_RECORDED}"
     # Recordings may have been dropped as too short, see `batch.drop_shorter_s`.
-    if _answers(first)[0] != _answers(second)[0]:
+    if _predictions(result)[0] != _predictions(other)[0]:
         return "one left out recordings that the other scored"
     return ""
 
 
-def _answers(result: Mapping[str, Any]) -> tuple[list[int], list[int], list[str]]:
-    """Returns true classes, answers and speakers of all utterances, sorted by speaker and class."""
+def _predictions(result: Mapping[str, Any]) -> tuple[list[int], list[int], list[str]]:
+    """Returns true class, predicted class and speaker of all utterances, by speaker and class."""
     cells = [
-        (true, said, speaker, count)
+        (true, predicted, speaker, count)
         for speaker, counts in sorted(result["by_speaker"].items())
         for true, row in enumerate(counts)
-        for said, count in enumerate(row)
+        for predicted, count in enumerate(row)
     ]
     return (
         [true for true, _, _, count in cells for _ in range(count)],
-        [said for _, said, _, count in cells for _ in range(count)],
+        [predicted for _, predicted, _, count in cells for _ in range(count)],
         [speaker for _, _, speaker, count in cells for _ in range(count)],
     )
 
 
 def latex_table(facts: Sequence[Mapping[str, Any]]) -> str:
-    r"""Returns the scores as a LaTeX `tabular`, which needs no package; percentages.
+    r"""Returns the scores in percent as a LaTeX `tabular`, which needs no package.
 
     Args:
         facts: see `facts_of`.
     """
     lines = [
-        "% UA with its 95 % interval over speakers, WA, macro-F1, chance and floors in percent.",
+        "% UA with its 95 % interval over speakers, WA, macro-F1, chance and baselines in percent.",
         r"\begin{tabular}{lllrrrrrrr}",
         r"\hline",
-        r"model & data & protocol & UA & 95\,\% & WA & F1 & chance & floor & SVM \\",
+        r"model & data & protocol & UA & 95\,\% & WA & F1 & chance & published & SVM \\",
         r"\hline",
     ]
-    for each in facts:
-        pooled, protocol = each["pooled"], each["protocol"]
+    for fact in facts:
+        pooled, protocol = fact["pooled"], fact["protocol"]
         low, high = pooled["ua_interval"]
-        run = f" ({protocol['folds_run']} of {protocol['folds']} folds)"
-        some = "" if protocol["folds_run"] == protocol["folds"] else run
-        words = [each["model"], each["dataset"], protocol["name"] + some]
+        folds = f" ({protocol['folds_run']} of {protocol['folds']} folds)"
+        partial = "" if protocol["folds_run"] == protocol["folds"] else folds
+        words = [fact["model"], fact["dataset"], protocol["name"] + partial]
         numbers = [
             percent(pooled["ua"]),
             f"{percent(low)}--{percent(high)}",
-            *map(percent, (pooled["wa"], pooled["macro_f1"], each["chance"])),
-            *map(percent, (each["floor_ua"], each["svm_ua"])),
+            *map(percent, (pooled["wa"], pooled["macro_f1"], fact["chance"])),
+            *map(percent, (fact["floor_ua"], fact["svm_ua"])),
         ]
         lines.append(" & ".join([*map(_latex, words), *numbers]) + r" \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
@@ -233,8 +255,3 @@ def latex_table(facts: Sequence[Mapping[str, Any]]) -> str:
 
 def _latex(words: str) -> str:
     return "".join(f"\\{letter}" if letter in "_&%#$" else letter for letter in words)
-
-
-def percent(share: float | None) -> str:
-    """Returns a share in percent with one digit, "–" where there is none."""
-    return "–" if share is None else f"{100 * share:.1f}"

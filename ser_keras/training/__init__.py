@@ -1,1 +1,1 @@
-"""Configuration, training, resume and evaluation."""
+"""Training of one fold: batches, optimizer, training step, checkpoints, several workers."""

@@ -1,7 +1,7 @@
-"""Everything a training run needs to go on as if nothing had happened, in one atomic file.
+"""The whole state of a training run in one atomic file, so that a killed run resumes exactly.
 
 `keras.callbacks.BackupAndRestore` leaves out the state of the dropout seeds and writes in place.
-Here every variable of model and optimizer is stored, seed states included, the file is complete
+This module stores every variable of model and optimizer, seed states included. The file is complete
 or absent, and the one before it is kept in case the newest cannot be read.
 """
 
@@ -31,46 +31,46 @@ def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray], wh
     Raises:
         SchemaError: the number or a shape differs; the checkpoint is of another configuration.
     """
-    found, expected = [a.shape for a in arrays], [tuple(v.shape) for v in variables]
-    if found != expected:
+    expected = [tuple(variable.shape) for variable in variables]
+    if [array.shape for array in arrays] != expected:
         raise SchemaError(
-            f"{where}: holds {len(found)} arrays, expected {len(expected)} of this model's shapes. "
-            "It is of another configuration: choose another --output, or remove it."
+            f"{where}: holds {len(arrays)} arrays, expected {len(expected)} of this model's "
+            "shapes. It is of another configuration: choose another --output, or remove it."
         )
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 
 
-def refuse_other(where: Path, stored: Mapping[str, Any], now: Mapping[str, str]) -> None:
-    """Refuses to take over what was made from something else than what is asked for now.
+def check_identity(path: Path, stored: Mapping[str, Any], identity: Mapping[str, str]) -> None:
+    """Refuses to take over the result of another training.
 
     Args:
-        where: what was found.
-        stored: what is written there; its "identity" is compared.
-        now: hashes by name, see `FoldParts.identity`.
+        path: the file that `stored` was read from.
+        stored: a record or a checkpoint's facts, with its "identity".
+        identity: hashes by name that it must have, see `FoldParts.identity`.
 
     Raises:
         SchemaError: another recipe, fold, feature set or unlabelled speech, or none is noted.
     """
-    if other := differing(stored, now):
+    if differences := identity_differences(stored, identity):
         raise SchemaError(
-            f"{where}: made with another configuration ({'; '.join(other)}). Choose another "
+            f"{path}: made with another configuration ({'; '.join(differences)}). Choose another "
             "--output, or remove it."
         )
 
 
-def differing(stored: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
-    """Returns what of `now` is not as the "identity" in `stored` says, each with both hashes."""
+def identity_differences(stored: Mapping[str, Any], identity: Mapping[str, str]) -> list[str]:
+    """Returns a phrase with both hashes for every entry of `identity` that `stored` lacks."""
     before = stored.get("identity", {})
     return [
         f"{what} {(before.get(what, 'not noted') or 'none')[:12]}, now {value[:12] or 'none'}"
-        for what, value in now.items()
+        for what, value in identity.items()
         if before.get(what) != value
     ]
 
 
 def weights_sha256(model: keras.Model) -> str:
-    """Returns one hash of all weights, for telling whether two trainings ended alike."""
+    """Returns one hash of all weights, equal for trainings with equal results."""
     digest = hashlib.sha256()
     for array in arrays_of(model.weights):
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -90,7 +90,7 @@ class Checkpoint:
     def save(
         self, variables: Sequence[keras.Variable], best: Sequence[np.ndarray], meta: dict[str, Any]
     ) -> None:
-        """Stores values, the best weights so far and what JSON can say of the run."""
+        """Stores the values, the best weights so far and further facts that JSON can hold."""
         newest, previous = self.paths
         if newest.exists():
             os.replace(newest, previous)

@@ -1,9 +1,9 @@
-"""Who trains: one process, all devices of one machine, or a process on each of several machines.
+"""Training in one process, on all devices of one machine, or in one process on each of several.
 
-What a training step computes is the same in all three, see `ser_keras.training.replicas`. Here is
-the rest: which processes there are, what the first of them, the chief, tells the others, and what
-becomes of a training that loses one. The chief alone writes the run; the others do the same work in
-a folder that goes when they end, and find there what the chief had stored before a kill.
+A training step computes the same in all three cases, see `ser_keras.training.replicas`. This module
+does the rest: it joins the processes, sends data from the first of them, the chief, to the others,
+and ends a training that has lost a worker. Only the chief writes the run. The others do the same
+work in a temporary folder, which begins with the files that the chief had stored before a kill.
 """
 
 import json
@@ -28,8 +28,8 @@ EXAMPLE = (
     'TF_CONFIG=\'{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
     '"task": {"type": "worker", "index": 0}}\''
 )
-# What TensorFlow raises in a worker that can no longer reach another.
-_LOST = (
+# Errors of TensorFlow in a worker that can no longer reach another.
+_LOST_WORKER = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
@@ -39,7 +39,7 @@ _LOST = (
 
 @dataclass(frozen=True)
 class Workers:
-    """The processes that train together, seen from one of them.
+    """The processes that train together, from the view of one of them.
 
     Args:
         strategy: tf.distribute.Strategy, or None for one device of one process.
@@ -61,42 +61,42 @@ class Workers:
         return self.strategy.scope() if self.strategy else nullcontext()
 
     def from_chief(self, data: bytes) -> bytes:
-        """Returns the chief's `data` in every process; waits until all have come here."""
+        """Returns the chief's `data` in every process, after all processes have called this."""
         if self.count == 1:
             return data
-        size = int(self._chiefs(np.array([len(data)]))[0])
-        if not size:  # TensorFlow 2.16 crashes on a collective that carries nothing
+        size = int(self._broadcast(np.array([len(data)]))[0])
+        if not size:  # TensorFlow 2.16 crashes on an empty collective.
             return b""
-        # Nor does it carry bytes.
+        # Collectives carry no bytes either.
         words = np.zeros(-(-size // 4), np.int32)
         if self.chief:
             words.view(np.uint8)[:size] = np.frombuffer(data, np.uint8)
-        return self._chiefs(words).tobytes()[:size]
+        return self._broadcast(words).tobytes()[:size]
 
-    def _chiefs(self, values: np.ndarray) -> np.ndarray:
+    def _broadcast(self, values: np.ndarray) -> np.ndarray:
         received = self.strategy.run(_of_first_replica, args=(tf.constant(values),))
         return self.strategy.experimental_local_results(received)[0].numpy()
 
     def agreed(self, logs: Mapping[str, float]) -> dict[str, float]:
-        """Returns the chief's logs: what is decided by them must be decided alike by all."""
+        """Returns the chief's logs, so that all workers base the same decisions on them."""
         return json.loads(self.from_chief(json.dumps(logs).encode()))
 
     def check_same(self, facts: Mapping[str, str]) -> None:
-        """Raises ConfigError in a worker that was started with something else than the chief."""
-        for what, chiefs in json.loads(self.from_chief(json.dumps(facts).encode())).items():
-            if facts[what] != chiefs:
+        """Raises ConfigError in a worker whose facts differ from the chief's."""
+        of_chief = json.loads(self.from_chief(json.dumps(facts).encode()))
+        for name, expected in of_chief.items():
+            if facts[name] != expected:
                 raise ConfigError(
-                    f"worker {self.index}: {what} is {facts[what]}, that of worker 0 is {chiefs}. "
-                    "Start all workers with the same command on the same features."
+                    f"worker {self.index}: {name} is {facts[name]}, that of worker 0 is "
+                    f"{expected}. Start all workers with the same command on the same features."
                 )
 
     def share_files(self, paths: Iterable[Path]) -> None:
-        """Gives those of the chief's files that there are to all others."""
+        """Copies the chief's files, if they exist, to all other workers."""
         if self.count == 1:
             return
         for path in paths:
-            own = path.read_bytes() if self.chief and path.exists() else b""
-            data = self.from_chief(own)
+            data = self.from_chief(path.read_bytes() if self.chief and path.exists() else b"")
             if data and not self.chief:
                 write_bytes(path, data)
 
@@ -104,91 +104,91 @@ class Workers:
 @tf.function(reduce_retracing=True)
 def _of_first_replica(values: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
-    own = values if context.replica_id_in_sync_group == 0 else tf.zeros_like(values)
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+    summand = values if context.replica_id_in_sync_group == 0 else tf.zeros_like(values)
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, summand)
 
 
 ALONE = Workers()
 
 
 def check_strategy(name: str, config: TrainConfig) -> None:
-    """Raises ConfigError where a strategy is unknown or cannot train this configuration."""
+    """Raises ConfigError for an unknown strategy, or one that cannot train this configuration."""
     if name not in STRATEGIES:
         raise ConfigError(f"--strategy: {unknown_name('strategy', name, STRATEGIES)}")
     backend = keras.backend.backend()
-    refused = {
+    unsupported = {
         "jit_compile=true; pass --set jit_compile=false": config.jit_compile,
         "precision=mixed_float16; pass --set precision=mixed_bfloat16": (
             config.precision == "mixed_float16"
         ),
         f"KERAS_BACKEND={backend}; set it to tensorflow": backend != "tensorflow",
     }
-    for what, found in refused.items():
-        if found and name != "none":
-            raise ConfigError(f"--strategy {name}: does not work with {what}.")
+    for setting, is_set in unsupported.items():
+        if is_set and name != "none":
+            raise ConfigError(f"--strategy {name}: does not work with {setting}.")
 
 
 @contextmanager
 def joined(
-    name: str, output: Path, say: Callable[[str], None] = lambda text: None
+    name: str, output: Path, report: Callable[[str], None] = lambda message: None
 ) -> Iterator[tuple[Workers, Path]]:
-    """Joins the processes that train together; gives (them, the folder this one writes to).
+    """Joins the processes that train together; yields (workers, the folder to write to).
 
-    Nothing may have used TensorFlow before, and no process goes on before all have come.
+    TensorFlow must not have been used before. Every process waits until all have joined.
 
     Args:
-        name: str. One of `STRATEGIES`, as `check_strategy` has found.
-        output: Path. Folder of the run, which the chief alone writes.
-        say: told what is waited for, and where the run is.
+        name: str. One of `STRATEGIES`, checked by `check_strategy`.
+        output: Path. Folder of the run, which only the chief writes.
+        report: called with messages about the other workers.
 
     Raises:
         ConfigError: TF_CONFIG names no worker.
         SerError: another worker is gone.
     """
-    workers = _join(name, say)
-    own = nullcontext(output) if workers.chief else TemporaryDirectory(prefix="ser-worker-")
+    workers = _join(name, report)
+    target = nullcontext(output) if workers.chief else TemporaryDirectory(prefix="ser-worker-")
     try:
-        with own as folder:
+        with target as folder:
             yield workers, Path(folder)
-            # Nobody leaves, and nobody ends well, before the chief has written everything.
+            # Every worker waits here until the chief has written everything.
             workers.from_chief(b"")
-    except _LOST as error:
+    except _LOST_WORKER as error:
         if workers.count == 1:
             raise
         raise SerError(
             f"worker {workers.index} of {workers.count}: another worker is gone, or fails "
             f"({type(error).__name__}). See its messages, and start all workers again: they go on "
-            "after the last epoch that has ended."
+            "after the last finished epoch."
         ) from error
     if not workers.chief:
-        say(f"worker {workers.index} of {workers.count}: done; worker 0 has written the run")
+        report(f"worker {workers.index} of {workers.count}: done; worker 0 has written the run")
 
 
-def _join(name: str, say: Callable[[str], None]) -> Workers:
+def _join(name: str, report: Callable[[str], None]) -> Workers:
     if name == "none":
         return ALONE
     addresses, index = (
         cluster(os.environ.get("TF_CONFIG", "")) if name == "multiworker" else ([], 0)
     )
     if len(addresses) > 1:
-        say(f"worker {index} of {len(addresses)}: waiting for {', '.join(addresses)}")
+        report(f"worker {index} of {len(addresses)}: waiting for {', '.join(addresses)}")
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         return Workers(strategy, index, len(addresses))
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) == 1:
-        say(f"--strategy {name}: there is one device, so this is a training like any other")
+        report(f"--strategy {name}: there is one device, so this is a training like any other")
         return ALONE
     return Workers(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
 
 def cluster(text: str) -> tuple[list[str], int]:
-    """Returns the addresses of all workers, the chief's first, and the number of this one.
+    """Returns the addresses of all workers, the chief's first, and the index of this one.
 
     Args:
         text: str. TF_CONFIG, as TensorFlow defines it.
 
     Raises:
-        ConfigError: empty, no JSON, or not of workers; an example is shown.
+        ConfigError: it is empty, no JSON, or names no worker. The message shows an example.
 
     Example:
         >>> task = {"type": "worker", "index": 1}
@@ -198,16 +198,16 @@ def cluster(text: str) -> tuple[list[str], int]:
     try:
         config = json.loads(text)
         members, task = config["cluster"], config["task"]
-        kinds = [
-            (kind, number)
+        tasks = [
+            (kind, index)
             for kind in ("chief", "worker")
-            for number in range(len(members.get(kind, ())))
+            for index in range(len(members.get(kind, ())))
         ]
-        addresses = [str(members[kind][number]) for kind, number in kinds]
-        return addresses, kinds.index((task["type"], int(task["index"])))
+        addresses = [str(members[kind][index]) for kind, index in tasks]
+        return addresses, tasks.index((task["type"], int(task["index"])))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        found = f"is {text!r}, which names no worker of a cluster" if text else "is not set"
+        state = f"is {text!r}, which names no worker of a cluster" if text else "is not set"
         raise ConfigError(
-            f"--strategy multiworker: TF_CONFIG {found}. Start the same command on every machine, "
+            f"--strategy multiworker: TF_CONFIG {state}. Start the same command on every machine, "
             f"each with its own index: {EXAMPLE} ser train ..."
         ) from error

@@ -1,4 +1,4 @@
-"""Who trains: which utterances of a fold, which of them with their labels, in which batches."""
+"""Selects the training utterances of a fold, hides labels, and makes the batches."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -7,8 +7,10 @@ import keras
 import numpy as np
 
 from ser_keras.config import BatchConfig, TrainConfig
+from ser_keras.data.batches import JointBatches, TrainingBatches
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import UNLABELLED, JointBatches, Part, TrainingBatches, mixed_seed
+from ser_keras.data.part import UNLABELLED, FoldPart
+from ser_keras.data.seeds import mixed_seed
 from ser_keras.data.segments import Segments
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.protocols import Fold
@@ -18,23 +20,28 @@ def without_short(fold: Fold, feature_set: FeatureSet, least_s: float) -> tuple[
     """Returns the fold without recordings shorter than `least_s`, and how many those were."""
     short = {row.key for row in feature_set.rows if row.duration_s < least_s}
 
-    def kept(keys: Sequence[str]) -> tuple[str, ...]:
+    def long_enough(keys: Sequence[str]) -> tuple[str, ...]:
         return tuple(key for key in keys if key not in short)
 
-    less = replace(fold, train=kept(fold.train), valid=kept(fold.valid), test=kept(fold.test))
+    remaining = replace(
+        fold,
+        train=long_enough(fold.train),
+        valid=long_enough(fold.valid),
+        test=long_enough(fold.test),
+    )
     dropped = sum(key in short for part in (fold.train, fold.valid, fold.test) for key in part)
-    return less, dropped
+    return remaining, dropped
 
 
 def hide_labels(
     keys: Iterable[str], class_of: Mapping[str, int], fraction: float, seed: int
 ) -> frozenset[str]:
-    """Returns the utterances whose labels are hidden: the same share of each class, drawn.
+    """Returns randomly drawn utterances whose labels are hidden: the same share of each class.
 
     Args:
         keys: training utterances.
         class_of: their classes.
-        fraction: float. Share that keeps its labels; one utterance of each class always does.
+        fraction: float. Share that keeps its labels; at least one utterance of each class does.
         seed: int.
 
     Example:
@@ -46,16 +53,16 @@ def hide_labels(
     for key in sorted(keys):
         groups.setdefault(class_of[key], []).append(key)
     hidden: list[str] = []
-    for _, own in sorted(groups.items()):
-        kept = max(1, round(fraction * len(own)))
-        hidden += [own[index] for index in rng.permutation(len(own))[kept:]]
+    for _, group in sorted(groups.items()):
+        labelled = max(1, round(fraction * len(group)))
+        hidden += [group[index] for index in rng.permutation(len(group))[labelled:]]
     return frozenset(hidden)
 
 
 def epoch_steps(config: BatchConfig, feature_set: FeatureSet, keys: Collection[str]) -> int:
-    """Returns the steps of an epoch: one pass through all training speakers.
+    """Returns the number of steps of an epoch, which is one pass through all training utterances.
 
-    Utterances whose labels are hidden count, so that runs with fewer labels are as long.
+    Utterances with hidden labels count too, so that runs with fewer labels are as long.
     """
     segments = Segments(config.segment_frames, config.segment_hop)
     examples = sum(segments.count(row.frames) for row in feature_set.rows if row.key in keys)
@@ -64,37 +71,45 @@ def epoch_steps(config: BatchConfig, feature_set: FeatureSet, keys: Collection[s
 
 def training_batches(
     config: TrainConfig,
-    part: Part,
+    part: FoldPart,
     hidden: Collection[str],
-    others: Sequence[Part],
+    unlabelled: Sequence[FoldPart],
     statistics: FeatureStatistics,
     num_classes: int,
     *,
     steps: int,
     seed: int,
 ) -> JointBatches:
-    """Returns the batches of a fold: its labelled stream, and a stream of each unlabelled source.
+    """Returns the batches of a fold: its labelled stream, and one stream per unlabelled source.
 
     Args:
         config: the run.
         part: all training utterances, with their classes.
         hidden: those of them that are used without their labels.
-        others: what is trained on of each unlabelled set, without classes.
+        unlabelled: the training utterances of each unlabelled set, without classes.
         statistics: of the training part.
         num_classes: int.
         steps: int. Batches per epoch.
         seed: int. Of the fold.
     """
-    batch, more = config.batch, config.unlabelled.size or config.batch.size
+    batch = config.batch
+    unlabelled_size = config.unlabelled.size or batch.size
     sources = [("labelled", part, batch.size)]
-    if own := [key for key in part.class_of if key in hidden]:
+    if hidden_keys := [key for key in part.class_of if key in hidden]:
         labelled = {key: index for key, index in part.class_of.items() if key not in hidden}
-        without = dict.fromkeys(own, UNLABELLED)
+        without_label = dict.fromkeys(hidden_keys, UNLABELLED)
         sources = [
-            ("labelled", Part(part.feature_set, labelled, batch.cache_gb), batch.size),
-            ("unlabelled", Part(part.feature_set, without, batch.cache_gb), more),
+            ("labelled", FoldPart(part.feature_set, labelled, batch.cache_gb), batch.size),
+            (
+                "unlabelled",
+                FoldPart(part.feature_set, without_label, batch.cache_gb),
+                unlabelled_size,
+            ),
         ]
-    sources += [(f"unlabelled/{other.feature_set.schema.name}", other, more) for other in others]
+    sources += [
+        (f"unlabelled/{other.feature_set.schema.name}", other, unlabelled_size)
+        for other in unlabelled
+    ]
     streams = [
         TrainingBatches(
             source,

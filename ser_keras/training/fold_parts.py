@@ -1,4 +1,4 @@
-"""Who does what in a fold of a run: trains with a label, trains without one, validates, tests."""
+"""The utterances of a fold by their use: trained on with or without label, validated, tested."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,7 +6,8 @@ from typing import Any
 
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part, mixed_seed
+from ser_keras.data.part import FoldPart
+from ser_keras.data.seeds import mixed_seed
 from ser_keras.labels import ClassSet
 from ser_keras.protocols import Fold
 from ser_keras.training.fold_batches import hide_labels, without_short
@@ -20,17 +21,17 @@ from ser_keras.training.unlabelled import (
 class FoldParts:
     """The utterances of a fold as one configuration uses them.
 
-    Nothing is trained on that is in the test part, in `withheld` or in a validation part that
-    chooses the epoch, nor a copy of it, nor unlabelled speech of its speakers.
+    No training utterance is in the test part, in `withheld` or in a validation part that chooses
+    the epoch, or a copy of one that is. No unlabelled speech is of their speakers.
 
     Args:
         config: the run.
-        feature_set: where the features lie.
+        feature_set: the features.
         class_set: the classes and their order.
         fold: the keys of the three parts.
         unlabelled: the unlabelled sets; none where it is None.
-        withheld: keys of further utterances of which no unlabelled speech may be trained on: those
-            of the outer fold's test part, where this fold chooses between recipes.
+        withheld: keys of further utterances, of which unlabelled speech must hold no copy and no
+            speaker: the outer fold's test part, where this fold chooses between recipes.
 
     Raises:
         ConfigError: speech without labels, and a model that learns from labels alone.
@@ -48,15 +49,15 @@ class FoldParts:
     ):
         unlabelled = unlabelled or UnlabelledSpeech(feature_set)
         check_takes_unlabelled(config, unlabelled.sets)
-        self.config, self.feature_set = config, feature_set
+        self.config, self.feature_set, self.class_set = config, feature_set, class_set
         self.seed = mixed_seed(config.seed, fold.name)
         least_s = config.batch.drop_shorter_s
         self.fold, self.dropped = without_short(fold, feature_set, least_s)
-        last = config.select == "last"
-        self.chosen_on = () if last else self.fold.valid
-        # The whole parts: a speaker whose recordings are all too short to be tested stays away.
-        away = (*withheld, *fold.test, *(() if last else fold.valid))
-        self.others = unlabelled.parts(fold.name, away, least_s)
+        fixed_epochs = config.select == "last"
+        self.validation_keys = () if fixed_epochs else self.fold.valid
+        # The whole parts: a speaker is withheld even if all recordings are too short to be tested.
+        withheld = (*withheld, *fold.test, *(() if fixed_epochs else fold.valid))
+        self.unlabelled = unlabelled.parts(fold.name, withheld, least_s)
         labels = {row.key: row.label for row in feature_set.rows}
         self.class_of = {
             key: class_set.index(labels[key])
@@ -64,7 +65,7 @@ class FoldParts:
             for key in part
             if key in labels
         }
-        self.own_keys = self.fold.train + self.fold.valid if last else self.fold.train
+        self.own_keys = self.fold.train + self.fold.valid if fixed_epochs else self.fold.train
         # A key without features is reported with its name when the part is made.
         labelled = [key for key in self.own_keys if key in self.class_of]
         fraction = config.unlabelled.label_fraction
@@ -76,54 +77,54 @@ class FoldParts:
         used = self.config.unlabelled.use
         return tuple(key for key in self.own_keys if used or key not in self.hidden)
 
-    def part(self, keys: Sequence[str]) -> Part:
+    def part(self, keys: Sequence[str]) -> FoldPart:
         """Returns the part of the feature set with these utterances."""
         classes = {key: self.class_of.get(key, -1) for key in keys}
-        return Part(self.feature_set, classes, self.config.batch.cache_gb)
+        return FoldPart(self.feature_set, classes, self.config.batch.cache_gb)
 
-    def unlabelled_parts(self) -> list[Part]:
-        """Returns what is trained on of each unlabelled set, for reading."""
-        return [other.part(self.config.batch.cache_gb) for other in self.others]
+    def unlabelled_parts(self) -> list[FoldPart]:
+        """Returns the training utterances of each unlabelled set, for reading."""
+        return [part.part(self.config.batch.cache_gb) for part in self.unlabelled]
 
     def audit_record(self) -> dict[str, Any]:
-        """Returns what `ser_keras.audit.audit_training` looks at."""
+        """Returns the facts that `ser_keras.audit.audit_training` checks."""
         return {
             "normaliser_fitted_on": self.train_keys,
             "epoch_chosen_by": "validation" if self.config.select == "validation" else "fixed",
             "train": self.train_keys,
-            "valid": self.chosen_on,
+            "valid": self.validation_keys,
             "test": self.fold.test,
         }
 
     def sizes(self) -> dict[str, int]:
         """Returns numbers of utterances, for the record.
 
-        "train": of the fold's own, labelled or not; "labelled": those of them with their labels;
-        "unlabelled": the others, and those of the unlabelled sets; "valid": those that choose the
-        epoch, with their labels; "test"; "dropped": too short; "dropped_unlabelled": those of the
-        unlabelled sets that the audit withholds, see `FoldParts`.
+        "train": the fold's own, labelled or not; "labelled": those of them with their labels;
+        "unlabelled": the rest of them, and those of the unlabelled sets; "valid": those that choose
+        the epoch, with their labels; "test"; "dropped": too short; "dropped_unlabelled": those of
+        the unlabelled sets that the audit withholds, see `FoldParts`.
         """
-        without = sum(key in self.hidden for key in self.train_keys)
+        hidden = sum(key in self.hidden for key in self.train_keys)
         return {
             "train": len(self.train_keys),
-            "labelled": len(self.train_keys) - without,
-            "unlabelled": without + sum(len(other.keys) for other in self.others),
-            "valid": len(self.chosen_on),
+            "labelled": len(self.train_keys) - hidden,
+            "unlabelled": hidden + sum(len(part.keys) for part in self.unlabelled),
+            "valid": len(self.validation_keys),
             "test": len(self.fold.test),
-            "dropped": self.dropped + sum(other.short for other in self.others),
+            "dropped": self.dropped + sum(part.short for part in self.unlabelled),
             "dropped_unlabelled": sum(
-                len(keys) for other in self.others for keys in other.dropped.values()
+                len(keys) for part in self.unlabelled for keys in part.dropped.values()
             ),
         }
 
     def identity(self) -> dict[str, str]:
-        """Returns hashes of all that decides what is trained: equal for equal trainings alone.
+        """Returns hashes of all that decides what is trained; only equal trainings have equal ones.
 
-        Whoever takes over a finished fold or a checkpoint compares it first.
+        A finished fold or a checkpoint is taken over only if it has the same.
         """
         return {
             "recipe": self.config.sha256,
             "fold": hashlib.sha256(repr(self.fold).encode()).hexdigest(),
             "feature set": self.feature_set.manifest["fingerprint"],
-            "unlabelled speech": trained_on_sha256(self.others),
+            "unlabelled speech": trained_on_sha256(self.unlabelled),
         }

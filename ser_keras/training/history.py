@@ -1,4 +1,4 @@
-"""What the epochs of a fold came to: which of them is kept, and their curves for TensorBoard."""
+"""The logs of a fold's epochs: which epoch is kept, and learning curves for TensorBoard."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
-    """Returns the first epoch with the best validation UA; the last where nothing validates.
+    """Returns the first epoch with the best validation UA; the last if none was validated.
 
     Args:
         history: the logs of every epoch.
@@ -23,7 +23,7 @@ def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
 
 def summary_writer(folder: Path) -> Any:
     """Returns the context in which `write_summary` writes to `folder`."""
-    # Reports read histories, and need no TensorFlow.
+    # Reports use `kept_epoch` and need no TensorFlow.
     import tensorflow as tf
 
     return tf.summary.create_file_writer(str(folder)).as_default()

@@ -1,4 +1,4 @@
-"""The optimizers and their schedules; AdamW can give the backbone a rate of its own."""
+"""The optimizers and their schedules. AdamW can train the backbone at a rate of its own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,8 +26,8 @@ class GroupedAdamW(keras.optimizers.AdamW):
 
     Args:
         multipliers: mapping of the start of a layer's name to the factor on its learning rate.
-        undecayed: parts of names of variables that do not decay. Unlike what
-            `exclude_from_weight_decay` is told, they are saved with the optimizer.
+        undecayed: parts of names of variables that do not decay. They are saved with the
+            optimizer, unlike the arguments of `exclude_from_weight_decay`.
         **kwargs: arguments of `keras.optimizers.AdamW`.
 
     Example:
@@ -48,11 +48,11 @@ class GroupedAdamW(keras.optimizers.AdamW):
             self.exclude_from_weight_decay(var_names=self.undecayed)
 
     def _apply_weight_decay(self, variables: Any) -> None:
-        """Does nothing: Keras would decay every group at one rate, see `update_step`."""
+        """Does nothing, because Keras would decay all groups at one rate; see `update_step`."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Decays and updates one variable, both at its group's rate."""
-        # TensorFlow hands over its own variable, which has a name but no path.
+        # On TensorFlow this is a variable of TensorFlow, which has a name but no path.
         layers = getattr(variable, "path", variable.name).split("/")
         for prefix, factor in self.multipliers.items():
             if any(layer.startswith(prefix) for layer in layers):
@@ -83,8 +83,8 @@ class CoupledSGD(keras.optimizers.SGD):
         >>> CoupledSGD(coupled_decay=1e-4, learning_rate=0.05, momentum=0.9).nesterov
         True
 
-    Departures: Keras's own SGD decays without momentum, 10 times less at a momentum of 0.9, and
-        keeps the rate of the past in its velocity when the rate falls.
+    Departures: Keras's own SGD applies the decay without momentum, which is 10 times less at a
+        momentum of 0.9, and its velocity still contains the old rate when the rate falls.
     """
 
     def __init__(self, coupled_decay: float = 0.0, **kwargs: Any):
@@ -117,7 +117,7 @@ def make_optimizer(
         epochs: int. Epochs over which the cosine falls to zero.
 
     Raises:
-        ConfigError: a key that the optimizer does not have.
+        ConfigError: a key that the optimizer does not use.
     """
     _check_keys(config)
     common = {
@@ -134,13 +134,13 @@ def make_optimizer(
     if config.name == "adam":
         return keras.optimizers.Adam(**common)
     backbone = config.backbone_learning_rate
-    share = 1.0 if backbone is None else backbone / config.learning_rate
-    multipliers = {} if share == 1.0 else {BACKBONE: share}
+    factor = 1.0 if backbone is None else backbone / config.learning_rate
+    multipliers = {} if factor == 1.0 else {BACKBONE: factor}
     return GroupedAdamW(multipliers, UNDECAYED, weight_decay=config.weight_decay, **common)
 
 
-# Keys that one optimizer has and another lacks, with those that have it.
-_OWN_KEYS = {
+# Keys that not all optimizers use, with the optimizers that do.
+_USED_BY = {
     "backbone_learning_rate": ("adamw",),
     "weight_decay": ("adamw", "sgd"),
     "momentum": ("sgd",),
@@ -150,14 +150,14 @@ _OWN_KEYS = {
 
 
 def _check_keys(config: OptimizerConfig) -> None:
-    """Raises ConfigError for a key that would be set without any effect."""
+    """Raises ConfigError for a key that would have no effect."""
     neutral = OptimizerConfig()
-    for key, owners in _OWN_KEYS.items():
+    for key, names in _USED_BY.items():
         value = getattr(config, key)
-        if config.name not in owners and value != getattr(neutral, key):
+        if config.name not in names and value != getattr(neutral, key):
             raise ConfigError(
                 f"config: optimizer.{key} is {value} with optimizer.name {config.name!r}; only "
-                f"{' and '.join(owners)} can use it. Leave it out, or choose another optimizer."
+                f"{' and '.join(names)} can use it. Leave it out, or choose another optimizer."
             )
     if config.warmup_epochs and config.schedule != "cosine":
         raise ConfigError(
@@ -183,16 +183,16 @@ def _schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> Any
 
 
 def plateau_rate(config: OptimizerConfig, losses: Sequence[float]) -> float:
-    """Returns the rate of the epoch after those with these losses, under `"plateau"`.
+    """Returns the rate of the next epoch after epochs with these losses, under `"plateau"`.
 
-    Implements PyTorch's ReduceLROnPlateau with its defaults: a loss is better where it is below
-    (1 - 1e-4) times the best so far; the rate falls once more than `plateau_patience` epochs in a
-    row were no better, unless it would change by 1e-8 or less. It is a function of the past alone,
-    so that a resumed run goes on at the right rate.
+    Implements PyTorch's ReduceLROnPlateau with its defaults: a loss is better if it is below
+    (1 - 1e-4) times the best so far. The rate falls after more than `plateau_patience` epochs in a
+    row without a better loss, unless it would change by 1e-8 or less. The rate depends on past
+    losses alone, so that a resumed run continues at the right rate.
 
     Args:
         config: rate, factor and patience.
-        losses: of the epochs so far, on the validation part where there is one.
+        losses: of the epochs so far, on the validation part if there is one.
 
     Example:
         >>> config = OptimizerConfig(learning_rate=1.0, decay=0.1, plateau_patience=1)

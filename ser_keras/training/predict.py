@@ -1,4 +1,4 @@
-"""Scores of utterances: a model's probabilities, averaged over segments where it takes those."""
+"""Scores of utterances: the class probabilities of a model, averaged over their segments."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,14 @@ import keras
 import numpy as np
 
 from ser_keras.config import BatchConfig
-from ser_keras.data.input import Part, evaluation_batches
+from ser_keras.data.batches import evaluation_batches
+from ser_keras.data.part import FoldPart
 from ser_keras.data.segments import Segments
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model said of a set of utterances.
+    """A model's class probabilities of a set of utterances.
 
     Args:
         keys: (n,) str, sorted.
@@ -25,15 +26,20 @@ class Scores:
     probabilities: np.ndarray
 
     @property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each utterance, (n,) int."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
     def loss(self) -> float:
         """Mean cross-entropy of the true classes, in nats."""
         chosen = self.probabilities[np.arange(len(self.classes)), self.classes]
         return float(-np.log(np.maximum(chosen, 1e-7)).mean())
 
 
-def predict(model: keras.Model, part: Part, config: BatchConfig) -> Scores:
+def predict(model: keras.Model, part: FoldPart, config: BatchConfig) -> Scores:
     """Returns the model's scores of every utterance of `part`, in key order."""
-    # A model that was never compiled would be given to XLA, once for every length.
+    # Keras would compile an uncompiled model with XLA, once for every length.
     model.jit_compile = False
     fixed = keras.backend.backend() != "tensorflow"
     segments = Segments(config.segment_frames, config.test_hop)
@@ -64,13 +70,13 @@ def mean_over_segments(keys: np.ndarray, classes: np.ndarray, probabilities: np.
         >>> scores.keys.tolist(), scores.probabilities.tolist()
         (['a', 'b'], [[1.0, 0.0], [0.5, 0.5]])
     """
-    names, first, number = np.unique(keys, return_index=True, return_inverse=True)
+    names, first_segment, utterance = np.unique(keys, return_index=True, return_inverse=True)
     sums = np.zeros((len(names), probabilities.shape[1]))
-    np.add.at(sums, number, probabilities)
-    means = sums / np.bincount(number)[:, None]
-    return Scores(names, classes[first], means.astype(np.float32))
+    np.add.at(sums, utterance, probabilities)
+    means = sums / np.bincount(utterance)[:, None]
+    return Scores(names, classes[first_segment], means.astype(np.float32))
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -1,15 +1,15 @@
-"""One training step on several replicas of a model, which computes what one device would.
+"""One training step on several replicas of a model, which computes the same as on one device.
 
-Every replica is handed the whole batch and sends its own rows through the model. Whatever looks at
-more than one row, or draws numbers for them, sees the whole batch again:
+Every replica gets the whole batch and sends its own rows through the model. Every operation that
+uses more than one row, or draws random numbers for rows, works on the whole batch:
 
-- outputs are gathered before the objective, so that means over utterances or frames, or terms that
-  are no sums, are right for any batch, an incomplete one too;
-- batch normalisation takes its statistics over the rows of all replicas;
-- dropout and noise are drawn for all rows, of which each replica keeps its own;
-- gradients are added up before their norm is taken and clipped.
+- outputs are gathered before the objective, so that its terms, such as means over utterances or
+  frames, are right for any batch, including an incomplete one;
+- batch normalisation computes its statistics over the rows of all replicas;
+- dropout and noise are drawn for all rows, and each replica uses those of its own;
+- gradients are added up before their norm is computed and clipped.
 
-So weights differ from those of one device by rounding alone, and between replicas not at all.
+So weights differ from those of one device by rounding only, and between replicas not at all.
 """
 
 import threading
@@ -19,18 +19,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ser_keras.layers import MaskedBatchNormalization, PredictiveVRNN, SparseDense
 from ser_keras.training.checkpoint import arrays_of, assign
 
 Tensor = Any
 Logs = Mapping[str, Any]
 
-# How many of its rows are real, for what is traced of a replica: each has a thread of its own.
-_share = threading.local()
+# The number of real rows of the replica that is being traced. Each replica has its own thread.
+_replica = threading.local()
 
 
 def replicated(model: keras.Model, strategy: Any) -> keras.Model:
-    """Returns a copy of a model for training under a strategy; the same model without one.
+    """Returns a copy of a model for training under a strategy, or the model itself without one.
 
     Args:
         model: keras.Model of `ser_keras.models`.
@@ -42,9 +41,11 @@ def replicated(model: keras.Model, strategy: Any) -> keras.Model:
         copy = keras.models.clone_model(model)
     assign(copy.variables, arrays_of(model.variables), model.name)
     for layer in copy.layers:
-        for kinds, method, wider in _WIDER:
-            if isinstance(layer, kinds):
+        for method, wider in _WIDER.items():
+            if hasattr(layer, method):
                 setattr(layer, method, wider(getattr(layer, method)))
+        if isinstance(layer, keras.layers.Dropout):
+            layer.call = _whole_dropout(layer.call)
     return copy
 
 
@@ -59,7 +60,7 @@ def training_step(model: keras.Model, strategy: Any) -> Callable[..., Logs]:
         return lambda inputs, targets, weights: model.train_on_batch(
             inputs, targets, sample_weight=weights, return_dict=True
         )
-    # Keras 3.15 adds gradients up inside of the optimizer, after each replica has clipped its own.
+    # Keras 3.15 adds up gradients inside the optimizer, after each replica has clipped its own.
     model.optimizer._all_reduce_sum_gradients = list
 
     # Keras's own function fails in several processes: it takes scalar logs for rows (keras#20585).
@@ -76,32 +77,32 @@ def training_step(model: keras.Model, strategy: Any) -> Callable[..., Logs]:
 
 
 def whole_outputs(model: keras.Model, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Returns a model's outputs in training for a whole batch, of which this replica does its rows.
+    """Returns a model's outputs in training for a whole batch; this replica computes its own rows.
 
-    Gradients flow into the replica's own rows, so those of all replicas are to be added up.
+    Gradients flow into the replica's own rows only, so the gradients of all replicas must be added.
     """
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
     if replicas == 1:
         return model(inputs, training=True)
     count = tf.shape(inputs["mask"])[0]
-    # Utterances without frames fill the last shares up, for all are of one size.
+    # All replicas have equally many rows; utterances without frames pad the last ones.
     rows = -(-count // replicas)
     first = context.replica_id_in_sync_group * rows
-    _share.real = count - first
+    _replica.real_rows = count - first
 
-    def own(values: Tensor) -> Tensor:
-        more = [[0, rows * replicas - count]] + [[0, 0]] * (len(values.shape) - 1)
-        return tf.pad(values, more)[first : first + rows]
+    def own_rows(values: Tensor) -> Tensor:
+        padding = [[0, rows * replicas - count]] + [[0, 0]] * (len(values.shape) - 1)
+        return tf.pad(values, padding)[first : first + rows]
 
-    def whole(values: Tensor) -> Tensor:
-        sent = tf.cast(values, tf.float32)  # collectives carry no truth values
-        every = context.all_gather(tf.stop_gradient(sent), axis=0)
-        joined = tf.concat([every[:first], sent, every[first + rows :]], axis=0)
+    def all_rows(values: Tensor) -> Tensor:
+        own = tf.cast(values, tf.float32)  # Collectives carry no truth values.
+        gathered = context.all_gather(tf.stop_gradient(own), axis=0)
+        joined = tf.concat([gathered[:first], own, gathered[first + rows :]], axis=0)
         return tf.cast(joined[:count], values.dtype)
 
-    outputs = model({name: own(values) for name, values in inputs.items()}, training=True)
-    return {name: whole(values) for name, values in outputs.items()}
+    outputs = model({name: own_rows(values) for name, values in inputs.items()}, training=True)
+    return {name: all_rows(values) for name, values in outputs.items()}
 
 
 def summed(values: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -113,14 +114,14 @@ def summed(values: Sequence[Tensor]) -> Sequence[Tensor]:
 
 
 def _over_replicas(moments: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., Any]:
-    """Returns the function (inputs, mask) -> (mean, variance) of the cells of all replicas.
+    """Returns the function (inputs, mask) -> (mean, variance) over the cells of all replicas.
 
-    From the moments of each part, as Chan, Golub and LeVeque 1983 put them together.
+    Combines the moments of the replicas as in Chan, Golub and LeVeque 1983.
     """
 
-    def joint(inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        # Models take the first frame of an utterance without any for real.
-        real = tf.range(tf.shape(mask)[0]) < _share.real
+    def joint_moments(inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        # Models treat the first frame of an utterance without frames as real.
+        real = tf.range(tf.shape(mask)[0]) < _replica.real_rows
         mask = mask & real[:, None]
         mean, variance = moments(inputs, mask)
         count = tf.reduce_sum(tf.cast(mask, mean.dtype))
@@ -129,23 +130,23 @@ def _over_replicas(moments: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..
         (joint_variance,) = summed([share * (variance + tf.square(mean - joint_mean))])
         return joint_mean, joint_variance
 
-    return joint
+    return joint_moments
 
 
 def _for_all_rows(draw: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the function (rows, *sizes) -> what is drawn for this replica's rows of them all."""
+    """Returns the function (rows, *sizes) -> this replica's rows of what is drawn for all rows."""
 
-    def own(rows: Tensor, *sizes: Tensor) -> Any:
+    def draw_own_rows(rows: Tensor, *sizes: Tensor) -> Any:
         context = tf.distribute.get_replica_context()
         first = context.replica_id_in_sync_group * rows
         drawn = draw(rows * context.num_replicas_in_sync, *sizes)
         return tf.nest.map_structure(lambda values: values[first : first + rows], drawn)
 
-    return own
+    return draw_own_rows
 
 
 def _whole_dropout(dropout: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Returns the call of a dropout layer, with factors that are drawn for all rows."""
+    """Returns the call of a dropout layer with factors drawn for the rows of all replicas."""
 
     def call(inputs: Tensor, training: bool = False) -> Tensor:
         if not training:
@@ -159,9 +160,5 @@ def _whole_dropout(dropout: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return call
 
 
-# Layers that look beyond their rows or draw numbers, and what takes the place of their methods.
-_WIDER = (
-    (keras.layers.BatchNormalization | MaskedBatchNormalization, "_moments", _over_replicas),
-    (keras.layers.Dropout, "call", _whole_dropout),
-    (PredictiveVRNN | SparseDense, "_random", _for_all_rows),
-)
+# Methods by which a layer looks beyond its rows or draws numbers for them, and their replacements.
+_WIDER = {"_moments": _over_replicas, "_random": _for_all_rows}

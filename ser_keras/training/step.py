@@ -1,4 +1,4 @@
-"""The training step: every term of the objective, and the gradient's norm, logged on its own."""
+"""The training step, which logs every term of the objective and the gradient's norm."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,9 +10,8 @@ from keras import ops
 class TrainingModel(keras.Model):
     """Trains a model of `ser_keras.models` for its objective.
 
-    Works under `fit` with callbacks and the tuner as well as batch by batch, from
-    (inputs, targets, weights) as `ser_keras.data.input.TrainingBatches` makes them. What is saved
-    and exported is `inner`.
+    It takes (inputs, targets, weights) as `ser_keras.data.batches.TrainingBatches` makes them, one
+    batch at a time or under `fit` with callbacks. Only `inner` is saved and exported.
 
     Args:
         inner: keras.Model with named outputs.
@@ -33,8 +32,8 @@ class TrainingModel(keras.Model):
         >>> [metric.name for metric in training.metrics]
         ['loss', 'gradient_norm', 'cross_entropy']
 
-    Departures: the gradient's norm is logged on TensorFlow alone; Keras hands no gradients out of
-        its step on JAX. It is taken before clipping.
+    Departures: only TensorFlow logs the gradient's norm, because Keras does not give access to the
+        gradients on JAX. The norm is that before clipping.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class TrainingModel(keras.Model):
         self.loss_metric = keras.metrics.Mean(name="loss")
         self.norm_metric = keras.metrics.Mean(name="gradient_norm")
         targets = keras.KerasTensor((None, inner.output["logits"].shape[-1]))
-        # Symbolically, for the names alone: metrics must exist before the first step is traced.
+        # A symbolic call for the names: metrics must exist before the first step is traced.
         terms = objective(inner.input, targets, keras.KerasTensor((None,)), inner.output, **options)
         self.term_metrics = {name: keras.metrics.Mean(name=name) for name in terms}
         self.built = True
@@ -84,10 +83,10 @@ class TrainingModel(keras.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     def train_step(self, *arguments: Any) -> Any:
-        """Does one step; on TensorFlow with a tape of its own, for the gradient's norm."""
+        """Does one step. On TensorFlow it uses its own tape to compute the gradient's norm."""
         if keras.backend.backend() != "tensorflow":
             return super().train_step(*arguments)
-        # Neither is installed everywhere that models train on JAX.
+        # TensorFlow may be missing where models train on JAX.
         import tensorflow as tf
 
         from ser_keras.training.replicas import summed, whole_outputs
@@ -98,11 +97,11 @@ class TrainingModel(keras.Model):
             loss = self.compute_loss(x, y, outputs, weights)
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
-        own = [
+        replica_gradients = [
             tf.zeros_like(variable.value) if gradient is None else gradient
             for gradient, variable in zip(tape.gradient(scaled, variables), variables, strict=True)
         ]
-        gradients = summed(own)
+        gradients = summed(replica_gradients)
         scale = self.optimizer.scale_loss(ops.ones(()))
         self.norm_metric.update_state(tf.linalg.global_norm(gradients) / scale)
         self.optimizer.apply(gradients, variables)

@@ -1,4 +1,4 @@
-"""Speech without labels: whether a model can learn from it, and which of it a fold may train on."""
+"""Speech without labels: which models can learn from it, and what of it a fold may train on."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -9,21 +9,21 @@ from typing import Any
 from ser_keras.audit import Overlap
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
-from ser_keras.models import TAKES_UNLABELLED
+from ser_keras.models import model_entry, models_with
 
 
 def check_takes_unlabelled(config: TrainConfig, sets: Sequence[FeatureSet] = ()) -> None:
-    """Refuses speech without labels for a model that learns from labels alone.
+    """Refuses unlabelled speech for a model that learns from labels alone.
 
     Raises:
         ConfigError: `config` hides labels and uses those utterances, or there are unlabelled sets,
             and the model's objective has no class for them.
     """
-    if config.model.name in TAKES_UNLABELLED:
+    if model_entry(config.model.name).takes_unlabelled:
         return
-    known = f"expected one with a class for them: {', '.join(sorted(TAKES_UNLABELLED))}"
+    known = f"expected one with a class for them: {', '.join(models_with('takes_unlabelled'))}"
     if sets:
         raise ConfigError(
             f"unlabelled set {sets[0].schema.name}: model {config.model.name} learns from labels "
@@ -38,32 +38,33 @@ def check_takes_unlabelled(config: TrainConfig, sets: Sequence[FeatureSet] = ())
 
 
 def check_same_spec(feature_set: FeatureSet, other: FeatureSet) -> None:
-    """Raises SchemaError where two sets hold different features, whatever their specs are called.
+    """Raises SchemaError if two sets hold different features, even under the same spec name.
 
-    A spec of one name may have been changed, such as with `ser features --trim-db`.
+    Options such as `ser features --trim-db` change a spec but not its name.
     """
-    own, others = ({"dim": each.schema.dim, **each.schema.spec} for each in (feature_set, other))
-    wrong = [
-        f"{key} {others.get(key)} instead of {own.get(key)}"
-        for key in sorted({*own, *others})
-        if own.get(key) != others.get(key)
+    expected = {"dim": feature_set.schema.dim, **feature_set.schema.spec}
+    spec = {"dim": other.schema.dim, **other.schema.spec}
+    differences = [
+        f"{key} {spec.get(key)} instead of {expected.get(key)}"
+        for key in sorted({*expected, *spec})
+        if expected.get(key) != spec.get(key)
     ]
-    if wrong:
+    if differences:
         raise SchemaError(
-            f"{other.path}: found features with {', '.join(wrong)}, expected those of "
+            f"{other.path}: found features with {', '.join(differences)}, expected those of "
             f"{feature_set.path}. Make both with the same --spec and options of `ser features`."
         )
 
 
 @dataclass(frozen=True)
 class UnlabelledPart:
-    """What a fold trains on of one unlabelled set.
+    """The utterances of one unlabelled set that a fold trains on.
 
     Args:
-        feature_set: where the features lie.
-        keys: tuple of str. The utterances that are trained on.
-        dropped: mapping of reason to keys: those that the audit withholds.
-        short: int. Others that are shorter than `batch.drop_shorter_s`.
+        feature_set: the unlabelled set.
+        keys: tuple of str. The training utterances.
+        dropped: mapping of reason to keys: the utterances that the audit withholds.
+        short: int. Number of others, shorter than `batch.drop_shorter_s`.
     """
 
     feature_set: FeatureSet
@@ -71,12 +72,12 @@ class UnlabelledPart:
     dropped: dict[str, list[str]]
     short: int
 
-    def part(self, cache_gb: float) -> Part:
-        """Returns the utterances for reading, all of them without a class."""
-        return Part(self.feature_set, dict.fromkeys(self.keys, UNLABELLED), cache_gb)
+    def part(self, cache_gb: float) -> FoldPart:
+        """Returns the training utterances for reading, without classes."""
+        return FoldPart(self.feature_set, dict.fromkeys(self.keys, UNLABELLED), cache_gb)
 
     def facts(self) -> dict[str, Any]:
-        """Returns what a record says of the set, as plain values."""
+        """Returns the facts for a fold's record, as plain values."""
         return {
             "dataset": self.feature_set.schema.name,
             "corpus": self.feature_set.schema.corpus,
@@ -89,9 +90,9 @@ class UnlabelledPart:
 
 @dataclass(frozen=True)
 class UnlabelledSpeech:
-    """The unlabelled sets beside a labelled one; gives each fold what it may train on.
+    """The unlabelled sets beside a labelled one, and what each fold may train on of them.
 
-    The recordings of all sets are compared once, when the first fold asks.
+    The recordings of all sets are compared once, for the first fold.
 
     Args:
         feature_set: the labelled set.
@@ -116,24 +117,27 @@ class UnlabelledSpeech:
     def parts(
         self, fold: str, withheld: Collection[str], least_s: float = 0.0
     ) -> tuple[UnlabelledPart, ...]:
-        """Returns what a fold trains on of each set.
+        """Returns the utterances of each set that a fold trains on.
 
         Args:
             fold: str. Its name, for the error.
-            withheld: keys of labelled utterances of which nothing may be trained on.
+            withheld: keys of labelled utterances; copies of them and speech of their speakers are
+                left out.
             least_s: float. Shorter recordings are left out.
 
         Raises:
             LeakageError: nothing of a set is left.
         """
-        asked = frozenset(withheld), least_s
-        if asked not in self._parts:
-            self._parts[asked] = tuple(
-                self._part(number, asked[0], least_s) for number in range(len(self.sets))
+        selection = frozenset(withheld), least_s
+        if selection not in self._parts:
+            self._parts[selection] = tuple(
+                self._part(number, selection[0], least_s) for number in range(len(self.sets))
             )
-        for part in self._parts[asked]:
+        for part in self._parts[selection]:
             if not part.keys:
-                counts = [f"{len(keys)} by {why}" for why, keys in part.dropped.items() if keys]
+                counts = [
+                    f"{len(keys)} by {reason}" for reason, keys in part.dropped.items() if keys
+                ]
                 counts += [f"{part.short} shorter than {least_s:g} s"] if part.short else []
                 raise LeakageError(
                     f"fold {fold}: found nothing to train on in the unlabelled set "
@@ -142,21 +146,21 @@ class UnlabelledSpeech:
                     "fold's test part nor of its speakers. Leave out --unlabelled "
                     f"{part.feature_set.path}, or take speech of other people."
                 )
-        return self._parts[asked]
+        return self._parts[selection]
 
     def _part(self, number: int, withheld: Collection[str], least_s: float) -> UnlabelledPart:
         reasons = self._overlap.withheld(number, withheld)
         dropped: dict[str, list[str]] = {}
         for key, reason in reasons.items():
             dropped.setdefault(reason, []).append(key)
-        rest = [row for row in self.sets[number].rows if row.key not in reasons]
-        keys = tuple(row.key for row in rest if row.duration_s >= least_s)
-        return UnlabelledPart(self.sets[number], keys, dropped, len(rest) - len(keys))
+        allowed = [row for row in self.sets[number].rows if row.key not in reasons]
+        keys = tuple(row.key for row in allowed if row.duration_s >= least_s)
+        return UnlabelledPart(self.sets[number], keys, dropped, len(allowed) - len(keys))
 
 
 def trained_on_sha256(parts: Sequence[UnlabelledPart]) -> str:
-    """Returns a hash of which utterances of which sets are trained on; nothing without sets."""
+    """Returns a hash of the unlabelled training utterances, or an empty text without sets."""
     if not parts:
         return ""
-    asked = [(part.feature_set.manifest["fingerprint"], part.keys) for part in parts]
-    return hashlib.sha256(repr(asked).encode()).hexdigest()
+    utterances = [(part.feature_set.manifest["fingerprint"], part.keys) for part in parts]
+    return hashlib.sha256(repr(utterances).encode()).hexdigest()

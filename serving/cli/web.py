@@ -1,4 +1,4 @@
-"""The verb that opens the page: parse options, start what it needs, stop it at the end."""
+"""The verb that opens the page: it starts what the page needs, and stops it at the end."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from serving.client.endpoint import (
     UncertainBelow,
     endpoint_of,
 )
-from serving.server.shutdown import wait_for_the_end
+from serving.server.shutdown import wait_for_signal
 
 if TYPE_CHECKING:
     from serving.client.client import SerClient
@@ -32,15 +32,15 @@ READY_S = 20.0
 def web(
     export: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of a published model; several: one option each."),
+        typer.Option(help="Folder of a published model; may be repeated."),
     ] = None,
     server: Annotated[
         str | None,
-        typer.Option(help="host:port of a server's gRPC; without it one is started here."),
+        typer.Option(help="host:port of a server's gRPC; without it a server is started here."),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="With --server: name of a model there; several: one option each."),
+        typer.Option(help="With --server: name of a model there; may be repeated."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
@@ -49,32 +49,32 @@ def web(
     certificate: Certificate = None,
     key: Key = None,
 ) -> None:
-    """Open a page that records speech and shows what a model hears in it.
+    """Open a page that records speech and shows a model's predictions.
 
-    Give --export alone, and the model is served on this machine as long as the page is open; or
-    --server with --model, and with --export, too, where the export is at hand: it says which data
-    the model was trained on, and where it attends.
+    With --export alone, the model is served on this machine as long as the page is open. With
+    --server and --model, add --export if the export is at hand: from it the page takes the model's
+    training data and its attention maps.
     """
     from serving.web.local_server import Published
 
-    elsewhere = endpoint_of(server, root_certificate, certificate, key)
-    found = [Published.open(path) for path in export or []]
-    names = _names(server, model or [], [each.name for each in found])
+    remote = endpoint_of(server, root_certificate, certificate, key)
+    exports = [Published.open(path) for path in export or []]
+    names = _names(server, model or [], [published.name for published in exports])
     with ExitStack() as stack:
         with console.status("starting"):
-            page = stack.enter_context(_page(elsewhere, names, found, uncertain_below))
+            page = stack.enter_context(_page(remote, names, exports, uncertain_below))
             address = page.launch(host, port)
         console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")
         if host not in LOOPBACK:
             console.print(
-                f"[yellow]everyone who reaches {host} can use the page, without a password; "
+                f"[yellow]anyone who can reach {host} can use the page without a password; "
                 "browsers record only on pages with TLS[/]"
             )
-        wait_for_the_end()
+        wait_for_signal()
 
 
 def _names(server: str | None, models: list[str], exported: list[str]) -> list[str]:
-    """Returns the models of the page, each once."""
+    """Returns the names of the page's models, without duplicates."""
     if server is None and models:
         raise ConfigError("--model is for models of a --server; give --export alone to serve one.")
     names = list(dict.fromkeys(models or exported))
@@ -93,39 +93,36 @@ def _names(server: str | None, models: list[str], exported: list[str]) -> list[s
 
 @contextmanager
 def _page(
-    elsewhere: Endpoint | None,
+    remote: Endpoint | None,
     names: Sequence[str],
-    found: Sequence["Published"],
+    exports: Sequence["Published"],
     uncertain_below: float,
 ) -> Iterator[Any]:
-    """Gives a `serving.web.page.Page`; what it needs is there as long as it is.
+    """Gives a `serving.web.page.Page`, with its server and clients as long as it is open.
 
     Args:
-        elsewhere: the server of the models; None starts one here.
-        names: of the models on the server.
-        found: exports that are at hand.
+        remote: the server of the models; None starts one here.
+        names: names of the models on the server.
+        exports: exports that are at hand.
         uncertain_below: float. See `Page`.
     """
-    from serving.explain.explainer import explainer
     from serving.web.local_server import local_server
 
     with ExitStack() as stack:
         page_class = _page_class(stack.enter_context(TemporaryDirectory(prefix="ser-web-")))
         from serving.web.view import Models
 
-        endpoint = elsewhere or Endpoint(stack.enter_context(local_server(found)))
+        endpoint = remote or Endpoint(stack.enter_context(local_server(exports)))
         clients = {name: stack.enter_context(_ready_client(endpoint, name)) for name in names}
-        explains = stack.enter_context(explainer(endpoint))
-        page = page_class(
-            Models(clients, {each.name: each for each in found}, explains), uncertain_below
-        )
+        by_name = {published.name: published for published in exports}
+        page = page_class(Models(clients, by_name), uncertain_below)
         stack.callback(page.close)
         yield page
 
 
 def _page_class(folder: str) -> Any:
-    """Returns `serving.web.page.Page`, which keeps uploads and pictures in a folder."""
-    # Read when gradio is imported; it deletes nothing at its end.
+    """Returns `serving.web.page.Page`, which keeps uploads and figures in a folder."""
+    # Read when gradio is imported. Gradio itself deletes nothing at its end.
     os.environ["GRADIO_TEMP_DIR"] = folder
     try:
         from serving.web.page import Page
@@ -139,13 +136,14 @@ def _page_class(folder: str) -> Any:
 @contextmanager
 def _ready_client(endpoint: Endpoint, name: str) -> Iterator["SerClient"]:
     """Gives a client of a model that answers."""
-    from serving.client.client import ServerError
+    from serving.client.connection import ServerError
 
     with endpoint.client(name) as client:
         try:
             client.wait_until_available(READY_S)
         except ServerError as error:
             raise ServingError(
-                f"{error} Is it there, is this its name, does it want certificates?"
+                f"{error} Is the server running? Is this the model's name? Does the server require "
+                "certificates?"
             ) from None
         yield client

@@ -3,12 +3,16 @@
 import importlib
 from typing import Any
 
-_PUBLIC = {"Prediction": "serving.client.prediction"}
-_PUBLIC |= dict.fromkeys(("SerClient", "ServerError"), "serving.client.client")
+_MODULES = {
+    "Prediction": "serving.client.prediction",
+    "SerClient": "serving.client.client",
+    "ServerError": "serving.client.connection",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # The options of the command line stand in this package, too, and they need no gRPC.
-    if name not in _PUBLIC:
+    # Imported when used: the options of the command line are in this package, too, and listing the
+    # verbs must not load gRPC.
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -8,6 +8,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 
 from ser_keras.files import write_bytes
 
+# Service: method: (request, response).
 SERVICES = {
     "PredictionService": {
         "Predict": ("PredictRequest", "PredictResponse"),
@@ -24,8 +25,8 @@ def descriptor_set() -> FileDescriptorSet:
     """Returns PredictionService and ModelService with all that they need, dependencies first.
 
     gRPC libraries that load descriptors at run time need neither a compiler nor a .proto file. The
-    services are put together here: `tensorflow-serving-api` 2.16 has modules of them that today's
-    protobuf cannot import.
+    services are built here, because the modules of `tensorflow-serving-api` 2.16 that hold them
+    cannot be imported with today's protobuf.
 
     Example:
         >>> [service.name for service in descriptor_set().file[-1].service]
@@ -38,30 +39,31 @@ def descriptor_set() -> FileDescriptorSet:
         predict_pb2,
     )
 
-    messages = (
+    message_files = (
         predict_pb2.DESCRIPTOR,
         get_model_metadata_pb2.DESCRIPTOR,
         get_model_status_pb2.DESCRIPTOR,
         model_management_pb2.DESCRIPTOR,
     )
-    found: dict[str, FileDescriptor] = {}
+    files: dict[str, FileDescriptor] = {}
 
     def add(file: FileDescriptor) -> None:
-        if file.name not in found:
-            for needed in file.dependencies:
-                add(needed)
-            found[file.name] = file
+        if file.name not in files:
+            for dependency in file.dependencies:
+                add(dependency)
+            files[file.name] = file
 
-    files = FileDescriptorSet()
-    for message in messages:
-        add(message)
-    for file in found.values():
-        file.CopyToProto(files.file.add())
-    files.file.append(_services([file.name for file in messages]))
-    return files
+    for file in message_files:
+        add(file)
+    descriptors = FileDescriptorSet()
+    for file in files.values():
+        file.CopyToProto(descriptors.file.add())
+    descriptors.file.append(_services([file.name for file in message_files]))
+    return descriptors
 
 
 def _services(dependencies: list[str]) -> FileDescriptorProto:
+    """Returns the file of the services; `dependencies` are the files of their messages."""
     package = "tensorflow.serving"
     file = FileDescriptorProto(
         name="serving_services.proto", package=package, syntax="proto3", dependency=dependencies

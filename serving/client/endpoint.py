@@ -1,6 +1,6 @@
-"""Which server a verb of `ser` asks, and over which kind of connection.
+"""The server that a verb of `ser` asks: its address and its TLS files.
 
-The verbs share these options, so that what is learnt of one holds for all of them.
+All verbs share these options, so that they mean the same everywhere.
 """
 
 from dataclasses import dataclass
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
     from serving.client.client import SerClient
 
 RootCertificate = Annotated[
-    Path | None, typer.Option(help="PEM file of the server's authority, for TLS.")
+    Path | None,
+    typer.Option(help="PEM file of the server's certificate authority, for TLS."),
 ]
 Certificate = Annotated[
-    Path | None, typer.Option(help="PEM file that shows who asks, for mutual TLS.")
+    Path | None, typer.Option(help="PEM file that identifies this client, for mutual TLS.")
 ]
-Key = Annotated[Path | None, typer.Option(help="PEM file of the key of --certificate.")]
+Key = Annotated[Path | None, typer.Option(help="PEM file with the private key of --certificate.")]
 UncertainBelow = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Say uncertain where no class has this probability."),
+    typer.Option(min=0, max=1, help="Report 'uncertain' where no class reaches this probability."),
 ]
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server, and what it takes to speak with it.
+    """The address of a server, and the files that a connection to it needs.
 
     Args:
         address: str. `host:port` of its gRPC.
-        root_certificate: path of a PEM file, for TLS; None speaks in the clear.
-        certificate, key: paths of PEM files that show who asks, for mutual TLS.
+        root_certificate: path of a PEM file, for TLS; None connects without encryption.
+        certificate, key: paths of PEM files that identify the client, for mutual TLS.
 
     Raises:
         ConfigError: a file is missing, or files that belong together are not all given.
@@ -54,20 +55,20 @@ class Endpoint:
         for option, path in files.items():
             if path is not None and not path.is_file():
                 raise ConfigError(
-                    f"{option} {path}: found no file, expected one in PEM format. Ask who runs the "
-                    "server for it."
+                    f"{option} {path}: found no file, expected one in PEM format. Ask whoever runs "
+                    "the server for it."
                 )
         if (self.certificate is None) != (self.key is None):
             raise ConfigError("found one of --certificate and --key, expected both or none.")
         if self.certificate is not None and self.root_certificate is None:
             raise ConfigError(
                 "--certificate: found no --root-certificate, without which there is no TLS. Give "
-                "the PEM file of the server's authority, too."
+                "the PEM file of the server's certificate authority as well."
             )
 
     def client(self, model: str, version: int | None = None) -> "SerClient":
-        """Returns a client of one of its models; None asks the newest version."""
-        # Whoever lists the verbs needs no gRPC.
+        """Returns a client of one of the server's models; None asks the newest version."""
+        # Listing the verbs must not load gRPC.
         from serving.client.client import SerClient
 
         return SerClient(
@@ -83,10 +84,10 @@ class Endpoint:
 def endpoint_of(
     server: str | None, root_certificate: Path | None, certificate: Path | None, key: Path | None
 ) -> Endpoint | None:
-    """Returns the server that the options of a verb name, None if they name none.
+    """Returns the server in the options of a verb, None without one.
 
     Raises:
-        ConfigError: files without a server, or see `Endpoint`.
+        ConfigError: files without a server, or as of `Endpoint`.
     """
     if server is not None:
         return Endpoint(server, root_certificate, certificate, key)

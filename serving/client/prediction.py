@@ -1,4 +1,4 @@
-"""What a model says of a stretch of speech, as the client hands it out."""
+"""The prediction for a stretch of speech, as the client returns it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 UNCERTAIN = "uncertain"
-# The outputs that a prediction consists of; the others are maps.
+# The outputs that make a prediction; all others are maps.
 ANSWER_OUTPUTS = ("classes", "label", "probabilities")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one stretch of speech.
+    """A model's prediction for one stretch of speech.
 
     Args:
-        label: str. The likeliest class.
+        label: str. The most probable class.
         probabilities: mapping of class to probability, in the model's order.
-        maps: mapping of name to array: attention, without the batch axis. Empty unless asked for:
-            they are nearly all of an answer, up to 45 kB for a second of speech.
+        maps: mapping of name to attention map, without the batch axis. Empty unless requested,
+            since the maps are most of an answer's size: up to 45 kB for a second of speech.
         version: int. The version that answered.
-        start_s, end_s: float. Which part of the audio, in seconds.
+        start_s, end_s: float. Start and end of the stretch in the audio, in seconds.
     """
 
     label: str
@@ -34,8 +34,8 @@ class Prediction:
         """Returns the label, or `"uncertain"` where its probability is below a limit.
 
         Args:
-            uncertain_below: float. The limit, 0 to 1. What it should be depends on what an error
-                costs; probabilities mean most where the model card says that it was calibrated.
+            uncertain_below: float. The limit, 0 to 1. Choose it by the cost of an error. The
+                probabilities are most reliable where the model card says that it was calibrated.
 
         Example:
             >>> prediction = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
@@ -46,39 +46,39 @@ class Prediction:
 
     @property
     def likeliest(self) -> list[tuple[str, float]]:
-        """Classes with their probabilities, the likeliest first."""
+        """Classes with their probabilities, the most probable first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])
 
-    def in_words(self, uncertain_below: float = 0.0, most: int = 3) -> str:
-        """Returns the likeliest classes with their probabilities; a doubt is said before them.
+    def in_words(self, uncertain_below: float = 0.0, top: int = 3) -> str:
+        """Returns the most probable classes with their probabilities, after a warning if uncertain.
 
         Args:
             uncertain_below: float. See `answer`.
-            most: int. How many classes.
+            top: int. Number of classes.
 
         Example:
             >>> prediction = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
-            >>> prediction.in_words(), prediction.in_words(uncertain_below=0.7, most=1)
+            >>> prediction.in_words(), prediction.in_words(uncertain_below=0.7, top=1)
             ('sad 60 %, angry 40 %', 'uncertain: sad 60 %')
         """
-        likeliest = self.likeliest[:most]
-        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in likeliest)
+        classes = self.likeliest[:top]
+        text = ", ".join(f"{name} {100 * probability:.0f} %" for name, probability in classes)
         answer = self.answer(uncertain_below)
-        # The likeliest stands first by itself; only a doubt needs a word.
-        return shares if answer == self.label else f"{answer}: {shares}"
+        # The label is the first of the classes already.
+        return text if answer == self.label else f"{answer}: {text}"
 
 
 def prediction_of(
     outputs: Mapping[str, np.ndarray], row: int, version: int, start_s: float, end_s: float
 ) -> Prediction:
-    """Returns the prediction that a row of a signature's outputs makes.
+    """Returns the prediction in one row of a signature's outputs.
 
     Args:
         outputs: mapping of name to array, of a batch.
-        row: int. Which of the batch.
+        row: int. Row of the batch.
         version: int. The version that answered.
-        start_s: float. Where the audio begins, in seconds.
-        end_s: float. Where it ends.
+        start_s: float. Start of the audio, in seconds.
+        end_s: float. End of the audio, in seconds.
     """
     names = [name.decode() for name in outputs["classes"][row]]
     values = map(float, outputs["probabilities"][row])

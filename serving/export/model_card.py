@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import get_corpus
 
 INTENDED = """\
 For research on how emotion sounds, and for products whose users know that a machine guesses and can
@@ -25,7 +25,7 @@ def model_card(about: Mapping[str, Any]) -> str:
     Args:
         about: see `serving.export.export.describe`.
     """
-    corpus = CORPORA[about["corpus"]].info
+    corpus = get_corpus(about["corpus"]).info
     shared = "shared" if about["shares_speakers"] else "not shared"
     sections = {
         f"{about['name']}: emotion from speech": (

@@ -15,15 +15,9 @@ import tensorflow as tf
 from ser_keras.data.segments import Segments
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.frontend import FrontEnd
+from ser_keras.models import model_entry
 from serving.export.stream_signatures import Stream
 
-STREAMING = "predictive_vrnn"
-# How the outputs begin that show what a model heard; its others are for training. Those of the last
-# line are the predictive VRNN's, whose attention is where its prediction was furthest off.
-MAPS = (
-    *("attention", "top_down", "gamma"),
-    *("step_logits", "prediction_mean", "normalized"),
-)
 MAX_SECONDS = 120
 
 Outputs = dict[str, tf.Tensor]
@@ -48,6 +42,14 @@ class Served:
     segments: Segments
     temperature: float = 1.0
 
+    @property
+    def streams(self) -> bool:
+        """Whether the export can predict step by step, while a recording goes on.
+
+        A model that is tested on segments cannot: the mean over segments is no answer of a step.
+        """
+        return model_entry(self.model.name).streams and not self.segments.frames
+
 
 class ServedModule:
     """The signatures of an export, see `signatures`.
@@ -64,10 +66,9 @@ class ServedModule:
         self.front_end = FrontEnd(served.spec)
         self.names = list(served.classes)
         self.temperature = served.temperature
-        # The mean over segments is no answer of a step.
-        streams = served.model.name == STREAMING and not served.segments.frames
-        most = MAX_SECONDS * served.spec.sample_rate_hz
-        self.stream = Stream(served.model, served.spec, most) if streams else None
+        self.maps = model_entry(served.model.name).maps
+        most_samples = MAX_SECONDS * served.spec.sample_rate_hz
+        self.stream = Stream(served.model, served.spec, most_samples) if served.streams else None
 
     def trackable(self) -> tf.Module:
         """Returns what the graphs' weights are saved with: TensorFlow's variables, by number.
@@ -185,7 +186,7 @@ class ServedModule:
     def _outputs(self, features: tf.Tensor, mask: tf.Tensor, *, every_map: bool = False) -> Outputs:
         if not self.segments.frames:
             said = self.model({"features": features, "mask": mask}, training=False)
-            return self._named(tf.nn.softmax(said["logits"]), _maps(said, every_map))
+            return self._named(tf.nn.softmax(said["logits"]), self._maps(said, every_map))
         return self._of_segments(features, mask, every_map)
 
     def _of_segments(self, features: tf.Tensor, mask: tf.Tensor, every_map: bool) -> Outputs:
@@ -215,8 +216,13 @@ class ServedModule:
         counts = tf.sequence_mask(count, most, tf.float32)[..., None]
         each = apart(tf.nn.softmax(said["logits"]))
         mean = tf.reduce_sum(each * counts, axis=1) / tf.reduce_sum(counts, axis=1)
-        maps = {name: apart(values) for name, values in _maps(said, every_map).items()}
+        maps = {name: apart(values) for name, values in self._maps(said, every_map).items()}
         return self._named(mean, maps | {"segments": count})
+
+    def _maps(self, outputs: Outputs, every_map: bool) -> Outputs:
+        """Returns the map called attention, or every one that the model's entry names."""
+        names = self.maps if every_map else ("attention",)
+        return {name: value for name, value in outputs.items() if name in names}
 
     def _named(self, probabilities: tf.Tensor, others: Outputs) -> Outputs:
         if self.temperature != 1.0:
@@ -231,18 +237,9 @@ class ServedModule:
         }
 
 
-def is_news(said: logging.LogRecord) -> bool:
-    """Keeps back that saved graphs have no gradients: they are for answers."""
-    return "custom gradients" not in str(said.msg)
-
-
-def _maps(said: Outputs, every: bool) -> Outputs:
-    """Returns the map called attention, or every one."""
-    return {
-        name: value
-        for name, value in said.items()
-        if name == "attention" or (every and name.startswith(MAPS))
-    }
+def is_not_gradient_warning(record: logging.LogRecord) -> bool:
+    """Filters out TensorFlow's warning that saved graphs have no gradients; nobody trains them."""
+    return "custom gradients" not in str(record.msg)
 
 
 def _all(condition: tf.Tensor, message: str) -> tf.Operation:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ser_keras.data.schema import read_framed
+from ser_keras.data.record_files import read_framed
 
 FILE = "tf_serving_warmup_requests"
 BATCH_SIZES = (1, 2, 8)

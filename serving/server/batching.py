@@ -1,4 +1,8 @@
-"""Requests that wait at the same time and run as one: TensorFlow Serving's batching."""
+"""Batching: requests that wait at the same time and run as one, as in TensorFlow Serving.
+
+As in `serving.server.admission`, this is for the page and the load tests, which run on this
+development server; in production TensorFlow Serving does it.
+"""
 
 import math
 import threading
@@ -9,46 +13,46 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from serving.server.admission import MARGIN, Pace, busy, seconds_until
+from serving.server.admission import QUEUE_MARGIN, AdmissionControl, busy, seconds_until
 from serving.server.errors import RequestError
 
 Arrays = Mapping[str, np.ndarray]
-# A batch that takes longer keeps its first request waiting for the sake of the others.
-LONGEST_S = 0.1
+# A longer batch would delay its first request too much for the sake of the others.
+MAX_BATCH_S = 0.1
 # (name of a signature, its inputs, seconds or None) -> its outputs.
-Run = Callable[[str, Arrays, float | None], Arrays]
+RunSignature = Callable[[str, Arrays, float | None], Arrays]
 
 
 @dataclass(frozen=True)
-class Batching:
-    """How requests are joined, as a batching.config says it.
+class BatchingParameters:
+    """How requests are joined, as in a batching.config.
 
     Args:
-        most_rows: int. Of a batch: `max_batch_size`.
+        max_rows: int. Most rows of a batch: `max_batch_size`.
         wait_s: float. How long a batch that is not full waits for more: `batch_timeout_micros`.
         slots: int. Batches that run at once: `num_batch_threads`; 0 is one per processor.
     """
 
-    most_rows: int = 1000
+    max_rows: int = 1000
     wait_s: float = 0.0
     slots: int = 0
 
 
 @dataclass(eq=False)
-class _Request:
-    """One that wants an answer.
+class _PendingRequest:
+    """A request without an answer.
 
     Args:
         inputs: mapping of name to array (rows, ...).
-        size: int. Of the arrays, in bytes.
-        ends: float. When its time is over, by `time.perf_counter`; infinite without a limit.
-        woken: set when it has an answer, or when it has to look for another batch.
+        size: int. Bytes of the arrays.
+        deadline: float. By `time.perf_counter`; infinite without a limit.
+        woken: set when it has an answer, or when it has to find another batch.
         alone: bool. It may not be joined again, since a batch with it failed.
     """
 
     inputs: Arrays
     size: int
-    ends: float
+    deadline: float
     woken: threading.Event = field(default_factory=threading.Event)
     outputs: Arrays | None = None
     alone: bool = False
@@ -58,16 +62,21 @@ class _Request:
         return len(next(iter(self.inputs.values())))
 
     @property
-    def left_s(self) -> float | None:
-        return seconds_until(self.ends)
+    def remaining_s(self) -> float | None:
+        return seconds_until(self.deadline)
 
 
 @dataclass(eq=False)
 class _Batch:
-    """Requests of one kind that will run together; who opened it leads."""
+    """Requests of one kind that will run together; the first one's thread runs them.
+
+    Args:
+        kind: the signature's name, with names, types and shapes of its inputs.
+        requests: in the order in which they joined.
+    """
 
     kind: object
-    requests: list[_Request]
+    requests: list[_PendingRequest]
 
     @property
     def rows(self) -> int:
@@ -78,137 +87,142 @@ class _Batch:
         return sum(request.size for request in self.requests)
 
 
-class Batches:
+class Batcher:
     """Joins requests of equal shapes that wait for a processor.
 
-    Those that find all processors busy run together when the next is free. No batch takes more than
-    its processor's share of all that is there: one that took everything would leave the others to
-    requests that run alone, and a row alone takes longer than one of several. Only a batch that is
-    smaller than those that run beside it waits for more to come.
+    Requests that find all processors busy run together when the next one is free. No batch takes
+    more than its processor's share of all rows: if one took all, the other processors would be left
+    with requests that run alone, and a row alone takes longer than one of several. Only a batch
+    that is smaller than those that run beside it waits for more rows.
 
     Args:
-        rules: how they are joined.
-        run: runs a signature.
+        parameters: how requests are joined.
+        run_signature: runs a signature.
 
     Attributes:
-        pace: gives batches, and what runs beside them, their turn.
+        admission: gives batches, and what runs beside them, their turn.
     """
 
-    def __init__(self, rules: Batching, run: Run):
-        self._rules, self._run = rules, run
-        # What short ones waste is saved by joining them.
-        self.pace = Pace(rules.slots, short_s=0.0)
-        # Of the batches that may still be joined, and of the rows of those that run.
+    def __init__(self, parameters: BatchingParameters, run_signature: RunSignature):
+        self._parameters, self._run_signature = parameters, run_signature
+        # No extra slots for short requests: what they waste is saved by joining them.
+        self.admission = AdmissionControl(parameters.slots, short_request_s=0.0)
+        # Guards the batches that may still be joined, and the number of rows that run.
         self._changed = threading.Condition()
         self._open: list[_Batch] = []
         self._running_rows = 0
 
-    def run(self, name: str, inputs: Arrays, size: int, timeout_s: float | None) -> Arrays:
+    def run(self, signature: str, inputs: Arrays, size: int, timeout_s: float | None) -> Arrays:
         """Returns the outputs of a signature, as if the request had run alone.
 
         Args:
-            name: str. A signature whose inputs and outputs all begin with the axis of the batch.
+            signature: str. Name of a signature whose inputs and outputs all begin with the axis of
+                the batch.
             inputs: mapping of its inputs to arrays (rows, ...), with one number of rows.
             size: int. Bytes of the inputs.
             timeout_s: float or None.
 
         Raises:
-            RequestError: the pace or the graph refuses it.
+            RequestError: the admission control or the graph refuses it.
         """
-        ends = math.inf if timeout_s is None else time.perf_counter() + timeout_s
-        request = _Request(inputs, size, ends)
-        kind = name, *sorted((key, a.dtype.str, a.shape[1:]) for key, a in inputs.items())
+        deadline = math.inf if timeout_s is None else time.perf_counter() + timeout_s
+        request = _PendingRequest(inputs, size, deadline)
+        kind = signature, *sorted((key, a.dtype.str, a.shape[1:]) for key, a in inputs.items())
         while request.outputs is None:
-            batch = self._joined(kind, request)
+            batch = self._join(kind, request)
             if batch is None:
                 self._lead(kind, request)
-            elif request.woken.wait(request.left_s):
+            elif request.woken.wait(request.remaining_s):
                 request.woken.clear()
             else:
                 self._leave(batch, request)
                 raise busy("all processors are taken")
         return request.outputs
 
-    def _joined(self, kind: tuple[object, ...], request: _Request) -> _Batch | None:
-        """Returns the open batch that the request is now part of, if there is one with room."""
-        name = str(kind[0])
-        if not self._open or not self._may_be_joined(name, request):
+    def _join(self, kind: tuple[object, ...], request: _PendingRequest) -> _Batch | None:
+        """Adds the request to an open batch with room and returns that, None without one."""
+        signature = str(kind[0])
+        if not self._open or not self._may_join(signature, request):
             return None
-        self.pace.checked(name, request.size, request.left_s)
+        self.admission.check(signature, request.size, request.remaining_s)
         with self._changed:
             rows = self._running_rows + request.rows + sum(batch.rows for batch in self._open)
-            most = min(math.ceil(rows / self.pace.slots), self._rules.most_rows)
+            share = math.ceil(rows / self.admission.slots)
+            max_rows = min(share, self._parameters.max_rows)
             for batch in self._open:
                 if (
                     batch.kind == kind
-                    and batch.rows + request.rows <= most
-                    and self.pace.usual(name, batch.size + request.size) < LONGEST_S
+                    and batch.rows + request.rows <= max_rows
+                    and self.admission.usual_s(signature, batch.size + request.size) < MAX_BATCH_S
                 ):
                     batch.requests.append(request)
                     self._changed.notify_all()
                     return batch
         return None
 
-    def _may_be_joined(self, name: str, request: _Request) -> bool:
-        return not request.alone and self.pace.usual(name, request.size) < LONGEST_S / 2
+    def _may_join(self, signature: str, request: _PendingRequest) -> bool:
+        usual_s = self.admission.usual_s(signature, request.size)
+        return not request.alone and usual_s < MAX_BATCH_S / 2
 
-    def _leave(self, batch: _Batch, request: _Request) -> None:
+    def _leave(self, batch: _Batch, request: _PendingRequest) -> None:
         """Takes a request out of a batch that has not begun."""
         with self._changed:
             if batch in self._open:
                 batch.requests.remove(request)
 
-    def _lead(self, kind: tuple[object, ...], request: _Request) -> None:
-        """Opens a batch, waits for its turn and runs it, with those that have joined by then."""
-        name = str(kind[0])
-        with self.pace.admitted(name, request.size, request.left_s) as place:
-            batch, joins = _Batch(kind, [request]), self._may_be_joined(name, request)
-            if joins:
+    def _lead(self, kind: tuple[object, ...], request: _PendingRequest) -> None:
+        """Opens a batch, waits for its turn and runs it with the requests that have joined."""
+        signature = str(kind[0])
+        with self.admission.admitted(signature, request.size, request.remaining_s) as admitted:
+            batch, is_open = _Batch(kind, [request]), self._may_join(signature, request)
+            if is_open:
                 with self._changed:
                     self._open.append(batch)
             try:
-                with self.pace.slot(place):
-                    if joins:
+                with self.admission.slot(admitted):
+                    if is_open:
                         self._wait_for_more(batch)
-                    self._closed(batch)
-                    self._keep_those_in_time(name, batch)
-                    place.size = batch.size
-                    with self._counted(batch.rows):
-                        self._answer(name, batch.requests)
+                    self._close(batch)
+                    self._leave_out_late(signature, batch)
+                    admitted.size = batch.size
+                    with self._count_running(batch.rows):
+                        self._answer(signature, batch.requests)
             finally:
-                # Without an answer, they look for another batch.
-                for other in self._closed(batch)[1:]:
-                    other.woken.set()
+                self._close(batch)
+                # Requests without an answer find another batch.
+                for follower in batch.requests[1:]:
+                    follower.woken.set()
 
     def _wait_for_more(self, batch: _Batch) -> None:
-        """Waits a moment for a batch to be as large as what runs beside it."""
+        """Waits a moment for a batch to be as large as those that run beside it."""
 
-        def enough() -> bool:
-            beside = self._running_rows / max(1, self.pace.slots - 1)
-            return batch.rows >= min(beside, self._rules.most_rows)
+        def is_large_enough() -> bool:
+            beside = self._running_rows / max(1, self.admission.slots - 1)
+            return batch.rows >= min(beside, self._parameters.max_rows)
 
         with self._changed:
-            self._changed.wait_for(enough, self._rules.wait_s)
+            self._changed.wait_for(is_large_enough, self._parameters.wait_s)
 
-    def _closed(self, batch: _Batch) -> list[_Request]:
+    def _close(self, batch: _Batch) -> None:
+        """Lets no more requests join a batch."""
         with self._changed:
             if batch in self._open:
                 self._open.remove(batch)
-        return batch.requests
 
-    def _keep_those_in_time(self, name: str, batch: _Batch) -> None:
-        """Leaves those out, of who came last, with whom the batch would be late for one of it."""
-        now, size, ends = time.perf_counter(), 0, math.inf
+    def _leave_out_late(self, signature: str, batch: _Batch) -> None:
+        """Leaves out the last requests with which the batch would miss a deadline of its own."""
+        now, size, deadline = time.perf_counter(), 0, math.inf
         for number, request in enumerate(batch.requests):
-            size, ends = size + request.size, min(ends, request.ends)
-            if number and ends - now < MARGIN * self.pace.usual(name, size):
-                out, batch.requests = batch.requests[number:], batch.requests[:number]
-                for other in out:
-                    other.woken.set()
+            size, deadline = size + request.size, min(deadline, request.deadline)
+            usual_s = self.admission.usual_s(signature, size)
+            if number and deadline - now < QUEUE_MARGIN * usual_s:
+                left_out, batch.requests = batch.requests[number:], batch.requests[:number]
+                for late in left_out:
+                    late.woken.set()
                 return
 
     @contextmanager
-    def _counted(self, rows: int) -> Iterator[None]:
+    def _count_running(self, rows: int) -> Iterator[None]:
         with self._changed:
             self._running_rows += rows
         try:
@@ -218,20 +232,21 @@ class Batches:
                 self._running_rows -= rows
                 self._changed.notify_all()
 
-    def _answer(self, name: str, requests: Sequence[_Request]) -> None:
-        """Runs a batch and gives everyone their rows."""
+    def _answer(self, signature: str, requests: Sequence[_PendingRequest]) -> None:
+        """Runs a batch and gives each request its rows."""
         if len(requests) == 1:
-            requests[0].outputs = self._run(name, requests[0].inputs, requests[0].left_s)
+            (request,) = requests
+            request.outputs = self._run_signature(signature, request.inputs, request.remaining_s)
             return
         joined = {
             key: np.concatenate([request.inputs[key] for request in requests])
             for key in requests[0].inputs
         }
-        ends = max(request.ends for request in requests)
+        deadline = max(request.deadline for request in requests)
         try:
-            outputs = self._run(name, joined, seconds_until(ends))
+            outputs = self._run_signature(signature, joined, seconds_until(deadline))
         except RequestError:
-            # Whose fault it is, each finds out alone.
+            # Each runs again by itself, so that only the faulty one is refused.
             for request in requests:
                 request.alone = True
             return

@@ -1,21 +1,77 @@
 """Reads TensorFlow Serving's configuration files, so that one set of files serves both servers."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 
 from ser_keras.errors import ConfigError
-from serving.server.batching import Batching
-from serving.server.manager import ModelConfig
+from serving.client.message_classes import message_classes
+from serving.export.layout import versions
+from serving.server.batching import BatchingParameters
 from serving.server.metrics import METRICS_PATH
 
+# Messages that the package `tensorflow-serving-api` lacks.
+_CLASSES = message_classes(
+    "ser/config.proto",
+    {
+        "Int64Value": {"value": (1, "int64")},
+        "StringValue": {"value": (1, "string")},
+        "SSLConfig": {
+            "server_key": (1, "string"),
+            "server_cert": (2, "string"),
+            "custom_ca": (3, "string"),
+            "client_verify": (4, "bool"),
+        },
+        "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
+        "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
+        "BatchingParameters": {
+            "max_batch_size": (1, "Int64Value"),
+            "batch_timeout_micros": (2, "Int64Value"),
+            "max_enqueued_batches": (3, "Int64Value"),
+            "num_batch_threads": (4, "Int64Value"),
+            "thread_pool_name": (5, "StringValue"),
+            "allowed_batch_sizes": (6, "*int64"),
+            "pad_variable_length_inputs": (7, "bool"),
+        },
+    },
+)
 
-def read_models(path: Path) -> list[ModelConfig]:
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of the server, an entry of a models.config.
+
+    Args:
+        name: str.
+        base_path: Path. Folder of its versions.
+        latest: int. Serve this many of the newest versions; 0 serves all.
+        specific: tuple of int. Serve exactly these versions.
+        labels: mapping of label to version.
+    """
+
+    name: str
+    base_path: Path
+    latest: int = 1
+    specific: tuple[int, ...] = ()
+    labels: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def served_versions(self) -> list[int]:
+        """Returns the versions on disk that are to be served, lowest first."""
+        on_disk = versions(self.base_path)
+        if self.specific:
+            return [version for version in on_disk if version in self.specific]
+        return on_disk[-self.latest :] if self.latest else on_disk
+
+
+def read_models(path: Path) -> list[ModelEntry]:
     """Returns the models of a `models.config`, a ModelServerConfig in text format.
 
     Raises:
-        ConfigError: not readable, another model platform, or a storage that is not a folder here.
+        ConfigError: not readable, or a model of another platform than TensorFlow.
     """
     from tensorflow_serving.config import model_server_config_pb2
 
@@ -31,7 +87,7 @@ def read_models(path: Path) -> list[ModelConfig]:
     return models_of(config)
 
 
-def models_of(config: Any) -> list[ModelConfig]:
+def models_of(config: Any) -> list[ModelEntry]:
     """Returns the models of a ModelServerConfig.
 
     Raises:
@@ -40,7 +96,7 @@ def models_of(config: Any) -> list[ModelConfig]:
     return [_model(entry) for entry in config.model_config_list.config]
 
 
-def _model(entry: Any) -> ModelConfig:
+def _model(entry: Any) -> ModelEntry:
     if entry.model_platform not in ("", "tensorflow"):
         raise ConfigError(
             f"model {entry.name}: found model_platform {entry.model_platform!r}, expected "
@@ -52,7 +108,7 @@ def _model(entry: Any) -> ModelConfig:
         latest = 0
     elif policy.HasField("latest"):
         latest = policy.latest.num_versions or 1
-    return ModelConfig(
+    return ModelEntry(
         entry.name,
         Path(entry.base_path),
         latest,
@@ -61,9 +117,9 @@ def _model(entry: Any) -> ModelConfig:
     )
 
 
-def one_model(name: str, base_path: Path) -> list[ModelConfig]:
-    """Returns the configuration of the flags `--model_name` and `--model_base_path`."""
-    return [ModelConfig(name, base_path)]
+def one_model(name: str, base_path: Path) -> list[ModelEntry]:
+    """Returns the model of the options `--model_name` and `--model_base_path`."""
+    return [ModelEntry(name, base_path)]
 
 
 def read_ssl(path: Path) -> dict[str, Any]:
@@ -72,80 +128,43 @@ def read_ssl(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: not readable.
     """
-    config = _parsed(path, "an ssl.config", _SSL, "server_key and server_cert with the PEM texts")
-    return {name: getattr(config, name) for name in _SSL}
+    expected = "server_key and server_cert with the PEM texts"
+    config = _parsed(path, "an ssl.config", "SSLConfig", expected)
+    names = ("server_key", "server_cert", "custom_ca", "client_verify")
+    return {name: getattr(config, name) for name in names}
 
 
 def read_monitoring(path: Path) -> str | None:
-    """Returns where a `monitoring.config` wants the metrics, None for nowhere.
+    """Returns the path of the metrics in a `monitoring.config`, None if they are disabled.
 
     Raises:
         ConfigError: not readable.
     """
     expected = 'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'
-    config = _parsed(path, "a monitoring.config", _MONITORING, expected).prometheus_config
+    config = _parsed(path, "a monitoring.config", "MonitoringConfig", expected).prometheus_config
     return (config.path or METRICS_PATH) if config.enable else None
 
 
-def read_batching(path: Path) -> Batching:
-    """Returns what a `batching.config` says, of that which this server follows.
+def read_batching(path: Path) -> BatchingParameters:
+    """Returns those parameters of a `batching.config` that this server follows.
 
     Raises:
         ConfigError: not readable.
     """
     expected = "max_batch_size { value: 16 }"
-    config = _parsed(path, "a batching.config", _BATCHING, expected)
-    usual = Batching()
-    return Batching(
-        config.max_batch_size.value or usual.most_rows,
+    config = _parsed(path, "a batching.config", "BatchingParameters", expected)
+    return BatchingParameters(
+        config.max_batch_size.value or BatchingParameters.max_rows,
         config.batch_timeout_micros.value / 1e6,
         config.num_batch_threads.value,
     )
 
 
-# === Messages that the published package does not hold ===
-
-_Fields = dict[str, Any]
-_NUMBER, _TEXT = {"value": "int64"}, {"value": "string"}
-_SSL: _Fields = {
-    "server_key": "string",
-    "server_cert": "string",
-    "custom_ca": "string",
-    "client_verify": "bool",
-}
-_MONITORING: _Fields = {"prometheus_config": {"enable": "bool", "path": "string"}}
-_BATCHING: _Fields = {
-    "max_batch_size": _NUMBER,
-    "batch_timeout_micros": _NUMBER,
-    "max_enqueued_batches": _NUMBER,
-    "num_batch_threads": _NUMBER,
-    "thread_pool_name": _TEXT,
-    "allowed_batch_sizes": "*int64",
-    "pad_variable_length_inputs": "bool",
-}
-
-
-def _parsed(path: Path, what: str, fields: _Fields, expected: str) -> Any:
-    """Returns the message with those fields that a file in text format holds."""
-    file = descriptor_pb2.FileDescriptorProto(name="ser/config.proto", syntax="proto3")
-    _add(file.message_type.add(name="Config"), ".Config", fields)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("Config"))
+def _parsed(path: Path, file_kind: str, message: str, expected: str) -> Any:
+    """Returns the message that a file in text format holds."""
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), kind())
+        return text_format.Parse(path.read_text(encoding="utf-8"), _CLASSES[message]())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ConfigError(
-            f"{path}: not readable as {what}: {error}. Expected {expected}."
+            f"{path}: not readable as {file_kind}: {error}. Expected {expected}."
         ) from error
-
-
-def _add(message: descriptor_pb2.DescriptorProto, path: str, fields: _Fields) -> None:
-    for number, (name, kind) in enumerate(fields.items(), 1):
-        repeated = isinstance(kind, str) and kind.startswith("*")
-        field = message.field.add(name=name, number=number, label=3 if repeated else 1)
-        if isinstance(kind, dict):
-            field.type, field.type_name = field.TYPE_MESSAGE, f"{path}.{name}"
-            _add(message.nested_type.add(name=name), field.type_name, kind)
-        else:
-            field.type = getattr(field, f"TYPE_{kind.removeprefix('*').upper()}")

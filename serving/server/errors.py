@@ -1,4 +1,4 @@
-"""A request that is refused: gRPC's code and the sentence, the same for gRPC and REST."""
+"""A refused request: gRPC's code and a message, the same for gRPC and REST."""
 
 import grpc
 
@@ -17,7 +17,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class RequestError(Exception):
-    """Why a request gets no answer.
+    """The reason why a request gets no answer.
 
     Args:
         code: grpc.StatusCode, or its number.
@@ -31,7 +31,7 @@ class RequestError(Exception):
 
     @property
     def http_status(self) -> int:
-        """The status of REST for it."""
+        """The HTTP status of the error in REST."""
         return _HTTP.get(self.code, 500)
 
     @classmethod

@@ -18,17 +18,18 @@ from tensorflow_serving.apis import (
 )
 
 from ser_keras.errors import ConfigError
-from serving.client import messages
+from serving.client.tensors import content_of, fill_typed_tensor
 from serving.server.config_files import models_of
 from serving.server.errors import RequestError
-from serving.server.manager import DEFAULT, ModelManager
+from serving.server.manager import ModelManager
 from serving.server.metrics import Metrics
+from serving.server.session import DEFAULT
 
-Work = Callable[[Any, float | None], Any]
-# Tags of float_val and double_val in a TensorProto: field 5 or 6, bytes of a known length.
-PACKED = {"float_val": b"\x2a", "double_val": b"\x32"}
-# Left for the way back of an answer or a refusal: what comes later is heard by nobody.
-ANSWER_S, ANSWER_SHARE = 0.03, 0.1
+# (request, seconds that are left or None) -> response.
+Method = Callable[[Any, float | None], Any]
+# Time that an answer or a refusal needs to reach the client before the deadline: at most so many
+# seconds, and at most this share of the remaining time.
+RETURN_S, RETURN_SHARE = 0.03, 0.1
 HEADER = ("x-ser-server", "development server, not TensorFlow Serving")
 
 
@@ -39,7 +40,7 @@ class Services:
 
     Args:
         manager: the models.
-        metrics: counts what is asked.
+        metrics: counts the requests.
     """
 
     def __init__(self, manager: ModelManager, metrics: Metrics):
@@ -47,7 +48,7 @@ class Services:
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """Returns the handlers to add to a gRPC server."""
-        predict = {
+        prediction = {
             "Predict": (predict_pb2.PredictRequest, self._predict),
             "GetModelMetadata": (
                 get_model_metadata_pb2.GetModelMetadataRequest,
@@ -61,26 +62,31 @@ class Services:
                 self._reload,
             ),
         }
-        services = {"PredictionService": predict, "ModelService": models}
+        services = {"PredictionService": prediction, "ModelService": models}
         return [
             grpc.method_handlers_generic_handler(
                 f"tensorflow.serving.{service}",
-                {name: self._handler(kind, work) for name, (kind, work) in methods.items()},
+                {
+                    name: self._handler(request_class, method)
+                    for name, (request_class, method) in methods.items()
+                },
             )
             for service, methods in services.items()
         ]
 
-    def _handler(self, kind: Any, work: Work) -> grpc.RpcMethodHandler:
-        """Returns the handler of a method.
+    def _handler(self, request_class: Any, method: Method) -> grpc.RpcMethodHandler:
+        """Returns the handler of a method, which the metrics call by its function's name.
 
-        What is no such request is refused here: gRPC would call it an error of the server's.
+        Bytes that are no such request are refused here, since gRPC would report them as an internal
+        error of the server.
         """
 
-        def parsed(data: bytes) -> Any:
+        def parse(data: bytes) -> Any:
             try:
-                return kind.FromString(data)
+                return request_class.FromString(data)
             except DecodeError as error:
-                return RequestError.invalid(f"The request is no {kind.DESCRIPTOR.name}: {error}")
+                name = request_class.DESCRIPTOR.name
+                return RequestError.invalid(f"The request is no {name}: {error}")
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             context.send_initial_metadata([HEADER])
@@ -90,41 +96,41 @@ class Services:
             try:
                 if isinstance(request, RequestError):
                     raise request
-                return work(request, for_work(context.time_remaining()))
+                return method(request, processing_time_s(context.time_remaining()))
             except RequestError as error:
                 code, message = error.code, error.message
             finally:
                 seconds = time.perf_counter() - began
-                self.metrics.count(name, work.__name__, code.name, seconds)
+                self.metrics.count(name, method.__name__, code.name, seconds)
             context.abort(code, message)
 
         return grpc.unary_unary_rpc_method_handler(
-            answer, parsed, lambda response: response.SerializeToString()
+            answer, parse, lambda response: response.SerializeToString()
         )
 
     def _predict(self, request: Any, timeout_s: float | None) -> Any:
         spec = request.model_spec
         name = spec.signature_name or DEFAULT
-        with self.manager.lend(spec.name, *choice_of(spec)) as (model, version):
+        with self.manager.lend(spec.name, *version_choice(spec)) as (model, version):
             inputs = {key: _array(key, value) for key, value in request.inputs.items()}
             outputs = model.run(name, inputs, request.output_filter, timeout_s)
         response = predict_pb2.PredictResponse()
         _fill_spec(response.model_spec, spec.name, version, name)
         for key, values in outputs.items():
-            _fill_tensor(response.outputs[key], values)
+            fill_typed_tensor(response.outputs[key], values)
         return response
 
     def _metadata(self, request: Any, timeout_s: float | None) -> Any:
         if list(request.metadata_field) != ["signature_def"]:
-            asked = list(request.metadata_field)
+            fields = list(request.metadata_field)
             raise RequestError.invalid(
-                f"Metadata field {asked[0]} is not supported"
-                if asked
+                f"Metadata field {fields[0]} is not supported"
+                if fields
                 else "GetModelMetadataRequest must specify at least one metadata_field"
             )
         spec = request.model_spec
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        with self.manager.lend(spec.name, *choice_of(spec)) as (model, version):
+        with self.manager.lend(spec.name, *version_choice(spec)) as (model, version):
             _fill_spec(response.model_spec, spec.name, version, "")
             signatures = get_model_metadata_pb2.SignatureDefMap()
             for name, signature in model.signatures.items():
@@ -138,16 +144,16 @@ class Services:
         spec = request.model_spec
         if not spec.name:
             raise RequestError.invalid("Missing ModelSpec")
-        version, label = choice_of(spec)
+        version, label = version_choice(spec)
         if label is not None:
             with self.manager.lend(spec.name, None, label) as (_, version):
                 pass
         response = get_model_status_pb2.GetModelStatusResponse()
-        for number, found in self.manager.states(spec.name, version).items():
-            status = response.model_version_status.add(version=number, state=found.state)
-            if found.error is not None:
-                status.status.error_code = found.error.code.value[0]
-                status.status.error_message = found.error.message
+        for number, known in self.manager.states(spec.name, version).items():
+            status = response.model_version_status.add(version=number, state=known.state)
+            if known.error is not None:
+                status.status.error_code = known.error.code.value[0]
+                status.status.error_message = known.error.message
         return response
 
     def _reload(self, request: Any, timeout_s: float | None) -> Any:
@@ -158,20 +164,20 @@ class Services:
         return model_management_pb2.ReloadConfigResponse()
 
 
-def for_work(remaining_s: float | None) -> float | None:
-    """Returns how many of a call's seconds its work may take: the answer has a way to go, too.
+def processing_time_s(remaining_s: float | None) -> float | None:
+    """Returns how much of a call's remaining time its processing may take, None without a limit.
 
     Example:
-        >>> for_work(1.0), round(for_work(0.1), 3)
+        >>> processing_time_s(1.0), round(processing_time_s(0.1), 3)
         (0.97, 0.09)
     """
     if remaining_s is None:
         return None
-    return remaining_s - min(ANSWER_S, ANSWER_SHARE * remaining_s)
+    return remaining_s - min(RETURN_S, RETURN_SHARE * remaining_s)
 
 
-def choice_of(spec: Any) -> tuple[int | None, str | None]:
-    """Returns (version, label) that a ModelSpec asks for, None where it does not."""
+def version_choice(spec: Any) -> tuple[int | None, str | None]:
+    """Returns (version, label) of a ModelSpec, None for what it does not name."""
     kind = spec.WhichOneof("version_choice")
     return (
         spec.version.value if kind == "version" else None,
@@ -187,26 +193,15 @@ def _fill_spec(spec: Any, name: str, version: int, signature: str) -> None:
 
 def _array(name: str, tensor: Any) -> np.ndarray:
     try:
-        # `make_ndarray` copies once more, and takes long for a single number.
-        found = messages.content_of(tensor)
-        return tf.make_ndarray(tensor) if found is None else found
+        # `make_ndarray` copies the array once more, and is slow for single numbers.
+        content = content_of(tensor)
+        return tf.make_ndarray(tensor) if content is None else content
     except (TypeError, ValueError, KeyError) as error:
         raise RequestError.invalid(f"input {name}: not a valid tensor: {error}") from None
 
 
-def _fill_tensor(tensor: Any, values: np.ndarray) -> None:
-    """Writes an array the way TensorFlow Serving does: into the typed field."""
-    field = messages.begin_tensor(tensor, values)
-    if field in PACKED:
-        # A list of Python's numbers takes a hundred times as long, and maps have millions.
-        data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data
-        tensor.MergeFromString(b"".join((PACKED[field], messages.varint(data.nbytes), data)))
-    else:
-        getattr(tensor, field).extend(values.ravel().tolist())
-
-
 def signature_json(signature: meta_graph_pb2.SignatureDef) -> Any:
-    """Returns a SignatureDef as REST's metadata shows it."""
+    """Returns a SignatureDef as in REST's metadata."""
     from google.protobuf import json_format
 
     return json_format.MessageToDict(signature, preserving_proto_field_name=True)

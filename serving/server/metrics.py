@@ -25,7 +25,7 @@ class Metrics:
         self._latencies: dict[tuple[str, str], list[float]] = {}
 
     def count(self, model: str, method: str, status: str, seconds: float) -> None:
-        """Counts one request. Names that only a client made up are counted together."""
+        """Counts one request. Models that do not exist are counted together."""
         model = model if status != "NOT_FOUND" else ""
         method = method.lstrip("_")
         with self._lock:
@@ -36,7 +36,7 @@ class Metrics:
             row[-1] += 1e6 * seconds
 
     def text(self) -> str:
-        """Returns what `/monitoring/prometheus/metrics` shows; latencies in microseconds."""
+        """Returns the text of `/monitoring/prometheus/metrics`; latencies in microseconds."""
         with self._lock:
             lines = [f"# TYPE {COUNT} counter"]
             for (model, method, status), value in sorted(self._counts.items()):
@@ -46,8 +46,8 @@ class Metrics:
             for (model, method), row in sorted(self._latencies.items()):
                 labels = f'model_name="{_quoted(model)}",entrypoint="{method}"'
                 total = 0.0
-                for limit, seen in zip((*BUCKETS_US, "+Inf"), row, strict=False):
-                    total += seen
+                for limit, count in zip((*BUCKETS_US, "+Inf"), row, strict=False):
+                    total += count
                     lines.append(f'{LATENCY}_bucket{{{labels},le="{limit}"}} {total:g}')
                 lines.append(f"{LATENCY}_sum{{{labels}}} {row[-1]:g}")
                 lines.append(f"{LATENCY}_count{{{labels}}} {total:g}")

@@ -1,4 +1,4 @@
-"""The development server: TensorFlow Serving's protocols where no container engine is at hand."""
+"""The development server: TensorFlow Serving's protocols on a machine without containers."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -9,14 +9,15 @@ from typing import Any
 import grpc
 
 from ser_keras.errors import ConfigError
-from serving.server.batching import Batching
+from serving.server.batching import BatchingParameters
+from serving.server.config_files import ModelEntry
 from serving.server.grpc_api import Services
-from serving.server.manager import ModelConfig, ModelManager
+from serving.server.manager import ModelManager
 from serving.server.metrics import METRICS_PATH, Metrics
 from serving.server.rest_api import RestServer
-from serving.server.shutdown import wait_for_the_end
+from serving.server.shutdown import wait_for_signal
 
-# Half a minute of speech comes at once, instead of by 64 KiB and a word between.
+# Half a minute of speech is sent at once, instead of 64 KiB at a time with an answer to each.
 TRANSPORT = (("grpc.http2.lookahead_bytes", 8 * 2**20), ("grpc.http2.bdp_probe", 0))
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
 
@@ -29,17 +30,18 @@ class ServerOptions:
         host: str. Address to listen on; this machine alone by default.
         port: int. Of gRPC; 0 takes a free one.
         rest_port: int or None. Of REST; 0 takes a free one, None leaves it out.
-        threads: int. Calls that are looked at at once; as many run as there are processors, and the
-            others wait for them or are refused. With 8, fewer waited than could have been answered;
-            64 took a third of the processors' time to read what was then refused.
-        max_calls: int. Calls that are accepted at once; more are refused unread, by gRPC itself,
-            and ask again at once: with 64, eighty clients did little else. More wait longer.
+        threads: int. Calls that are read at once. As many run as there are processors; the others
+            wait or are refused. With 8 threads fewer calls waited than could have been answered;
+            with 64, reading calls that were then refused took a third of the processors' time.
+        max_calls: int. Calls that are accepted at once. gRPC refuses more of them unread, and their
+            clients retry at once: with 64 calls, eighty clients did little else. With more calls,
+            each waits longer.
         max_message_bytes: int. Largest request.
         batching: how requests are joined; None joins none.
-        poll_s: float. How often the disk is looked at.
-        drain_s: float. How long running calls may take at the end.
+        poll_s: float. Time between two readings of the disk.
+        drain_s: float. Most time that running calls may take when the server stops.
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
-        metrics_path: str or None. Where REST shows the metrics.
+        metrics_path: str or None. REST's path of the metrics.
     """
 
     host: str = "127.0.0.1"
@@ -48,7 +50,7 @@ class ServerOptions:
     threads: int = 16
     max_calls: int = 96
     max_message_bytes: int = 32 * 2**20
-    batching: Batching | None = None
+    batching: BatchingParameters | None = None
     poll_s: float = 1.0
     drain_s: float = 10.0
     ssl: Any = None
@@ -59,28 +61,28 @@ class Server:
     """gRPC and REST over one `ModelManager`.
 
     Args:
-        configs: the models.
+        models: entries of the models.
         options: how it listens.
         log: called with a sentence on every change.
     """
 
     def __init__(
         self,
-        configs: Sequence[ModelConfig],
+        models: Sequence[ModelEntry],
         options: ServerOptions,
         log: Callable[[str], None] = lambda text: None,
     ):
         self.options, self.log = options, log
         self.metrics = Metrics()
-        self.manager = ModelManager(configs, log, batching=options.batching)
-        self._ended = threading.Event()
+        self.manager = ModelManager(models, log, batching=options.batching)
+        self._stopping = threading.Event()
         self._grpc = self._grpc_server()
         self._rest: RestServer | None = None
-        self.port = self._bound(options)
+        self.port = self._bind(options)
         self.rest_port: int | None = None
 
     def start(self) -> None:
-        """Loads what is there, then listens and keeps looking at the disk.
+        """Loads the versions on disk, then listens and polls the disk.
 
         Raises:
             ConfigError: the REST port is taken.
@@ -103,15 +105,15 @@ class Server:
             self.rest_port = self._rest.server_address[1]
             threading.Thread(target=self._rest.serve_forever, daemon=True).start()
         self._grpc.start()
-        self._healthy(True)
+        self._set_health(True)
         threading.Thread(target=self._poll, daemon=True).start()
 
     def stop(self) -> None:
-        """Takes no new calls, lets the running ones end, and frees everything."""
-        if self._ended.is_set():
+        """Takes no new calls, waits for the running ones, and frees everything."""
+        if self._stopping.is_set():
             return
-        self._ended.set()
-        self._healthy(False)
+        self._stopping.set()
+        self._set_health(False)
         if self._rest is not None:
             self._rest.shutdown()
             self._rest.server_close()
@@ -120,7 +122,7 @@ class Server:
 
     def wait(self) -> None:
         """Serves until SIGTERM or SIGINT, then stops."""
-        wait_for_the_end()
+        wait_for_signal()
         self.log("draining")
         self.stop()
 
@@ -143,7 +145,7 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         return server
 
-    def _bound(self, options: ServerOptions) -> int:
+    def _bind(self, options: ServerOptions) -> int:
         address = f"{options.host}:{options.port}"
         try:
             if options.ssl is None:
@@ -152,19 +154,21 @@ class Server:
         except RuntimeError as error:
             raise ConfigError(f"--port {options.port}: {error}. Choose another.") from None
 
-    def _healthy(self, well: bool) -> None:
+    def _set_health(self, serving: bool) -> None:
         from grpc_health.v1 import health_pb2
 
         status = health_pb2.HealthCheckResponse
         for name in HEALTH_NAMES:
-            self._health.set(name, status.SERVING if well else status.NOT_SERVING)
+            self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     def _poll(self) -> None:
-        while not self._ended.wait(self.options.poll_s):
+        while not self._stopping.wait(self.options.poll_s):
             self.manager.poll()
 
 
 def _credentials(ssl: Any) -> grpc.ServerCredentials:
-    pair = (ssl["server_key"].encode(), ssl["server_cert"].encode())
-    trusted = ssl["custom_ca"].encode() or None
-    return grpc.ssl_server_credentials([pair], trusted, ssl["client_verify"])
+    key_and_certificate = (ssl["server_key"].encode(), ssl["server_cert"].encode())
+    client_authority = ssl["custom_ca"].encode() or None
+    return grpc.ssl_server_credentials(
+        [key_and_certificate], client_authority, ssl["client_verify"]
+    )

@@ -14,14 +14,15 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 
 from serving.export.warmup import read_warmup
-from serving.server.admission import Pace
-from serving.server.batching import Arrays, Batches, Batching
+from serving.server.admission import AdmissionControl
+from serving.server.batching import Arrays, Batcher, BatchingParameters
 from serving.server.errors import RequestError
 
 SERVE = "serve"
-# With a limit the session runs the graph in another thread, which costs half a millisecond. Longer
-# ones are left to gRPC, which answers in time; the caps on a request bound what then runs on.
-LONGEST_LIMIT_S = 10.0
+# With a time limit the session runs the graph in another thread, which costs half a millisecond.
+# Longer limits are left to gRPC, which answers in time; the graph then runs on, but not for long,
+# since the size of a request is limited.
+MAX_GRAPH_TIMEOUT_S = 10.0
 DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
@@ -30,18 +31,18 @@ class LoadedModel:
 
     Args:
         folder: Path of the version.
-        batching: how requests that wait at the same time are joined, where their shapes are equal;
-            None runs each alone.
+        batching: how requests of equal shapes that wait at the same time are joined; None runs
+            each by itself.
 
     Raises:
         tensorflow.errors.OpError, OSError: the folder holds no SavedModel that can be served.
         RequestError: a warm-up request fails, or its answer is not finite.
     """
 
-    def __init__(self, folder: Path, batching: Batching | None = None):
+    def __init__(self, folder: Path, batching: BatchingParameters | None = None):
         self.folder = folder
         config = config_pb2.ConfigProto()
-        # A second round finds nothing to improve and costs a twentieth of the time to get ready.
+        # A second round improves nothing and takes a twentieth of the loading time.
         rewriting = config.graph_options.rewrite_options
         rewriting.meta_optimizer_iterations = rewriting.ONE
         self.session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
@@ -53,20 +54,23 @@ class LoadedModel:
                 for name, signature in meta.signature_def.items()
                 if not name.startswith("__")
             }
-            self._batched = {name for name, one in self.signatures.items() if _is_batched(one)}
-            self._places = {name: self._placed(one) for name, one in self.signatures.items()}
-            self.session._extend_graph()
-            self._pace, self._batches = Pace(), None
+            self._batched = {name for name, sig in self.signatures.items() if _is_batched(sig)}
+            self._functions = {
+                name: _SignatureFunction(self.session, sig) for name, sig in self.signatures.items()
+            }
+            # Hands the graph to the session, as `Session.run` does before it runs anything.
+            self.session.make_callable([])
+            self._admission, self._batcher = AdmissionControl(), None
             self._warm_up()
-            # What the first runs took says nothing about those that follow.
-            self._batches = Batches(batching, self._run) if batching else None
-            self._pace = self._batches.pace if self._batches else Pace()
+            # The first runs are slow and say nothing about later ones.
+            self._batcher = Batcher(batching, self._run) if batching else None
+            self._admission = self._batcher.admission if self._batcher else AdmissionControl()
         except BaseException:
             self.session.close()
             raise
 
     def close(self) -> None:
-        """Frees the memory. Nothing may be running."""
+        """Frees the memory. No request may be running."""
         self.session.close()
 
     def run(
@@ -82,7 +86,7 @@ class LoadedModel:
             signature_name: str.
             inputs: mapping of the signature's input names to arrays.
             outputs: which outputs; all when empty.
-            timeout_s: float. After it the graph is told to stop, if that is soon.
+            timeout_s: float. The graph is stopped after this time, if that is soon.
 
         Raises:
             RequestError: the request does not fit the signature, the graph refuses it, or it could
@@ -92,30 +96,24 @@ class LoadedModel:
         _check_inputs(signature, inputs)
         names = _checked_outputs(signature, outputs)
         name, size = signature_name or DEFAULT, _size(inputs)
-        if self._batches is not None and name in self._batched and _is_batch(inputs):
-            found = self._batches.run(name, inputs, size, timeout_s)
+        if self._batcher is not None and name in self._batched and _is_batch(inputs):
+            values = self._batcher.run(name, inputs, size, timeout_s)
         else:
-            with self._pace.turn(name, size, timeout_s) as left_s:
-                found = self._run(name, inputs, left_s)
-        return {name: found[name] for name in names}
+            with self._admission.turn(name, size, timeout_s) as left_s:
+                values = self._run(name, inputs, left_s)
+        return {name: values[name] for name in names}
 
     def _run(self, name: str, inputs: Arrays, timeout_s: float | None) -> Arrays:
         """Returns all outputs of the signature called `name`."""
-        feeds, fetches = self._places[name]
         options = config_pb2.RunOptions()
-        if timeout_s is not None and timeout_s < LONGEST_LIMIT_S:
+        if timeout_s is not None and timeout_s < MAX_GRAPH_TIMEOUT_S:
             options.timeout_in_ms = max(1, round(1000 * timeout_s))
         try:
-            values = self._session_run(
-                {feeds[key]: value for key, value in inputs.items()},
-                list(fetches.values()),
-                options.SerializeToString(),
-            )
+            return self._functions[name](inputs, options)
         except tf.errors.OpError as error:
             raise RequestError(error.error_code, error.message.split("\n")[0]) from None
         except (TypeError, ValueError) as error:
             raise RequestError.invalid(str(error)) from None
-        return dict(zip(fetches, values, strict=True))
 
     def signature(self, name: str) -> Any:
         """Returns the SignatureDef called `name`, `serving_default` for an empty name."""
@@ -123,31 +121,6 @@ class LoadedModel:
         if name not in self.signatures:
             raise RequestError.failed_precondition(f'Serving signature key "{name}" not found.')
         return self.signatures[name]
-
-    def _placed(self, signature: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Returns the places in the graph of a signature's inputs and of all its outputs."""
-
-        def places(tensors: Any) -> dict[str, Any]:
-            graph = self.session.graph
-            return {
-                name: graph.get_tensor_by_name(tensors[name].name)._as_tf_output()
-                for name in sorted(tensors)
-            }
-
-        return places(signature.inputs), places(signature.outputs)
-
-    def _session_run(self, feeds: dict[Any, Any], fetches: list[Any], options: bytes) -> list[Any]:
-        """Runs the graph below `Session.run`, which refuses shapes that a server takes.
-
-        All outputs are fetched, whichever are wanted, and the time limit goes with the call: a
-        session prepares itself anew, for a second, for every other set of outputs.
-        """
-        buffer = pywrap_tf_session.TF_NewBufferFromString(options)
-        try:
-            values: list[Any] = self.session._call_tf_sessionrun(buffer, feeds, fetches, [], None)
-            return values
-        finally:
-            pywrap_tf_session.TF_DeleteBuffer(buffer)
 
     def _warm_up(self) -> None:
         for request in read_warmup(self.folder):
@@ -161,6 +134,50 @@ class LoadedModel:
                     )
 
 
+class _SignatureFunction:
+    """Runs a signature below `Session.run`, which refuses shapes that a server accepts.
+
+    All outputs are fetched, whichever are requested, and the time limit goes with the call: a
+    session prepares itself anew, for a second, for every other set of outputs.
+
+    This is the only use of private TensorFlow (2.16.2: `Tensor._as_tf_output`,
+    `Session._call_tf_sessionrun` and `pywrap_tf_session`). `Session.run` and the functions of
+    `Session.make_callable` check shapes and look up every name at each call, and neither leaves the
+    refusal of a wrong shape to the graph, whose words a server's client expects. It can go once
+    public TensorFlow runs a SignatureDef with a time limit and without these checks, or once this
+    server no longer has to refuse in TensorFlow Serving's words.
+
+    Args:
+        session: the session that holds the graph.
+        signature: SignatureDef.
+    """
+
+    def __init__(self, session: Any, signature: Any):
+        self._session = session
+        self._feeds = self._outputs_of_graph(signature.inputs)
+        self._fetches = self._outputs_of_graph(signature.outputs)
+
+    def __call__(self, inputs: Arrays, options: config_pb2.RunOptions) -> Arrays:
+        """Returns all outputs of the signature by name."""
+        feeds = {self._feeds[name]: value for name, value in inputs.items()}
+        buffer = pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
+        try:
+            values = self._session._call_tf_sessionrun(
+                buffer, feeds, list(self._fetches.values()), [], None
+            )
+        finally:
+            pywrap_tf_session.TF_DeleteBuffer(buffer)
+        return dict(zip(self._fetches, values, strict=True))
+
+    def _outputs_of_graph(self, tensors: Any) -> dict[str, Any]:
+        """Returns TensorFlow's handles of a signature's inputs or outputs, in order of name."""
+        graph = self._session.graph
+        return {
+            name: graph.get_tensor_by_name(tensors[name].name)._as_tf_output()
+            for name in sorted(tensors)
+        }
+
+
 def _size(inputs: Arrays) -> int:
     """Returns the bytes of a request's arrays."""
     return sum(
@@ -170,7 +187,7 @@ def _size(inputs: Arrays) -> int:
 
 
 def _is_batched(signature: Any) -> bool:
-    """Tells whether the first axis of all inputs and outputs is that of the batch."""
+    """Tells whether the batch is the first axis of all inputs and outputs."""
     shapes = [
         tensor.tensor_shape
         for tensors in (signature.inputs, signature.outputs)
@@ -180,9 +197,10 @@ def _is_batched(signature: Any) -> bool:
 
 
 def _is_batch(inputs: Arrays) -> bool:
-    """Tells whether a request may run with others and still gets what it would get alone.
+    """Tells whether a request may run with others without a change of its answer.
 
-    Texts may not: recordings in files differ in length, and maps are as long as the longest.
+    A request with texts may not: recordings in files differ in length, and the maps of a batch are
+    as long as its longest recording.
     """
     values = list(inputs.values())
     if any(value.ndim == 0 or value.dtype == object for value in values):
@@ -192,33 +210,34 @@ def _is_batch(inputs: Arrays) -> bool:
 
 def _check_inputs(signature: Any, inputs: Arrays) -> None:
     """Refuses another number of inputs, or other names, in TensorFlow Serving's words."""
-    expected, found = set(signature.inputs), set(inputs)
-    if len(found) != len(expected):
+    expected, received = set(signature.inputs), set(inputs)
+    if len(received) != len(expected):
         raise RequestError.invalid(
-            f"input size does not match signature: {len(found)}!={len(expected)} "
-            f"len({_listed(found)}) != len({_listed(expected)}). "
-            f"Sent extra: {_listed(found - expected)}. "
-            f"Missing but required: {_listed(expected - found)}."
+            f"input size does not match signature: {len(received)}!={len(expected)} "
+            f"len({_listed(received)}) != len({_listed(expected)}). "
+            f"Sent extra: {_listed(received - expected)}. "
+            f"Missing but required: {_listed(expected - received)}."
         )
-    if found != expected:
-        name = min(found - expected)
+    if received != expected:
+        name = min(received - expected)
         raise RequestError.invalid(
             f"input tensor alias not found in signature: {name}. Inputs expected to be in the set "
             f"{_listed(expected)}."
         )
 
 
-def _checked_outputs(signature: Any, wanted: Sequence[str]) -> list[str]:
+def _checked_outputs(signature: Any, requested: Sequence[str]) -> list[str]:
+    """Returns the names of the requested outputs, of all where none is requested."""
     known = sorted(signature.outputs)
-    for number, name in enumerate(wanted):
+    for number, name in enumerate(requested):
         if name not in signature.outputs:
             raise RequestError.invalid(
                 f"output tensor alias not found in signature: {name} Outputs expected to be in "
                 f"the set {_listed(known)}."
             )
-        if name in wanted[:number]:
+        if name in requested[:number]:
             raise RequestError.invalid(f"duplicate output tensor alias: {name}")
-    return list(wanted) or known
+    return list(requested) or known
 
 
 def _listed(names: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import get_corpus
 from serving.web.local_server import Published
 
 WARNING = """\
@@ -28,7 +28,7 @@ def facts(name: str, export: Published | None) -> str:
             f"Nobody said here which data **{name}** was trained on. Ask who runs the server, or "
             "start the page with `--export` and the folder that `ser export` printed."
         )
-    corpus = CORPORA[about["corpus"]].info
+    corpus = get_corpus(about["corpus"]).info
     whom = "speakers it knew from training" if about["shares_speakers"] else "speakers new to it"
     chance = 100 / len(about["classes"])
     return (

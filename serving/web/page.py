@@ -16,7 +16,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import gradio as gr
 
 from ser_keras.errors import ConfigError, SerError
-from serving.client.client import ServerError
+from serving.client.connection import ServerError
 from serving.web.model_facts import WARNING
 from serving.web.recognition import HOP_S, WINDOW_S, Recognition, recognize
 from serving.web.view import Models, View, look, summary, trouble, window_names

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from ser_keras.report.results import result_path
+from ser_keras.report.results_folder import result_path
 from ser_keras.report.runs import calibration_path, open_runs
 from tests.report.finished_runs import result_of, write_run
 from tests.small_trainings import tiny_config

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -81,3 +83,12 @@ def test_utterance_cannot_change():
     utterance = Utterance("emodb/03a01Fa", Path("a.wav"), "happy", "03", "emodb")
     with pytest.raises(FrozenInstanceError):
         utterance.label = "sad"
+
+
+def test_reading_one_corpus_imports_no_other():
+    program = (
+        "import sys; from ser_keras.corpora import CORPORA, get_corpus; get_corpus('emodb');"
+        "print([name for name in CORPORA if CORPORA[name] in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.strip() == "['emodb']"

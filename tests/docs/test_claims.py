@@ -56,8 +56,8 @@ def texts():
         *(file for folder in folders for file in (ROOT / folder).rglob("*")),
         *ROOT.glob("*.*"),
         *(ROOT / "tests").rglob("*"),
-        *(ROOT / "results").glob("search-*.json"),
-        *(ROOT / "results").glob("study-*.json"),
+        *(ROOT / "results" / "searches").rglob("*.json"),
+        *(ROOT / "results" / "studies").rglob("*.json"),
     ]
     kinds = {".md", ".py", ".yaml", ".cff", ".ipynb", ".json"}
     texts = {

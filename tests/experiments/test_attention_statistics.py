@@ -105,7 +105,7 @@ def test_means_claims_and_verdicts_follow_from_the_files(run, features):
             by_speaker = {}
             for row, value in zip(files, values, strict=True):
                 by_speaker.setdefault(row["speaker"], []).append(value)
-            means = sorted(sum(each) / len(each) for each in by_speaker.values())
+            means = sorted(sum(values) / len(values) for values in by_speaker.values())
             # Of two speakers a quarter of the resamples have the one alone, a quarter the other.
             assert summary["interval"] == pytest.approx([means[0], means[-1]], abs=1e-5)
     smoother, better, loose, sums = result["claims"]
@@ -145,7 +145,7 @@ def test_the_command_writes_result_table_picture_and_every_recording(run, featur
     assert code == 0, out
     result = attention_statistics(run, features)
     assert json.loads((run / "attention.json").read_text()) == result.result
-    kept = tmp_path / f"attention-{result.result['dataset']}-logmel23.json"
+    kept = tmp_path / "attention" / result.result["dataset"] / "logmel23.json"
     assert json.loads(kept.read_text()) == result.result
     for picture in (run / "attention.svg", kept.with_suffix(".svg")):
         assert "layer 2 is smoother than layer 1: " in picture.read_text()

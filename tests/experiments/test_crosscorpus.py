@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 
 from ser_keras import metrics, plots
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import synthetic
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
-from ser_keras.experiments.crosscorpus import build_crosscorpus, run_crosscorpus, shared_classes
+from ser_keras.experiments.crosscorpus import run_crosscorpus
+from ser_keras.experiments.crosscorpus_protocol import build_crosscorpus, shared_classes
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import ClassSet
-from ser_keras.report.results import describe_crosscorpus
+from ser_keras.report.summary import crosscorpus_table
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +75,14 @@ def test_each_corpus_is_tested_whole_by_the_model_of_the_other(result, feature_s
 def test_a_cell_is_the_saved_model_on_the_other_corpus(result, other_set, output, config):
     import keras
 
-    from ser_keras.data.input import Part
+    from ser_keras.data.part import FoldPart
     from ser_keras.training.predict import predict
 
     classes = result["class_set"]["classes"]
     model = keras.models.load_model(output / "folds" / "synthetic" / "model.keras")
-    part = Part(other_set, {row.key: classes.index(row.label) for row in other_set.rows})
+    part = FoldPart(other_set, {row.key: classes.index(row.label) for row in other_set.rows})
     scores = predict(model, part, config.batch)
-    said = scores.probabilities.argmax(axis=1)
-    counts = metrics.confusion_matrix(scores.classes, said, len(classes))
+    counts = metrics.confusion_matrix(scores.classes, scores.predicted, len(classes))
     assert cell_of(result, "synthetic", "other")["confusion"] == counts.tolist()
 
 
@@ -90,15 +90,15 @@ def test_a_cell_is_the_saved_model_on_the_other_corpus(result, other_set, output
 def test_the_normaliser_saw_the_training_corpus_alone(result, feature_set, output, config):
     import keras
 
-    from ser_keras.data.input import Part
+    from ser_keras.data.part import FoldPart
 
     del result
-    part = Part(feature_set, dict.fromkeys((row.key for row in feature_set.rows), 0))
-    wanted = FeatureStatistics.fit(part.frames()).affine(config.normalizer)
+    part = FoldPart(feature_set, dict.fromkeys((row.key for row in feature_set.rows), 0))
+    expected = FeatureStatistics.fit(part.frames()).affine(config.normalizer)
     model = keras.models.load_model(output / "folds" / "synthetic" / "model.keras")
-    found = [weight.numpy() for weight in model.get_layer("normalizer").weights]
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4)
+    weights = [weight.numpy() for weight in model.get_layer("normalizer").weights]
+    for values, expected_values in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(values, expected_values, rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_second_run_takes_what_is_there_and_one_on_other_corpora_is_refused(
 
 @pytest.mark.slow
 def test_the_matrix_is_a_table_and_a_picture(result, tmp_path):
-    head, _, first, *_ = describe_crosscorpus(result).splitlines()
+    head, _, first, *_ = crosscorpus_table(result).splitlines()
     assert head == "| trained on | synthetic | other |"
     assert first.startswith("| synthetic |  | ")
     assert first.count("(") == 1
@@ -159,9 +159,8 @@ def test_one_recording_in_two_corpora_is_a_leak(feature_set, config, tmp_path):
 def test_one_person_in_two_copies_of_a_published_corpus_is_a_leak(
     feature_set, other_set, config, tmp_path, monkeypatch
 ):
-    corpus = CORPORA["synthetic"]
-    published = replace(corpus, info=replace(corpus.info, speakers={"s01": 12}))
-    monkeypatch.setitem(CORPORA, "synthetic", published)
+    published = replace(synthetic.INFO, speakers={"s01": 12})
+    monkeypatch.setattr(synthetic, "INFO", published)
     with pytest.raises(LeakageError, match="speakers are in more than one part"):
         run_crosscorpus("tiny", config, [feature_set, other_set], tmp_path)
 

@@ -8,7 +8,7 @@ from ser_keras.config import config_from_dict
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.label_curve import WITH, WITHOUT, run_label_curve
-from ser_keras.report.results import describe_label_curve
+from ser_keras.report.summary import label_curve_table
 
 CONFIG = config_from_dict(
     {
@@ -37,12 +37,12 @@ def curve(feature_set, protocol, folds, tmp_path_factory):
 
 @pytest.mark.slow
 def test_every_share_is_trained_with_and_without_what_has_no_label(curve, protocol):
-    found = [(point["fraction"], point["unlabelled"]) for point in curve["points"]]
-    assert found == [(0.34, WITHOUT), (0.34, WITH), (1.0, WITHOUT)]
+    trainings = [(point["fraction"], point["unlabelled"]) for point in curve["points"]]
+    assert trainings == [(0.34, WITHOUT), (0.34, WITH), (1.0, WITHOUT)]
     fold = protocol.folds[0]
-    everything = len(fold.train) + len(fold.valid)
-    some, same, everyone = (point["labelled"] for point in curve["points"])
-    assert some == same < everyone == everything
+    utterances = len(fold.train) + len(fold.valid)
+    without, with_unlabelled, complete = (point["labelled"] for point in curve["points"])
+    assert without == with_unlabelled < complete == utterances
 
 
 @pytest.mark.slow
@@ -50,19 +50,21 @@ def test_a_point_is_the_cross_validation_at_its_share(
     curve, feature_set, protocol, folds, tmp_path
 ):
     for point in curve["points"][:2]:
-        asked = replace(CONFIG.unlabelled, label_fraction=0.34, use=point["unlabelled"] == WITH)
-        config = replace(CONFIG, unlabelled=asked)
-        alone = run_crossval(
-            {"tiny": config}, feature_set, protocol, tmp_path / str(asked.use), folds=folds
+        use = point["unlabelled"] == WITH
+        config = replace(
+            CONFIG, unlabelled=replace(CONFIG.unlabelled, label_fraction=0.34, use=use)
         )
-        assert point["ua"] == alone["pooled"]["ua"]
-        assert point["ua_interval"] == alone["pooled"]["ua_interval"]
+        result = run_crossval(
+            {"tiny": config}, feature_set, protocol, tmp_path / str(use), folds=folds
+        )
+        assert point["ua"] == result["pooled"]["ua"]
+        assert point["ua_interval"] == result["pooled"]["ua_interval"]
 
 
 @pytest.mark.slow
 def test_the_curve_is_json_a_table_and_a_picture(curve, tmp_path):
     assert json.loads(json.dumps(curve, allow_nan=False))["points"] == curve["points"]
-    first, _, *rows = describe_label_curve(curve).splitlines()
+    first, _, *rows = label_curve_table(curve).splitlines()
     assert first == f"| labels | {WITHOUT} | {WITH} |"
     assert [row.split(" %")[0] for row in rows] == ["| 34", "| 100"]
     assert rows[1].endswith("|  |")

@@ -93,11 +93,11 @@ def test_weights_of_classes_come_from_the_labels_that_train(feature_set, protoco
     # Another share of classes than the test part has.
     fewer = replace(fold, train=tuple(key for key in fold.train if key not in sad[1:]))
     trainer = FoldTrainer(CONFIG, feature_set, protocol.class_set, fewer, tmp_path)
-    trainer._prepare()
-    found = {}
-    for _, targets, weights in trainer.batches.epoch(0).as_numpy_iterator():
-        found |= dict(zip(targets.argmax(axis=1).tolist(), weights.tolist(), strict=True))
+    weight_of = {}
+    for _, targets, weights in trainer.prepare().batches.epoch(0).as_numpy_iterator():
+        weight_of |= dict(zip(targets.argmax(axis=1).tolist(), weights.tolist(), strict=True))
     labels = [label_of[key] for key in fewer.train + fewer.valid]
     counts = np.array([labels.count(label) for label in protocol.class_set.classes])
-    wanted = counts.sum() / (len(counts) * counts)
-    np.testing.assert_allclose([found[index] for index in range(len(counts))], wanted, rtol=1e-6)
+    expected = counts.sum() / (len(counts) * counts)
+    weights = [weight_of[index] for index in range(len(counts))]
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ser_keras.layers import FitFrames
+from ser_keras.layers.fit_frames import FitFrames
 
 FRAMES = np.random.default_rng(2).normal(size=(2, 9, 3)).astype("float32")
 MASK = np.arange(9)[None] < np.array([[9], [4]])

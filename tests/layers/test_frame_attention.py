@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ser_keras.layers import AttentionPooling
+from ser_keras.layers.frame_attention import AttentionPooling
 from tests.reference import sparse_autoencoder as reference
 
 RNG = np.random.default_rng(9)

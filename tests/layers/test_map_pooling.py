@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from ser_keras.layers import BilinearPooling, BottomUpAttention, MaskedAveragePooling2D
+from ser_keras.layers.bilinear_pooling import BilinearPooling
+from ser_keras.layers.bottom_up_attention import BottomUpAttention
+from ser_keras.layers.masked_average_pooling import MaskedAveragePooling2D
 from tests.reference import attention_cnn as reference
 
 RNG = np.random.default_rng(17)

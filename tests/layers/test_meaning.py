@@ -6,15 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_keras.layers import (
-    LocalResponseNormalization,
-    MaskedBatchNormalization,
-    SpectrogramAttention,
-    SpectrogramImage,
-    SplitConv2D,
-    StridedMask,
-    TimeMask,
-)
+from ser_keras.layers.local_response_norm import LocalResponseNormalization
+from ser_keras.layers.masked_batch_norm import MaskedBatchNormalization
+from ser_keras.layers.spectrogram_attention import SpectrogramAttention
+from ser_keras.layers.spectrogram_image import SpectrogramImage
+from ser_keras.layers.split_conv2d import SplitConv2D
+from ser_keras.layers.time_mask import StridedMask, TimeMask
 from tests.reference import alexnet_fcn as reference
 
 RNG = np.random.default_rng(5)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from ser_keras.layers import AttentionMixture, ProductAttention, ResidualAttention, WeightedPooling
+from ser_keras.layers.moma_attention import AttentionMixture, ProductAttention, ResidualAttention
+from ser_keras.layers.weighted_pooling import WeightedPooling
 from tests.reference import moma as reference
 
 LENGTHS = (7, 3, 1)

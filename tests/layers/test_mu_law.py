@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ser_keras.layers import MuLaw
+from ser_keras.layers.mu_law import MuLaw
 from tests.reference import attention_cnn as reference
 
 RNG = np.random.default_rng(21)

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from ser_keras.layers import PredictiveVRNN
 from ser_keras.layers.predictive_cell import OUTPUTS, STATES, PredictiveCell
+from ser_keras.layers.predictive_vrnn import PredictiveVRNN
 from tests.reference import predictive_vrnn as reference
 
 DIM, LATENT = 6, 3

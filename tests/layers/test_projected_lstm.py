@@ -4,8 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ser_keras.layers import BidirectionalLSTM, ProjectedLSTM
-from ser_keras.layers.projected_lstm import recurrence, states
+from ser_keras.layers.projected_lstm import BidirectionalLSTM, ProjectedLSTM, recurrence, states
 from tests.reference import lstm as reference
 
 LENGTHS = (9, 4, 1)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ser_keras.layers import SparseDense
+from ser_keras.layers.sparse_dense import SparseDense
 from tests.reference import sparse_autoencoder as reference
 
 RNG = np.random.default_rng(8)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_keras.layers import WindowStatistics
+from ser_keras.layers.window_statistics import WindowStatistics
 
 
 def windows_of(frames, window, hop):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ser_keras.errors import ConfigError
-from ser_keras.models import build_model, model_options, multiply_accumulates
+from ser_keras.models import build_model, model_options
+from ser_keras.models.cost import multiply_accumulates
 from tests.harness import batch_of, check_model, slope_of
 from tests.reference import alexnet_fcn as reference
 

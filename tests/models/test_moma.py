@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ser_keras.errors import ConfigError
-from ser_keras.models import build_model, multiply_accumulates
+from ser_keras.models import build_model
+from ser_keras.models.cost import multiply_accumulates
 from tests.harness import batch_of, check_model, check_padding, check_saving, slope_of
 from tests.reference import moma as reference
 

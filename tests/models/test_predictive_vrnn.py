@@ -5,13 +5,9 @@ import numpy as np
 import pytest
 
 from ser_keras.errors import ConfigError
-from ser_keras.layers import MaskedBatchNormalization
-from ser_keras.models import (
-    build_model,
-    check_objective,
-    multiply_accumulates,
-    objective_of,
-)
+from ser_keras.layers.masked_batch_norm import MaskedBatchNormalization
+from ser_keras.models import build_model, check_objective, objective_of
+from ser_keras.models.cost import multiply_accumulates
 from ser_keras.models.predictive_vrnn import predictive_vrnn_objective
 from ser_keras.models.predictive_vrnn_stream import (
     step_frames,

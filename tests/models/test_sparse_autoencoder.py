@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ser_keras.errors import ConfigError
-from ser_keras.models import build_model, multiply_accumulates, objective_of
+from ser_keras.models import build_model, objective_of
+from ser_keras.models.cost import multiply_accumulates
 from ser_keras.models.sparse_autoencoder import sparse_autoencoder_objective, sparsity_penalty
 from tests.harness import batch_of, check_model, slope_of
 from tests.reference import sparse_autoencoder as reference

@@ -1,6 +1,5 @@
 """A small corpus with a table, and ways to look at what the job made of it."""
 
-import dataclasses
 import itertools
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from pipeline.components import COMPONENTS
 from pipeline.features.job import build_feature_set
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora import manifest
 from ser_keras.corpora.base import Utterance
 from ser_keras.features.specs import get_spec
 from tests import trees
@@ -90,7 +89,7 @@ def zoo(tmp_path, monkeypatch):
             if path.suffix != ".csv"
         ]
 
-    monkeypatch.setitem(CORPORA, "manifest", dataclasses.replace(CORPORA["manifest"], read=read))
+    monkeypatch.setattr(manifest, "read", read)
     root = tmp_path / "zoo"
     return root, {path.name: kind for path, kind in make_zoo(root)}
 

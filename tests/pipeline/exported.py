@@ -1,4 +1,4 @@
-"""A tiny real export with the run, the features and the corpus that it could be of."""
+"""A tiny real export with a matching run, features and corpus."""
 
 import json
 
@@ -6,10 +6,11 @@ import numpy as np
 
 from pipeline.features.corpus_artifact import write_corpus as write_artifact
 from pipeline.features.job import build_feature_set
-from pipeline.features.recordings import list_sources
+from pipeline.features.recordings import list_recordings
 from ser_keras.corpora.synthetic import write_corpus
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.features.specs import get_spec
 from ser_keras.training.checkpoint import weights_sha256
 from serving.export.export import keras_probabilities
@@ -30,14 +31,15 @@ def make(root):
     about = {"name": "moma", "fold": FOLD, "weights_sha256": weights_sha256(served.model)}
     about["sample_rate_hz"] = exports.RATE
     (version / "assets.extra" / "model.json").write_text(json.dumps(about))
-    found = FeatureSet.open(features)
-    stored = dict(decode_example(r) for path in found.shard_paths for r in read_framed(path))
-    said = np.array([keras_probabilities(served, stored[row.key]) for row in found.rows])
-    run = write_run(root / "run", found.rows, said, FOLD, about["weights_sha256"])
+    feature_set = FeatureSet.open(features)
+    stored = dict(decode_example(r) for path in feature_set.shard_paths for r in read_framed(path))
+    rows = feature_set.rows
+    probabilities = np.array([keras_probabilities(served, stored[row.key]) for row in rows])
+    run = write_run(root / "run", rows, probabilities, FOLD, about["weights_sha256"])
     artifact = root / "artifact"
     artifact.mkdir()
-    sources = list_sources("synthetic", corpus)
-    write_artifact(artifact, "synthetic", str(corpus), False, sources)
+    recordings = list_recordings("synthetic", corpus)
+    write_artifact(artifact, "synthetic", str(corpus), False, recordings)
     return version, run, features, artifact
 
 

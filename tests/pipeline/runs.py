@@ -1,4 +1,4 @@
-"""Runs and exports as training leaves them, without training: folders with known scores."""
+"""Folders of runs and exports with known scores, as training and export write them."""
 
 import json
 from pathlib import Path
@@ -15,18 +15,17 @@ CLASSES = CLASS_SETS["synthetic4"].classes
 WEIGHTS = "w" * 64
 
 
-def write_run(root: Path, rows, said, fold="speaker-s01", weights=WEIGHTS, protocol="made-loso"):
-    """Writes a run of one fold that says `said` of the rows.
-
-    `said`: (rows, 4) probabilities.
-    """
+def write_run(
+    root: Path, rows, probabilities, fold="speaker-s01", weights=WEIGHTS, protocol="made-loso"
+):
+    """Writes a run of one fold with the given probabilities, (rows, 4)."""
     folder = root / "folds" / fold
     folder.mkdir(parents=True)
     np.savez(
         folder / "scores.npz",
         keys=np.array([row.key for row in rows]),
         classes=np.array([CLASSES.index(row.label) for row in rows]),
-        probabilities=np.asarray(said, np.float32),
+        probabilities=np.asarray(probabilities, np.float32),
     )
     record = {"fold": fold, "weights_sha256": weights}
     (folder / "fold.json").write_text(json.dumps(record))
@@ -41,19 +40,19 @@ def write_run(root: Path, rows, said, fold="speaker-s01", weights=WEIGHTS, proto
     return root
 
 
-def sure(rows, wrong=()):
-    """Probabilities of 0.7 for the right class; for the next one where a place is in `wrong`."""
-    said = np.full((len(rows), len(CLASSES)), 0.1)
-    for place, row in enumerate(rows):
+def probabilities_of(rows, wrong=()):
+    """Returns probabilities of 0.7 for the right class, or for the next one in the `wrong` rows."""
+    probabilities = np.full((len(rows), len(CLASSES)), 0.1)
+    for number, row in enumerate(rows):
         right = CLASSES.index(row.label)
-        said[place, (right + 1) % len(CLASSES) if place in wrong else right] = 0.7
-    return said
+        probabilities[number, (right + 1) % len(CLASSES) if number in wrong else right] = 0.7
+    return probabilities
 
 
 def judged_export(root: Path):
     """Returns (export, its evaluation, its infra validation), both blessed.
 
-    A folder of files is an export here: nobody loads it.
+    The export is only a folder of files, because it is never loaded.
     """
     export = root / "export"
     about = {"name": "moma", "weights_sha256": WEIGHTS}

@@ -1,7 +1,7 @@
-"""A pipeline of toys, in this process or in one that is killed.
+"""A pipeline of toy components, run in this process or in one that is killed.
 
-`python -m tests.pipeline.toy_pipeline FILE PACKAGE WHEN PATH` registers the toys of a package that
-is found at PATH, runs the pipeline and prints the nodes' states as JSON; WHEN is as in
+`python -m tests.pipeline.toy_pipeline FILE PACKAGE WHEN PATH` registers the toys of a package in
+the folder PATH, runs the pipeline and prints the nodes' states as JSON. WHEN is as in
 `tests.pipeline.orchestration.killed_job`, or `never`.
 """
 
@@ -14,7 +14,7 @@ import yaml
 
 from pipeline.components import COMPONENTS
 from pipeline.lineage.store import Lineage
-from pipeline.orchestration.definition import load_pipeline
+from pipeline.orchestration.pipeline_file import load_pipeline
 from pipeline.orchestration.runner import run_pipeline
 from tests.pipeline.orchestration.killed_job import die_at_rename, die_at_step
 from tests.pipeline.toys import TOYS
@@ -36,7 +36,7 @@ NODES = {
 class ToyPipeline:
     """A pipeline of toys in a folder: its text, its file, its log of executions.
 
-    `change(node, **parameters)` and `text` change it; `run()` gives each node's state.
+    `change(node, **parameters)` and `text` change it; `run()` returns each node's state.
     """
 
     def __init__(self, folder: Path):
@@ -61,16 +61,17 @@ class ToyPipeline:
         for node in self.nodes:
             self.change(node, log=str(self.folder / "log.txt"))
         path = self.folder / "pipeline.yaml"
-        asked = {"name": "toys", "root": str(self.root), "nodes": self.nodes}
-        path.write_text(yaml.safe_dump(asked, sort_keys=False))
+        values = {"name": "toys", "root": str(self.root), "nodes": self.nodes}
+        path.write_text(yaml.safe_dump(values, sort_keys=False))
         return path
 
-    def ended(self, **options):
-        """Runs the pipeline here; returns what became of each node by its name."""
-        return {each.node: each for each in run_pipeline(load_pipeline(self.write()), **options)}
+    def results(self, **options):
+        """Runs the pipeline here; returns the result of each node by its name."""
+        results = run_pipeline(load_pipeline(self.write()), **options)
+        return {result.node: result for result in results}
 
     def run(self) -> dict[str, str]:
-        return {name: each.state for name, each in self.ended().items()}
+        return {name: result.state for name, result in self.results().items()}
 
     def start(self, package="tests.pipeline.toys", when="never", path=REPOSITORY):
         """Starts a process that runs the pipeline."""
@@ -127,8 +128,7 @@ def main() -> None:
         die_at_rename(int(value))
     elif kind == "step":
         steps = die_at_step(int(value), str(pipeline.root))
-    ended = run_pipeline(pipeline)
-    states = {each.node: each.state for each in ended}
+    states = {result.node: result.state for result in run_pipeline(pipeline)}
     sys.stdout.write(json.dumps(steps.seen if when == "step:0" else states))
 
 

@@ -1,4 +1,4 @@
-"""Results of cross-validations as `ser crossval` writes them, of answers made up by a seed."""
+"""Results of cross-validations as `ser crossval` writes them, with predictions drawn at random."""
 
 import json
 
@@ -10,13 +10,13 @@ CLASSES = ("angry", "happy", "sad")
 
 
 def result_of(seed=0, *, skill=0.6, speakers=("a", "b", "c", "d"), **changes):
-    """Returns a result; with more `skill` more answers are right. Its utterances are the same."""
+    """Returns a result. Its utterances are always the same; `skill` is the share of right ones."""
     rng = np.random.default_rng(seed)
     true = np.tile(np.arange(3), 8 * len(speakers))
     who = np.repeat(speakers, 24)
     right = rng.random(len(true)) < skill
-    said = np.where(right, true, rng.integers(3, size=len(true)))
-    shares = 0.15 * np.ones((len(true), 3)) + 0.55 * np.eye(3)[said]
+    predicted = np.where(right, true, rng.integers(3, size=len(true)))
+    shares = 0.15 * np.ones((len(true), 3)) + 0.55 * np.eye(3)[predicted]
     history = [{"loss": 1.1 - 0.1 * epoch, "valid_ua": 0.3 + 0.1 * epoch} for epoch in range(3)]
     folds = [
         {
@@ -47,7 +47,7 @@ def result_of(seed=0, *, skill=0.6, speakers=("a", "b", "c", "d"), **changes):
         },
         "epoch_chosen_by": "validation",
         "pooled": metrics.summarize(true, shares, list(who), CLASSES),
-        "by_speaker": metrics.confusion_by_speaker(true, said, list(who), 3),
+        "by_speaker": metrics.confusion_by_speaker(true, predicted, list(who), 3),
         "reliability": metrics.reliability(true, shares),
         "over_folds": {"ua": {"mean": 0.5, "std": 0.0}, "wa": {"mean": 0.5, "std": 0.0}},
         "cost": {

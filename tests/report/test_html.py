@@ -62,6 +62,6 @@ def test_darker_cells_are_larger_shares_with_letters_that_stand_out():
 
 
 def test_a_markdown_table_is_a_table():
-    found = html_page.markdown_table("| a | b |\n|---|---|\n| 1 | & |")
-    assert "<th>a</th><th>b</th>" in found
-    assert "<td>1</td><td>&amp;</td>" in found
+    table = html_page.markdown_table("| a | b |\n|---|---|\n| 1 | & |")
+    assert "<th>a</th><th>b</th>" in table
+    assert "<td>1</td><td>&amp;</td>" in table

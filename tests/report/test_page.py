@@ -4,7 +4,7 @@ import re
 import pytest
 
 from ser_keras.report.page import NAMES, write_report
-from ser_keras.report.runs import AGAIN, open_runs
+from ser_keras.report.runs import NOT_RECORDED, open_runs
 from tests.report.finished_runs import result_of, write_run
 
 pytest.importorskip("matplotlib")
@@ -19,11 +19,11 @@ CALIBRATION = {
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    one = write_run(folder, "one", result_of(0, skill=0.9))
+    first = write_run(folder, "first", result_of(0, skill=0.9))
     bins = result_of()["reliability"]
-    told = {key: {**CALIBRATION[key], "reliability": bins} for key in ("before", "after")}
-    (one / "calibration.json").write_text(json.dumps(CALIBRATION | told))
-    return [one, write_run(folder, "other", result_of(1, skill=0.3))]
+    curves = {key: {**CALIBRATION[key], "reliability": bins} for key in ("before", "after")}
+    (first / "calibration.json").write_text(json.dumps(CALIBRATION | curves))
+    return [first, write_run(folder, "second", result_of(1, skill=0.3))]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_same_runs_give_the_same_bytes(runs, report, tmp_path):
 
 def test_the_page_needs_nothing_else(page):
     addresses = re.findall(r"(?:href|src)\s*=\s*[\"']([^\"']*)|url\(([^)]*)\)", page)
-    assert all(one.startswith("#") for pair in addresses for one in pair if one)
+    assert all(link.startswith("#") for pair in addresses for link in pair if link)
     assert "<script" not in page
     assert "@import" not in page
 
@@ -60,10 +60,11 @@ def test_the_page_has_every_part(page):
 
 
 def test_the_comparison_says_by_how_much_and_whether_zero_is_outside(page, report):
-    (found,) = json.loads(report[1].read_text())["differences"]
-    low, high = found["interval"]
-    row = f"<td>{100 * found['ua_difference']:+.1f}</td><td>{100 * low:+.1f} to {100 * high:+.1f}"
-    assert f"{row}</td><td>4</td><td class='words'>yes</td>" in page
+    (difference,) = json.loads(report[1].read_text())["differences"]
+    low, high = difference["interval"]
+    cells = f"{100 * difference['ua_difference']:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}"
+    row = "".join(f"<td>{cell}</td>" for cell in (*cells, "4"))
+    assert f"{row}<td class='words'>yes</td>" in page
 
 
 def test_scores_stand_beside_their_intervals_and_chance(page, report):
@@ -84,5 +85,5 @@ def test_a_run_of_an_older_version_says_what_is_missing(tmp_path):
     older = {k: v for k, v in result_of().items() if k not in ("by_speaker", "reliability")}
     run = write_run(tmp_path, "older", older)
     page = write_report(open_runs([run]), tmp_path / "report", tmp_path)[0].read_text()
-    assert page.count(AGAIN) == 2
+    assert page.count(NOT_RECORDED) == 2
     assert "Differences" not in page

@@ -1,11 +1,14 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from ser_keras import metrics
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.report.results_folder import read_results, result_path
 from ser_keras.report.runs import (
-    AGAIN,
+    NOT_RECORDED,
+    calibration_path,
     differences,
     facts_of,
     latex_table,
@@ -20,30 +23,32 @@ from tests.report.finished_runs import CLASSES, result_of, write_run
 def compared(tmp_path):
     """Returns a function that compares two results."""
 
-    def compare(one, other):
-        paths = [write_run(tmp_path, name, r) for name, r in (("one", one), ("other", other))]
-        (found,) = differences(open_runs(paths))
-        return found
+    def compare(first, second):
+        named = {"first": first, "second": second}
+        paths = [write_run(tmp_path, name, result) for name, result in named.items()]
+        (difference,) = differences(open_runs(paths))
+        return difference
 
     return compare
 
 
 def test_two_runs_on_the_same_speech_are_compared_over_speakers(compared):
-    one, other = result_of(0, skill=0.9), result_of(1, skill=0.3)
-    found = compared(one, other)
-    assert found["ua_difference"] == pytest.approx(one["pooled"]["ua"] - other["pooled"]["ua"])
-    low, high = found["interval"]
-    assert 0 < low < found["ua_difference"] < high
-    assert (found["speakers"], found["utterances"]) == (4, 96)
+    better, worse = result_of(0, skill=0.9), result_of(1, skill=0.3)
+    difference = compared(better, worse)
+    expected = better["pooled"]["ua"] - worse["pooled"]["ua"]
+    assert difference["ua_difference"] == pytest.approx(expected)
+    low, high = difference["interval"]
+    assert 0 < low < difference["ua_difference"] < high
+    assert (difference["speakers"], difference["utterances"]) == (4, 96)
 
 
 def test_a_run_does_not_differ_from_itself(compared):
-    found = compared(result_of(0), result_of(0))
-    assert (found["ua_difference"], found["interval"]) == (0, [0, 0])
+    difference = compared(result_of(0), result_of(0))
+    assert (difference["ua_difference"], difference["interval"]) == (0, [0, 0])
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "reason"),
     [
         ({"dataset": "yours"}, "data mine and yours"),
         ({"protocol": {"name": "manifest-split", "sha256": "6"}}, "other folds: manifest-loso and"),
@@ -55,24 +60,24 @@ def test_a_run_does_not_differ_from_itself(compared):
         ({"by_speaker": result_of(speakers=("a", "b", "c"))["by_speaker"]}, "left out recordings"),
     ],
 )
-def test_other_utterances_are_not_compared(compared, changes, why):
-    found = compared(result_of(), result_of(**changes))
-    assert why in found["not_compared"]
-    assert "ua_difference" not in found
+def test_other_utterances_are_not_compared(compared, changes, reason):
+    difference = compared(result_of(), result_of(**changes))
+    assert reason in difference["not_compared"]
+    assert "ua_difference" not in difference
 
 
 def test_an_older_run_without_speakers_says_how_to_add_them(compared):
     older = result_of()
     del older["by_speaker"]
-    assert compared(result_of(), older)["not_compared"] == f"speakers of other {AGAIN}"
+    assert compared(result_of(), older)["not_compared"] == f"speakers of second {NOT_RECORDED}"
     assert speaker_scores(older) == {}
 
 
 def test_the_scores_of_a_speaker_are_those_of_its_own_utterances():
     counts = [[3, 1, 0], [0, 0, 0], [2, 0, 2]]
-    found = speaker_scores(result_of(by_speaker={"x": counts}))["x"]
-    assert found["recalls"] == {"angry": 0.75, "happy": None, "sad": 0.5}
-    assert (found["ua"], found["utterances"]) == (0.625, 8)
+    scores = speaker_scores(result_of(by_speaker={"x": counts}))["x"]
+    assert scores["recalls"] == {"angry": 0.75, "happy": None, "sad": 0.5}
+    assert (scores["ua"], scores["utterances"]) == (0.625, 8)
 
 
 def test_runs_are_named_by_their_folders_and_in_full_where_these_are_equal(tmp_path):
@@ -85,25 +90,48 @@ def test_runs_are_named_by_their_folders_and_in_full_where_these_are_equal(tmp_p
         open_runs([alone, alone])
 
 
+def test_a_result_in_a_tree_is_named_by_its_folders(tmp_path):
+    path = result_path(tmp_path / "results", result_of())
+    for file in (path, flat := tmp_path / "crossval-mine.json"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(result_of()))
+    names = [run.name for run in open_runs([path, flat])]
+    assert names == ["mine/manifest-loso/moma/ours", "crossval-mine"]
+
+
+@pytest.mark.parametrize(
+    ("result", "calibration"),
+    [
+        ("run/result.json", "run/calibration.json"),
+        ("results/crossval-a.json", "results/calibration-a.json"),
+        ("results/a/b/c/ours.json", "results/a/b/c/ours-calibration.json"),
+    ],
+)
+def test_a_calibration_lies_beside_its_result(result, calibration):
+    assert calibration_path(Path(result)) == Path(calibration)
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"found no result\.json"):
         open_runs([tmp_path])
     with pytest.raises(ConfigError, match="found no file"):
         open_runs([tmp_path / "gone.json"])
-    other = tmp_path / "baseline-x.json"
-    other.write_text('{"pooled": {}}')
-    with pytest.raises(SchemaError, match="no result of a cross-validation"):
-        open_runs([other])
+    baseline = tmp_path / "baseline-x.json"
+    for text in ('{"pooled": {}}', "[]"):
+        baseline.write_text(text)
+        with pytest.raises(SchemaError, match="no result of a cross-validation"):
+            open_runs([baseline])
 
 
-def test_floors_are_those_of_the_data_and_folds(tmp_path):
+def test_baselines_are_those_of_the_data_and_folds(tmp_path):
     run = open_runs([write_run(tmp_path, "run", result_of())])
     (tmp_path / "floors.json").write_text(
         json.dumps({"floors": [{"dataset": "mine", "protocol": "manifest-loso", "ua": 41.5}]})
     )
     svm = {
         "dataset": "mine",
-        "protocol": {"sha256": "5" * 64},
+        "protocol": {"name": "manifest-loso", "sha256": "5" * 64},
+        "pooled": {"ua": 0.5},
         "folds": [{"fold": "speaker-a", "confusion": [[1, 0, 0], [0, 1, 0], [1, 0, 1]]}],
     }
     (tmp_path / "baseline-mine.json").write_text(json.dumps(svm))
@@ -115,7 +143,7 @@ def test_floors_are_those_of_the_data_and_folds(tmp_path):
 
 
 def test_every_committed_result_can_be_reported_on():
-    paths = sorted((ROOT / "results").glob("crossval-*.json"))
+    paths = list(read_results(ROOT / "results")["cross-validation"])
     facts = facts_of(open_runs(paths), ROOT / "results")
     assert len(facts) == len(paths) == latex_table(facts).count(r"\\") - 1
     assert all(fact["data"]["licence"] for fact in facts)

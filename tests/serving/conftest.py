@@ -18,10 +18,10 @@ def moma(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(moma):
     """A server with the model `moma`, versions and labels."""
-    from serving.server.manager import ModelConfig
+    from serving.server.config_files import ModelEntry
     from serving.server.server import Server, ServerOptions
 
-    configs = [ModelConfig("moma", moma[1], labels={"stable": 1})]
+    configs = [ModelEntry("moma", moma[1], labels={"stable": 1})]
     running = Server(configs, ServerOptions(port=0, rest_port=0, max_message_bytes=2**21))
     running.start()
     yield running
@@ -30,15 +30,14 @@ def server(moma):
 
 @pytest.fixture(scope="session")
 def closed(moma, tmp_path_factory):
-    """The endpoint of a server of `moma` that wants to see who asks."""
+    """The endpoint of a server of `moma` that requires a client's certificate."""
     from serving.client.endpoint import Endpoint
-    from serving.server.config_files import read_ssl
-    from serving.server.manager import ModelConfig
+    from serving.server.config_files import ModelEntry, read_ssl
     from serving.server.server import Server, ServerOptions
 
     config, known = write_ssl_config(tmp_path_factory.mktemp("certificates"))
     options = ServerOptions(port=0, rest_port=0, ssl=read_ssl(config))
-    running = Server([ModelConfig("moma", moma[1])], options)
+    running = Server([ModelEntry("moma", moma[1])], options)
     running.start()
     yield Endpoint(f"localhost:{running.port}", **known)
     running.stop()

@@ -9,15 +9,15 @@ from ser_keras.audio import read_audio, write_wav
 from ser_keras.config import config_from_dict
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.input import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.calibration import calibrate_run
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.label_curve import run_label_curve
 from ser_keras.features.specs import get_spec
-from ser_keras.report.results import describe, describe_label_curve
+from ser_keras.report.summary import describe, label_curve_table
 from ser_keras.training.fold_parts import FoldParts
-from ser_keras.training.trainer import FoldTrainer
+from ser_keras.training.fold_training import FoldTraining
 from ser_keras.training.unlabelled import UnlabelledSpeech
 
 MODEL = {
@@ -39,7 +39,7 @@ def made(corpus, data_dir, output, **changes):
 
 def features_of(feature_set, keys):
     """The features of some utterances as bytes, which tell them apart from all others."""
-    part = Part(feature_set, dict.fromkeys(keys, 0))
+    part = FoldPart(feature_set, dict.fromkeys(keys, 0))
     return {frames.tobytes() for frames in part.frames()}
 
 
@@ -47,15 +47,15 @@ def features_of(feature_set, keys):
 def trained_on(monkeypatch):
     """Fills a set with the features of every utterance that any step of any training saw."""
     seen = set()
-    epoch = FoldTrainer._epoch
+    train_epoch = FoldTraining._train_epoch
 
-    def listening(self, number):
+    def record_and_train(self, number):
         for inputs, _, _ in self.batches.epoch(number).as_numpy_iterator():
             for frames, mask in zip(inputs["features"], inputs["mask"], strict=True):
                 seen.add(frames[mask].tobytes())
-        return epoch(self, number)
+        return train_epoch(self, number)
 
-    monkeypatch.setattr(FoldTrainer, "_epoch", listening)
+    monkeypatch.setattr(FoldTraining, "_train_epoch", record_and_train)
     return seen
 
 
@@ -149,22 +149,22 @@ def parts_of(feature_set, protocol, *others, fold=0, **changes):
 
 
 def test_a_recording_at_another_level_is_found_in_another_corpus(feature_set, protocol, table):
-    (other,) = parts_of(feature_set, protocol, table).others
+    (other,) = parts_of(feature_set, protocol, table).unlabelled
     # Who speaks there is known by it, under whatever name.
     assert other.dropped == {"recording": ["manifest/0"], "speaker": ["manifest/4"]}
     # A speaker of the same name in another corpus is another person.
     assert other.keys == ("manifest/1", "manifest/2", "manifest/3")
     # Where that recording is trained on anyway, its copy may be, too.
-    (other,) = parts_of(feature_set, protocol, table, fold=1).others
+    (other,) = parts_of(feature_set, protocol, table, fold=1).unlabelled
     assert other.dropped == {}
 
 
 def test_who_chooses_the_epoch_is_not_trained_on_either(feature_set, protocol):
     fold = protocol.folds[0]
     assert fold.valid
-    (other,) = parts_of(feature_set, protocol, feature_set, select="validation").others
+    (other,) = parts_of(feature_set, protocol, feature_set, select="validation").unlabelled
     assert set(other.keys) == set(fold.train)
-    (other,) = parts_of(feature_set, protocol, feature_set, select="last").others
+    (other,) = parts_of(feature_set, protocol, feature_set, select="last").unlabelled
     assert set(other.keys) == set(fold.train + fold.valid)
 
 
@@ -174,7 +174,7 @@ def test_a_test_speaker_is_known_by_other_utterances_of_the_same_corpus(feature_
         for row in feature_set.rows
     )
     others = replace(feature_set, rows=rows)
-    (other,) = parts_of(feature_set, protocol, others).others
+    (other,) = parts_of(feature_set, protocol, others).unlabelled
     fold = protocol.folds[0]
     assert other.dropped == {"speaker": sorted(f"{key}-more" for key in fold.test)}
 
@@ -199,7 +199,7 @@ def test_short_recordings_are_left_out_of_unlabelled_sets_too(feature_set, proto
     wanted = {
         row.key for row in feature_set.rows if row.duration_s >= least and row.key not in fold.test
     }
-    assert set(parts.others[0].keys) == wanted
+    assert set(parts.unlabelled[0].keys) == wanted
 
 
 def test_an_unlabelled_set_of_other_settings_under_the_same_name_is_refused(
@@ -249,8 +249,8 @@ def test_calibration_asks_for_the_unlabelled_sets_of_the_run(
     with pytest.raises(SchemaError, match="trained with another unlabelled speech"):
         calibrate_run(tmp_path, feature_set)
     trained_on.clear()
-    found = calibrate_run(tmp_path, feature_set, unlabelled_sets=[feature_set])
-    assert list(found["folds"]) == [fold.name]
+    calibration = calibrate_run(tmp_path, feature_set, unlabelled_sets=[feature_set])
+    assert list(calibration["folds"]) == [fold.name]
     # The second model, which knows neither the test nor the validation speakers.
     assert trained_on == features_of(feature_set, fold.train)
 
@@ -275,6 +275,6 @@ def test_a_label_curve_counts_the_labels_that_choose_the_epoch(feature_set, prot
     for point in curve["points"]:
         assert point["labelled"] == kept + len(fold.valid)
         assert point["of_validation"] == len(fold.valid)
-    assert f"{len(fold.valid)} of them of the validation speakers" in describe_label_curve(curve)
+    assert f"{len(fold.valid)} of them of the validation speakers" in label_curve_table(curve)
     plots.label_curve(curve, tmp_path / "curve.svg")
     assert b"validation speakers, who choose the epoch" in (tmp_path / "curve.svg").read_bytes()

@@ -7,6 +7,7 @@ and the file that this process writes its model's weights to.
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -34,7 +35,8 @@ def main(strategy, devices, features, recipe, output, weights):
             workers=workers,
         )
         trainer.run()
-        np.savez(weights, *trainer.model.get_weights())
+        model = keras.models.load_model(folder / "model.keras")
+        np.savez(weights, *model.get_weights())
 
 
 if __name__ == "__main__":

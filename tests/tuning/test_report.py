@@ -87,7 +87,7 @@ def test_kept_results_are_the_report_s_own_and_say_what_the_test_said(tmp_path):
     one = describe_test(result | {"test": TEST | {"best": alone, "difference": [-1e-9, -1.0, 1.0]}})
     assert "difference +0.0 (of one speaker, which says nothing about others)" in one
     kept = keep(result, tmp_path, tmp_path / "results")
-    assert kept.name == "search-d-p-moma.json"
+    assert kept == tmp_path / "results" / "searches" / "d" / "p" / "moma.json"
     assert json.loads(kept.read_text()) == result
-    assert kept.with_suffix(".yaml").read_text() == "epochs: 3"
+    assert kept.with_name("moma-best.yaml").read_text() == "epochs: 3"
     assert kept.with_suffix(".svg").read_bytes() == (tmp_path / "search.svg").read_bytes()

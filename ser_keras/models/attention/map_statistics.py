@@ -68,22 +68,22 @@ def total_variation(weights: np.ndarray) -> np.ndarray:
         return np.where(mean > 0, steps / mean, np.nan)
 
 
-def correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Returns Pearson's coefficient of two maps over their frames, nan where one is constant.
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns Pearson's coefficient of two maps over their frames, nan where a map is constant.
 
     Args:
-        one: (frames,).
-        other: (frames,).
+        first: (frames,).
+        second: (frames,).
 
     Example:
         >>> correlation(np.array([1.0, 2, 3]), np.array([6.0, 4, 2]))
         -1.0
     """
-    first, second = (_frames_last(each) - np.mean(each, dtype=np.float64) for each in (one, other))
-    norm = np.sqrt((first @ first) * (second @ second))
+    x, y = (_frames_last(map_) - np.mean(map_, dtype=np.float64) for map_ in (first, second))
+    norm = np.sqrt((x @ x) * (y @ y))
     # Rounding leaves a constant map a little off its mean.
-    least = 1e-10 * (np.linalg.norm(one) * np.linalg.norm(other))
-    return float(np.clip(first @ second / norm, -1.0, 1.0)) if norm > least else float("nan")
+    least = 1e-10 * (np.linalg.norm(first) * np.linalg.norm(second))
+    return float(np.clip(x @ y / norm, -1.0, 1.0)) if norm > least else float("nan")
 
 
 def divergence_from_time(

@@ -1,4 +1,4 @@
-"""ImageNet weights for the encoder of `alexnet_fcn`, from the files people have.
+"""ImageNet weights for the convolutions of the AlexNets, from the files that people have.
 
 | file | plan | holds |
 |---|---|---|
@@ -6,7 +6,7 @@
 | `alexnet-owt-7be5be79.pth` | torchvision | zip: pickle and raw tensors; (out, in, height, width) |
 | `alexnet-owt-4df8aa71.pth` | torchvision | the same tensors in torch's legacy container |
 
-All are pickles, which `pickled_weights` and `legacy_torch` read without running them; torch is not
+All are pickles, which `pickled` and `legacy_torch` read without running them; torch is not
 needed. `convert_weights` writes the five convolutions to an HDF5 file, which is data only.
 
 Departures: Caffe's network was trained on blue-green-red images of 0 to 255 less their mean. Its
@@ -62,11 +62,21 @@ def inspect_weights(path: str | Path) -> str:
     return read_weights(path)[0]
 
 
-def load_backbone(model: keras.Model, path: str | Path) -> dict[str, Any]:
+def weights_options(path: str | Path) -> dict[str, Any]:
+    """Returns the options that a weights file decides: {"plan": ...}.
+
+    Raises:
+        WeightsError: as `inspect_weights` does.
+    """
+    return {"plan": inspect_weights(path)}
+
+
+def load_weights(model: keras.Model, path: str | Path) -> dict[str, Any]:
     """Copies the convolutions of a weights file into `model`; the other layers stay as they are.
 
     Args:
-        model: keras.Model of `alexnet_fcn`, of full width and three input channels.
+        model: keras.Model of `alexnet_fcn` or `alexnet_fixed`, of full width and three input
+            channels.
         path: str or Path. A file of one of the three kinds.
 
     Returns:
@@ -220,9 +230,9 @@ def _checked(plan: str, weights: Weights) -> Weights:
     for number, expected in enumerate(_shapes(plan), start=1):
         name = f"conv{number}"
         arrays = weights.get(name, [])
-        found = tuple(np.shape(array) for array in arrays)
-        if found != expected:
-            raise WeightsError(f"{name} has shapes {found}, expected {expected} for {plan}")
+        shapes = tuple(np.shape(array) for array in arrays)
+        if shapes != expected:
+            raise WeightsError(f"{name} has shapes {shapes}, expected {expected} for {plan}")
         if not all(np.isfinite(array).all() for array in arrays):
             raise WeightsError(f"{name} holds values that are not finite")
         checked[name] = [np.ascontiguousarray(array, np.float32) for array in arrays]

@@ -114,13 +114,13 @@ def check_storage(pid: Any) -> tuple[Any, ...]:
 
 def tensors_of(state_dict: Any) -> dict[str, np.ndarray]:
     """Returns the tensors and parameters of an unpickled state dict; leaves out all else."""
-    found = {}
+    tensors = {}
     for name, value in state_dict.items():
         tensor = value.tensor if isinstance(value, _Parameter | _LegacyTensor) else value
         tensor = tensor.tensor if isinstance(tensor, _LegacyTensor) else tensor
         if isinstance(tensor, np.ndarray):
-            found[_text(name)] = tensor
-    return found
+            tensors[_text(name)] = tensor
+    return tensors
 
 
 class DataUnpickler(pickle.Unpickler):

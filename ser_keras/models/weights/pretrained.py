@@ -1,33 +1,23 @@
-"""Which weights files fit which models, and how they get into them."""
+"""Pretrained weights: the entry of a model names the module that reads its files."""
 
+import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import h5py
 import keras
 
-from ser_keras.errors import ConfigError, WeightsError
-from ser_keras.models.weights.alexnet import inspect_weights, load_backbone
-from ser_keras.models.weights.vgg import H5_START, load_vgg, read_vgg_weights
-
-ALEXNETS = ("alexnet_fcn", "alexnet_fixed")
-VGGS = ("vgg16_fixed",)
+from ser_keras.errors import ConfigError
+from ser_keras.models import model_entry, models_with
 
 
-def models_for(path: str | Path) -> tuple[str, ...]:
-    """Returns the models that a weights file is for, after reading and checking it whole.
+class WeightsReader(Protocol):
+    """The functions of a module that reads pretrained weights."""
 
-    Args:
-        path: str or Path. A file of AlexNet or of VGG-16.
+    def weights_options(self, path: str | Path) -> dict[str, Any]:
+        """Returns the options that a file decides for the models that it fits."""
 
-    Raises:
-        WeightsError: the file is missing, of another kind, hostile or of other shapes.
-    """
-    if _is_vgg(Path(path)):
-        read_vgg_weights(path)
-        return VGGS
-    inspect_weights(path)
-    return ALEXNETS
+    def load_weights(self, model: keras.Model, path: str | Path) -> dict[str, Any]:
+        """Copies the weights of a file into a model; returns what was copied."""
 
 
 def weights_options(name: str, path: str | Path) -> dict[str, Any]:
@@ -44,15 +34,12 @@ def weights_options(name: str, path: str | Path) -> dict[str, Any]:
         ConfigError: the model does not start from pretrained weights.
         WeightsError: the file is not one for this model.
     """
-    if name in VGGS:
-        read_vgg_weights(path)
-        return {}
-    if name in ALEXNETS:
-        return {"plan": inspect_weights(path)}
-    raise ConfigError(
-        f"model.weights={path}: model {name} starts from random weights only, expected one of "
-        f"{', '.join((*ALEXNETS, *VGGS))}. Leave model.weights out."
-    )
+    if not model_entry(name).pretrained:
+        raise ConfigError(
+            f"model.weights={path}: model {name} starts from random weights only, expected one of "
+            f"{', '.join(models_with('pretrained'))}. Leave model.weights out."
+        )
+    return _reader(name).weights_options(path)
 
 
 def load_pretrained(name: str, model: keras.Model, path: str | Path) -> dict[str, Any]:
@@ -69,20 +56,9 @@ def load_pretrained(name: str, model: keras.Model, path: str | Path) -> dict[str
     Raises:
         WeightsError: the file cannot be used, or the model has another shape than it.
     """
-    return load_vgg(model, path) if name in VGGS else load_backbone(model, path)
+    return _reader(name).load_weights(model, path)
 
 
-def _is_vgg(path: Path) -> bool:
-    """Whether a file is HDF5 and not one that `convert_weights` made of an AlexNet."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as stream:
-        if stream.read(len(H5_START)) != H5_START:
-            return False
-    try:
-        with h5py.File(path, "r") as file:
-            return "plan" not in file.attrs
-    except OSError as error:
-        raise WeightsError(
-            f"{path}: cannot be read as HDF5 ({error}). Give a whole file."
-        ) from None
+def _reader(name: str) -> WeightsReader:
+    reader: Any = importlib.import_module(model_entry(name).pretrained)
+    return reader

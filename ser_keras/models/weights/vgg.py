@@ -84,7 +84,17 @@ def read_vgg_weights(path: str | Path) -> tuple[str, Weights]:
     return hashlib.sha256(data).hexdigest(), weights
 
 
-def load_vgg(model: keras.Model, path: str | Path) -> dict[str, Any]:
+def weights_options(path: str | Path) -> dict[str, Any]:
+    """Returns the options that a weights file decides: none, since there is one VGG-16.
+
+    Raises:
+        WeightsError: as `read_vgg_weights` does.
+    """
+    read_vgg_weights(path)
+    return {}
+
+
+def load_weights(model: keras.Model, path: str | Path) -> dict[str, Any]:
     """Copies the convolutions of a file into `model`; its dense layers stay as they are.
 
     Args:
@@ -108,21 +118,21 @@ def _checked(file: h5py.File) -> Weights:
     root = file.get("model_weights", file)
     weights = {}
     for number, (name, shapes) in enumerate(convolution_shapes().items()):
-        group, names = _place(root, name, number)
-        if len(names) != len(shapes):
-            raise WeightsError(f"{name} has {len(names)} weights, expected kernel and bias")
-        arrays = [h5_array(group, each, shape) for each, shape in zip(names, shapes, strict=True)]
+        group, keys = _stored_weights(root, name, number)
+        if len(keys) != len(shapes):
+            raise WeightsError(f"{name} has {len(keys)} weights, expected kernel and bias")
+        arrays = [h5_array(group, key, shape) for key, shape in zip(keys, shapes, strict=True)]
         if not all(np.isfinite(array).all() for array in arrays):
             raise WeightsError(f"{name} holds values that are not finite")
         weights[name] = [np.ascontiguousarray(array, np.float32) for array in arrays]
     return weights
 
 
-def _place(root: h5py.Group, name: str, number: int) -> tuple[h5py.Group, list[str]]:
+def _stored_weights(root: h5py.Group, name: str, number: int) -> tuple[h5py.Group, list[str]]:
     """Returns the group of a convolution and the names of its weights inside of it."""
     if isinstance(group := root.get(name), h5py.Group):
-        named = group.attrs.get("weight_names", ())
-        return group, [each.decode() if isinstance(each, bytes) else str(each) for each in named]
+        keys = group.attrs.get("weight_names", ())
+        return group, [key.decode() if isinstance(key, bytes) else str(key) for key in keys]
     saved = f"layers/conv2d{f'_{number}' if number else ''}/vars"
     if isinstance(group := root.get(saved), h5py.Group):
         return group, ["0", "1"]

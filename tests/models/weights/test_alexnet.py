@@ -13,7 +13,7 @@ import pytest
 
 from ser_keras.errors import WeightsError
 from ser_keras.models import build_model
-from ser_keras.models.weights.alexnet import convert_weights, inspect_weights, load_backbone
+from ser_keras.models.weights.alexnet import convert_weights, inspect_weights, load_weights
 from tests.harness import batch_of
 from tests.models.weights.weights_files import (
     LEGACY_STYLES,
@@ -55,7 +55,7 @@ def encode(model):
 
 def test_caffe_weights_give_caffes_activations(npy):
     model = full_width("bvlc")
-    report = load_backbone(model, npy)
+    report = load_weights(model, npy)
     assert report["plan"] == inspect_weights(npy) == "bvlc"
     assert report["sha256"] == hashlib.sha256(npy.read_bytes()).hexdigest()
     weights = caffe_layers()
@@ -66,7 +66,7 @@ def test_caffe_weights_give_caffes_activations(npy):
 
 def check_torchvisions_activations(path):
     model = full_width("torchvision")
-    report = load_backbone(model, path)
+    report = load_weights(model, path)
     assert report["plan"] == inspect_weights(path) == "torchvision"
     tensors = torch_tensors()
     weights = {}
@@ -89,20 +89,20 @@ def test_legacy_torch_files_give_torchvisions_activations(tmp_path, style):
     check_torchvisions_activations(path)
 
 
-@pytest.mark.parametrize("native", [False, True], ids=["load_backbone", "keras"])
+@pytest.mark.parametrize("native", [False, True], ids=["load_weights", "keras"])
 def test_converted_file_loads_the_convolutions_and_nothing_else(pth, tmp_path, native):
     target = tmp_path / "out" / "alexnet.weights.h5"
     assert convert_weights(pth, target)["plan"] == inspect_weights(target) == "torchvision"
     assert [path.name for path in target.parent.iterdir()] == [target.name]
     direct, converted = full_width("torchvision"), full_width("torchvision")
-    load_backbone(direct, pth)
+    load_weights(direct, pth)
     head = [np.array(weight) for weight in converted.get_layer("attention").get_weights()]
     if native:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras names every layer the file leaves out
             converted.load_weights(target, skip_mismatch=True)
     else:
-        load_backbone(converted, target)
+        load_weights(converted, target)
     for number in range(1, 6):
         for one, other in zip(
             direct.get_layer(f"conv{number}").get_weights(),
@@ -235,7 +235,7 @@ def test_missing_file_and_foreign_h5_are_refused(tmp_path):
 
 def test_model_of_another_plan_is_refused(npy):
     with pytest.raises(WeightsError, match="plan='bvlc'"):
-        load_backbone(full_width("torchvision"), npy)
+        load_weights(full_width("torchvision"), npy)
 
 
 def test_converted_name_is_checked(npy, tmp_path):

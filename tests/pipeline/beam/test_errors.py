@@ -40,7 +40,7 @@ OSError: [Errno 5] Input/output error [while running 'Write shard']
 
 
 @pytest.mark.parametrize(
-    ("page", "cause"),
+    ("text", "cause"),
     [
         ("a worker died. Give fewer --workers.", "a worker died. Give fewer --workers."),
         ("first\n\nlast", "last"),
@@ -56,5 +56,5 @@ OSError: [Errno 5] Input/output error [while running 'Write shard']
         ),
     ],
 )
-def test_the_cause_is_found_in_what_a_runner_says(page, cause):
-    assert cause_of(RuntimeError(page)) == cause
+def test_the_cause_is_found_in_the_error_of_a_runner(text, cause):
+    assert cause_of(RuntimeError(text)) == cause

@@ -50,7 +50,7 @@ def last_job(cluster):
 def counted_by(cluster, job):
     """Sums of Beam's counters over all steps, as Flink has them."""
     kept = cluster.rest(f"/jobs/{job['jid']}/accumulators")["user-task-accumulators"]
-    (text,) = (each["value"] for each in kept if each["name"] == "__metricscontainers")
+    (text,) = (item["value"] for item in kept if item["name"] == "__metricscontainers")
     counters = Counter()
     for info in json.loads(text)["metrics"]["committed"]:
         payload = base64.b64decode(info["payload"])
@@ -64,9 +64,9 @@ def test_the_printed_command_makes_the_same_files_as_the_local_runner(
     local = build(num_shards=SHARDS)
     options = {"corpus": "manifest", "data-dir": corpus, "spec": "logmel23"}
     options |= {"output": tmp_path / "flink", "shards": SHARDS}
-    given = [f"--{name}={value}" for name, value in options.items()]
+    arguments = [f"--{name}={value}" for name, value in options.items()]
     done = subprocess.run(
-        [sys.executable, "-m", "ser_keras", "features", *given, "--", *cluster.beam_args],
+        [sys.executable, "-m", "ser_keras", "features", *arguments, "--", *cluster.beam_args],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -127,10 +127,10 @@ def test_a_lost_task_manager_leaves_nothing_and_the_rerun_is_whole(cluster, long
     assert last_job(cluster)["state"] == "FINISHED"
 
 
-def test_what_fails_in_a_worker_is_said_in_its_own_words(cluster, build, tmp_path):
-    def remove_the_attempt(step, done, total):
-        for attempt in (tmp_path / "features").glob(".attempt-*"):
-            shutil.rmtree(attempt)
+def test_the_error_of_a_worker_is_reported(cluster, build, tmp_path):
+    def remove_the_staging_folder(step, done, total):
+        for folder in (tmp_path / "features").glob(".attempt-*"):
+            shutil.rmtree(folder)
 
     with pytest.raises(SerError, match=r"Beam stopped: .*FileNotFoundError: \[Errno 2\] No such"):
-        build(beam_args=cluster.beam_args, progress=remove_the_attempt)
+        build(beam_args=cluster.beam_args, progress=remove_the_staging_folder)

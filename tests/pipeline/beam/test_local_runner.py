@@ -21,14 +21,14 @@ build_feature_set("manifest", sys.argv[1], get_spec("logmel40"), sys.argv[2], wo
 
 def wait_for(condition, seconds=120.0):
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < end
         time.sleep(0.02)
-    return found
+    return result
 
 
 @pytest.mark.slow
-def test_a_killed_worker_ends_the_job_with_a_sentence(tmp_path):
+def test_a_killed_worker_ends_the_job_with_an_error(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", copies=300)
     output = tmp_path / "features"
 
@@ -49,7 +49,7 @@ def test_a_killed_worker_ends_the_job_with_a_sentence(tmp_path):
     assert job.returncode == 1
     # Beam's own threads may write theirs behind it.
     sentences = [line for line in error.splitlines() if "Beam stopped: " in line]
-    assert "a worker process died, perhaps for want of memory" in sentences[-1], error
+    assert "a worker process died, perhaps for lack of memory" in sentences[-1], error
     assert "Give fewer --workers. Nothing was published" in sentences[-1]
     assert list(output.iterdir()) == []
 

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.cli.run_view import RunView
-from pipeline.orchestration.definition import load_pipeline
+from pipeline.orchestration.pipeline_file import load_pipeline
 
 pytestmark = pytest.mark.usefixtures("toys")
 

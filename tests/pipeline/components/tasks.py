@@ -4,7 +4,7 @@ from pipeline.components.contract import Task
 
 
 def run(component, inputs, root, **parameters):
-    """Returns (what the component said, its outputs' folders), with its defaults and checks."""
+    """Returns (the component's result, its outputs' folders), with its defaults and checks."""
     spec = component.spec
     outputs = {key: root / "outputs" / key for key in spec.outputs}
     for folder in outputs.values():

@@ -10,7 +10,7 @@ import yaml
 from pipeline.components import get_component
 from pipeline.components.contract import Task
 from pipeline.features.corpus_artifact import CORPUS, load_corpus
-from pipeline.orchestration.definition import example_names, load_pipeline
+from pipeline.orchestration.pipeline_file import example_names, load_pipeline
 from pipeline.orchestration.runner import run_pipeline
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
@@ -24,35 +24,35 @@ SMALL = {"corpus": "synthetic", "speakers": 2, "utterances_per_class": 1}
 def run(tmp_path):
     """Returns a function that executes a component on folders."""
 
-    def execute(name, inputs=None, /, **given):
+    def execute(name, inputs=None, /, **parameters):
         component = get_component(name)
         folders = {key: tmp_path / f"made-{name}" / key for key in component.spec.outputs}
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=component.spec.resumes)
-        parameters = component.spec.resolve(given, name)
-        outcome = component.execute(Task(inputs or {}, folders, parameters))
-        return outcome, folders
+        resolved = component.spec.resolve(parameters, name)
+        result = component.execute(Task(inputs or {}, folders, resolved))
+        return result, folders
 
     return execute
 
 
-def read_by(name, /, **given):
+def read_by(name, /, **parameters):
     component = get_component(name)
-    return component.files_read(component.spec.resolve(given, name))
+    return component.files_read(component.spec.resolve(parameters, name))
 
 
 # === corpus_gen ===
 
 
 def test_a_corpus_is_listed_with_content_labels_and_speakers(run, corpus):
-    outcome, made = run("corpus_gen", corpus="manifest", data_dir=str(corpus))
-    assert outcome.facts["recordings"] == 24
-    assert outcome.facts["labels"] == dict.fromkeys(LABELS, 12)
-    assert outcome.facts["speakers"] == [f"manifest/{name}" for name in SPEAKERS]
-    assert outcome.refusal == ""
-    found = load_corpus(made["corpus"])
-    assert (found.corpus, found.data_dir) == ("manifest", corpus)
-    assert len(set(found.sha256_of.values())) == 24
+    result, outputs = run("corpus_gen", corpus="manifest", data_dir=str(corpus))
+    assert result.facts["recordings"] == 24
+    assert result.facts["labels"] == dict.fromkeys(LABELS, 12)
+    assert result.facts["speakers"] == [f"manifest/{name}" for name in SPEAKERS]
+    assert result.refusal == ""
+    artifact = load_corpus(outputs["corpus"])
+    assert (artifact.corpus, artifact.data_dir) == ("manifest", corpus)
+    assert len(set(artifact.sha256_of.values())) == 24
 
 
 def test_copies_and_files_that_cannot_be_read_are_listed(run, tmp_path):
@@ -60,19 +60,19 @@ def test_copies_and_files_that_cannot_be_read_are_listed(run, tmp_path):
     shutil.copy(root / "s01/s01_sad_00.wav", root / "s01/s01_sad_01.wav")
     (root / "s01/s01_angry_00.wav").unlink()
     (root / "s01/s01_angry_00.wav").symlink_to("nowhere")
-    outcome, made = run("corpus_gen", corpus="synthetic", data_dir=str(root))
-    assert (outcome.facts["copies"], outcome.facts["unreadable"]) == (1, 1)
-    said = json.loads((made["corpus"] / CORPUS).read_text())
-    assert said["copies"] == [["synthetic/s01_sad_00", "synthetic/s01_sad_01"]]
-    assert said["unreadable"] == ["synthetic/s01_angry_00"]
+    result, outputs = run("corpus_gen", corpus="synthetic", data_dir=str(root))
+    assert (result.facts["copies"], result.facts["unreadable"]) == (1, 1)
+    facts = json.loads((outputs["corpus"] / CORPUS).read_text())
+    assert facts["copies"] == [["synthetic/s01_sad_00", "synthetic/s01_sad_01"]]
+    assert facts["unreadable"] == ["synthetic/s01_angry_00"]
 
 
 def test_the_synthetic_corpus_is_made_in_the_artifact(run):
-    outcome, made = run("corpus_gen", **SMALL)
-    found = load_corpus(made["corpus"])
-    assert outcome.facts["recordings"] == 8
-    assert len(list(found.data_dir.rglob("*.wav"))) == 8
-    assert made["corpus"] in found.data_dir.parents
+    result, outputs = run("corpus_gen", **SMALL)
+    artifact = load_corpus(outputs["corpus"])
+    assert result.facts["recordings"] == 8
+    assert len(list(artifact.data_dir.rglob("*.wav"))) == 8
+    assert outputs["corpus"] in artifact.data_dir.parents
 
 
 def test_a_real_corpus_needs_its_folder(run):
@@ -83,9 +83,9 @@ def test_a_real_corpus_needs_its_folder(run):
 def test_a_folder_counts_as_a_whole_and_a_table_with_its_recordings(corpus):
     assert read_by("corpus_gen", corpus="manifest", data_dir=str(corpus)) == [corpus]
     table = corpus / "manifest.csv"
-    found = read_by("corpus_gen", corpus="manifest", data_dir=str(table))
-    assert found[0] == table
-    assert len(found) == 25
+    paths = read_by("corpus_gen", corpus="manifest", data_dir=str(table))
+    assert paths[0] == table
+    assert len(paths) == 25
     assert read_by("corpus_gen", corpus="synthetic") == []
 
 
@@ -98,11 +98,11 @@ def listed(run, corpus):
 
 
 def test_features_are_made_of_a_corpus(run, listed):
-    outcome, made = run("feature_gen", {"corpus": listed}, spec="logmel23", name="mine")
-    found = FeatureSet.open(made["features"])
-    assert len(found.rows) == outcome.facts["records"] == 24
-    assert found.schema.name == "mine"
-    assert outcome.facts["speakers"] == [f"manifest/{name}" for name in SPEAKERS]
+    result, outputs = run("feature_gen", {"corpus": listed}, spec="logmel23", name="mine")
+    feature_set = FeatureSet.open(outputs["features"])
+    assert len(feature_set.rows) == result.facts["records"] == 24
+    assert feature_set.schema.name == "mine"
+    assert result.facts["speakers"] == [f"manifest/{name}" for name in SPEAKERS]
 
 
 def test_a_recording_that_was_changed_meanwhile_is_refused(run, listed, corpus):
@@ -111,7 +111,7 @@ def test_a_recording_that_was_changed_meanwhile_is_refused(run, listed, corpus):
         run("feature_gen", {"corpus": listed}, spec="logmel23")
 
 
-def test_what_is_no_corpus_is_a_sentence(run, tmp_path):
+def test_a_folder_that_is_no_corpus_is_an_error(run, tmp_path):
     with pytest.raises(SchemaError, match="could not be read as a corpus"):
         run("feature_gen", {"corpus": tmp_path}, spec="logmel23")
 
@@ -120,15 +120,15 @@ def test_what_is_no_corpus_is_a_sentence(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "read"),
+    ("name", "parameters", "read"),
     [
         ("trainer", {"protocol": "p", "recipe": "moma"}, ["moma.yaml"]),
         ("trainer", {"protocol": "p", "weights": "w.npy"}, ["demo.yaml", "w.npy"]),
         ("tuner", {"protocol": "p", "space": "demo"}, ["demo.yaml", "demo.yaml"]),
     ],
 )
-def test_recipes_spaces_and_weights_count_by_their_content(name, given, read):
-    assert [path.name for path in read_by(name, **given)] == read
+def test_recipes_spaces_and_weights_count_by_their_content(name, parameters, read):
+    assert [path.name for path in read_by(name, **parameters)] == read
 
 
 def test_an_unknown_recipe_is_known_before_anything_is_trained():
@@ -157,19 +157,19 @@ def test_the_tuner_s_best_is_what_the_trainer_trains_and_the_exporter_exports(
     )
     corpus = run("corpus_gen", corpus="synthetic", speakers=4, utterances_per_class=3)[1]
     features = run("feature_gen", corpus, spec="spectrogram200")[1]
-    asked = {"protocol": "synthetic-loso", "folds": ["speaker-s01"]}
-    found, settings = run("tuner", features, space=str(space), trials=2, **asked)
-    assert found.facts["trials"] == 2
+    folds = {"protocol": "synthetic-loso", "folds": ["speaker-s01"]}
+    search, settings = run("tuner", features, space=str(space), trials=2, **folds)
+    assert search.facts["trials"] == 2
     assert list(settings["settings"].rglob("*.keras")) == []
     assert (settings["settings"] / "search.html").is_file()
     best = yaml.safe_load((settings["settings"] / "best.yaml").read_text())
 
-    trained, model = run("trainer", features | settings, set=["batch.size=4"], **asked)
+    trained, model = run("trainer", features | settings, set=["batch.size=4"], **folds)
     used = yaml.safe_load((model["model"] / "recipes/best.yaml").read_text())
     assert used["optimizer"] == best["optimizer"]
     assert used["batch"]["size"] == 4
     assert trained.facts["folds"] == ["speaker-s01"]
-    # The fold's test speaker shaped nothing.
+    # The fold's test speaker influenced nothing.
     assert trained.facts["speakers"] == [f"synthetic/s0{number}" for number in (2, 3, 4)]
 
     exported, export = run("exporter", model | features | corpus, name="mine")
@@ -183,9 +183,9 @@ def test_the_tuner_s_best_is_what_the_trainer_trains_and_the_exporter_exports(
 def demo(tmp_path, recipe):
     """The pipeline of the demonstration on a smaller corpus, with a recipe of one epoch."""
     shipped = resources.files("pipeline") / "examples"
-    asked = yaml.safe_load((shipped / "demo.yaml").read_text())
-    asked["root"] = "root"
-    nodes = asked["nodes"]
+    values = yaml.safe_load((shipped / "demo.yaml").read_text())
+    values["root"] = "root"
+    nodes = values["nodes"]
     nodes["corpus"]["parameters"] |= {"speakers": 4, "utterances_per_class": 5}
     nodes["trainer"]["parameters"]["recipe"] = recipe
     nodes["evaluator"]["parameters"] = {"lowest": {"all": {"ua": 0.0}}}
@@ -194,7 +194,7 @@ def demo(tmp_path, recipe):
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas/demo.yaml").write_text(yaml.safe_dump(schema))
     path = tmp_path / "demo.yaml"
-    path.write_text(yaml.safe_dump(asked, sort_keys=False))
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
     return path
 
 
@@ -232,10 +232,10 @@ def test_data_with_anomalies_are_not_trained_on_and_the_command_says_so(
 
 
 def test_a_pipeline_with_nothing_to_do_loads_nothing_heavy(tmp_path):
-    """What needs seconds to import is imported where there is work."""
+    """Packages that take seconds to import are imported only when they are needed."""
     from tests.test_architecture import loaded_after
 
-    asked = {
+    values = {
         "name": "small",
         "root": str(tmp_path / "root"),
         "nodes": {
@@ -248,7 +248,7 @@ def test_a_pipeline_with_nothing_to_do_loads_nothing_heavy(tmp_path):
         },
     }
     path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(asked))
+    path.write_text(yaml.safe_dump(values))
     run_pipeline(load_pipeline(path))
     code = (
         "import sys\nfrom ser_keras.cli.app import main\n"

@@ -16,11 +16,11 @@ def inputs(tmp_path):
 
 def test_what_is_blessed_twice_is_published_and_written_down(inputs, tmp_path):
     base = tmp_path / "models"
-    said, made = run(COMPONENT, inputs, tmp_path / "1", base=str(base), name="stable")
-    assert said.facts["path"] == str(base / "stable" / "1")
-    assert json.loads((made["pushed"] / "pushed.json").read_text()) == said.facts
+    result, outputs = run(COMPONENT, inputs, tmp_path / "1", base=str(base), name="stable")
+    assert result.facts["path"] == str(base / "stable" / "1")
+    assert json.loads((outputs["pushed"] / "pushed.json").read_text()) == result.facts
     again, _ = run(COMPONENT, inputs, tmp_path / "2", base=str(base), name="stable")
-    assert again.facts == {**said.facts, "new": False}
+    assert again.facts == {**result.facts, "new": False}
 
 
 @pytest.mark.parametrize("judge", ["evaluation", "blessing"])
@@ -31,6 +31,6 @@ def test_what_one_of_the_two_did_not_bless_is_not(inputs, tmp_path, judge):
     assert not (tmp_path / "models").exists()
 
 
-def test_where_to_is_a_must(inputs, tmp_path):
+def test_the_folder_of_the_server_is_required(inputs, tmp_path):
     with pytest.raises(ConfigError, match="pusher: base is missing"):
         run(COMPONENT, inputs, tmp_path)

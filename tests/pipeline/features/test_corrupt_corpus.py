@@ -67,7 +67,7 @@ LABELS = ("angry", "happy", "neutral", "sad")
 
 @pytest.fixture
 def tree(tmp_path):
-    """A corpus whose names are in order and whose files are the zoo, met through links.
+    """A corpus whose names are in order and whose files are links to the zoo.
 
     Returns:
         (folder, what must become of each recording by its key).
@@ -91,8 +91,10 @@ def line(corpus, data_dir, output, *more):
 
 def test_the_zoo_holds_what_is_promised(tmp_path):
     zoo = {path.name: outcome for path, outcome in make_zoo(tmp_path)}
-    assert {name: zoo[name] for _, name, _ in OUTCOMES} == {name: end for _, name, end in OUTCOMES}
-    assert sum(end != "ok" for _, _, end in OUTCOMES) >= 25
+    assert {name: zoo[name] for _, name, _ in OUTCOMES} == {
+        name: outcome for _, name, outcome in OUTCOMES
+    }
+    assert sum(outcome != "ok" for _, _, outcome in OUTCOMES) >= 25
 
 
 def test_every_good_file_is_used_and_every_bad_one_named(ser, tree, tmp_path):
@@ -101,10 +103,10 @@ def test_every_good_file_is_used_and_every_bad_one_named(ser, tree, tmp_path):
     output = tmp_path / "features"
     code, out, err = ser(*line("synthetic", corpus, output, "--max-bad-ratio", "0.9"))
     assert code == 0, err
-    found = FeatureSet.open(output)
-    found.verify()
-    assert {row.key for row in found.rows} == set(expected) - set(bad)
-    assert {letter["key"]: letter["kind"] for letter in found.dead_letters} == bad
+    feature_set = FeatureSet.open(output)
+    feature_set.verify()
+    assert {row.key for row in feature_set.rows} == set(expected) - set(bad)
+    assert {letter["key"]: letter["kind"] for letter in feature_set.dead_letters} == bad
     assert f"{len(expected) - len(bad)} recordings" in out
     assert "left out:" in out
 

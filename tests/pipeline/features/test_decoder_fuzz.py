@@ -49,7 +49,7 @@ def write_damaged(root, data, count, seed):
 
 
 def check_job_lives(tmp_path, name, count):
-    """Runs the job; returns how often each outcome came."""
+    """Runs the job; returns the number of dead letters of each kind."""
     table = write_damaged(tmp_path / "corpus", FORMATS[name], count, seed=[count, len(name)])
     command = [sys.executable, "-m", "tests.pipeline.features.fuzzed_job"]
     done = subprocess.run(
@@ -61,11 +61,11 @@ def check_job_lives(tmp_path, name, count):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) < MOST_BYTES
-    found = FeatureSet.open(tmp_path / "features")
-    found.verify()
-    kinds = Counter(letter["kind"] for letter in found.dead_letters)
-    assert "manifest/whole" in {row.key for row in found.rows}
-    assert len(found.rows) + kinds.total() == count + 1
+    feature_set = FeatureSet.open(tmp_path / "features")
+    feature_set.verify()
+    kinds = Counter(letter["kind"] for letter in feature_set.dead_letters)
+    assert "manifest/whole" in {row.key for row in feature_set.rows}
+    assert len(feature_set.rows) + kinds.total() == count + 1
     assert set(kinds) <= REFUSALS
     return kinds
 

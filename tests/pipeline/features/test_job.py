@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from pipeline.features import job as feature_job
-from pipeline.publishing import attempt as attempts
+from pipeline.publishing import staged_output
 from ser_keras.audio import AudioLimits, content_hash, read_audio
 from ser_keras.audit import fingerprint
 from ser_keras.corpora import get_corpus
+from ser_keras.data.example import TEXT_KEYS
+from ser_keras.data.example_graph import parse_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import TEXT_KEYS, parse_example
 from ser_keras.errors import ConfigError, CorpusError, SchemaError, SerError
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec, spec_from_dict
@@ -28,18 +29,18 @@ def records(feature_set):
 
     paths = [str(path) for path in feature_set.shard_paths]
     parsed = tf.data.TFRecordDataset(paths).map(parse_example)
-    found = list(parsed.as_numpy_iterator())
-    by_key = {each["key"].decode(): each for each in found}
-    assert len(by_key) == len(found)
+    examples = list(parsed.as_numpy_iterator())
+    by_key = {example["key"].decode(): example for example in examples}
+    assert len(by_key) == len(examples)
     return by_key
 
 
 def test_the_set_holds_every_recording_once_with_its_features(build, corpus):
-    found = FeatureSet.open(build())
-    found.verify()
-    utterances = {each.key: each for each in get_corpus("manifest").read(corpus)}
-    rows = {row.key: row for row in found.rows}
-    stored = records(found)
+    feature_set = FeatureSet.open(build())
+    feature_set.verify()
+    utterances = {utterance.key: utterance for utterance in get_corpus("manifest").read(corpus)}
+    rows = {row.key: row for row in feature_set.rows}
+    stored = records(feature_set)
     assert set(stored) == set(rows) == set(utterances)
     for key, utterance in utterances.items():
         waveform = read_audio(utterance.path)
@@ -80,7 +81,7 @@ def test_nothing_but_the_set_is_left(build, tmp_path):
             *(shard["name"] for shard in FeatureSet.open(path).manifest["shards"]),
         ]
     )
-    assert sorted(each.name for each in path.parent.iterdir()) == sorted(["LATEST", path.name])
+    assert sorted(child.name for child in path.parent.iterdir()) == sorted(["LATEST", path.name])
     assert FeatureSet.open(tmp_path / "features").path == path
 
 
@@ -105,9 +106,9 @@ def test_another_number_of_shards_is_another_set_beside_the_first(build, tmp_pat
     second = build(num_shards=3)
     assert first.name != second.name
     for path, shards in ((first, 2), (second, 3)):
-        found = FeatureSet.open(path)
-        assert len(found.shard_paths) == shards
-        assert len(records(found)) == 24
+        feature_set = FeatureSet.open(path)
+        assert len(feature_set.shard_paths) == shards
+        assert len(records(feature_set)) == 24
     assert FeatureSet.open(tmp_path / "features").path == second
     assert build(num_shards=2) == first
     assert FeatureSet.open(tmp_path / "features").path == first
@@ -116,10 +117,13 @@ def test_another_number_of_shards_is_another_set_beside_the_first(build, tmp_pat
 def test_recordings_are_hashed_beforehand_only_where_such_a_set_is_there(
     build, corpus, tmp_path, monkeypatch
 ):
-    asked, hashed = [], feature_job.hashed
-    monkeypatch.setattr(
-        feature_job, "hashed", lambda found: asked.append(len(found)) or hashed(found)
-    )
+    hashed_counts, with_hashes = [], feature_job.with_hashes
+
+    def counted(recordings):
+        hashed_counts.append(len(recordings))
+        return with_hashes(recordings)
+
+    monkeypatch.setattr(feature_job, "with_hashes", counted)
     output = tmp_path / "features"
     for number, text in enumerate(["", "[]", "{}", '{"num_records": 24}', "\udcff"]):
         folder = output / f"damaged{number}"
@@ -130,21 +134,21 @@ def test_recordings_are_hashed_beforehand_only_where_such_a_set_is_there(
     table = corpus / "manifest.csv"
     table.write_text(table.read_text().replace("anna/angry0.wav,angry,anna\n", ""))
     fewer = build()
-    assert asked == []
+    assert hashed_counts == []
     assert build() == fewer
-    assert asked == [23]
+    assert hashed_counts == [23]
 
 
 @pytest.mark.parametrize(
-    "other",
+    "setting",
     [
         {"spec": get_spec("logmel23", trim_db=30)},
         {"name": "other"},
         {"limits": AudioLimits(max_duration_s=99.0)},
     ],
 )
-def test_other_settings_are_another_set(build, other):
-    assert build().name != build(**other).name
+def test_other_settings_are_another_set(build, setting):
+    assert build().name != build(**setting).name
 
 
 def test_a_damaged_set_is_made_again(build):
@@ -160,10 +164,10 @@ def test_a_damaged_set_is_made_again(build):
 def test_bad_files_cost_themselves_alone(build, zoo):
     root, expected = zoo
     bad = {f"zoo/{name}": kind for name, kind in expected.items() if kind != "ok"}
-    found = FeatureSet.open(build(root, max_bad_ratio=0.9))
-    assert {letter["key"]: letter["kind"] for letter in found.dead_letters} == bad
-    assert {row.key for row in found.rows} == {f"zoo/{name}" for name in expected} - set(bad)
-    counters = found.manifest["counters"]
+    feature_set = FeatureSet.open(build(root, max_bad_ratio=0.9))
+    assert {letter["key"]: letter["kind"] for letter in feature_set.dead_letters} == bad
+    assert {row.key for row in feature_set.rows} == {f"zoo/{name}" for name in expected} - set(bad)
+    counters = feature_set.manifest["counters"]
     assert counters["seen"] == len(expected)
     assert sum(n for name, n in counters.items() if name.startswith("dead_")) == len(bad)
 
@@ -203,11 +207,11 @@ def test_no_speaker_and_no_label_may_vanish(build, corpus):
 def test_a_file_that_changes_while_the_job_runs_is_described_as_it_was_read(
     build, corpus, vanishes
 ):
-    victim, other = corpus / "anna/angry0.wav", corpus / "cleo/sad3.wav"
+    victim, replacement = corpus / "anna/angry0.wav", corpus / "cleo/sad3.wav"
 
     def interfere(step, done, total):
         if (step, done) == ("features", 0) and victim.exists():
-            victim.unlink() if vanishes else shutil.copy(other, victim)
+            victim.unlink() if vanishes else shutil.copy(replacement, victim)
 
     path = build(progress=interfere, max_bad_ratio=0.1)
     if vanishes:
@@ -240,12 +244,12 @@ def test_readers_see_nothing_or_all(build, tmp_path):
     assert 0 in seen
 
 
-def test_a_full_disk_ends_with_a_sentence_and_leaves_nothing(build, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_and_leaves_nothing(build, tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(attempts.os, "fsync", full)
+        patch.setattr(staged_output.os, "fsync", full)
         with pytest.raises(SerError, match="No space left on device"):
             build()
     assert list((tmp_path / "features").iterdir()) == []
@@ -309,9 +313,9 @@ def test_ravdess_one_process_and_two_are_equal_and_small(real_data, tmp_path):
         command = [sys.executable, "-c", code, real_data / "ravdess", output, str(workers)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
         peaks += map(int, done.stdout.split())
-    one, two = (FeatureSet.open(tmp_path / name) for name in "12")
-    one.verify()
-    assert snapshot(one.path) == snapshot(two.path)
-    assert len(one.rows) == 1440
-    assert one.manifest["num_dead"] == 0
+    first, second = (FeatureSet.open(tmp_path / name) for name in "12")
+    first.verify()
+    assert snapshot(first.path) == snapshot(second.path)
+    assert len(first.rows) == 1440
+    assert first.manifest["num_dead"] == 0
     assert max(peaks) < 1.5e9

@@ -39,11 +39,11 @@ def check_opens(corpus, build, opens, least_sets):
     with subprocess.Popen(command, cwd=Path(__file__).parents[3], **pipes) as writer:
         try:
             while (opens > 0 or len(seen) < least_sets) and writer.poll() is None:
-                found = FeatureSet.open(output)
-                found.verify()
-                assert len({row.key for row in found.rows}) == 24
-                # A name stands for one content, for ever.
-                assert seen.setdefault(found.path.name, found) == found
+                feature_set = FeatureSet.open(output)
+                feature_set.verify()
+                assert len({row.key for row in feature_set.rows}) == 24
+                # A name always stands for the same content.
+                assert seen.setdefault(feature_set.path.name, feature_set) == feature_set
                 opens -= 1
         finally:
             errors = writer.communicate()[1].decode()

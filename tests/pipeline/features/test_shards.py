@@ -1,32 +1,34 @@
 import pytest
 
-from pipeline.features.recordings import list_sources, shard_of
-from pipeline.features.shards import list_name, places_by_shard, read_list, write_lists
+from pipeline.features.recordings import list_recordings, shard_of
+from pipeline.features.shards import list_name, positions_by_shard, read_list, write_lists
 
 
 @pytest.fixture
-def sources(corpus):
-    return list_sources("manifest", corpus)
+def recordings(corpus):
+    return list_recordings("manifest", corpus)
 
 
-def test_every_recording_is_in_the_list_of_its_shard_and_no_other(sources, tmp_path):
-    places = places_by_shard(sources, 3)
-    write_lists(tmp_path, sources, places)
-    lists = {shard: list(read_list(tmp_path, shard)) for shard in places}
-    for shard, found in lists.items():
-        assert found == [source for source in sources if shard_of(source.key, 3) == shard]
-    assert sum(map(len, lists.values())) == len(sources)
+def test_every_recording_is_in_the_list_of_its_shard_and_no_other(recordings, tmp_path):
+    positions = positions_by_shard(recordings, 3)
+    write_lists(tmp_path, recordings, positions)
+    lists = {shard: list(read_list(tmp_path, shard)) for shard in positions}
+    for shard, of_shard in lists.items():
+        assert of_shard == [
+            recording for recording in recordings if shard_of(recording.key, 3) == shard
+        ]
+    assert sum(map(len, lists.values())) == len(recordings)
 
 
-def test_shards_that_have_no_recording_have_no_list(sources, tmp_path):
-    places = places_by_shard(sources, 1000)
-    assert 0 < len(places) <= 24
-    assert list(places) == sorted(places)
-    write_lists(tmp_path, sources, places)
-    assert sorted(each.name for each in tmp_path.glob("*.jsonl")) == list(map(list_name, places))
+def test_shards_that_have_no_recording_have_no_list(recordings, tmp_path):
+    positions = positions_by_shard(recordings, 1000)
+    assert 0 < len(positions) <= 24
+    assert list(positions) == sorted(positions)
+    write_lists(tmp_path, recordings, positions)
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == list(map(list_name, positions))
 
 
-def test_the_places_of_a_shard_follow_the_keys(sources):
-    for places in places_by_shard(sources, 3).values():
-        keys = [sources[place].key for place in places]
+def test_the_places_of_a_shard_follow_the_keys(recordings):
+    for positions in positions_by_shard(recordings, 3).values():
+        keys = [recordings[position].key for position in positions]
         assert keys == sorted(keys)

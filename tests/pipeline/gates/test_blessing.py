@@ -16,7 +16,7 @@ def test_a_verdict_is_one_file_and_the_last_one_counts(tmp_path):
 
 
 @pytest.mark.parametrize("names", [[], ["BLESSED", "NOT_BLESSED"]])
-def test_no_verdict_and_two_are_none(tmp_path, names):
+def test_no_verdict_and_two_verdicts_are_refused(tmp_path, names):
     for name in names:
         (tmp_path / name).touch()
     with pytest.raises(SchemaError, match="expected either BLESSED or NOT_BLESSED"):

@@ -1,4 +1,4 @@
-"""The process is real and so is every damage: nothing here stands in for TensorFlow."""
+"""Real processes and really damaged exports: nothing replaces TensorFlow here."""
 
 import json
 import shutil
@@ -27,10 +27,10 @@ def copy(export, tmp_path):
     return shutil.copytree(export[0], tmp_path / "1")
 
 
-def few(version):
+def small_requests(version):
     """One warm-up request of each kind."""
-    found = warmup_requests(version)
-    return [request for request in found if len(next(iter(request.inputs.values()))) == 1]
+    requests = warmup_requests(version)
+    return [request for request in requests if len(next(iter(request.inputs.values()))) == 1]
 
 
 def test_a_good_export_is_blessed_with_what_was_measured(export, tmp_path):
@@ -51,21 +51,21 @@ def test_a_good_export_is_blessed_with_what_was_measured(export, tmp_path):
 
 def test_an_answer_that_is_not_the_trained_models_is_a_reason(export, tmp_path):
     version, run, features, _ = export
-    other = shutil.copytree(run, tmp_path / "run")
-    path = other / "folds" / exported.FOLD / "scores.npz"
+    changed = shutil.copytree(run, tmp_path / "run")
+    path = changed / "folds" / exported.FOLD / "scores.npz"
     with np.load(path) as stored:
         scores = dict(stored)
     np.savez(path, **{**scores, "probabilities": scores["probabilities"][:, ::-1]})
-    requests = recorded_requests(version, other, features, count=1)
+    requests = recorded_requests(version, changed, features, count=1)
     (reason,) = validate_export(version, requests)[0]
-    assert "from what the trained model said, expected at most 0.0001" in reason
+    assert "from the trained model's answer, expected at most 0.0001" in reason
 
 
 def test_an_export_of_another_run_is_not_blessed(export, tmp_path):
     version, run, features, _ = export
-    other = shutil.copytree(run, tmp_path / "run")
-    (other / "folds" / exported.FOLD / "fold.json").write_text('{"weights_sha256": "other"}')
-    reasons, _ = judge_export(version, tmp_path / "out", run=other, features=features)
+    changed = shutil.copytree(run, tmp_path / "run")
+    (changed / "folds" / exported.FOLD / "fold.json").write_text('{"weights_sha256": "other"}')
+    reasons, _ = judge_export(version, tmp_path / "out", run=changed, features=features)
     assert "Give the run that was exported" in reasons[0]
     assert reasons_against(tmp_path / "out") == reasons
 
@@ -98,19 +98,19 @@ def test_a_version_with_weights_of_nan_is_not_blessed(tmp_path):
     for weight in served.model.trainable_weights:
         weight.assign(np.full(weight.shape, np.nan))
     version = exports.publish(served, tmp_path / "moma")
-    reasons, _ = validate_export(version, few(version))
-    (reason,) = [each for each in reasons if "(serving_default)" in each]
+    reasons, _ = validate_export(version, small_requests(version))
+    (reason,) = [reason for reason in reasons if "(serving_default)" in reason]
     assert "probabilities: found values that are not finite" in reason
 
 
 def test_a_version_of_another_signature_is_not_blessed(export, tmp_path):
-    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     archive = keras.export.ExportArchive()
-    archive.track(other)
+    archive.track(model)
     spec = [keras.InputSpec(shape=(None, 3), dtype="float32")]
-    archive.add_endpoint("serving_default", other.call, spec)
+    archive.add_endpoint("serving_default", model.call, spec)
     archive.write_out(str(tmp_path / "1"), verbose=False)
-    reasons, _ = validate_export(tmp_path / "1", few(export[0]))
+    reasons, _ = validate_export(tmp_path / "1", small_requests(export[0]))
     assert "serving_default takes" in reasons[0]
     assert "serving_default gives" in reasons[1]
     assert all("no answer: " in reason for reason in reasons[2:])
@@ -118,17 +118,18 @@ def test_a_version_of_another_signature_is_not_blessed(export, tmp_path):
 
 
 def test_a_process_that_takes_too_long_is_ended(export):
-    reasons, _ = validate_export(export[0], few(export[0]), timeout_s=0.5)
-    assert reasons == [f"{export[0]}: no answer in 0.5 s from a process that has TensorFlow alone."]
+    reasons, _ = validate_export(export[0], small_requests(export[0]), timeout_s=0.5)
+    assert reasons == [f"{export[0]}: no answer in 0.5 s from a process that has only TensorFlow."]
 
 
-def test_the_process_has_tensorflow_and_nothing_of_ours():
+def test_the_process_has_tensorflow_and_none_of_this_projects_packages():
     packages = tensorflow_packages()
     assert {"tensorflow", "numpy", "google"} <= set(packages)
     assert not {"ser_keras", "serving", "tensorflow_io", "apache_beam", "librosa"} & set(packages)
     code = (
         f"import sys; sys.path.insert(0, {str(infra_probe.__file__)!r}.rpartition('/')[0])\n"
-        f"from infra_probe import OnlyThese; sys.meta_path.insert(0, OnlyThese({packages!r}))\n"
+        "from infra_probe import AllowedPackagesFinder\n"
+        f"sys.meta_path.insert(0, AllowedPackagesFinder({packages!r}))\n"
         "import json, numpy\n"
         "for name in ('ser_keras', 'serving.export.warmup', 'soundfile', 'tensorflow_io'):\n"
         "    try: __import__(name)\n"
@@ -145,6 +146,6 @@ def test_the_process_has_tensorflow_and_nothing_of_ours():
 
 def test_a_run_without_its_features_and_a_corpus_without_a_run_are_refused(export, tmp_path):
     version, run, _, corpus = export
-    for given in ({"run": run}, {"corpus": corpus}):
+    for options in ({"run": run}, {"corpus": corpus}):
         with pytest.raises(ConfigError, match="give both, run and features"):
-            judge_export(version, tmp_path / "out", **given)
+            judge_export(version, tmp_path / "out", **options)

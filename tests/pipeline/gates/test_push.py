@@ -44,16 +44,16 @@ def test_the_same_content_again_is_left_as_it_is(judged):
     assert (base / "moma" / "1" / "saved_model.pb").read_text() == "graph"
 
 
-def test_a_server_may_call_it_otherwise(judged):
+def test_the_model_may_have_another_name_on_the_server(judged):
     assert push(*judged, "stable")["path"].endswith("models/stable/1")
 
 
-@pytest.mark.parametrize(("place", "what"), [(1, "evaluation"), (2, "infra validation")])
-def test_what_is_not_blessed_is_not_published(judged, place, what):
-    bless(judged[place], ["too slow"])
-    with pytest.raises(ExportError, match=f"its {what} is not blessed, nothing was .* too slow"):
+@pytest.mark.parametrize(("position", "gate"), [(1, "evaluation"), (2, "infra validation")])
+def test_what_is_not_blessed_is_not_published(judged, position, gate):
+    bless(judged[position], ["too slow"])
+    with pytest.raises(ExportError, match=f"its {gate} is not blessed, nothing was .* too slow"):
         push(*judged)
-    (judged[place] / "NOT_BLESSED").unlink()
+    (judged[position] / "NOT_BLESSED").unlink()
     with pytest.raises(SchemaError, match="found no verdict"):
         push(*judged)
     assert not judged[3].exists()
@@ -71,13 +71,13 @@ def test_a_verdict_on_another_export_blesses_nothing(judged):
 
 
 def test_a_copy_that_went_wrong_is_not_published(judged, monkeypatch):
-    whole = shutil.copytree
+    copytree = shutil.copytree
 
-    def torn(source, target, *others, **options):
-        whole(source, target, *others, **options)
+    def incomplete_copy(source, target, *more, **options):
+        copytree(source, target, *more, **options)
         Path(target, "saved_model.pb").unlink(missing_ok=True)
 
-    monkeypatch.setattr(shutil, "copytree", torn)
+    monkeypatch.setattr(shutil, "copytree", incomplete_copy)
     with pytest.raises(ExportError, match=r"its copy in .* has other content"):
         push(*judged)
     assert list((judged[3] / "moma").iterdir()) == []

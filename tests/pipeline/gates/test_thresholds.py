@@ -5,14 +5,14 @@ import pytest
 from pipeline.gates.evaluation import evaluate
 from pipeline.gates.thresholds import judge
 from ser_keras.errors import ConfigError
-from tests.pipeline.runs import sure, write_run
+from tests.pipeline.runs import probabilities_of, write_run
 
 
 @pytest.fixture
 def evaluation(feature_set, features, tmp_path):
     """Of a run that is wrong about the first three utterances, all of speaker s01."""
-    said = sure(feature_set.rows, (0, 1, 2))
-    return evaluate(write_run(tmp_path / "run", feature_set.rows, said), features)
+    probabilities = probabilities_of(feature_set.rows, (0, 1, 2))
+    return evaluate(write_run(tmp_path / "run", feature_set.rows, probabilities), features)
 
 
 def changed(evaluation, slice_name, value, **scores):
@@ -69,7 +69,7 @@ def test_a_drop_is_judged_against_the_blessed_one_and_ignored_without(evaluation
     assert judge(evaluation, {}, {"gender": {"wa": 0.13}}, better).reasons == []
 
 
-def test_a_slice_that_has_come_or_gone_is_said(evaluation):
+def test_a_new_or_missing_slice_is_noted(evaluation):
     before = json.loads(json.dumps(evaluation))
     before["slices"]["speaker"]["s99"] = before["slices"]["speaker"].pop("s02")
     verdict = judge(evaluation, {}, {"speaker": {"wa": 0.02}}, before)
@@ -81,12 +81,12 @@ def test_a_slice_that_has_come_or_gone_is_said(evaluation):
 
 
 @pytest.mark.parametrize(
-    ("what", "value"),
+    ("key", "value"),
     [("dataset", "other"), ("classes", ["sad"]), ("protocol", {"name": "other"})],
 )
-def test_scores_of_something_else_are_not_compared(evaluation, what, value):
-    (reason,) = judge(evaluation, {}, {"all": {"ua": 0.1}}, {**evaluation, what: value}).reasons
-    assert f"found scores of {what}" in reason
+def test_scores_of_something_else_are_not_compared(evaluation, key, value):
+    (reason,) = judge(evaluation, {}, {"all": {"ua": 0.1}}, {**evaluation, key: value}).reasons
+    assert f"found scores of {key}" in reason
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_scores_of_something_else_are_not_compared(evaluation, what, value):
         ({"all": 0.5}, "found all: 0.5, expected measures"),
     ],
 )
-def test_limits_that_are_none_are_refused(evaluation, limits, sentence):
+def test_invalid_limits_are_refused(evaluation, limits, sentence):
     for lowest, drop in ((limits, {}), ({}, limits)):
         with pytest.raises(ConfigError, match=sentence):
             judge(evaluation, lowest, drop)

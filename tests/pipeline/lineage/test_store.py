@@ -7,10 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.run import lineage as app
-from pipeline.lineage.garbage import DELETIONS, delete_speaker, plan_deletion, remove_rubbish
-from pipeline.lineage.store import ABANDONED, LIVE, REMOVED, Execution, Lineage
+from pipeline.lineage.garbage import DELETIONS, delete_speaker, plan_deletion, remove_leftovers
+from pipeline.lineage.records import ABANDONED, LIVE, REMOVED, Execution
+from pipeline.lineage.store import Lineage
 from pipeline.lineage.verify import verify
-from pipeline.orchestration.runner import DONE, FAILED
+from pipeline.orchestration.node_result import DONE, FAILED
 from ser_keras.errors import ConfigError, CorpusError, SchemaError
 from tests.pipeline.toy_pipeline import ToyPipeline
 
@@ -29,7 +30,7 @@ def toy(tmp_path):
 
 def ser(*arguments):
     """Runs the verb; returns what it printed, or raises what it raised."""
-    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.stdout
@@ -45,15 +46,15 @@ def test_a_record_is_read_as_it_was_written(toy):
 
 
 def test_a_record_says_what_was_made_from_what(toy):
-    (record,) = [each for each in toy.lineage.live if each.node == "shout"]
+    (record,) = [record for record in toy.lineage.live if record.node == "shout"]
     assert (record.component, record.pipeline, record.state) == ("shout", "toys", LIVE)
     assert record.parameters["end"] == ""
     assert record.started <= record.ended
     assert {"python", "tensorflow"} <= set(record.versions)
     assert record.host
-    (given,) = record.inputs
-    maker = toy.lineage.get(given.execution_id)
-    assert (maker.node, maker.outputs[0].sha256) == ("source", given.sha256)
+    (text,) = record.inputs
+    maker = toy.lineage.get(text.execution_id)
+    assert (maker.node, maker.outputs[0].sha256) == ("source", text.sha256)
 
 
 # === verify ===
@@ -74,9 +75,9 @@ def test_any_flipped_bit_is_found(toy, seed):
     path.write_bytes(data)
     # As a disk would flip it: with no trace in the times.
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    found = verify(toy.lineage)
-    assert found != []
-    assert str(path) in found[0]
+    problems = verify(toy.lineage)
+    assert problems != []
+    assert str(path) in problems[0]
 
 
 @pytest.mark.parametrize("number", range(10))
@@ -92,37 +93,37 @@ def test_a_file_that_was_added_is_found(toy):
     assert "was added" in verify(toy.lineage)[0]
 
 
-def swap(one, two):
-    between = one.with_name("between")
-    one.rename(between)
-    two.rename(one)
-    between.rename(two)
+def swap(first, second):
+    between = first.with_name("between")
+    first.rename(between)
+    second.rename(first)
+    between.rename(second)
 
 
 def test_two_files_that_changed_places_are_found(toy):
-    one, two = sorted(toy.root.glob("steps/text/*/[12].txt"))
-    swap(one, two)
+    first, second = sorted(toy.root.glob("steps/text/*/[12].txt"))
+    swap(first, second)
     assert len(verify(toy.lineage)) == 2
 
 
 def test_two_artifacts_that_changed_places_are_found(toy):
-    (one,), (two,) = toy.root.glob("source/text/*"), toy.root.glob("shout/text/*")
-    swap(one, two)
+    (first,), (second,) = toy.root.glob("source/text/*"), toy.root.glob("shout/text/*")
+    swap(first, second)
     assert len(verify(toy.lineage)) == 2
 
 
 def test_two_records_that_changed_places_are_found(toy):
-    one, two, *_ = sorted((toy.root / ".lineage").glob("*.json"))
-    swap(one, two)
+    first, second, *_ = sorted((toy.root / ".lineage").glob("*.json"))
+    swap(first, second)
     assert sum("is the record of" in problem for problem in verify(toy.lineage)) == 2
 
 
 def test_a_record_that_is_gone_is_found(toy):
-    (record,) = [each for each in toy.lineage.live if each.node == "source"]
+    (record,) = [record for record in toy.lineage.live if record.node == "source"]
     (toy.root / ".lineage" / f"{record.execution_id}.json").unlink()
-    found = " ".join(verify(toy.lineage))
-    assert f"{record.execution_id}: no record says what this is" in found
-    assert "no record says who made its input text" in found
+    problems = " ".join(verify(toy.lineage))
+    assert f"{record.execution_id}: no record says what this is" in problems
+    assert "no record says who made its input text" in problems
 
 
 def test_verify_ends_with_the_code_of_damaged_results(toy):
@@ -135,24 +136,24 @@ def test_verify_ends_with_the_code_of_damaged_results(toy):
 
 
 def test_show_lists_executions_and_what_they_were_made_from(toy):
-    (source,) = [each for each in toy.lineage.live if each.node == "source"]
-    said = ser("show", toy.root)
-    assert f"{source.execution_id}  source  LIVE" in said
-    assert f"    text: {source.execution_id}" in said
+    (source,) = [record for record in toy.lineage.live if record.node == "source"]
+    output = ser("show", toy.root)
+    assert f"{source.execution_id}  source  LIVE" in output
+    assert f"    text: {source.execution_id}" in output
 
 
 def test_show_prints_an_execution_with_all_that_it_was_made_from(toy):
-    (shout,) = [each for each in toy.lineage.live if each.node == "shout"]
-    said = ser("show", toy.root, shout.execution_id)
-    assert said.count('"cache_key"') == 2
+    (shout,) = [record for record in toy.lineage.live if record.node == "shout"]
+    output = ser("show", toy.root, shout.execution_id)
+    assert output.count('"cache_key"') == 2
 
 
-def test_an_unknown_execution_is_a_sentence(toy):
+def test_an_unknown_execution_is_an_error(toy):
     with pytest.raises(ConfigError, match="unknown execution 'x'"):
         ser("show", toy.root, "x")
 
 
-def test_a_folder_that_is_no_root_is_a_sentence(tmp_path):
+def test_a_folder_that_is_no_root_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match=r"found no \.lineage there"):
         ser("gc", tmp_path)
 
@@ -174,11 +175,11 @@ def test_gc_of_what_is_superseded_leaves_what_the_newest_run_used(toy):
     toy.nodes["check"]["inputs"]["before"] = {"last": "check"}
     toy.run()
     toy.text = "second"
-    used = {name: each.execution.execution_id for name, each in toy.ended().items()}
+    used = {name: result.execution.execution_id for name, result in toy.results().items()}
     toy.text = "broken"
     toy.run()
-    said = ser("gc", toy.root, "--superseded")
-    assert "removed what join made" in said
+    output = ser("gc", toy.root, "--superseded")
+    assert "removed what join made" in output
     live = toy.lineage.live
     # The newest of each node, what these were made from and compared with, and all that was pushed.
     nodes = sorted(record.node for record in live)
@@ -192,13 +193,14 @@ def test_gc_of_what_is_superseded_leaves_what_the_newest_run_used(toy):
     assert list((toy.folder / "models").iterdir()) == []
 
 
-def test_a_speaker_of_whom_only_records_are_left_is_still_deleted(two):
-    ser("gc", two.root, "--superseded")
-    assert "its record alone" in ser("delete-speaker", two.root, "anna", "--yes")
+def test_a_speaker_of_whom_only_records_are_left_is_still_deleted(two_speakers):
+    ser("gc", two_speakers.root, "--superseded")
+    assert "only its record is left" in ser("delete-speaker", two_speakers.root, "anna", "--yes")
     assert all(
-        "toys/anna" not in record.facts.get("speakers", ()) for record in two.lineage.records
+        "toys/anna" not in record.facts.get("speakers", ())
+        for record in two_speakers.lineage.records
     )
-    assert not (two.folder / "models/1").exists()
+    assert not (two_speakers.folder / "models/1").exists()
 
 
 def test_gc_touches_nothing_while_a_record_is_damaged(toy):
@@ -211,9 +213,9 @@ def test_gc_touches_nothing_while_a_record_is_damaged(toy):
 
 
 def test_gc_leaves_what_no_record_knows(toy):
-    (record,) = [each for each in toy.lineage.live if each.node == "check"]
+    (record,) = [record for record in toy.lineage.live if record.node == "check"]
     toy.lineage.forget(record)
-    remove_rubbish(toy.lineage)
+    remove_leftovers(toy.lineage)
     assert (toy.root / record.outputs[0].uri).is_dir()
 
 
@@ -221,7 +223,7 @@ def test_gc_leaves_what_no_record_knows(toy):
 
 
 @pytest.fixture
-def two(toy):
+def two_speakers(toy):
     """The same pipeline, run with another speaker as well."""
     toy.text = "other"
     toy.change("source", speakers=["toys/bert"])
@@ -230,78 +232,82 @@ def two(toy):
     return toy
 
 
-def test_delete_speaker_lists_and_removes_nothing_without_yes(two):
-    before = two.content()
-    said = ser("delete-speaker", two.root, "anna")
-    assert "7 executions saw toys/anna; nothing was removed" in said
-    assert f"outside the root: {two.folder}/models/1" in said
-    assert two.content() == before
+def test_delete_speaker_lists_and_removes_nothing_without_yes(two_speakers):
+    before = two_speakers.content()
+    output = ser("delete-speaker", two_speakers.root, "anna")
+    assert "7 executions saw toys/anna; nothing was removed" in output
+    assert f"outside the root: {two_speakers.folder}/models/1" in output
+    assert two_speakers.content() == before
 
 
-def test_delete_speaker_removes_all_that_was_made_of_the_speech_and_no_more(two):
-    other = {record.execution_id for record in two.lineage.live[7:]}
-    ser("delete-speaker", two.root, "toys/anna", "--yes")
-    assert {record.execution_id for record in two.lineage.live} == other
-    left = "".join(path.read_text() for path in artifact_files(two)).lower()
+def test_delete_speaker_removes_all_that_was_made_of_the_speech_and_no_more(two_speakers):
+    others = {record.execution_id for record in two_speakers.lineage.live[7:]}
+    ser("delete-speaker", two_speakers.root, "toys/anna", "--yes")
+    assert {record.execution_id for record in two_speakers.lineage.live} == others
+    left = "".join(path.read_text() for path in artifact_files(two_speakers)).lower()
     assert "hello" not in left
     assert "other" in left
-    assert not (two.folder / "models/1").exists()
-    assert (two.folder / "others/1").exists()
-    assert verify(two.lineage) == []
+    assert not (two_speakers.folder / "models/1").exists()
+    assert (two_speakers.folder / "others/1").exists()
+    assert verify(two_speakers.lineage) == []
 
 
-def test_what_was_removed_is_written_down_by_hash_without_a_name(two):
-    gone = [output for record in two.lineage.live[:7] for output in record.outputs]
-    ser("delete-speaker", two.root, "anna", "--yes")
-    (note,) = (two.root / ".lineage" / DELETIONS).glob("*.json")
-    said = json.loads(note.read_text())
-    hashes = [output["sha256"] for each in said["executions"] for output in each["outputs"]]
-    assert sorted(hashes) == sorted(output.sha256 for output in gone)
+def test_what_was_removed_is_written_down_by_hash_without_a_name(two_speakers):
+    removed_outputs = [
+        output for record in two_speakers.lineage.live[:7] for output in record.outputs
+    ]
+    ser("delete-speaker", two_speakers.root, "anna", "--yes")
+    (note,) = (two_speakers.root / ".lineage" / DELETIONS).glob("*.json")
+    executions = json.loads(note.read_text())["executions"]
+    hashes = [output["sha256"] for record in executions for output in record["outputs"]]
+    assert sorted(hashes) == sorted(output.sha256 for output in removed_outputs)
     kept = note.read_text() + "".join(
-        path.read_text() for path in (two.root / ".lineage").glob("*.json")
+        path.read_text() for path in (two_speakers.root / ".lineage").glob("*.json")
     )
-    removed = [record for record in two.lineage.records if record.state == REMOVED]
+    removed = [record for record in two_speakers.lineage.records if record.state == REMOVED]
     assert len(removed) == 7
     assert all(not record.facts for record in removed)
     assert "hello" not in kept
 
 
-def test_an_attempt_that_may_hold_the_speech_goes_as_well(two):
-    two.text = "more"
-    two.change("source", speakers=["toys/anna"])
-    two.change("steps", stumble=2)
-    assert two.run()["steps"] == FAILED
-    ser("delete-speaker", two.root, "anna", "--yes")
-    assert list((two.root / ".attempts").iterdir()) == []
+def test_an_attempt_that_may_hold_the_speech_goes_as_well(two_speakers):
+    two_speakers.text = "more"
+    two_speakers.change("source", speakers=["toys/anna"])
+    two_speakers.change("steps", stumble=2)
+    assert two_speakers.run()["steps"] == FAILED
+    ser("delete-speaker", two_speakers.root, "anna", "--yes")
+    assert list((two_speakers.root / ".attempts").iterdir()) == []
 
 
-def test_a_deleted_speaker_does_not_come_back_by_the_next_run(two):
-    ser("delete-speaker", two.root, "anna", "--yes")
-    two.text = "hello again"
-    two.change("source", speakers=["toys/anna"])
-    ended = two.ended()
-    assert isinstance(ended["source"].error, CorpusError)
-    assert "found the speaker toys/anna, who was deleted" in str(ended["source"].error)
-    assert list(two.root.glob(".attempts/*")) == []
-    (note,) = (two.root / ".lineage" / DELETIONS).glob("*.json")
+def test_a_deleted_speaker_does_not_come_back_by_the_next_run(two_speakers):
+    ser("delete-speaker", two_speakers.root, "anna", "--yes")
+    two_speakers.text = "hello again"
+    two_speakers.change("source", speakers=["toys/anna"])
+    results = two_speakers.results()
+    assert isinstance(results["source"].error, CorpusError)
+    assert "found the speaker toys/anna, who was deleted" in str(results["source"].error)
+    assert list(two_speakers.root.glob(".attempts/*")) == []
+    (note,) = (two_speakers.root / ".lineage" / DELETIONS).glob("*.json")
     note.unlink()
-    assert two.run()["source"] == DONE
+    assert two_speakers.run()["source"] == DONE
 
 
-def test_a_published_model_that_a_killed_deletion_hid_goes_with_the_next(two):
-    (two.folder / "models/1").rename(two.folder / "models/.removed-0123")
-    ser("delete-speaker", two.root, "anna", "--yes")
-    assert list((two.folder / "models").iterdir()) == []
+def test_a_published_model_that_a_killed_deletion_hid_goes_with_the_next(two_speakers):
+    (two_speakers.folder / "models/1").rename(two_speakers.folder / "models/.removed-0123")
+    ser("delete-speaker", two_speakers.root, "anna", "--yes")
+    assert list((two_speakers.folder / "models").iterdir()) == []
 
 
-def test_an_unknown_speaker_is_a_sentence(two):
+def test_an_unknown_speaker_is_an_error(two_speakers):
     with pytest.raises(ConfigError, match="did you mean 'toys/anna'"):
-        ser("delete-speaker", two.root, "toys/ana")
+        ser("delete-speaker", two_speakers.root, "toys/ana")
 
 
 @pytest.mark.parametrize("number", range(1, 8))
-def test_a_deletion_that_stops_half_way_is_completed_by_the_same_command(two, monkeypatch, number):
-    deletion = plan_deletion(two.lineage, "anna")
+def test_a_deletion_that_stops_half_way_is_completed_by_the_same_command(
+    two_speakers, monkeypatch, number
+):
+    deletion = plan_deletion(two_speakers.lineage, "anna")
     calls = []
     write = Lineage.write
 
@@ -313,18 +319,18 @@ def test_a_deletion_that_stops_half_way_is_completed_by_the_same_command(two, mo
 
     monkeypatch.setattr(Lineage, "write", stop)
     with pytest.raises(KeyboardInterrupt):
-        delete_speaker(two.lineage, deletion)
+        delete_speaker(two_speakers.lineage, deletion)
     monkeypatch.setattr(Lineage, "write", write)
-    delete_speaker(two.lineage, plan_deletion(two.lineage, "anna"))
-    assert "hello" not in "".join(path.read_text() for path in artifact_files(two)).lower()
-    assert len(two.lineage.live) == 7
+    delete_speaker(two_speakers.lineage, plan_deletion(two_speakers.lineage, "anna"))
+    assert "hello" not in "".join(path.read_text() for path in artifact_files(two_speakers)).lower()
+    assert len(two_speakers.lineage.live) == 7
 
 
 def test_what_was_made_again_and_came_out_equal_is_found_by_its_content(toy):
-    (source,) = [each for each in toy.lineage.live if each.node == "source"]
+    (source,) = [record for record in toy.lineage.live if record.node == "source"]
     shutil.rmtree(toy.root / source.outputs[0].uri)
     toy.run()
     assert toy.lineage.get(source.execution_id).state == ABANDONED
-    remove_rubbish(toy.lineage)
+    remove_leftovers(toy.lineage)
     assert verify(toy.lineage) == []
     assert len(plan_deletion(toy.lineage, "anna").executions) == 7

@@ -23,7 +23,7 @@ def die() -> None:
 
 
 class Countdown:
-    """Counts calls, and dies in the one of that number."""
+    """Counts calls and kills the process in the call of that number."""
 
     def __init__(self, number: int):
         self.number = number

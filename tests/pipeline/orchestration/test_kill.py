@@ -44,9 +44,12 @@ def check_killed_then_whole(corpus, output, build, whole, when, workers=1):
     assert seen == whole
     again = build(output=output, workers=workers, num_shards=NUM_SHARDS)
     assert snapshot(again) == whole
-    found = FeatureSet.open(output)
-    assert len({row.key for row in found.rows}) == len(found.rows) == found.manifest["num_records"]
-    assert sorted(each.name for each in output.iterdir()) == sorted(["LATEST", found.path.name])
+    feature_set = FeatureSet.open(output)
+    rows = feature_set.rows
+    assert len({row.key for row in rows}) == len(rows) == feature_set.manifest["num_records"]
+    assert sorted(path.name for path in output.iterdir()) == sorted(
+        ["LATEST", feature_set.path.name]
+    )
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def test_a_job_killed_beside_an_older_set_leaves_that_one_to_readers(
     assert run(corpus, output, f"rename:{RENAMES}").returncode == -signal.SIGKILL
     assert FeatureSet.open(output).path == older
     assert snapshot(build(output=output, num_shards=NUM_SHARDS)) == whole
-    names = sorted(each.name for each in output.iterdir())
+    names = sorted(path.name for path in output.iterdir())
     assert names == sorted(["LATEST", older.name, FeatureSet.open(output).path.name])
 
 
@@ -109,7 +112,7 @@ def long(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def num_steps(long, tmp_path_factory):
-    """What an undisturbed job does with files."""
+    """Number of file operations of an undisturbed job."""
     done = run(long[0], tmp_path_factory.mktemp("steps") / "out", "step:0")
     assert done.returncode == 0, done.stderr
     return int(done.stdout)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.components.contract import Task
-from pipeline.lineage.garbage import remove_rubbish
-from pipeline.lineage.store import ABANDONED, LIVE
-from pipeline.orchestration.runner import CACHED, DONE, FAILED, REFUSED, SKIPPED
+from pipeline.lineage.garbage import remove_leftovers
+from pipeline.lineage.records import ABANDONED, LIVE
+from pipeline.orchestration.node_result import CACHED, DONE, FAILED, REFUSED, SKIPPED
 from ser_keras.errors import ConfigError, CorpusError, SchemaError
 from tests.pipeline.toy_pipeline import NODES, REPOSITORY, ToyPipeline
 
@@ -25,18 +25,18 @@ def executed(states):
 
 
 def test_a_run_publishes_what_its_nodes_make(toy):
-    ended = toy.ended()
-    assert {each.state for each in ended.values()} == {DONE}
-    join = ended["join"].execution
+    results = toy.results()
+    assert {result.state for result in results.values()} == {DONE}
+    join = results["join"].execution
     folder = toy.root / "join" / "text" / join.execution_id
     assert (folder / "text.txt").read_text() == "HELLO+hello"
     assert [output.uri for output in join.outputs] == [
         f"join/text/{join.execution_id}",
         f"join/size/{join.execution_id}",
     ]
-    assert {(given.key, given.execution_id) for given in join.inputs} == {
-        ("left", ended["shout"].execution.execution_id),
-        ("right", ended["source"].execution.execution_id),
+    assert {(artifact.key, artifact.execution_id) for artifact in join.inputs} == {
+        ("left", results["shout"].execution.execution_id),
+        ("right", results["source"].execution.execution_id),
     }
     assert list((toy.root / ".attempts").iterdir()) == []
 
@@ -102,12 +102,12 @@ def test_a_changed_module_runs_exactly_what_imports_it_and_a_comment_runs_nothin
 def test_a_refusal_is_published_stops_its_dependants_and_is_found_again(toy):
     toy.text = "bad"
     expected = dict.fromkeys(ALL, DONE) | {"check": REFUSED, "guarded": SKIPPED}
-    ended = toy.ended()
-    assert {name: each.state for name, each in ended.items()} == expected
-    assert ended["check"].execution.state == LIVE
+    results = toy.results()
+    assert {name: result.state for name, result in results.items()} == expected
+    assert results["check"].execution.state == LIVE
     assert toy.content()["check.verdict/text.txt"] == "BAD+bad"
     toy.take_log()
-    again = toy.ended()
+    again = toy.results()
     assert again["check"].execution.refusal == "found BAD"
     assert toy.take_log() == []
     toy.change("check", forbidden="WORSE")
@@ -116,8 +116,8 @@ def test_a_refusal_is_published_stops_its_dependants_and_is_found_again(toy):
 
 def test_a_failure_publishes_nothing_and_stops_its_dependants_alone(toy):
     toy.text = "broken"
-    ended = toy.ended()
-    states = {name: each.state for name, each in ended.items()}
+    results = toy.results()
+    states = {name: result.state for name, result in results.items()}
     assert states == {
         "source": DONE,
         "steps": DONE,
@@ -126,21 +126,21 @@ def test_a_failure_publishes_nothing_and_stops_its_dependants_alone(toy):
         "check": SKIPPED,
         "guarded": SKIPPED,
     }
-    assert isinstance(ended["shout"].error, CorpusError)
-    (record,) = [each for each in toy.lineage.records if each.state == ABANDONED]
+    assert isinstance(results["shout"].error, CorpusError)
+    (record,) = [record for record in toy.lineage.records if record.state == ABANDONED]
     assert (record.node, record.outputs) == ("shout", ())
     assert "the text is broken" in record.error
     assert not (toy.root / "shout").exists()
     assert list((toy.root / ".attempts").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence_and_the_next_run_goes_on(toy):
+def test_a_folder_that_cannot_be_written_fails_its_node_and_the_next_run_continues(toy):
     toy.root.mkdir()
     (toy.root / "shout").touch()
-    ended = toy.ended()
-    assert ended["shout"].state == FAILED
-    assert "node shout: stopped by Not a directory" in str(ended["shout"].error)
-    assert ended["steps"].state == DONE
+    results = toy.results()
+    assert results["shout"].state == FAILED
+    assert "node shout: stopped by Not a directory" in str(results["shout"].error)
+    assert results["steps"].state == DONE
     (toy.root / "shout").unlink()
     assert executed(toy.run()) == {"shout", "join", "check", "guarded"}
 
@@ -149,10 +149,11 @@ def test_a_mistake_in_the_code_is_raised_and_its_execution_abandoned(toy):
     toy.text = "bug"
     with pytest.raises(ZeroDivisionError):
         toy.run()
-    assert [each.node for each in toy.lineage.records if each.state == ABANDONED] == ["shout"]
+    abandoned = [record for record in toy.lineage.records if record.state == ABANDONED]
+    assert [record.node for record in abandoned] == ["shout"]
 
 
-def test_an_interrupted_component_that_can_goes_on_where_it_stopped(toy):
+def test_a_component_that_resumes_continues_where_it_stopped(toy):
     toy.change("steps", stumble=2)
     assert toy.run()["steps"] == FAILED
     assert [line for line in toy.take_log() if "step " in line] == ["step 1"]
@@ -164,8 +165,8 @@ def test_an_interrupted_component_that_can_goes_on_where_it_stopped(toy):
 
 @pytest.mark.parametrize("damage", ["change", "remove", "add", "folder"])
 def test_a_damaged_artifact_is_made_again(toy, damage):
-    ended = toy.ended()
-    folder = toy.root / ended["shout"].execution.outputs[0].uri
+    results = toy.results()
+    folder = toy.root / results["shout"].execution.outputs[0].uri
     if damage == "change":
         (folder / "text.txt").write_text("hellO")
     elif damage == "remove":
@@ -187,24 +188,25 @@ def test_what_was_made_outside_is_made_again_when_it_is_gone(toy):
     assert (toy.folder / "models/1/text.txt").read_text() == "HELLO"
 
 
-def before_of(ended):
-    return ended["check"].execution.facts["before"]
+def compared_text(results):
+    """Returns the earlier text that the check compared with."""
+    return results["check"].execution.facts["before"]
 
 
-def test_the_last_verdict_is_that_on_something_else_and_stays_the_same(toy):
+def test_the_last_verdict_is_on_another_input_and_stays_the_same(toy):
     toy.nodes["check"]["inputs"]["before"] = {"last": "check"}
-    assert before_of(toy.ended()) == "nothing"
+    assert compared_text(toy.results()) == "nothing"
     toy.text = "second"
-    assert before_of(toy.ended()) == "HELLO+hello"
-    again = toy.ended()
-    assert (again["check"].state, before_of(again)) == (CACHED, "HELLO+hello")
+    assert compared_text(toy.results()) == "HELLO+hello"
+    again = toy.results()
+    assert (again["check"].state, compared_text(again)) == (CACHED, "HELLO+hello")
     toy.text = "bad"
     assert toy.run()["check"] == REFUSED
     toy.text = "third"
     # What was refused is never compared with.
-    assert before_of(toy.ended()) == "SECOND+second"
+    assert compared_text(toy.results()) == "SECOND+second"
     toy.text = "second"
-    assert before_of(toy.ended()) == "THIRD+third"
+    assert compared_text(toy.results()) == "THIRD+third"
 
 
 def test_an_import_counts_by_its_content(toy, tmp_path):
@@ -221,25 +223,25 @@ def test_an_import_counts_by_its_content(toy, tmp_path):
     assert executed(toy.run()) == {"join", "check", "guarded"}
 
 
-def test_an_import_of_nothing_is_said_before_anything_runs(toy):
+def test_a_missing_import_is_refused_before_anything_runs(toy):
     toy.nodes["join"]["inputs"]["right"] = {"import": "nowhere"}
     with pytest.raises(ConfigError, match=r"node join, input right: found nothing at .*nowhere"):
-        toy.ended()
+        toy.results()
     assert not toy.root.exists()
 
 
-def test_progress_and_states_are_told(toy):
-    told = []
+def test_progress_and_states_reach_the_observer(toy):
+    events = []
 
-    class View:
+    class Observer:
         def state(self, node, state, text=""):
-            told.append((node, state))
+            events.append((node, state))
 
         def progress(self, node, what, done, total):
-            told.append((node, f"{what} {done}/{total}"))
+            events.append((node, f"{what} {done}/{total}"))
 
-    toy.ended(view=View())
-    steps = [what for node, what in told if node == "steps"]
+    toy.results(observer=Observer())
+    steps = [event for node, event in events if node == "steps"]
     assert steps == ["looking", "running", "step 1/3", "step 2/3", "step 3/3", "done"]
 
 
@@ -262,7 +264,7 @@ def test_an_executor_needs_no_pipeline(tmp_path):
     assert read(tmp_path / "out") == "HI!"
 
 
-# === Kills and neighbours ===
+# === Kills and concurrent runs ===
 
 
 def check_killed_then_whole(toy, when, whole):
@@ -273,16 +275,16 @@ def check_killed_then_whole(toy, when, whole):
     assert toy.content() == whole
     keys = [record.cache_key for record in toy.lineage.live]
     assert len(keys) == len(set(keys)) == len(ALL)
-    remove_rubbish(toy.lineage)
+    remove_leftovers(toy.lineage)
     live = {output.uri for record in toy.lineage.live for output in record.outputs}
-    there = {path.relative_to(toy.root).as_posix() for path in toy.root.glob("[!.]*/*/*")}
-    assert there == live
+    published = {path.relative_to(toy.root).as_posix() for path in toy.root.glob("[!.]*/*/*")}
+    assert published == live
     assert {record.state for record in toy.lineage.records} == {LIVE}
 
 
 @pytest.fixture
 def whole(tmp_path_factory):
-    """What an undisturbed run leaves."""
+    """The artifacts of an undisturbed run."""
     toy = ToyPipeline(tmp_path_factory.mktemp("whole"))
     toy.run()
     return toy.content()
@@ -302,8 +304,8 @@ def test_a_run_killed_at_every_rename(toy, whole, number):
 @pytest.mark.slow
 @pytest.mark.parametrize("share", np.random.default_rng(2).uniform(0.0, 1.0, 20).round(3))
 def test_a_run_killed_at_any_step(toy, whole, share, tmp_path_factory):
-    other = ToyPipeline(tmp_path_factory.mktemp("counted"))
-    steps = other.run_apart(when="step:0")
+    counted = ToyPipeline(tmp_path_factory.mktemp("counted"))
+    steps = counted.run_apart(when="step:0")
     check_killed_then_whole(toy, f"step:{1 + int(share * (steps - 1))}", whole)
 
 
@@ -311,7 +313,7 @@ def test_two_runs_on_one_root_share_the_work(toy, whole):
     processes = [toy.start(), toy.start()]
     states = [json.loads(process.communicate()[0]) for process in processes]
     for node in ALL:
-        assert sorted(each[node] for each in states) == sorted([CACHED, DONE])
+        assert sorted(of_run[node] for of_run in states) == sorted([CACHED, DONE])
     assert toy.content() == whole
     assert sorted(toy.take_log()) == sorted(
         ["source", "shout", "shout", "join", "check", "step 1", "step 2", "step 3"]

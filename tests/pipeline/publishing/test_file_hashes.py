@@ -2,14 +2,14 @@ import os
 
 import pytest
 
-from pipeline.publishing import file_hashes as content
+from pipeline.publishing import file_hashes
 from pipeline.publishing.file_hashes import Hashes, digest
 
 
 @pytest.fixture
 def memory(tmp_path, monkeypatch):
     """A file to remember hashes in, of files that need no time to settle."""
-    monkeypatch.setattr(content, "SETTLED_S", -1.0)
+    monkeypatch.setattr(file_hashes, "SETTLED_S", -1.0)
     return tmp_path / "memory.json"
 
 
@@ -44,10 +44,10 @@ def test_an_unchanged_file_is_not_read_again(folder, memory):
 @pytest.mark.parametrize("times_kept", [False, True])
 def test_a_file_of_the_same_size_is_read_again_when_it_was_written(folder, memory, times_kept):
     hashes = Hashes(memory)
-    before, found = hashes.file(folder / "one"), (folder / "one").stat()
+    before, status = hashes.file(folder / "one"), (folder / "one").stat()
     (folder / "one").write_text("x")
     if times_kept:
-        os.utime(folder / "one", ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.utime(folder / "one", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert hashes.file(folder / "one") != before
 
 

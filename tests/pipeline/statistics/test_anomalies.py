@@ -13,9 +13,9 @@ from pipeline.statistics.anomalies import (
 )
 from pipeline.statistics.schema import DataSchema
 from ser_keras.data.feature_set import FeatureSet
-from tests.pipeline.statistics.statistics_made import plain, row, statistics
+from tests.pipeline.statistics.example_statistics import example_rows, row, statistics
 
-GOOD = statistics(plain())
+GOOD = statistics(example_rows())
 SCHEMA = dataclasses.replace(
     DataSchema.draft(GOOD), max_silence_ratio=None, max_clipping_ratio=None
 )
@@ -23,17 +23,17 @@ SCHEMA = dataclasses.replace(
 
 def changed(path, value):
     """The good statistics with one value changed."""
-    found = json.loads(json.dumps(GOOD))
+    copy = json.loads(json.dumps(GOOD))
     *parents, last = path.split("/")
-    place = found
+    parent = copy
     for name in parents:
-        place = place[name]
-    place[last] = value
-    return found
+        parent = parent[name]
+    parent[last] = value
+    return copy
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "feature", "said"),
+    ("path", "value", "feature", "text"),
     [
         ("data/spec_name", "mfcc40", "spec_name", "found mfcc40, expected logmel40"),
         ("data/dim", 3, "dim", "found 3, expected 2"),
@@ -42,7 +42,7 @@ def changed(path, value):
         ("features/not_finite", 2, "features", "found 2 values that are NaN or infinite"),
         ("dead", {"empty": 3}, "recordings", "found 3 that could not be used (7.0%)"),
         ("unheard", {"changed": 2}, "recordings", "found 2 that are changed"),
-        ("copies", [["a", "b"]], "recordings", "found 1 that are there under another name as well"),
+        ("copies", [["a", "b"]], "recordings", "found 1 that are copies of others"),
         (
             "duration_s/highest",
             {"value": 99.0, "key": "made/7"},
@@ -57,54 +57,54 @@ def changed(path, value):
         ),
     ],
 )
-def test_each_thing_that_is_not_as_it_should_be_is_one_anomaly(path, value, feature, said):
+def test_every_deviation_is_one_anomaly(path, value, feature, text):
     (anomaly,) = validate(changed(path, value), SCHEMA)
     assert anomaly.feature == feature
-    assert said in str(anomaly)
+    assert text in str(anomaly)
     assert anomaly.action.endswith(".")
 
 
 def test_labels_are_counted_and_named():
     labels = ["sad"] * 32 + ["angry"] * 5 + ["sda"] * 3
     rows = [row(n, label, f"s{n % 4}") for n, label in enumerate(labels)]
-    found = {(a.feature, a.found) for a in validate(statistics(rows), SCHEMA)}
-    assert ("label sda", "3 utterances") in found
-    assert ("label sad", "80.0% of the utterances") in found
-    assert ("label angry", "12.5% of the utterances") in found
-    assert ("label angry", "5 utterances") in found
+    deviations = {(a.feature, a.found) for a in validate(statistics(rows), SCHEMA)}
+    assert ("label sda", "3 utterances") in deviations
+    assert ("label sad", "80.0% of the utterances") in deviations
+    assert ("label angry", "12.5% of the utterances") in deviations
+    assert ("label angry", "5 utterances") in deviations
 
 
 def test_speakers_are_counted_and_named():
     names = ["new"] + ["s0"] * 39
-    rows = [dataclasses.replace(r, speaker=s) for r, s in zip(plain(), names, strict=True)]
+    rows = [dataclasses.replace(r, speaker=s) for r, s in zip(example_rows(), names, strict=True)]
     anomalies = validate(statistics(rows), SCHEMA)
-    found = {a.feature: a.found for a in anomalies if "speaker" in a.feature}
-    assert found["speakers"] == "2"
-    assert found["speaker new"] == "1 utterances"
-    assert found["speaker s3"] == "0 utterances"
-    anyone = dataclasses.replace(SCHEMA, speakers=None, min_speakers=1)
-    others = validate(statistics(rows), anyone)
+    by_feature = {a.feature: a.found for a in anomalies if "speaker" in a.feature}
+    assert by_feature["speakers"] == "2"
+    assert by_feature["speaker new"] == "1 utterances"
+    assert by_feature["speaker s3"] == "0 utterances"
+    any_speakers = dataclasses.replace(SCHEMA, speakers=None, min_speakers=1)
+    others = validate(statistics(rows), any_speakers)
     assert [a.feature for a in others if "speaker" in a.feature] == ["speaker new"]
 
 
-def test_a_limit_nobody_measured_is_an_anomaly_and_a_null_is_not():
+def test_a_limit_without_measurements_is_an_anomaly_and_a_null_is_not():
     schema = dataclasses.replace(SCHEMA, max_silence_ratio=0.5)
     (anomaly,) = validate(GOOD, schema)
     assert str(anomaly) == (
-        "silence_ratio: found nothing, nobody listened, expected at most 0.5. Give the corpus "
+        "silence_ratio: found no measured recordings, expected at most 0.5. Give the corpus "
         "(--data-dir), or set the limit to null."
     )
-    heard = changed("silence_ratio", {"highest": {"value": 0.9, "key": "made/3"}})
-    (anomaly,) = validate(heard, schema)
+    measured = changed("silence_ratio", {"highest": {"value": 0.9, "key": "made/3"}})
+    (anomaly,) = validate(measured, schema)
     assert anomaly.found == "0.900 (made/3)"
-    heard["silence_ratio"]["highest"]["value"] = 0.5
-    assert validate(heard, schema) == []
+    measured["silence_ratio"]["highest"]["value"] = 0.5
+    assert validate(measured, schema) == []
 
 
-def test_recordings_of_which_none_could_be_heard_are_an_anomaly_not_a_crash():
+def test_recordings_that_cannot_be_measured_are_an_anomaly_not_a_crash():
     schema = dataclasses.replace(SCHEMA, max_silence_ratio=0.5)
-    found = changed("unheard", {"missing": 40})
-    assert {a.feature for a in validate(found, schema)} == {"recordings", "silence_ratio"}
+    unmeasured = changed("unheard", {"missing": 40})
+    assert {a.feature for a in validate(unmeasured, schema)} == {"recordings", "silence_ratio"}
 
 
 def test_drift_beyond_a_limit_is_an_anomaly():
@@ -121,11 +121,11 @@ def test_the_audit_finds_speakers_that_a_split_shares(tmp_path, corpus, build):
     head, *lines = table.read_text().splitlines()
     parts = [f"{line},{('train', 'test')[n % 2]}" for n, line in enumerate(lines)]
     table.write_text("\n".join([f"{head},split", *parts]) + "\n")
-    found = FeatureSet.open(build())
-    (anomaly,) = audit_anomalies(found, "manifest-split")
+    feature_set = FeatureSet.open(build())
+    (anomaly,) = audit_anomalies(feature_set, "manifest-split")
     assert anomaly.feature == "audit: speakers"
     assert "anna" in anomaly.found
-    assert audit_anomalies(found, "manifest-loso") == []
+    assert audit_anomalies(feature_set, "manifest-loso") == []
 
 
 def test_the_report_is_whole_and_the_same_every_time(tmp_path):
@@ -142,7 +142,7 @@ def test_the_report_is_whole_and_the_same_every_time(tmp_path):
 
 
 def test_a_refusal_names_the_first_and_counts_the_others():
-    each = [Anomaly(f"f{n}", "3", "2", "Act.") for n in range(5)]
-    assert summary_of(each).startswith("5 anomalies. f0: found 3, expected 2. Act. f1:")
-    assert summary_of(each).endswith("And 2 more.")
-    assert "more" not in summary_of(each[:3])
+    anomalies = [Anomaly(f"f{n}", "3", "2", "Act.") for n in range(5)]
+    assert summary_of(anomalies).startswith("5 anomalies. f0: found 3, expected 2. Act. f1:")
+    assert summary_of(anomalies).endswith("And 2 more.")
+    assert "more" not in summary_of(anomalies[:3])

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from pipeline.statistics.drift import drift_between, stability_index
 from ser_keras.errors import SchemaError
-from tests.pipeline.statistics.statistics_made import plain, row, statistics
+from tests.pipeline.statistics.example_statistics import example_rows, row, statistics
 
 COUNTS = st.lists(st.integers(0, 500), min_size=12, max_size=12).filter(any)
 
 
 def test_equal_data_do_not_drift():
-    found = statistics(plain())
-    drift = drift_between(found, found)
+    unchanged = statistics(example_rows())
+    drift = drift_between(unchanged, unchanged)
     assert drift["label_share_change"] == drift["duration_psi"] == drift["mean_shift"] == 0
 
 
@@ -27,15 +27,15 @@ def test_the_label_that_changed_most_is_named():
 
 
 def test_longer_utterances_move_the_index_past_its_limit():
-    old = plain(200)
-    longer = [dataclasses.replace(each, duration_s=1.5 * each.duration_s) for each in old]
+    old = example_rows(200)
+    longer = [dataclasses.replace(r, duration_s=1.5 * r.duration_s) for r in old]
     assert drift_between(statistics(longer), statistics(old))["duration_psi"] > 0.25
     half = statistics(old[::2])
     assert drift_between(half, statistics(old))["duration_psi"] < 0.1
 
 
 def test_a_shift_is_in_deviations_of_the_earlier_data():
-    new, old = statistics(plain(), shift=1.0), statistics(plain())
+    new, old = statistics(example_rows(), shift=1.0), statistics(example_rows())
     spread = old["features"]["std"]
     distance = np.subtract(new["features"]["mean"], old["features"]["mean"]) / spread
     drift = drift_between(new, old)
@@ -45,19 +45,19 @@ def test_a_shift_is_in_deviations_of_the_earlier_data():
 
 
 def test_a_feature_that_never_changed_may_not_change():
-    old = statistics(plain())
+    old = statistics(example_rows())
     old["features"]["std"][1] = 0.0
-    new = statistics(plain())
+    new = statistics(example_rows())
     new["features"]["mean"][1] += 1e-3
     drift = drift_between(new, old)
     assert drift["feature"] == 1
     assert drift["mean_shift"] > 1e6
 
 
-@pytest.mark.parametrize("other", [{"spec_name": "mfcc40"}, {"dim": 3}])
-def test_features_of_another_spec_cannot_be_compared(other):
-    with pytest.raises(SchemaError, match=f"found features with {next(iter(other))}"):
-        drift_between(statistics(plain(), **other), statistics(plain()))
+@pytest.mark.parametrize("difference", [{"spec_name": "mfcc40"}, {"dim": 3}])
+def test_features_of_another_spec_cannot_be_compared(difference):
+    with pytest.raises(SchemaError, match=f"found features with {next(iter(difference))}"):
+        drift_between(statistics(example_rows(), **difference), statistics(example_rows()))
 
 
 @given(old=COUNTS, new=COUNTS)

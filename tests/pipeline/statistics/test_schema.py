@@ -4,22 +4,22 @@ import yaml
 from pipeline.statistics.anomalies import validate
 from pipeline.statistics.schema import DataSchema
 from ser_keras.errors import ConfigError, SchemaError
-from tests.pipeline.statistics.statistics_made import plain, row, statistics
+from tests.pipeline.statistics.example_statistics import example_rows, row, statistics
 
 
 @pytest.fixture
 def drafted(tmp_path):
     """(statistics, the draft's file)."""
-    found = statistics(plain())
-    DataSchema.draft(found).write_new(tmp_path / "schema.yaml", found)
-    return found, tmp_path / "schema.yaml"
+    drafted_from = statistics(example_rows())
+    DataSchema.draft(drafted_from).write_new(tmp_path / "schema.yaml", drafted_from)
+    return drafted_from, tmp_path / "schema.yaml"
 
 
 def test_data_fit_the_schema_that_is_drafted_from_them(drafted):
-    found, path = drafted
+    drafted_from, path = drafted
     schema = DataSchema.load(path)
-    assert schema == DataSchema.load(path.parent) == DataSchema.draft(found)
-    assert validate(found, schema) == []
+    assert schema == DataSchema.load(path.parent) == DataSchema.draft(drafted_from)
+    assert validate(drafted_from, schema) == []
 
 
 def test_a_draft_says_where_it_is_from_and_leaves_room(drafted):
@@ -36,17 +36,17 @@ def test_a_draft_says_where_it_is_from_and_leaves_room(drafted):
 
 
 def test_names_that_look_like_numbers_stay_names(tmp_path):
-    found = statistics([row(0, speaker="03"), row(1, speaker="1e3")])
-    DataSchema.draft(found).write_new(tmp_path / "schema.yaml", found)
+    drafted_from = statistics([row(0, speaker="03"), row(1, speaker="1e3")])
+    DataSchema.draft(drafted_from).write_new(tmp_path / "schema.yaml", drafted_from)
     assert DataSchema.load(tmp_path).speakers == ["03", "1e3"]
     assert "speakers: ['03', '1e3']" in (tmp_path / "schema.yaml").read_text()
 
 
 def test_a_schema_is_never_written_over(drafted):
-    found, path = drafted
+    drafted_from, path = drafted
     path.write_text("kept by hand")
     with pytest.raises(ConfigError, match="a schema is kept by hand"):
-        DataSchema.draft(found).write_new(path, found)
+        DataSchema.draft(drafted_from).write_new(path, drafted_from)
     assert path.read_text() == "kept by hand"
 
 

@@ -13,21 +13,22 @@ from pipeline.statistics.summary import (
     summarize_utterance,
 )
 from ser_keras.audio import read_audio, write_wav
+from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.schema import decode_example, read_framed
+from ser_keras.data.record_files import read_framed
 from ser_keras.errors import SchemaError
 
 
 @pytest.fixture
 def shard(build, corpus):
     """The first shard of the small corpus with its recordings, and the set that it is of."""
-    found = FeatureSet.open(build(num_shards=2))
-    name = found.rows[0].shard
-    rows = tuple(row for row in found.rows if row.shard == name)
+    feature_set = FeatureSet.open(build(num_shards=2))
+    name = feature_set.rows[0].shard
+    rows = tuple(row for row in feature_set.rows if row.shard == name)
     recordings = {
         row.key: str(path) for row in rows for path in corpus.rglob("*.wav") if is_of(path, row)
     }
-    return Shard(0, str(found.path / name), rows, recordings), found
+    return Shard(0, str(feature_set.path / name), rows, recordings), feature_set
 
 
 def is_of(path, row):
@@ -52,41 +53,41 @@ def test_clipping_is_what_is_at_full_scale(tmp_path):
     assert clipping_ratio(read_audio(tmp_path / "loud.wav")) == 0
 
 
-def test_a_shard_is_summed_as_its_records_say(shard):
-    given, found = shard
-    summary = summarize_shard(given)
-    stored = dict(map(decode_example, read_framed(found.path / found.rows[0].shard)))
-    frames = np.concatenate([stored[row.key] for row in given.rows])
-    assert summary.counts.total() == len(given.rows) == len(stored)
+def test_a_shard_is_summed_over_its_records(shard):
+    first, feature_set = shard
+    summary = summarize_shard(first)
+    stored = dict(map(decode_example, read_framed(feature_set.path / feature_set.rows[0].shard)))
+    frames = np.concatenate([stored[row.key] for row in first.rows])
+    assert summary.counts.total() == len(first.rows) == len(stored)
     assert summary.frames == len(frames)
     np.testing.assert_allclose(summary.features.mean, frames.mean(axis=0, dtype=float), rtol=1e-9)
     np.testing.assert_allclose(summary.features.std, frames.std(axis=0, dtype=float), rtol=1e-6)
-    longest = max(given.rows, key=lambda row: row.duration_s)
+    longest = max(first.rows, key=lambda row: row.duration_s)
     assert summary.duration_s.highest == (longest.duration_s, longest.key)
     assert summary.silence_ratio is not None
-    assert summary.silence_ratio.moments.count[0] == len(given.rows)
-    assert not summary.unheard
+    assert summary.silence_ratio.moments.count[0] == len(first.rows)
+    assert not summary.unmeasured
 
 
 def test_recordings_that_are_not_what_features_were_made_from_do_not_count(shard):
-    given, _ = shard
-    one, other, gone = sorted(given.recordings.values())[:3]
-    shutil.copy(other, one)
+    first, _ = shard
+    replaced, source, gone = sorted(first.recordings.values())[:3]
+    shutil.copy(source, replaced)
     summary = summarize_shard(
         dataclasses.replace(
-            given, recordings={k: p for k, p in given.recordings.items() if p != gone}
+            first, recordings={k: p for k, p in first.recordings.items() if p != gone}
         )
     )
-    assert summary.unheard == {"changed": 1, "missing": 1}
+    assert summary.unmeasured == {"changed": 1, "missing": 1}
     assert summary.silence_ratio is not None
-    assert summary.silence_ratio.moments.count[0] == len(given.rows) - 2
-    assert summary.counts.total() == len(given.rows)
+    assert summary.silence_ratio.moments.count[0] == len(first.rows) - 2
+    assert summary.counts.total() == len(first.rows)
 
 
-def test_nobody_listens_without_recordings(shard):
+def test_nothing_is_measured_without_recordings(shard):
     summary = summarize_shard(dataclasses.replace(shard[0], recordings={}))
     assert summary.silence_ratio is None
-    assert not summary.unheard
+    assert not summary.unmeasured
     assert summary.to_dict()["clipping_ratio"] is None
 
 
@@ -111,9 +112,9 @@ def test_tables_are_of_each_column_and_of_labels_by_speaker(shard):
 
 
 def test_a_shard_that_does_not_fit_its_index_is_refused(shard):
-    given, _ = shard
+    first, _ = shard
     with pytest.raises(SchemaError, match="found a record 'manifest/"):
-        summarize_shard(dataclasses.replace(given, rows=given.rows[1:]))
-    more = dataclasses.replace(given.rows[0], key="manifest/other")
+        summarize_shard(dataclasses.replace(first, rows=first.rows[1:]))
+    more = dataclasses.replace(first.rows[0], key="manifest/other")
     with pytest.raises(SchemaError, match="found no record 'manifest/other'"):
-        summarize_shard(dataclasses.replace(given, rows=(*given.rows, more)))
+        summarize_shard(dataclasses.replace(first, rows=(*first.rows, more)))

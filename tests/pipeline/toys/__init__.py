@@ -1,12 +1,12 @@
-"""Components that work on one line of text, for what a pipeline does around its components."""
+"""Components that work on one line of text, for tests of the pipeline around them."""
 
 from pathlib import Path
 
 from pipeline.components.contract import Parameter
 
 TEXT = "text.txt"
-# Where each execution writes a line; it is no part of what is asked.
-LOG = Parameter(str, "file that gets the name of everything that is executed", "", False, False)
+# Each execution appends a line; the parameter does not change the result.
+LOG = Parameter(str, "file that receives the name of every executed component", "", False, False)
 TOYS = ("source", "shout", "join", "check", "steps", "push")
 
 
@@ -21,7 +21,7 @@ def write(folder: Path, text: str) -> None:
 
 
 def log(parameters, name: str) -> None:
-    """Writes down that a component is executed."""
+    """Logs the execution of a component."""
     if parameters["log"]:
         with open(parameters["log"], "a") as file:
             file.write(f"{name}\n")

@@ -1,6 +1,6 @@
 """Refuses a text with a forbidden word."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter
 from tests.pipeline.toys import LOG, log, read, write
 
 SPEC = ComponentSpec(
@@ -18,7 +18,7 @@ def execute(task):
     word, text = task.parameters["forbidden"], read(task.inputs["text"])
     before = read(task.inputs["before"]) if "before" in task.inputs else "nothing"
     write(task.outputs["verdict"], text)
-    return Outcome({"before": before}, f"found {word}" if word in text else "")
+    return ComponentResult({"before": before}, f"found {word}" if word in text else "")
 
 
 COMPONENT = Component(SPEC, execute)

@@ -1,6 +1,6 @@
 """Puts texts together."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec
 from tests.pipeline.toys import LOG, log, read, write
 
 SPEC = ComponentSpec(
@@ -18,7 +18,7 @@ def execute(task):
     text = "+".join(read(task.inputs[key]) for key in ("left", "right") if key in task.inputs)
     write(task.outputs["text"], text)
     write(task.outputs["size"], str(len(text)))
-    return Outcome({"size": len(text)})
+    return ComponentResult({"size": len(text)})
 
 
 COMPONENT = Component(SPEC, execute)

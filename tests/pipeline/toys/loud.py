@@ -1,4 +1,4 @@
-"""What `shout` does, in a module of its own."""
+"""The work of `shout`, in a module of its own."""
 
 
 def loud(text: str) -> str:

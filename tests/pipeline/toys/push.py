@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter
 from tests.pipeline.toys import LOG, log, read, write
 
 SPEC = ComponentSpec(
@@ -20,7 +20,7 @@ def execute(task):
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, read(task.inputs["text"]))
     write(task.outputs["pushed"], str(folder))
-    return Outcome({"path": str(folder)})
+    return ComponentResult({"path": str(folder)})
 
 
 COMPONENT = Component(SPEC, execute)

@@ -1,6 +1,6 @@
 """Turns a text into capitals."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter
 from ser_keras.errors import CorpusError
 from tests.pipeline.toys import LOG, log, read, write
 from tests.pipeline.toys.loud import loud
@@ -22,7 +22,7 @@ def execute(task):
     if "bug" in text:
         raise ZeroDivisionError
     write(task.outputs["text"], loud(text) + task.parameters["end"])
-    return Outcome()
+    return ComponentResult()
 
 
 COMPONENT = Component(SPEC, execute)

@@ -1,8 +1,8 @@
-"""Takes a text from a file outside; says whose speech it is."""
+"""Takes a text from an outside file, with its speakers."""
 
 from pathlib import Path
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter
 from tests.pipeline.toys import LOG, log, write
 
 SPEC = ComponentSpec(
@@ -10,7 +10,7 @@ SPEC = ComponentSpec(
     about="Reads a file.",
     parameters={
         "file": Parameter(Path, "file with the text", required=True),
-        "speakers": Parameter(list, "who speaks", ()),
+        "speakers": Parameter(list, "names of the speakers", ()),
         "log": LOG,
     },
     outputs={"text": "Text"},
@@ -20,7 +20,7 @@ SPEC = ComponentSpec(
 def execute(task):
     log(task.parameters, "source")
     write(task.outputs["text"], task.parameters["file"].read_text())
-    return Outcome({"speakers": task.parameters["speakers"]})
+    return ComponentResult({"speakers": task.parameters["speakers"]})
 
 
 COMPONENT = Component(SPEC, execute)

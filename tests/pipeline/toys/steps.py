@@ -1,6 +1,6 @@
-"""Works in steps, each of which leaves a file, and goes on with those that are missing."""
+"""Works in steps, each of which writes a file, and resumes with the missing ones."""
 
-from pipeline.components.contract import Component, ComponentSpec, Outcome, Parameter
+from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter
 from ser_keras.errors import SerError
 from tests.pipeline.toys import LOG, log, read
 
@@ -8,7 +8,7 @@ SPEC = ComponentSpec(
     name="steps",
     about="Steps.",
     parameters={
-        "steps": Parameter(int, "how many", 3),
+        "steps": Parameter(int, "number of steps", 3),
         "stumble": Parameter(int, "step at which it fails", 0, False, False),
         "log": LOG,
     },
@@ -28,7 +28,7 @@ def execute(task):
             log(task.parameters, f"step {step}")
             file.write_text(text * step)
         task.progress("step", step, task.parameters["steps"])
-    return Outcome()
+    return ComponentResult()
 
 
 COMPONENT = Component(SPEC, execute)

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
 from serving.export.signatures import Served
 from tests.serving import exports
@@ -17,8 +18,8 @@ def described(served: Served, folder: Path, base: Path) -> Path:
         folder: `<somewhere>/<name>`, with version 1; of `exports.publish`.
         base: where the copy goes.
     """
-    made = base / folder.name
-    shutil.copytree(folder, made)
+    copy = base / folder.name
+    shutil.copytree(folder, copy)
     _, options, segments = exports.SYSTEMS[served.model.name]
     about = {
         "name": folder.name,
@@ -26,6 +27,8 @@ def described(served: Served, folder: Path, base: Path) -> Path:
         "classes": list(served.classes),
         "sample_rate_hz": exports.RATE,
         "spec": served.spec.to_dict(),
+        "map_geometry": map_geometry(served.model).to_dict(),
+        "streams": served.streams,
         "dataset": "emodb",
         "corpus": "emodb",
         "fold": "speaker-03",
@@ -44,7 +47,7 @@ def described(served: Served, folder: Path, base: Path) -> Path:
         "versions": {},
         "checked": {},
     }
-    extra = made / "1" / "assets.extra"
+    extra = copy / "1" / "assets.extra"
     (extra / "model.json").write_text(json.dumps(about), encoding="utf-8")
     (extra / "model_card.md").write_text(model_card(about), encoding="utf-8")
-    return made
+    return copy

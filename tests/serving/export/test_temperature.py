@@ -14,7 +14,7 @@ from serving.client.prediction import UNCERTAIN, Prediction
 from serving.export.export import keras_probabilities
 from serving.export.model_card import model_card
 from serving.export.signatures import ServedModule
-from serving.server.manager import ModelConfig
+from serving.server.config_files import ModelEntry
 from serving.server.server import Server, ServerOptions
 from tests.serving import exports
 
@@ -130,7 +130,7 @@ def test_the_command_says_uncertain_in_both_of_its_formats(ser, server, tmp_path
 def test_a_server_answers_with_the_temperature_of_the_export(tmp_path):
     served = replace(exports.small("moma"), temperature=TEMPERATURE)
     exports.publish(served, tmp_path / "moma")
-    server = Server([ModelConfig("moma", tmp_path / "moma")], ServerOptions(port=0, rest_port=0))
+    server = Server([ModelEntry("moma", tmp_path / "moma")], ServerOptions(port=0, rest_port=0))
     server.start()
     try:
         with SerClient(f"localhost:{server.port}", "moma") as client:

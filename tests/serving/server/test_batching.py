@@ -7,18 +7,18 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.server.batching import Batches, Batching, _Batch, _Request
+from serving.server.batching import Batcher, BatchingParameters, _Batch, _PendingRequest
 from serving.server.errors import RequestError
 from serving.server.session import LoadedModel
 from tests.serving import exports
 
 
 class Doubler:
-    """Batches of a graph that doubles, refuses what is negative, and is busy with what is 0."""
+    """A batcher of a graph that doubles, refuses negative values, and blocks on zeros."""
 
-    def __init__(self, most_rows=16, slots=1, wait_s=0.0):
+    def __init__(self, max_rows=16, slots=1, wait_s=0.0):
         self.runs, self.open, self.slots = [], threading.Event(), slots
-        self.batches = Batches(Batching(most_rows, wait_s, slots), self.graph)
+        self.batcher = Batcher(BatchingParameters(max_rows, wait_s, slots), self.graph)
 
     def graph(self, name, inputs, timeout_s):
         values = inputs["x"]
@@ -31,12 +31,12 @@ class Doubler:
 
     def ask(self, value, timeout_s=None, width=1, rows=1):
         inputs = {"x": np.full((rows, width), value, np.float32)}
-        return self.batches.run("double", inputs, inputs["x"].nbytes, timeout_s)["y"]
+        return self.batcher.run("double", inputs, inputs["x"].nbytes, timeout_s)["y"]
 
     def meanwhile(self, *requests, busy_s=0.0):
-        """Asks each while all processors are busy; returns answers or errors, in their order."""
+        """Asks while all processors are busy; returns answers or errors, in the requests' order."""
 
-        def asked(request):
+        def answer_or_error(request):
             try:
                 return self.ask(**request)[0, 0]
             except RequestError as error:
@@ -44,30 +44,30 @@ class Doubler:
 
         with ThreadPoolExecutor(len(requests) + self.slots) as pool:
             busy = [pool.submit(self.ask, 0) for _ in range(self.slots)]
-            while len(self.runs) < self.slots and not any(each.done() for each in busy):
+            while len(self.runs) < self.slots and not any(future.done() for future in busy):
                 time.sleep(0.001)
-            found = []
+            answers = []
             for count, request in enumerate(requests, 1):
-                found.append(pool.submit(asked, request))
+                answers.append(pool.submit(answer_or_error, request))
                 # One after the other, so that they wait in this order.
-                while self.waiting() + sum(each.done() for each in found) < count:
+                while self.waiting() + sum(future.done() for future in answers) < count:
                     time.sleep(0.001)
             time.sleep(busy_s)
             self.open.set()
-            assert [each.result()[0, 0] for each in busy] == [0] * self.slots
-            return [each.result() for each in found]
+            assert [future.result()[0, 0] for future in busy] == [0] * self.slots
+            return [future.result() for future in answers]
 
     def waiting(self):
-        return sum(len(batch.requests) for batch in self.batches._open)
+        return sum(len(batch.requests) for batch in self.batcher._open)
 
 
-def test_what_waits_at_the_same_time_runs_as_one():
+def test_requests_that_wait_at_the_same_time_run_as_one():
     graph = Doubler()
     assert graph.meanwhile(*({"value": value} for value in (1, 2, 3))) == [2, 4, 6]
     assert graph.runs == [[0], [1, 2, 3]]
 
 
-def test_alone_nothing_is_waited_for():
+def test_a_request_alone_does_not_wait():
     graph = Doubler()
     assert graph.ask(5) == 10
     assert graph.runs == [[5]]
@@ -87,28 +87,28 @@ def test_a_batch_waits_until_it_is_as_large_as_what_runs_beside_it():
         busy = pool.submit(graph.ask, 0, rows=2)
         while not graph.runs:
             time.sleep(0.001)
-        found = [pool.submit(graph.ask, 1)]
+        answers = [pool.submit(graph.ask, 1)]
         while not graph.waiting():
             time.sleep(0.001)
         assert graph.runs == [[0, 0]]
-        found.append(pool.submit(graph.ask, 2))
-        assert [each.result(timeout=30)[0, 0] for each in found] == [2, 4]
+        answers.append(pool.submit(graph.ask, 2))
+        assert [future.result(timeout=30)[0, 0] for future in answers] == [2, 4]
         graph.open.set()
         busy.result()
     assert graph.runs == [[0, 0], [1, 2]]
 
 
-def test_a_batch_waits_for_nobody_when_nothing_runs_beside_it_any_more():
+def test_a_batch_stops_waiting_when_nothing_runs_beside_it_any_more():
     graph = Doubler(slots=2, wait_s=60.0)
     with ThreadPoolExecutor(2) as pool:
         pool.submit(graph.ask, 0, rows=2)
         while not graph.runs:
             time.sleep(0.001)
-        found = pool.submit(graph.ask, 1)
+        answer = pool.submit(graph.ask, 1)
         while not graph.waiting():
             time.sleep(0.001)
         graph.open.set()
-        assert found.result(timeout=30)[0, 0] == 2
+        assert answer.result(timeout=30)[0, 0] == 2
     assert graph.runs == [[0, 0], [1]]
 
 
@@ -120,13 +120,13 @@ def test_other_shapes_run_by_themselves():
 
 
 def test_no_batch_has_more_rows_than_it_may():
-    graph = Doubler(most_rows=3)
+    graph = Doubler(max_rows=3)
     two = [{"value": value, "rows": 2} for value in (1, 2)]
     assert graph.meanwhile(*two, {"value": 3}, {"value": 4, "rows": 5}) == [2, 4, 6, 8]
     assert sorted(graph.runs) == [[0], [1, 1, 3], [2, 2], [4] * 5]
 
 
-def test_one_that_the_graph_refuses_costs_itself_alone():
+def test_a_request_that_the_graph_refuses_fails_alone():
     graph = Doubler()
     first, refused, last = graph.meanwhile({"value": 1}, {"value": -1}, {"value": 3})
     assert (first, last) == (2, 6)
@@ -135,47 +135,47 @@ def test_one_that_the_graph_refuses_costs_itself_alone():
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_one_whose_time_is_over_leaves_the_others(number):
+def test_a_request_whose_time_is_over_leaves_the_batch(number):
     graph = Doubler()
     requests = [{"value": value} for value in (1, 2, 3)]
     requests[number]["timeout_s"] = 0.1
-    found = graph.meanwhile(*requests, busy_s=0.3)
-    late = found.pop(number)
+    answers = graph.meanwhile(*requests, busy_s=0.3)
+    late = answers.pop(number)
     assert late.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     values = [value for value in (1, 2, 3) if value != number + 1]
-    assert found == [2 * value for value in values]
+    assert answers == [2 * value for value in values]
     assert sorted(itertools.chain(*graph.runs)) == [0, *values]
 
 
-def test_who_would_make_others_late_is_left_out():
-    batches = Doubler().batches
+def test_requests_that_would_make_others_late_are_left_out():
+    batcher = Doubler().batcher
     inputs = {"x": np.ones((1, 1), np.float32)}
     now = time.perf_counter()
-    requests = [_Request(inputs, 4, now + left_s) for left_s in (1.0, 9.0, 9.0, 9.0)]
+    requests = [_PendingRequest(inputs, 4, now + left_s) for left_s in (1.0, 9.0, 9.0, 9.0)]
     # Bytes of one, of two or three, and of four requests, and what they took.
     for size, seconds in {4: 0.1, 8: 0.1, 16: 2.0}.items():
-        batches.pace._took(batches.pace.checked("double", size, None), seconds)
+        batcher.admission._record(batcher.admission.check("double", size, None), seconds)
     batch = _Batch("double", list(requests))
-    batches._keep_those_in_time("double", batch)
+    batcher._leave_out_late("double", batch)
     assert batch.requests == requests[:3]
     assert [request.woken.is_set() for request in requests] == [False, False, False, True]
 
 
-def test_in_a_batch_everyone_is_told_what_they_would_be_told_alone(moma):
+def test_answers_of_a_batch_are_those_of_the_requests_alone(moma):
     """Many threads at once, clips of two lengths, some in requests of two rows."""
-    made = exports.clips(12, least=3000, most=3001) + exports.clips(6, least=6000, most=6001)
-    requests = [exports.batch([clip]) for clip in made] + [exports.batch(made[:2])]
+    clips = exports.clips(12, least=3000, most=3001) + exports.clips(6, least=6000, most=6001)
+    requests = [exports.batch([clip]) for clip in clips] + [exports.batch(clips[:2])]
     requests.append({"waveform": np.zeros((1, 3000), np.float32), "length": np.array([1, 2], "i4")})
     alone = LoadedModel(moma[1] / "1")
-    joining = LoadedModel(moma[1] / "1", Batching(4, wait_s=0.001))
+    joining = LoadedModel(moma[1] / "1", BatchingParameters(4, wait_s=0.001))
     runs = []
-    run = joining._batches._run
+    run = joining._batcher._run_signature
 
     def counted(name, inputs, left_s):
         runs.append(len(inputs["length"]))
         return run(name, inputs, left_s)
 
-    joining._batches._run = counted
+    joining._batcher._run_signature = counted
 
     def answer(model, inputs):
         try:
@@ -184,9 +184,9 @@ def test_in_a_batch_everyone_is_told_what_they_would_be_told_alone(moma):
             return error.message
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda inputs: answer(joining, inputs), requests * 3))
+        answers = list(pool.map(lambda inputs: answer(joining, inputs), requests * 3))
     assert max(runs) > 1
-    for inputs, outputs in zip(requests * 3, found, strict=True):
+    for inputs, outputs in zip(requests * 3, answers, strict=True):
         expected = answer(alone, inputs)
         if isinstance(expected, str):
             assert outputs == expected

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ser_keras.errors import ConfigError
-from serving.server.batching import Batching
+from serving.server.batching import BatchingParameters
 from serving.server.config_files import read_batching, read_models, read_monitoring, read_ssl
 from tests.architecture import ROOT
 
@@ -59,7 +59,7 @@ def test_other_files_are_refused(tmp_path, text, error):
 
 def test_the_shipped_monitoring_and_batching_are_read(tmp_path):
     assert read_monitoring(DEPLOY / "monitoring.config") == "/monitoring/prometheus/metrics"
-    assert read_batching(DEPLOY / "batching.config") == Batching(16, 0.004, 2)
+    assert read_batching(DEPLOY / "batching.config") == BatchingParameters(16, 0.004, 2)
     off = tmp_path / "off.config"
     off.write_text("prometheus_config { enable: false }")
     assert read_monitoring(off) is None

@@ -6,17 +6,17 @@ import pytest
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_program_ends_whenever_it_is_told_to(number):
+def test_a_program_ends_at_a_signal_at_any_time(number):
     """Ten times, each at another moment after the handlers are there."""
     code = (
         "import signal, sys, threading, time\n"
-        "from serving.server.shutdown import wait_for_the_end\n"
+        "from serving.server.shutdown import wait_for_signal\n"
         "main = threading.main_thread().ident\n"
         "for delay in range(10):\n"
         "    kill = lambda: signal.pthread_kill(main, int(sys.argv[1]))\n"
         "    signal.signal(int(sys.argv[1]), signal.SIG_IGN)\n"
         "    threading.Timer(0.05 + delay / 5000, kill).start()\n"
-        "    wait_for_the_end()\n"
+        "    wait_for_signal()\n"
         "print('ended')\n"
     )
     command = [sys.executable, "-c", code, str(int(number))]

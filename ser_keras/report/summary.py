@@ -1,0 +1,85 @@
+"""The result of one experiment for the terminal and the report, as sentences or as a table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ser_keras.report.percent import percent, ua_with_interval
+from ser_keras.report.tables import markdown
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """Returns a cross-validation as a few sentences."""
+    pooled, protocol = result["pooled"], result["protocol"]
+    classes = result["class_set"]["classes"]
+    low, high = pooled["ua_interval"]
+    recalls = ", ".join(
+        f"{name} {percent(recall, missing='absent')}" for name, recall in pooled["recalls"].items()
+    )
+    speakers = "SHARED" if protocol["shares_speakers"] else "not shared"
+    unlabelled = "".join(f"{line}\n" for line in _describe_unlabelled(result["folds"]))
+    return (
+        f"{result['model']} on {result['dataset']} ({len(classes)} classes), {protocol['name']}, "
+        f"{protocol['folds_run']} of {protocol['folds']} folds; speakers {speakers} between "
+        f"training and test.\n"
+        f"UA {percent(pooled['ua'])} (95 % over speakers {percent(low)} to {percent(high)}; "
+        f"chance {percent(1 / len(classes))}), WA {percent(pooled['wa'])}, "
+        f"macro-F1 {percent(pooled['macro_f1'])}.\n"
+        f"Recalls: {recalls}.\n{unlabelled}"
+        f"Parameters {result['cost']['parameters']:,}, multiply-accumulates "
+        f"{result['cost']['multiply_accumulates']:,} at {result['cost']['at_frames']} frames; "
+        f"trained in {result['cost']['train_seconds']:.0f} s from "
+        f"{result['weights']['initialisation']} weights; "
+        f"epoch chosen by {result['epoch_chosen_by']}."
+    )
+
+
+def _describe_unlabelled(folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields a sentence for each unlabelled set: what was trained on and what was left out."""
+    all_sets = [part for fold in folds for part in fold.get("unlabelled_sets", ())]
+    for name in dict.fromkeys(part["dataset"] for part in all_sets):
+        of_name = [part for part in all_sets if part["dataset"] == name]
+        trained = sum(part["trained_on"] for part in of_name) / len(of_name)
+        dropped = [keys for part in of_name for keys in part["dropped"].values()]
+        yield (
+            f"Unlabelled, of {name}: {trained:g} utterances, mean over folds; "
+            f"{sum(map(len, dropped)) / len(of_name):g} left out, because they or their speakers "
+            "are in the test part or in the part that chooses the epoch."
+        )
+
+
+def label_curve_table(result: Mapping[str, Any]) -> str:
+    """Returns the table of UA by share of labels.
+
+    Args:
+        result: see `ser_keras.experiments.label_curve.run_label_curve`.
+    """
+    kinds = sorted({point["unlabelled"] for point in result["points"]})
+    points = {(point["fraction"], point["unlabelled"]): point for point in result["points"]}
+    rows = []
+    for fraction in sorted({fraction for fraction, _ in points}):
+        row = [points.get((fraction, kind)) for kind in kinds]
+        labelled = next(point["labelled"] for point in row if point)
+        cells = ["" if point is None else percent(point["ua"]) for point in row]
+        rows.append([f"{100 * fraction:g} % ({labelled:g})", *cells])
+    text = markdown(("labels", *kinds), rows)
+    if of_validation := next((p.get("of_validation") for p in result["points"]), 0):
+        text += (
+            "\n\nShares are of the training utterances. In brackets: all utterances with a label. "
+            f"{of_validation:g} of them are of the validation speakers, who choose the epoch and "
+            "keep all their labels at every share."
+        )
+    return text
+
+
+def crosscorpus_table(result: Mapping[str, Any]) -> str:
+    """Returns the matrix of UA by training and tested corpus.
+
+    Args:
+        result: see `ser_keras.experiments.crosscorpus.run_crosscorpus`.
+    """
+    names = result["datasets"]
+    cells = {(cell["train"], cell["test"]): ua_with_interval(cell) for cell in result["cells"]}
+    rows = [[train, *(cells.get((train, test), "") for test in names)] for train in names]
+    classes = result["class_set"]["classes"]
+    about = f"UA on {', '.join(classes)}; chance {percent(1 / len(classes))}; 95 % over speakers."
+    return f"{markdown(('trained on', *names), rows)}\n\n{about}"

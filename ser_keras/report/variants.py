@@ -1,0 +1,85 @@
+"""What a cross-validation says of its settings: whose they are, what was changed, what was cut."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ser_keras.config import load_config, recipe_names
+from ser_keras.training.history import kept_epoch
+
+SETTINGS = {"paper": "the paper's", "ours": "ours"}
+# The keys whose change makes another row of a paper's table, and not another training of the same.
+VARIANT_SECTIONS = ("spec", "model", "objective", "unlabelled", "batch", "select", "precision")
+
+
+def variant(result: Mapping[str, Any]) -> list[str]:
+    """Returns what tells a run from its paper's recipe: `head=gap`, `ravdess unlabelled`.
+
+    Epochs are no variant: a run with fewer of them is not complete, see `has_all_epochs`.
+    """
+    words = []
+    for name, config in result["recipes"].items():
+        if name not in recipe_names():
+            continue
+        if name != result["model"]:
+            words.append(name.removeprefix(result["model"]).strip("-"))
+        recipe = _leaves(load_config(name).to_dict())
+        words += [
+            f"{key.rpartition('.')[2]}={str(value).lower()}"
+            for key, value in sorted(_leaves(config).items())
+            if key.startswith(VARIANT_SECTIONS) and recipe.get(key) != value
+        ]
+    unlabelled = {
+        unlabelled_set["dataset"]
+        for fold in result.get("folds", ())
+        for unlabelled_set in fold.get("unlabelled_sets", ())
+    }
+    return [*words, *(f"{name} unlabelled" for name in sorted(unlabelled))]
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested mappings as one, from keys such as `model.options.head`."""
+    leaves: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping)
+        leaves |= _leaves(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return leaves
+
+
+def settings_in_words(result: Mapping[str, Any]) -> str:
+    """Returns whose settings they are, with what was cut: `ours, 5 of 60 epochs`."""
+    words = [SETTINGS[result["settings"]]]
+    if result["settings"] == "paper":
+        words += variant(result)
+    if result["chosen"]:
+        words.append("chosen per fold")
+    for name in sorted(set(result["recipes"]) & set(recipe_names())):
+        epochs, recipe_epochs = result["recipes"][name]["epochs"], load_config(name).epochs
+        if epochs < recipe_epochs:
+            words.append(f"{epochs} of {recipe_epochs} epochs")
+    return ", ".join(words)
+
+
+def is_complete(result: Mapping[str, Any]) -> bool:
+    """Whether every fold of the protocol was trained, each for all epochs of its recipe."""
+    protocol = result["protocol"]
+    return protocol["folds_run"] == protocol["folds"] and has_all_epochs(result)
+
+
+def has_all_epochs(result: Mapping[str, Any]) -> bool:
+    """Whether each fold was trained for all epochs of its recipe, or until early stopping."""
+    for fold in result["folds"]:
+        name = fold.get("recipe", next(iter(result["recipes"])))
+        config = result["recipes"][name]
+        recipe_epochs = load_config(name).epochs if name in recipe_names() else config["epochs"]
+        epochs = len(fold["history"])
+        stopped = config["select"] == "validation" and (
+            epochs - 1 - kept_epoch(fold["history"]) >= config["patience"]
+        )
+        if config["epochs"] < recipe_epochs or (epochs < recipe_epochs and not stopped):
+            return False
+    return True
+
+
+def speakers_tested(result: Mapping[str, Any]) -> int:
+    """Returns how many speakers the folds of a result tested; of one alone there is no interval."""
+    return len({name for fold in result["folds"] for name in fold["test_speakers"]})

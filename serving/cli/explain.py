@@ -1,0 +1,89 @@
+"""The verb that draws a model's attention."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ser_keras.cli.console import console, starting
+from serving.client.endpoint import Certificate, Key, RootCertificate, endpoint_of
+
+if TYPE_CHECKING:
+    from ser_keras.plots.explanation import Explanation
+
+
+def explain(
+    file: Annotated[Path, typer.Argument(help="Audio file.")],
+    model: Annotated[
+        Path, typer.Option(help="Folder of an export of `ser export`, or of one of its versions.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the figures.")] = Path("explained"),
+    start: Annotated[float, typer.Option(min=0, help="Start of the part, in seconds.")] = 0.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.05, max=120, help="Length of the part, at most, in seconds.")
+    ] = 20.0,
+    tiers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A .TextGrid or .ctm file with the words and phones of the recording, drawn below "
+            "the maps; may be repeated."
+        ),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="host:port of a server that runs this version; without it the export is loaded "
+            "here."
+        ),
+    ] = None,
+    root_certificate: RootCertificate = None,
+    certificate: Certificate = None,
+    key: Key = None,
+) -> None:
+    """Draw a model's attention to a recording (PNG and SVG).
+
+    For attention to frames, the entropy, total variation and correlations of the maps are printed.
+    They are also written as JSON beside the figures.
+    """
+    with starting():
+        from ser_keras.report.attention import describe_recording
+        from serving.explain.described_export import open_export
+        from serving.explain.explain import explain as explain_part
+        from serving.explain.explain import read_part
+        from serving.explain.map_numbers import tiers_of, with_tiers
+        from serving.explain.signature_runners import local_signatures, server_signatures
+    marked, left_out = tiers_of(tiers or (), file.stem)
+    for sentence in left_out:
+        console.print(sentence, markup=False)
+    endpoint = endpoint_of(server, root_certificate, certificate, key)
+    export = open_export(model)
+    rate = export.about["sample_rate_hz"]
+    waveform = read_part(file, start, seconds, rate)
+    with console.status("loading the model") as status:
+        signatures = server_signatures(export, endpoint) if endpoint else local_signatures(export)
+        with signatures as run:
+            status.update("explaining")
+            explanation = explain_part(export, run, waveform, source=file.name, start_s=start)
+        explanation = with_tiers(explanation, marked)
+        status.update("drawing")
+        figures, values = _write(explanation, output, f"{file.stem}-{export.about['name']}")
+    part = f"{explanation.start_s:.1f}-{explanation.end_s:.1f} s"
+    console.print(f"{file} {part}: {explanation.in_words}", markup=False)
+    if explanation.statistics:
+        console.print(describe_recording(explanation.statistics), markup=False)
+    console.print(f"pictures: {', '.join(map(str, figures))}", markup=False)
+    console.print(f"numbers: {values}", markup=False)
+
+
+def _write(explanation: "Explanation", output: Path, name: str) -> tuple[list[Path], Path]:
+    """Writes the figures of an explanation and its numbers; returns their paths."""
+    from ser_keras.files import write_json
+    from ser_keras.plots.explanation import draw_explanation
+    from serving.explain.map_numbers import to_dict
+
+    values = output / f"{name}.json"
+    write_json(values, to_dict(explanation))
+    figures = [output / f"{name}{suffix}" for suffix in (".png", ".svg")]
+    for figure in figures:
+        draw_explanation(explanation, figure)
+    return figures, values

@@ -1,0 +1,119 @@
+"""The verb that serves exports on this machine, for development."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ser_keras.cli.console import console, starting
+from ser_keras.errors import ConfigError
+
+if TYPE_CHECKING:
+    from serving.server.config_files import ModelEntry
+    from serving.server.server import ServerOptions
+
+
+def serve(
+    model_name: Annotated[str, typer.Option("--model_name", help="Name of the model.")] = "",
+    model_base_path: Annotated[
+        Path | None, typer.Option("--model_base_path", help="Folder of the model's versions.")
+    ] = None,
+    model_config_file: Annotated[
+        Path | None,
+        typer.Option("--model_config_file", help="A models.config that lists several models."),
+    ] = None,
+    port: Annotated[int, typer.Option("--port", help="Port of gRPC.")] = 8500,
+    rest_api_port: Annotated[int, typer.Option("--rest_api_port", help="Port of REST.")] = 8501,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    poll_s: Annotated[
+        float,
+        typer.Option(
+            "--file_system_poll_wait_seconds", help="Seconds between two searches for new versions."
+        ),
+    ] = 1.0,
+    ssl_config_file: Annotated[
+        Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")
+    ] = None,
+    monitoring_config_file: Annotated[
+        Path | None,
+        typer.Option("--monitoring_config_file", help="A monitoring.config, for the metrics."),
+    ] = None,
+    enable_batching: Annotated[
+        bool,
+        typer.Option("--enable_batching", help="Run waiting requests of equal shapes as one."),
+    ] = False,
+    batching_parameters_file: Annotated[
+        Path | None,
+        typer.Option("--batching_parameters_file", help="A batching.config for --enable_batching."),
+    ] = None,
+    threads: Annotated[
+        int, typer.Option("--grpc_max_threads", help="Calls that are read at once.")
+    ] = 16,
+) -> None:
+    """Serve exports over TensorFlow Serving's protocols on this machine, for development."""
+    with starting():
+        from serving.server.server import Server, ServerOptions
+
+    # TensorFlow warns that sessions are deprecated for training; a server only predicts.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    models = _models(model_name, model_base_path, model_config_file)
+    options = _with_files(
+        ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s),
+        batching_parameters_file,
+        monitoring_config_file,
+        ssl_config_file,
+        enable_batching=enable_batching,
+    )
+    console.print(
+        "[yellow]development server, not TensorFlow Serving[/]; for production run the container "
+        "of serving/deploy with the same files"
+    )
+    with console.status("loading"):
+        server = Server(models, options, lambda text: console.print(text, markup=False))
+        server.start()
+    console.print(f"gRPC {host}:{server.port}, REST http://{host}:{server.rest_port}/v1/models")
+    server.wait()
+
+
+def _models(name: str, base_path: Path | None, config_file: Path | None) -> list["ModelEntry"]:
+    """Returns the models of the options, each with an existing folder."""
+    from serving.server.config_files import one_model, read_models
+
+    if config_file is None and not (name and base_path):
+        raise ConfigError("serve: give --model_name and --model_base_path, or --model_config_file.")
+    if config_file is not None:
+        models = read_models(config_file)
+    else:
+        models = one_model(name, Path(base_path or ".").resolve())
+    for model in models:
+        if not model.base_path.is_dir():
+            raise ConfigError(
+                f"model {model.name}: found no folder {model.base_path}, expected its versions "
+                "there. Publish one with ser export."
+            )
+    return models
+
+
+def _with_files(
+    options: "ServerOptions",
+    batching_file: Path | None,
+    monitoring_file: Path | None,
+    ssl_file: Path | None,
+    *,
+    enable_batching: bool,
+) -> "ServerOptions":
+    """Returns the options of a server with the contents of its configuration files."""
+    from serving.server.batching import BatchingParameters
+    from serving.server.config_files import read_batching, read_monitoring, read_ssl
+
+    # Read even if batching is off, so that a mistake in the file shows before production.
+    batching = read_batching(batching_file) if batching_file else BatchingParameters()
+    if enable_batching:
+        options = replace(options, batching=batching)
+    if monitoring_file:
+        options = replace(options, metrics_path=read_monitoring(monitoring_file))
+    if ssl_file:
+        options = replace(options, ssl=read_ssl(ssl_file))
+    return options

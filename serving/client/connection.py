@@ -1,0 +1,193 @@
+"""The calls of TensorFlow Serving's protocol for one model: arrays in, arrays out.
+
+Knows TLS, retries, deadlines and errors, but nothing of audio.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+import numpy as np
+
+from serving.client import messages
+from serving.client.tensors import array_of, fill_tensor
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+# No call changes anything on the server, so a call without an answer may be repeated.
+_RETRY = {
+    "methodConfig": [
+        {
+            "name": [
+                {"service": "tensorflow.serving.PredictionService"},
+                {"service": "tensorflow.serving.ModelService"},
+            ],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+
+class ServerError(Exception):
+    """The server refused a call or did not answer. `code` is gRPC's, such as `"NOT_FOUND"`."""
+
+    def __init__(self, message: str, code: str):
+        super().__init__(message)
+        self.code = code
+
+
+class ModelConnection:
+    """A gRPC connection to one model of a server; a context that closes it.
+
+    Args:
+        endpoint: str. `host:port` of the server's gRPC.
+        model: str. Name of the model on the server.
+        version: int or None. None asks the newest.
+        timeout_s: float. Deadline of each call, retries included.
+        root_certificate: path of a PEM file, for TLS; None connects without encryption.
+        certificate, key: paths of PEM files that identify the client, for mutual TLS.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        model: str,
+        *,
+        version: int | None = None,
+        timeout_s: float = 30.0,
+        root_certificate: str | Path | None = None,
+        certificate: str | Path | None = None,
+        key: str | Path | None = None,
+    ):
+        self.endpoint, self.model, self.version = endpoint, model, version
+        self.timeout_s = timeout_s
+        self.channel = _open_channel(endpoint, root_certificate, certificate, key)
+        self._predict = self._method(messages.PREDICT, messages.PredictResponse)
+        self._status = self._method(messages.GET_MODEL_STATUS, messages.GetModelStatusResponse)
+        self._metadata = self._method(
+            messages.GET_MODEL_METADATA, messages.GetModelMetadataResponse
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.channel.close()
+
+    def signatures(self) -> frozenset[str]:
+        """Returns the names of the model's signatures.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        request = messages.GetModelMetadataRequest()
+        self._fill_model_spec(request.model_spec)
+        request.metadata_field.append("signature_def")
+        packed = self._call(self._metadata, request).metadata["signature_def"].value
+        return frozenset(messages.SignatureDefMap.FromString(packed).signature_def)
+
+    def ask(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        signature: str = "serving_default",
+        outputs: Iterable[str] = (),
+    ) -> tuple[dict[str, np.ndarray], int]:
+        """Returns (outputs of a signature by name, the version that answered).
+
+        Args:
+            inputs: mapping of the signature's inputs to arrays.
+            signature: str.
+            outputs: which outputs; all when left out.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        response = self._call(self._predict, self.request_of(inputs, signature, outputs))
+        arrays = {name: array_of(tensor) for name, tensor in response.outputs.items()}
+        return arrays, response.model_spec.version.value
+
+    def request_of(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        signature: str = "serving_default",
+        outputs: Iterable[str] = (),
+    ) -> Any:
+        """Returns the PredictRequest that `ask` sends."""
+        request = messages.PredictRequest()
+        self._fill_model_spec(request.model_spec)
+        request.model_spec.signature_name = signature
+        request.output_filter.extend(outputs)
+        for name, values in inputs.items():
+            fill_tensor(request.inputs[name], values)
+        return request
+
+    def wait_until_available(self, timeout_s: float = 60.0) -> int:
+        """Waits until the model is served; returns its newest available version.
+
+        Raises:
+            ServerError: it is not served in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        request = messages.GetModelStatusRequest()
+        self._fill_model_spec(request.model_spec)
+        while True:
+            try:
+                statuses = self._call(self._status, request).model_version_status
+                if ready := [v.version for v in statuses if v.state == messages.AVAILABLE]:
+                    return max(ready)
+                error = ServerError(f"{self.endpoint}: {self.model} has no version ready.", "NONE")
+            except ServerError as refusal:
+                error = refusal
+            if time.monotonic() > deadline:
+                raise error
+            time.sleep(0.2)
+
+    def _fill_model_spec(self, spec: Any) -> None:
+        spec.name = self.model
+        if self.version is not None:
+            spec.version.value = self.version
+
+    def _method(self, path: str, response: Any) -> Any:
+        return self.channel.unary_unary(
+            path,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=response.FromString,
+        )
+
+    def _call(self, method: Any, request: Any) -> Any:
+        try:
+            return method(request, timeout=self.timeout_s)
+        except grpc.RpcError as error:
+            raise ServerError(
+                f"{self.endpoint}, model {self.model}: {error.code().name}: {error.details()}",
+                error.code().name,
+            ) from None
+
+
+def _open_channel(
+    endpoint: str,
+    root_certificate: str | Path | None,
+    certificate: str | Path | None,
+    key: str | Path | None,
+) -> Any:
+    """Returns a gRPC channel that retries; the arguments are those of `ModelConnection`."""
+    options = [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.service_config", json.dumps(_RETRY)),
+    ]
+    if root_certificate is None:
+        return grpc.insecure_channel(endpoint, options)
+    key_and_certificate = [Path(path).read_bytes() if path else None for path in (key, certificate)]
+    credentials = grpc.ssl_channel_credentials(
+        Path(root_certificate).read_bytes(), *key_and_certificate
+    )
+    return grpc.secure_channel(endpoint, credentials, options)
