@@ -23,8 +23,9 @@ from ser_keras.features.specs import spec_from_dict
 from ser_keras.models import load_model
 from ser_keras.protocols import Protocol
 from serving.export.layout import new_version
+from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
-from serving.export.signatures import Served, ServedModule, is_news
+from serving.export.signatures import Served, ServedModule, is_not_gradient_warning
 from serving.export.warmup import warmup_inputs, write_warmup
 
 FEATURES_TOLERANCE = 1e-3
@@ -159,7 +160,7 @@ def write_export(served: Served, folder: Path, name: str) -> None:
         folder: of the version.
         name: what the server calls the model.
     """
-    logging.getLogger("absl").addFilter(is_news)
+    logging.getLogger("absl").addFilter(is_not_gradient_warning)
     module = ServedModule(served)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module.trackable(), str(folder), module.signatures(), options)
@@ -180,6 +181,8 @@ def describe(
         "classes": list(served.classes),
         "sample_rate_hz": served.spec.sample_rate_hz,
         "spec": served.spec.to_dict(),
+        "map_geometry": map_geometry(served.model).to_dict(),
+        "streams": served.streams,
         "dataset": trained.feature_set.schema.name,
         "corpus": trained.feature_set.schema.corpus,
         "fold": record["fold"],
