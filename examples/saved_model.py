@@ -6,11 +6,10 @@ import tensorflow as tf
 
 model = tf.saved_model.load(sys.argv[1]).signatures["wav_bytes"]
 wav = tf.constant([tf.io.read_file(path).numpy() for path in sys.argv[2:]])
-said = model(wav=wav)
-for path, label, classes, values in zip(
-    sys.argv[2:], said["label"], said["classes"], said["probabilities"], strict=True
+outputs = model(wav=wav)
+for path, label, classes, probabilities in zip(
+    sys.argv[2:], outputs["label"], outputs["classes"], outputs["probabilities"], strict=True
 ):
-    shares = ", ".join(
-        f"{n.decode()} {v:.2f}" for n, v in zip(classes.numpy(), values, strict=True)
-    )
+    rows = zip(classes.numpy(), probabilities, strict=True)
+    shares = ", ".join(f"{name.decode()} {probability:.2f}" for name, probability in rows)
     print(f"{path}: {label.numpy().decode()} ({shares})")

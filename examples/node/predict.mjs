@@ -1,7 +1,7 @@
 // Asks a server: node predict.mjs serving.desc speech.wav [localhost:8500] [model]
-// With - for the file it hears 16-bit mono PCM at the model's rate from standard input, step by step,
-// where the model streams.
-// The descriptors are written by: python -m serving.client.descriptors serving.desc
+// With - for the file it reads 16-bit mono PCM at the model's rate from standard input, and prints a
+// prediction at every step of a model that streams.
+// Write the descriptors with: python -m serving.client.descriptors serving.desc
 import { readFileSync } from "node:fs";
 import grpc from "@grpc/grpc-js";
 import { connect, text } from "./serving.mjs";
@@ -17,12 +17,12 @@ function print({ classes, probabilities }) {
 const samplesOf = (bytes) => Float32Array.from({ length: bytes.length >> 1 }, (_, n) => bytes.readInt16LE(2 * n) / 32768);
 
 async function* standardInput() {
-  let rest = Buffer.alloc(0);
+  let halfSample = Buffer.alloc(0);
   for await (const data of process.stdin) {
-    const bytes = Buffer.concat([rest, data]);
+    const bytes = Buffer.concat([halfSample, data]);
     // A pipe may cut a sample in two.
     yield samplesOf(bytes);
-    rest = bytes.subarray(bytes.length & ~1);
+    halfSample = bytes.subarray(bytes.length & ~1);
   }
 }
 
@@ -34,10 +34,10 @@ try {
     process.exitCode = 1;
   } else {
     const session = await StreamSession.open(model.ask);
-    const tell = ({ end, outputs: { label, probabilities } }) =>
+    const printAnswer = ({ end, outputs: { label, probabilities } }) =>
       console.log(`${(end / session.plan.sample_rate_hz).toFixed(2)} ${label.values[0]} ${Math.max(...probabilities.values).toFixed(6)}`);
-    for await (const block of standardInput()) for await (const heard of session.push(block)) tell(heard);
-    for await (const heard of session.finish()) tell(heard);
+    for await (const block of standardInput()) for await (const answer of session.push(block)) printAnswer(answer);
+    for await (const answer of session.finish()) printAnswer(answer);
   }
 } catch (error) {
   console.error(error.code === undefined ? error.message : `${grpc.status[error.code]}: ${error.details}`);

@@ -1,11 +1,11 @@
-// One model of a server: its signatures, and what they answer.
+// One model of a server: its signatures and their answers.
 import { readFileSync } from "node:fs";
 import grpc from "@grpc/grpc-js";
 import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
 
 const DEADLINE_MS = 30_000;
 
-/** Returns {signatures, ask, close} of a model; descriptors are a file of serving.client.descriptors. */
+/** Returns {signatures, ask, close} of a model; `descriptors` is a file of serving.client.descriptors. */
 export function connect(descriptors, endpoint, name) {
   const options = { keepCase: true, longs: Number, enums: String, defaults: true };
   const loaded = loadFileDescriptorSetFromBuffer(readFileSync(descriptors), options);
@@ -27,7 +27,7 @@ export function connect(descriptors, endpoint, name) {
     return new Set(signature_def.map(({ key }) => key));
   }
 
-  /** Returns {outputs: {name: {shape, values}}, version}; inputs are tensors, see below. */
+  /** Returns {outputs: {name: {shape, values}}, version}; inputs are tensors, as of `tensor` and `text`. */
   async function ask(signature_name, inputs, output_filter = []) {
     // Read from descriptors, a map is the list of its entries, as it is on the wire.
     const entries = Object.entries(inputs).map(([key, value]) => ({ key, value }));
@@ -62,7 +62,7 @@ function arrayOf({ dtype, tensor_shape, tensor_content, float_val, int_val, stri
   const kind = dtype === "DT_INT32" ? Int32Array : Float32Array;
   if (tensor_content.length) return { shape, values: new kind(Uint8Array.from(tensor_content).buffer) };
   const values = kind.from(dtype === "DT_INT32" ? int_val : float_val);
-  const size = shape.reduce((product, each) => product * each, 1);
+  const size = shape.reduce((product, length) => product * length, 1);
   // A single value stands for a whole tensor of it.
   return { shape, values: values.length === size ? values : new kind(size).fill(values[0]) };
 }

@@ -1,4 +1,4 @@
-// Endless speech as one recording: serving/client/stream.py in JavaScript, where it says why.
+// Endless speech as one recording: serving/client/stream.py, which explains it, in JavaScript.
 import { tensor } from "./serving.mjs";
 
 const FRONT_END = "stream_front_end", STEP = "stream";
@@ -6,16 +6,16 @@ const ANSWER = ["classes", "label", "probabilities"];
 const REQUEST_SAMPLES = 2 ** 19;
 const SILENT_DB = -1000;
 
-/** Tells whether a model with these signatures hears a recording as one endless sequence. */
+/** Tells whether a model with these signatures takes a recording as one endless sequence. */
 export const streams = (signatures) => signatures.has(FRONT_END) && signatures.has(STEP);
 
-/** Hears samples block by block; every answer is of all of them so far. Made by `open`. */
+/** Takes samples block by block; each answer is for all of them so far. Created by `open`. */
 export class StreamSession {
   static async open(ask) {
     const session = new StreamSession();
-    Object.assign(session, { ask, kept: new Float32Array(0), start: 0, total: 0, answeredTo: 0 });
-    await session.begin();
-    session.due = session.window;
+    Object.assign(session, { ask, kept: new Float32Array(0), firstKept: 0, total: 0, answeredTo: 0 });
+    await session.start();
+    session.nextEnd = session.window;
     return session;
   }
 
@@ -26,28 +26,28 @@ export class StreamSession {
     kept.set(block, this.kept.length);
     this.kept = kept;
     this.total += block.length;
-    while (this.total >= this.due) {
-      yield await this.answered(this.due);
-      this.due += this.plan.hop_samples;
-      this.forget();
+    while (this.total >= this.nextEnd) {
+      yield await this.answerFor(this.nextEnd);
+      this.nextEnd += this.plan.hop_samples;
+      this.dropOldSamples();
     }
   }
 
-  /** Yields what all samples say, where the last answer did not hear their end. */
+  /** Yields the answer for all samples if the last one did not reach their end. */
   async *finish() {
-    if (this.total > this.answeredTo) yield await this.answered(this.total);
+    if (this.total > this.answeredTo) yield await this.answerFor(this.total);
   }
 
   // === Plan and state ===
 
-  async begin() {
+  async start() {
     const { outputs, version } = await this.ask(FRONT_END, stretch(new Float32Array(1), SILENT_DB), ["plan"]);
     const plan = JSON.parse(outputs.plan.values[0]);
     const least = plan.window_samples + plan.ahead_samples + (plan.context_steps + 1) * plan.hop_samples;
     const request = Math.min(Math.max(REQUEST_SAMPLES, least), plan.most_samples);
     Object.assign(this, { version, plan, request, window: plan.window_samples });
-    Object.assign(this, { loud: new LoudPart(plan.trim, this.start), loudest: SILENT_DB, heardEnd: -1 });
-    this.restart(this.start);
+    Object.assign(this, { trimmer: new Trimmer(plan.trim, this.firstKept), loudest: SILENT_DB, answeredEnd: -1 });
+    this.restart(this.firstKept);
   }
 
   restart(first) {
@@ -58,70 +58,70 @@ export class StreamSession {
 
   async run(signature, inputs, names) {
     const { outputs, version } = await this.ask(signature, inputs, names);
-    if (version !== this.version) throw new OtherVersion();
+    if (version !== this.version) throw new VersionChanged();
     return outputs;
   }
 
-  place(step) {
+  stepStart(step) {
     return this.first + step * this.plan.hop_samples;
   }
 
   samples(start, end) {
-    return this.kept.slice(start - this.start, end - this.start);
+    return this.kept.slice(start - this.firstKept, end - this.firstKept);
   }
 
-  forget() {
+  dropOldSamples() {
     if (this.answeredTo <= this.plan.most_samples) return;
-    this.loud.energies = null;
-    const needed = Math.min(this.place(Math.max(0, this.next - this.plan.context_steps)), this.loud.next);
-    this.kept = this.samples(needed, this.total);
-    this.start = needed;
+    this.trimmer.energies = null;
+    const firstNeeded = Math.min(this.stepStart(Math.max(0, this.next - this.plan.context_steps)), this.trimmer.next);
+    this.kept = this.samples(firstNeeded, this.total);
+    this.firstKept = firstNeeded;
   }
 
   // === Answers ===
 
-  async answered(until) {
+  async answerFor(until) {
     for (;;) {
       try {
-        await this.hear(until);
+        await this.update(until);
         this.answeredTo = until;
         return { end: until, outputs: this.answer, version: this.version };
       } catch (error) {
-        if (!(error instanceof OtherVersion)) throw error;
-        await this.begin();
+        if (!(error instanceof VersionChanged)) throw error;
+        await this.start();
       }
     }
   }
 
-  async hear(until) {
-    let { first, end } = this.loud.within(this.samples(this.loud.next, until), until);
+  async update(until) {
+    let { first, end } = this.trimmer.update(this.samples(this.trimmer.next, until), until);
     if (first !== this.first) {
-      Object.assign(this, { loudest: SILENT_DB, heardEnd: -1 });
+      Object.assign(this, { loudest: SILENT_DB, answeredEnd: -1 });
       this.restart(first);
     }
-    if (until - this.place(this.next) > this.plan.most_samples) end = until;
-    else if (end === this.heardEnd) return;
-    this.answer = await this.through(end);
-    this.heardEnd = end;
+    if (until - this.stepStart(this.next) > this.plan.most_samples) end = until;
+    else if (end === this.answeredEnd) return;
+    this.answer = await this.answerUpTo(end);
+    this.answeredEnd = end;
   }
 
-  async through(end) {
-    const { hop_samples: hop, least_samples: least, ahead_samples: ahead, context_steps: context } = this.plan;
+  async answerUpTo(end) {
+    const { hop_samples: hop, least_samples: least, ahead_samples: ahead, context_steps: contextSteps } = this.plan;
     let answer = this.answer;
     for (let stop = -1; stop < end; ) {
-      const place = this.place(this.next);
-      if (this.next && end - place < least) return this.answer;
-      const before = Math.min(this.next, context);
-      const start = place - before * hop;
+      const stepStart = this.stepStart(this.next);
+      if (this.next && end - stepStart < least) return this.answer;
+      const context = Math.min(this.next, contextSteps);
+      const start = stepStart - context * hop;
       stop = Math.min(end, start + this.request);
-      const steps = await this.front(start, stop);
+      const steps = await this.stepInputs(start, stop);
       if (steps === null) {
         stop = -1;
         continue;
       }
       let state = this.state;
-      for (const [number, inputs] of steps.slice(before).entries()) {
-        const final = place + number * hop + this.window + ahead <= stop;
+      for (const [number, inputs] of steps.slice(context).entries()) {
+        const final = stepStart + number * hop + this.window + ahead <= stop;
         if (!final && stop < end) break;
         const names = Object.keys(state);
         answer = await this.run(STEP, { ...inputs, ...state }, [...ANSWER, ...names]);
@@ -132,14 +132,14 @@ export class StreamSession {
     return answer;
   }
 
-  async front(start, stop) {
+  async stepInputs(start, stop) {
     const names = this.plan.inputs;
     const inputs = stretch(this.samples(start, stop), this.loudest);
-    const front = await this.run(FRONT_END, inputs, ["steps", "loudest_db", ...names]);
-    const loudest = front.loudest_db.values[0];
-    const louder = loudest > this.loudest;
+    const frontEnd = await this.run(FRONT_END, inputs, ["steps", "loudest_db", ...names]);
+    const loudest = frontEnd.loudest_db.values[0];
+    const isLouder = loudest > this.loudest;
     this.loudest = loudest;
-    if (louder && this.next && this.first >= this.start) {
+    if (isLouder && this.next && this.first >= this.firstKept) {
       this.restart(this.first);
       return null;
     }
@@ -147,13 +147,13 @@ export class StreamSession {
       const size = values.length / steps;
       return tensor(values.slice(step * size, (step + 1) * size), [1, ...rest]);
     };
-    return Array.from({ length: front.steps.values[0] }, (_, step) =>
-      Object.fromEntries(names.map((name) => [name, row(front[name], step)])),
+    return Array.from({ length: frontEnd.steps.values[0] }, (_, step) =>
+      Object.fromEntries(names.map((name) => [name, row(frontEnd[name], step)])),
     );
   }
 }
 
-class OtherVersion extends Error {}
+class VersionChanged extends Error {}
 
 function stretch(samples, loudest) {
   return {
@@ -163,13 +163,13 @@ function stretch(samples, loudest) {
   };
 }
 
-/** Where a recording that goes on begins and ends, silence before and behind it trimmed. */
-class LoudPart {
+/** Trims the silence before and after the speech of a recording that is still growing. */
+class Trimmer {
   constructor(trim, origin) {
     Object.assign(this, { trim, origin, next: origin, first: origin, end: origin, loudest: -1, energies: [] });
   }
 
-  within(samples, until) {
+  update(samples, until) {
     if (!this.trim) {
       this.next = until;
       return { first: this.first, end: until };
@@ -182,16 +182,16 @@ class LoudPart {
       for (let n = at; n < at + frame; n += 1) energy += samples[n] ** 2;
       energies.push(energy);
     }
-    const loudest = energies.reduce((most, each) => Math.max(most, each), this.loudest);
-    const least = loudest * 10 ** (-db / 10);
+    const loudest = energies.reduce((maximum, energy) => Math.max(maximum, energy), this.loudest);
+    const threshold = loudest * 10 ** (-db / 10);
     if (this.energies) {
       this.energies = this.energies.concat(energies);
       if (loudest > this.loudest) {
-        this.first = this.origin + hop * this.energies.findIndex((energy) => energy >= least);
+        this.first = this.origin + hop * this.energies.findIndex((energy) => energy >= threshold);
       }
     }
     this.loudest = loudest;
-    const last = energies.findLastIndex((energy) => energy >= least);
+    const last = energies.findLastIndex((energy) => energy >= threshold);
     if (last >= 0) this.end = this.next + hop * last + frame;
     this.next += hop * energies.length;
     return { first: this.first, end: this.end };

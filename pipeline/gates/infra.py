@@ -25,6 +25,7 @@ from pipeline.publishing.file_hashes import Hashes
 from pipeline.statistics.file import as_json
 from ser_keras.errors import ConfigError, ExportError, SchemaError
 from ser_keras.files import replacing
+from serving.client.tensors import tensor_of
 
 INFRA = "infra.json"
 # What every client of this project's servers asks, and what it reads.
@@ -43,17 +44,13 @@ def probe(version: Path, requests: Sequence[Request], timeout_s: float = 300.0) 
     Raises:
         ExportError: the process could not load the version, died, or took too long.
     """
-    import tensorflow as tf
-
     asked = {
         "packages": tensorflow_packages(),
         "requests": [
             {
                 "signature": request.signature,
                 "inputs": {
-                    name: base64.b64encode(
-                        tf.make_tensor_proto(values).SerializeToString()
-                    ).decode()
+                    name: base64.b64encode(tensor_of(values).SerializeToString()).decode()
                     for name, values in request.inputs.items()
                 },
             }

@@ -19,6 +19,7 @@ from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.record_files import read_framed
 from ser_keras.errors import ExportError
+from serving.client.tensors import array_of
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,13 @@ class Request:
 
 def warmup_requests(version: Path) -> list[Request]:
     """Returns the requests of a version's warm-up file, whose answers nobody recorded."""
-    import tensorflow as tf
-
     from serving.export.warmup import read_warmup
 
     return [
         Request(
             f"warm-up request {number} ({request.model_spec.signature_name})",
             request.model_spec.signature_name,
-            {name: tf.make_ndarray(value) for name, value in request.inputs.items()},
+            {name: array_of(value) for name, value in request.inputs.items()},
         )
         for number, request in enumerate(read_warmup(version))
     ]

@@ -105,7 +105,7 @@ def test_means_claims_and_verdicts_follow_from_the_files(run, features):
             by_speaker = {}
             for row, value in zip(files, values, strict=True):
                 by_speaker.setdefault(row["speaker"], []).append(value)
-            means = sorted(sum(each) / len(each) for each in by_speaker.values())
+            means = sorted(sum(values) / len(values) for values in by_speaker.values())
             # Of two speakers a quarter of the resamples have the one alone, a quarter the other.
             assert summary["interval"] == pytest.approx([means[0], means[-1]], abs=1e-5)
     smoother, better, loose, sums = result["claims"]

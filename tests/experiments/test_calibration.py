@@ -19,12 +19,12 @@ FOLDS = ("speaker-s01", "speaker-s02")
 @pytest.fixture(scope="module")
 def runs(feature_set, protocol, tmp_path_factory):
     """Folders of a run with validation, and of one with fixed epochs."""
-    found = {}
+    folder_of = {}
     for select in ("validation", "last"):
         config = tiny_config(select=select)
-        found[select] = tmp_path_factory.mktemp(select)
-        run_crossval({"tiny": config}, feature_set, protocol, found[select], folds=FOLDS)
-    return found
+        folder_of[select] = tmp_path_factory.mktemp(select)
+        run_crossval({"tiny": config}, feature_set, protocol, folder_of[select], folds=FOLDS)
+    return folder_of
 
 
 def record_of(run, fold):
@@ -36,14 +36,14 @@ def test_with_validation_the_fold_s_own_model_is_fitted_on_its_speakers(
     runs, feature_set, protocol
 ):
     run = runs["validation"]
-    found = calibrate_run(run, feature_set)
-    assert list(found["folds"]) == list(FOLDS)
+    calibration = calibrate_run(run, feature_set)
+    assert list(calibration["folds"]) == list(FOLDS)
     fold = protocol.folds[0]
     config = tiny_config(select="validation")
     trainer = FoldTrainer(config, feature_set, protocol.class_set, fold, run / "folds" / fold.name)
     model = keras.models.load_model(trainer.folder / "model.keras")
     scores = predict(model, trainer.parts.part(sorted(fold.valid)), config.batch)
-    fitted = found["folds"][fold.name]
+    fitted = calibration["folds"][fold.name]
     assert fitted["temperature"] == metrics.fit_temperature(scores.classes, scores.probabilities)
     assert f"{len(fold.valid)} utterances of 1 speaker, which also chose" in fitted["fitted_on"]
     assert not (trainer.folder / "calibration").exists()
@@ -54,7 +54,7 @@ def test_with_fixed_epochs_a_model_without_the_validation_part_is_fitted(
     runs, feature_set, protocol, tmp_path
 ):
     run, fold = runs["last"], protocol.folds[0]
-    found = calibrate_run(run, feature_set, folds=[fold.name])
+    calibration = calibrate_run(run, feature_set, folds=[fold.name])
     inner = validation_fold(fold)
     trainer = FoldTrainer(
         tiny_config(select="last"), feature_set, protocol.class_set, inner, tmp_path
@@ -64,8 +64,8 @@ def test_with_fixed_epochs_a_model_without_the_validation_part_is_fitted(
     assert stored["weights_sha256"] == trainer.run()["weights_sha256"]
     scores = pooled_scores(run / "folds" / fold.name, [{"fold": "calibration"}])
     assert set(scores["keys"]) == set(fold.valid)
-    wanted = metrics.fit_temperature(scores["classes"], scores["probabilities"])
-    assert found["folds"][fold.name]["temperature"] == wanted
+    expected = metrics.fit_temperature(scores["classes"], scores["probabilities"])
+    assert calibration["folds"][fold.name]["temperature"] == expected
 
 
 @pytest.mark.slow
@@ -84,14 +84,14 @@ def test_folds_fitted_before_stay_and_are_not_trained_again(runs, feature_set):
 @pytest.mark.slow
 def test_before_and_after_are_the_test_parts_of_the_folds(runs, feature_set):
     run = runs["validation"]
-    found = calibrate_run(run, feature_set)
+    calibration = calibrate_run(run, feature_set)
     scores = pooled_scores(run / "folds", [{"fold": fold} for fold in FOLDS])
-    before = found["before"]["expected_calibration_error"]
+    before = calibration["before"]["expected_calibration_error"]
     assert before == metrics.expected_calibration_error(scores["classes"], scores["probabilities"])
     result = json.loads((run / "result.json").read_text())
     assert before == pytest.approx(result["pooled"]["expected_calibration_error"])
-    assert found["before"]["reliability"] == result["reliability"]
-    total = sum(each["utterances"] for each in found["after"]["reliability"])
+    assert calibration["before"]["reliability"] == result["reliability"]
+    total = sum(bin["utterances"] for bin in calibration["after"]["reliability"])
     assert total == len(scores["classes"])
 
 
@@ -100,21 +100,21 @@ def test_a_nested_choice_has_trained_the_second_model_already(feature_set, proto
     config = tiny_config(select="last")
     recipes = {"one": config, "two": replace(config, epochs=1)}
     run_crossval(recipes, feature_set, protocol, tmp_path, folds=FOLDS[:1])
-    found = calibrate_run(tmp_path, feature_set)
+    calibration = calibrate_run(tmp_path, feature_set)
     folder = tmp_path / "folds" / FOLDS[0]
     assert not (folder / "calibration").exists()
     chosen = json.loads((tmp_path / "result.json").read_text())["folds"][0]["recipe"]
     scores = pooled_scores(folder / "choice", [{"fold": chosen}])
-    wanted = metrics.fit_temperature(scores["classes"], scores["probabilities"])
-    assert found["folds"][FOLDS[0]]["temperature"] == wanted
+    expected = metrics.fit_temperature(scores["classes"], scores["probabilities"])
+    assert calibration["folds"][FOLDS[0]]["temperature"] == expected
 
 
 @pytest.mark.slow
 def test_a_temperature_of_other_weights_is_refused(runs, feature_set):
     run = runs["validation"]
-    found = calibrate_run(run, feature_set)["folds"][FOLDS[0]]
+    stored = calibrate_run(run, feature_set)["folds"][FOLDS[0]]
     record = record_of(run, FOLDS[0])
-    kept = {key: found[key] for key in ("temperature", "fitted_on")}
+    kept = {key: stored[key] for key in ("temperature", "fitted_on")}
     assert temperature_of(run, record) == kept
     with pytest.raises(SchemaError, match="Run ser calibrate again"):
         temperature_of(run, record | {"weights_sha256": "0" * 64})

@@ -82,8 +82,7 @@ def test_a_cell_is_the_saved_model_on_the_other_corpus(result, other_set, output
     model = keras.models.load_model(output / "folds" / "synthetic" / "model.keras")
     part = Part(other_set, {row.key: classes.index(row.label) for row in other_set.rows})
     scores = predict(model, part, config.batch)
-    said = scores.probabilities.argmax(axis=1)
-    counts = metrics.confusion_matrix(scores.classes, said, len(classes))
+    counts = metrics.confusion_matrix(scores.classes, scores.predicted, len(classes))
     assert cell_of(result, "synthetic", "other")["confusion"] == counts.tolist()
 
 
@@ -95,11 +94,11 @@ def test_the_normaliser_saw_the_training_corpus_alone(result, feature_set, outpu
 
     del result
     part = Part(feature_set, dict.fromkeys((row.key for row in feature_set.rows), 0))
-    wanted = FeatureStatistics.fit(part.frames()).affine(config.normalizer)
+    expected = FeatureStatistics.fit(part.frames()).affine(config.normalizer)
     model = keras.models.load_model(output / "folds" / "synthetic" / "model.keras")
-    found = [weight.numpy() for weight in model.get_layer("normalizer").weights]
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4)
+    weights = [weight.numpy() for weight in model.get_layer("normalizer").weights]
+    for values, expected_values in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(values, expected_values, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -37,12 +37,12 @@ def curve(feature_set, protocol, folds, tmp_path_factory):
 
 @pytest.mark.slow
 def test_every_share_is_trained_with_and_without_what_has_no_label(curve, protocol):
-    found = [(point["fraction"], point["unlabelled"]) for point in curve["points"]]
-    assert found == [(0.34, WITHOUT), (0.34, WITH), (1.0, WITHOUT)]
+    trainings = [(point["fraction"], point["unlabelled"]) for point in curve["points"]]
+    assert trainings == [(0.34, WITHOUT), (0.34, WITH), (1.0, WITHOUT)]
     fold = protocol.folds[0]
-    everything = len(fold.train) + len(fold.valid)
-    some, same, everyone = (point["labelled"] for point in curve["points"])
-    assert some == same < everyone == everything
+    utterances = len(fold.train) + len(fold.valid)
+    without, with_unlabelled, complete = (point["labelled"] for point in curve["points"])
+    assert without == with_unlabelled < complete == utterances
 
 
 @pytest.mark.slow
@@ -50,13 +50,15 @@ def test_a_point_is_the_cross_validation_at_its_share(
     curve, feature_set, protocol, folds, tmp_path
 ):
     for point in curve["points"][:2]:
-        asked = replace(CONFIG.unlabelled, label_fraction=0.34, use=point["unlabelled"] == WITH)
-        config = replace(CONFIG, unlabelled=asked)
-        alone = run_crossval(
-            {"tiny": config}, feature_set, protocol, tmp_path / str(asked.use), folds=folds
+        use = point["unlabelled"] == WITH
+        config = replace(
+            CONFIG, unlabelled=replace(CONFIG.unlabelled, label_fraction=0.34, use=use)
         )
-        assert point["ua"] == alone["pooled"]["ua"]
-        assert point["ua_interval"] == alone["pooled"]["ua_interval"]
+        result = run_crossval(
+            {"tiny": config}, feature_set, protocol, tmp_path / str(use), folds=folds
+        )
+        assert point["ua"] == result["pooled"]["ua"]
+        assert point["ua_interval"] == result["pooled"]["ua_interval"]
 
 
 @pytest.mark.slow

@@ -66,38 +66,38 @@ def run(feature_set, protocol, tmp_path_factory):
 
 
 def test_shares_are_those_of_each_utterance_alone(run, features, feature_set, protocol):
-    found = sampled_by_emotion(run, features)
-    shares = {name: [] for name in found["classes"]}
-    means = {name: [] for name in found["classes"]}
+    result = sampled_by_emotion(run, features)
+    shares = {name: [] for name in result["classes"]}
+    means = {name: [] for name in result["classes"]}
     for fold in protocol.folds[:2]:
         opened = open_fold(run, features, fold.name)
         for example in opened.part.utterances.as_numpy_iterator():
             values = example["features"][None]
             inputs = {"features": values, "mask": np.ones(values.shape[:2], bool)}
             attention = keras.ops.convert_to_numpy(opened.model(inputs)["attention"])[0]
-            name = found["classes"][example["class"]]
+            name = result["classes"][example["class"]]
             shares[name].append(attention[1:].mean())
             means[name].append(attention[1:])
-    assert found["utterances"] == sum(map(len, shares.values())) > 0
-    table = found["without_first_window"]
+    assert result["utterances"] == sum(map(len, shares.values())) > 0
+    table = result["without_first_window"]
     for name, values in shares.items():
         assert table["share"][name] == pytest.approx(np.mean(values), abs=1e-3)
-    first, second = (np.concatenate(means[name]).mean(axis=0) for name in found["classes"][:2])
+    first, second = (np.concatenate(means[name]).mean(axis=0) for name in result["classes"][:2])
     cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
     assert table["similarity"][0][1] == pytest.approx(cosine, abs=1e-3)
-    assert found["with_first_window"]["mean_share"] > table["mean_share"]
+    assert result["with_first_window"]["mean_share"] > table["mean_share"]
 
 
 def test_the_result_is_json_a_table_and_a_picture(run, features, tmp_path):
-    found = sampled_by_emotion(run, features)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    lines = describe_sampled(found).splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == [*found["classes"], "mean"]
-    sampled_input(found, tmp_path / "one.svg")
+    result = sampled_by_emotion(run, features)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    lines = describe_sampled(result).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [*result["classes"], "mean"]
+    sampled_input(result, tmp_path / "one.svg")
     first = (tmp_path / "one.svg").read_bytes()
-    sampled_input(found, tmp_path / "one.svg")
+    sampled_input(result, tmp_path / "one.svg")
     assert (tmp_path / "one.svg").read_bytes() == first
-    for name in found["classes"]:
+    for name in result["classes"]:
         assert name.encode() in first
 
 

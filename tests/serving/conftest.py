@@ -30,7 +30,7 @@ def server(moma):
 
 @pytest.fixture(scope="session")
 def closed(moma, tmp_path_factory):
-    """The endpoint of a server of `moma` that wants to see who asks."""
+    """The endpoint of a server of `moma` that requires a client's certificate."""
     from serving.client.endpoint import Endpoint
     from serving.server.config_files import ModelEntry, read_ssl
     from serving.server.server import Server, ServerOptions

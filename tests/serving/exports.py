@@ -1,4 +1,4 @@
-"""Exports of small models with random weights, made in seconds."""
+"""Exports of small models with random weights, built in seconds."""
 
 import os
 import subprocess
@@ -49,13 +49,15 @@ def publish(served: Served, folder: Path, version: int | None = None) -> Path:
 def clips(count: int, seed: int = 0, least: int = 300, most: int = 40000) -> list[np.ndarray]:
     """Returns waveforms of several lengths: tones in noise that come and go."""
     rng = np.random.default_rng(seed)
-    made = []
+    waveforms = []
     for samples in rng.integers(least, most, count):
         time = np.arange(samples) / RATE
         tones = sum(np.sin(2 * np.pi * f * time) for f in rng.uniform(80, 5000, 4))
-        loud = np.sin(np.pi * np.linspace(0, 1, samples)) ** 2
-        made.append((0.1 * tones * loud + 1e-3 * rng.normal(size=samples)).astype(np.float32))
-    return made
+        envelope = np.sin(np.pi * np.linspace(0, 1, samples)) ** 2
+        waveforms.append(
+            (0.1 * tones * envelope + 1e-3 * rng.normal(size=samples)).astype(np.float32)
+        )
+    return waveforms
 
 
 def completed(*command, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

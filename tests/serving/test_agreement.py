@@ -1,4 +1,4 @@
-"""What is served is what was trained: Keras, SavedModel, session, gRPC, REST and client agree."""
+"""Keras, SavedModel, session, gRPC, REST and client give the same answers."""
 
 import json
 import subprocess
@@ -101,20 +101,20 @@ def test_every_way_to_ask_agrees_on_200_real_clips(system, running, real_data):
         check(system, running, waveforms[start : start + 8])
 
 
-def test_wav_bytes_and_features_are_other_doors_to_the_same(system):
+def test_wav_bytes_and_features_give_the_same_answers(system):
     served, _, signatures = system
     # What 16-bit files can hold.
     waveforms = [np.round(w * 32768) / np.float32(32768) for w in exports.clips(3)]
     tensors = {key: tf.constant(v) for key, v in exports.batch(waveforms).items()}
     expected = signatures["serving_default"](**tensors)["probabilities"]
     wav = [tf.audio.encode_wav(w[:, None], exports.RATE).numpy() for w in waveforms]
-    found = signatures["wav_bytes"](wav=tf.constant(wav))["probabilities"]
+    probabilities = signatures["wav_bytes"](wav=tf.constant(wav))["probabilities"]
     # encode_wav scales by 32767.
-    np.testing.assert_allclose(found, expected, atol=1e-3)
-    heard = signatures["front_end"](**tensors)
-    assert heard["features"].shape[2] == served.spec.dim
-    again = signatures["features"](**heard)["probabilities"]
-    np.testing.assert_allclose(again, expected, atol=TOLERANCE)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-3)
+    features = signatures["front_end"](**tensors)
+    assert features["features"].shape[2] == served.spec.dim
+    probabilities = signatures["features"](**features)["probabilities"]
+    np.testing.assert_allclose(probabilities, expected, atol=TOLERANCE)
 
 
 def test_explain_has_every_map_and_the_others_attention_alone(system):
@@ -122,21 +122,21 @@ def test_explain_has_every_map_and_the_others_attention_alone(system):
     (waveform,) = exports.clips(1)
     tensors = {key: tf.constant(value) for key, value in exports.batch([waveform]).items()}
     default, every = (signatures[name](**tensors) for name in ("serving_default", "explain"))
-    heard = signatures["front_end"](**tensors)
-    mask = tf.sequence_mask(heard["frames"], heard["features"].shape[1])
-    said = served.model({"features": heard["features"], "mask": mask})
-    mapped = set(model_entry(served.model.name).maps)
-    assert mapped <= set(said)
-    assert {name for name in default if name in said} == {"attention"}
-    assert {name for name in every if name in said} == mapped
+    front_end = signatures["front_end"](**tensors)
+    mask = tf.sequence_mask(front_end["frames"], front_end["features"].shape[1])
+    outputs = served.model({"features": front_end["features"], "mask": mask})
+    maps = set(model_entry(served.model.name).maps)
+    assert maps <= set(outputs)
+    assert {name for name in default if name in outputs} == {"attention"}
+    assert {name for name in every if name in outputs} == maps
     for name in default:
         np.testing.assert_array_equal(every[name], default[name], err_msg=name)
     if "segments" not in every:
-        for name in mapped:
-            np.testing.assert_allclose(every[name], said[name], atol=TOLERANCE, err_msg=name)
+        for name in maps:
+            np.testing.assert_allclose(every[name], outputs[name], atol=TOLERANCE, err_msg=name)
 
 
-def test_nonsense_is_refused_by_the_graph(system):
+def test_invalid_inputs_are_refused_by_the_graph(system):
     _, _, signatures = system
     waveform = np.zeros((1, 16000), np.float32)
     nan = waveform.copy()
@@ -192,19 +192,19 @@ def test_a_stream_of_windows_is_the_whole_recording(inside, tmp_path):
     signatures = tf.saved_model.load(str(version)).signatures
     (clip,) = exports.clips(1, least=39000)
     features = extract(served.spec, clip)
-    heard = list(features)
+    vectors = list(features)
     if inside:
         features = features[:20]  # the last window is whole
-        heard = [features[start : start + 11] for start in range(0, 10, 2)]
+        vectors = [features[start : start + 11] for start in range(0, 10, 2)]
     step = signatures["stream"]
     shapes = step.structured_input_signature[1]
     state = {name: tf.zeros((1, s.shape[1])) for name, s in shapes.items() if name in STATES}
-    for vector in heard:
+    for vector in vectors:
         frames = {"frames": tf.constant([len(vector)])} if "frames" in shapes else {}
-        said = step(features=tf.constant(vector[None]), **frames, **state)
-        state = {name: said[name] for name in state}
+        outputs = step(features=tf.constant(vector[None]), **frames, **state)
+        state = {name: outputs[name] for name in state}
     np.testing.assert_allclose(
-        said["probabilities"][0], keras_probabilities(served, features), atol=TOLERANCE
+        outputs["probabilities"][0], keras_probabilities(served, features), atol=TOLERANCE
     )
     assert len(features) > 2
 
@@ -219,14 +219,17 @@ def test_segments_end_with_the_recording_in_training_in_keras_and_in_the_export(
         starts = [0]
         while starts[-1] + size < frames:
             starts.append(min(starts[-1] + hop, frames - size))
-        wanted = [features[start : start + size] for start in starts]
+        expected_segments = [features[start : start + size] for start in starts]
         whole = tf.data.Dataset.from_tensors({"features": features})
-        cut = [one["features"] for one in served.segments.cut(whole).as_numpy_iterator()]
-        assert len(cut) == served.segments.count(frames) == len(wanted)
-        for piece, expected in zip(cut, wanted, strict=True):
+        cut = [example["features"] for example in served.segments.cut(whole).as_numpy_iterator()]
+        assert len(cut) == served.segments.count(frames) == len(expected_segments)
+        for piece, expected in zip(cut, expected_segments, strict=True):
             np.testing.assert_array_equal(piece, expected)
-        alone = [keras_probabilities(replace(served, segments=WHOLE), piece) for piece in wanted]
+        alone = [
+            keras_probabilities(replace(served, segments=WHOLE), piece)
+            for piece in expected_segments
+        ]
         mean = np.mean(alone, axis=0)
         np.testing.assert_allclose(keras_probabilities(served, features), mean, atol=TOLERANCE)
-        said = from_features(tf.constant(features[None]), tf.constant([frames]))
-        np.testing.assert_allclose(said["probabilities"][0], mean, atol=TOLERANCE)
+        outputs = from_features(tf.constant(features[None]), tf.constant([frames]))
+        np.testing.assert_allclose(outputs["probabilities"][0], mean, atol=TOLERANCE)

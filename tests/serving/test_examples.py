@@ -25,12 +25,12 @@ def run(*command):
     return ran.stdout
 
 
-def test_three_examples_say_the_same(wav, server, moma):
-    said = run(sys.executable, "examples/saved_model.py", moma[1] / "1", wav)
-    shares = dict(part.split() for part in said.partition("(")[2].rstrip(")\n").split(", "))
+def test_three_examples_print_the_same(wav, server, moma):
+    output = run(sys.executable, "examples/saved_model.py", moma[1] / "1", wav)
+    shares = dict(part.split() for part in output.partition("(")[2].rstrip(")\n").split(", "))
     assert sorted(shares) == sorted(exports.CLASSES)
-    found = run(sys.executable, "examples/grpc_predict.py", wav, f"localhost:{server.port}")
-    assert dict(line.split() for line in found.splitlines()) == shares
+    output = run(sys.executable, "examples/grpc_predict.py", wav, f"localhost:{server.port}")
+    assert dict(line.split() for line in output.splitlines()) == shares
     body = run("examples/curl.sh", wav, f"http://localhost:{server.rest_port}")
     (row,) = json.loads(body)["predictions"]
     values = dict(zip(row["classes"], row["probabilities"], strict=True))

@@ -93,7 +93,7 @@ def main(file):
     tf.config.set_logical_device_configuration(processor, devices)
     tf.config.experimental.enable_op_determinism()
     strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-    found = {}
+    differences_of = {}
     for name, options in SYSTEMS.items():
         keras.utils.set_random_seed(1)
         model = build_model(name, num_classes=CLASSES, dim=DIM, **options)
@@ -101,12 +101,12 @@ def main(file):
         two, logs_two = trained(model, strategy, name)
         assign(model.variables, start, name)
         one, logs_one = trained(model, None, name)
-        found[name] = {
+        differences_of[name] = {
             "weights": largest(one, two),
             "moved": largest(one, weights),
             "logs": largest(logs_one, logs_two),
         }
-    Path(file).write_text(json.dumps(found))
+    Path(file).write_text(json.dumps(differences_of))
 
 
 if __name__ == "__main__":

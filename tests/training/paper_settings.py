@@ -1,4 +1,4 @@
-"""What each paper says of its training, as data: one row for each setting, with its sentence.
+"""The training settings of each paper as data: one row per setting, with the paper's sentence.
 
 A value is what a recipe with `settings: paper` must hold under the key. Sentences are quoted from
 the papers, shortened where "..." stands.
@@ -14,9 +14,9 @@ class Setting:
 
     Args:
         key: str. Key of the resolved recipe, such as "optimizer.learning_rate".
-        value: what the paper says of it.
-        section: str. Where.
-        sentence: str. What is written there.
+        value: the paper's value.
+        section: str. Section of the paper.
+        sentence: str. The paper's words.
     """
 
     key: str

@@ -27,9 +27,9 @@ def tf_config(members, index, kind="worker"):
 def free_ports(count):
     """Returns ports of the loopback that were free a moment ago."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    ports = [connection.getsockname()[1] for connection in sockets]
+    for connection in sockets:
+        connection.close()
     return ports
 
 
@@ -53,7 +53,7 @@ def start(arguments, log, index=None, ports=()):
     return STARTED[-1]
 
 
-def ended(process, log):
+def wait_for_success(process, log):
     assert process.wait(timeout=300) == 0, log.read_text()
 
 
@@ -91,10 +91,10 @@ def train_together(features, recipe, tmp_path_factory):
             files = [folder / "run", folder / f"weights-{index}.npz"]
             line = ["-m", "tests.training.train_together", strategy, devices, features, recipe]
             log = folder / f"{index}.log"
-            own = index if workers > 1 else None
-            processes.append((start([*line, *files], log, own, ports), log))
+            worker = index if workers > 1 else None
+            processes.append((start([*line, *files], log, worker, ports), log))
         for process, log in processes:
-            ended(process, log)
+            wait_for_success(process, log)
         weights = []
         for index in range(workers):
             with np.load(folder / f"weights-{index}.npz") as stored:
@@ -117,23 +117,24 @@ def pair(train_together):
     return train_together("multiworker", workers=2)
 
 
-def assert_same_training(one, other):
-    """Compares histories and weights, up to rounding."""
-    for logs, expected in zip(one[0]["history"], other[0]["history"], strict=True):
+def assert_same_training(training, expected):
+    """Compares the histories and weights of two (record, weights), up to rounding."""
+    (record, weights), (expected_record, expected_weights) = training, expected
+    for logs, expected_logs in zip(record["history"], expected_record["history"], strict=True):
         for name in logs.keys() - {"seconds"}:
-            assert logs[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-4), name
-    for weights, expected in zip(one[1], other[1], strict=True):
-        np.testing.assert_allclose(weights, expected, atol=1e-5)
+            assert logs[name] == pytest.approx(expected_logs[name], rel=1e-4, abs=1e-4), name
+    for array, expected_array in zip(weights, expected_weights, strict=True):
+        np.testing.assert_allclose(array, expected_array, atol=1e-5)
 
 
 @pytest.mark.slow
 def test_steps_of_every_system_are_the_same_on_two_devices(tmp_path):
     log = tmp_path / "log"
-    file = tmp_path / "found.json"
-    ended(start(["-m", "tests.training.mirrored_steps", file], log), log)
-    found = json.loads(file.read_text())
-    assert found.keys() == mirrored_steps.SYSTEMS.keys()
-    for name, differences in found.items():
+    file = tmp_path / "differences.json"
+    wait_for_success(start(["-m", "tests.training.mirrored_steps", file], log), log)
+    differences_of = json.loads(file.read_text())
+    assert differences_of.keys() == mirrored_steps.SYSTEMS.keys()
+    for name, differences in differences_of.items():
         assert differences["moved"] > 1e-2, name
         assert differences["weights"] < 1e-5, name
         assert differences["logs"] < 1e-5, name
@@ -148,8 +149,8 @@ def test_two_devices_train_the_weights_of_one(train_together, alone):
 @pytest.mark.slow
 def test_two_workers_end_with_equal_weights_which_are_those_of_one(pair, alone):
     record, (first, second) = pair
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for array, second_array in zip(first, second, strict=True):
+        np.testing.assert_array_equal(array, second_array)
     assert_same_training((record, first), alone)
 
 
@@ -162,9 +163,9 @@ def start_pair(features, recipe, protocol, tmp_path):
 
     def started(name, *only_second):
         ports, logs = free_ports(2), [tmp_path / f"{name}-{index}.log" for index in range(2)]
-        more = [(), only_second]
+        options = [(), only_second]
         return [
-            (start([*line, *more[index]], logs[index], index, ports), logs[index])
+            (start([*line, *options[index]], logs[index], index, ports), logs[index])
             for index in range(2)
         ]
 
@@ -187,7 +188,7 @@ def test_a_lost_worker_ends_the_other_and_a_restart_goes_on(
     assert "start all workers again" in log.read_text()
     assert not (fold / "fold.json").exists()
     for process, log in start_pair("second"):
-        ended(process, log)
+        wait_for_success(process, log)
     record = json.loads((fold / "fold.json").read_text())
     assert record["weights_sha256"] == pair[0]["weights_sha256"]
 
@@ -202,7 +203,7 @@ def test_a_worker_with_another_recipe_is_refused(start_pair, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "sentence"),
     [
         ("", "TF_CONFIG is not set"),
         ("{", "names no worker"),
@@ -211,8 +212,8 @@ def test_a_worker_with_another_recipe_is_refused(start_pair, tmp_path):
         (tf_config(PAIR, 0, "ps"), "names no worker"),
     ],
 )
-def test_an_environment_without_a_cluster_is_refused_with_an_example(text, found):
-    with pytest.raises(ConfigError, match=found) as error:
+def test_an_environment_without_a_cluster_is_refused_with_an_example(text, sentence):
+    with pytest.raises(ConfigError, match=sentence) as error:
         cluster(text)
     assert '"task": {"type": "worker", "index": 0}' in str(error.value)
 

@@ -27,7 +27,7 @@ def test_the_backbone_moves_at_its_own_rate():
     before = arrays_of(network.trainable_variables)
     optimizer.apply([keras.ops.ones(v.shape) for v in network.trainable_variables])
     after = arrays_of(network.trainable_variables)
-    moved = [np.abs(one - other).max() for one, other in zip(after, before, strict=True)]
+    moved = [np.abs(new - old).max() for new, old in zip(after, before, strict=True)]
     # Adam's first step is the learning rate itself, whatever the gradient.
     np.testing.assert_allclose(moved, [0.001, 0.001, 0.01, 0.01], rtol=1e-3)
 

@@ -38,8 +38,8 @@ def test_the_step_is_that_of_keras_for_the_same_loss():
     logs = training.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
     loss = plain.train_on_batch(inputs, {"logits": targets}, sample_weight={"logits": weights})
     assert float(logs["loss"]) == pytest.approx(float(np.ravel(loss)[0]), rel=1e-5)
-    for one, other in zip(training.inner.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+    for weight, expected in zip(training.inner.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
 
 
 def test_terms_and_the_norm_of_the_gradient_are_logged():

@@ -199,9 +199,9 @@ def test_validation_speakers_choose_between_recipes(tiny, feature_set, protocol,
     fold = protocol.folds[0]
     result = run_crossval(recipes, feature_set, protocol, tmp_path, folds=[fold.name])
     (record,) = result["folds"]
-    found = record["validation_ua"]
-    assert found.keys() == recipes.keys()
-    assert found[record["recipe"]] == max(found.values())
+    ua_of = record["validation_ua"]
+    assert ua_of.keys() == recipes.keys()
+    assert ua_of[record["recipe"]] == max(ua_of.values())
     assert record["sizes"]["train"] == len(fold.train) + len(fold.valid)
     for name in recipes:
         folder = tmp_path / "folds" / fold.name / "choice" / name
@@ -209,9 +209,9 @@ def test_validation_speakers_choose_between_recipes(tiny, feature_set, protocol,
         assert inner["sizes"]["train"] == len(fold.train)
         with np.load(folder / "scores.npz") as scores:
             assert set(scores["keys"]) == set(fold.valid)
-    greedy = {"a": tiny(), "b": tiny(select="last")}
+    validating = {"a": tiny(), "b": tiny(select="last")}
     with pytest.raises(ConfigError, match="which here chooses the recipe"):
-        run_crossval(greedy, feature_set, protocol, tmp_path / "greedy")
+        run_crossval(validating, feature_set, protocol, tmp_path / "greedy")
 
 
 def test_hidden_labels_are_unlabelled_utterances_or_left_out(tiny, feature_set, protocol):
@@ -223,12 +223,12 @@ def test_hidden_labels_are_unlabelled_utterances_or_left_out(tiny, feature_set, 
         )
         return FoldParts(config, feature_set, protocol.class_set, fold)
 
-    with_them, without = parts(), parts(use=False)
-    assert with_them.hidden == without.hidden
-    assert set(with_them.train_keys) == set(fold.train)
-    assert set(without.train_keys) == set(fold.train) - without.hidden
-    labels = [with_them.class_of[key] for key in fold.train]
-    kept = [with_them.class_of[key] for key in without.train_keys]
+    used, left_out = parts(), parts(use=False)
+    assert used.hidden == left_out.hidden
+    assert set(used.train_keys) == set(fold.train)
+    assert set(left_out.train_keys) == set(fold.train) - left_out.hidden
+    labels = [used.class_of[key] for key in fold.train]
+    kept = [used.class_of[key] for key in left_out.train_keys]
     for index in set(labels):
         assert kept.count(index) == round(labels.count(index) / 2)
 

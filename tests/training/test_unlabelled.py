@@ -250,8 +250,8 @@ def test_calibration_asks_for_the_unlabelled_sets_of_the_run(
     with pytest.raises(SchemaError, match="trained with another unlabelled speech"):
         calibrate_run(tmp_path, feature_set)
     trained_on.clear()
-    found = calibrate_run(tmp_path, feature_set, unlabelled_sets=[feature_set])
-    assert list(found["folds"]) == [fold.name]
+    calibration = calibrate_run(tmp_path, feature_set, unlabelled_sets=[feature_set])
+    assert list(calibration["folds"]) == [fold.name]
     # The second model, which knows neither the test nor the validation speakers.
     assert trained_on == features_of(feature_set, fold.train)
 

@@ -17,8 +17,8 @@ def described(served: Served, folder: Path, base: Path) -> Path:
         folder: `<somewhere>/<name>`, with version 1; of `exports.publish`.
         base: where the copy goes.
     """
-    made = base / folder.name
-    shutil.copytree(folder, made)
+    copy = base / folder.name
+    shutil.copytree(folder, copy)
     _, options, segments = exports.SYSTEMS[served.model.name]
     about = {
         "name": folder.name,
@@ -44,7 +44,7 @@ def described(served: Served, folder: Path, base: Path) -> Path:
         "versions": {},
         "checked": {},
     }
-    extra = made / "1" / "assets.extra"
+    extra = copy / "1" / "assets.extra"
     (extra / "model.json").write_text(json.dumps(about), encoding="utf-8")
     (extra / "model_card.md").write_text(model_card(about), encoding="utf-8")
-    return made
+    return copy

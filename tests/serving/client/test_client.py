@@ -1,4 +1,4 @@
-"""The client alone: what it imports, how it cuts, what it says when nobody answers."""
+"""The client: what it imports, how it cuts windows, and its errors without a server."""
 
 import io
 import os
@@ -41,23 +41,23 @@ def test_windows_start_every_hop_and_the_last_ends_with_the_audio(lengths, size,
     total = sum(lengths)
     audio = np.arange(total, dtype=np.float32)
     blocks = np.split(audio, np.cumsum(lengths)[:-1]) if lengths else []
-    found = list(windows_of(blocks, size, hop))
+    windows = list(windows_of(blocks, size, hop))
     starts = list(range(0, total - size + 1, hop))
     if total and (not starts or starts[-1] + size < total):
         starts.append(max(0, total - size))
-    assert [start for start, _ in found] == starts
-    for start, window in found:
+    assert [start for start, _ in windows] == starts
+    for start, window in windows:
         np.testing.assert_array_equal(window, audio[start : start + size])
 
 
-def test_a_server_that_is_not_there_is_a_sentence_within_the_deadline():
+def test_a_missing_server_is_an_error_within_the_deadline():
     with (
         SerClient("127.0.0.1:1", "moma", timeout_s=1.0) as client,
-        pytest.raises(ServerError, match=r"127\.0\.0\.1:1, model moma: ") as refused,
+        pytest.raises(ServerError, match=r"127\.0\.0\.1:1, model moma: ") as error,
     ):
         client.predict(np.zeros(100, np.float32))
     # Which of them depends on whether the last of the tries had ended.
-    assert refused.value.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+    assert error.value.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
 def test_a_recording_without_samples_is_not_sent(server):
@@ -68,7 +68,7 @@ def test_a_recording_without_samples_is_not_sent(server):
         client.predict(np.zeros(0, np.float32))
 
 
-def test_a_stream_that_ends_before_it_begins_is_said_to(server, tmp_path):
+def test_a_source_without_samples_is_an_error(server, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 16000)
     sources = (tmp_path / "a.wav", io.BytesIO(), io.BytesIO(b"1"), np.zeros(0, np.float32))
     with SerClient(f"localhost:{server.port}", "moma") as client:
@@ -78,19 +78,19 @@ def test_a_stream_that_ends_before_it_begins_is_said_to(server, tmp_path):
 
 
 @pytest.mark.parametrize("options", [[], ["--timeline"]])
-def test_predict_says_what_to_do_where_nobody_listens_and_what_is_not_there(tmp_path, options):
+def test_predict_says_what_to_do_without_a_server_and_which_file_is_missing(tmp_path, options):
     speech = tmp_path / "a.wav"
     soundfile.write(speech, np.zeros(1600), 16000)
     files = [str(speech), str(tmp_path / "b.wav")]
     ser = [sys.executable, "-m", "ser_keras", "predict", "--server", "127.0.0.1:1"]
-    said = exports.completed(*ser, *files, *options, cwd=tmp_path)
-    assert said.returncode == ServingError.exit_code
-    assert f"{files[0]}: 127.0.0.1:1, model moma: UNAVAILABLE" in said.stderr
-    assert "Start it with ser serve" in said.stderr
-    assert f"{files[1]}: found no file there" in said.stderr
+    completed = exports.completed(*ser, *files, *options, cwd=tmp_path)
+    assert completed.returncode == ServingError.exit_code
+    assert f"{files[0]}: 127.0.0.1:1, model moma: UNAVAILABLE" in completed.stderr
+    assert "Start it with ser serve" in completed.stderr
+    assert f"{files[1]}: found no file there" in completed.stderr
 
 
-def test_a_recording_that_is_not_there_is_said_to_be_that(tmp_path):
+def test_a_missing_recording_is_an_error(tmp_path):
     with (
         SerClient("127.0.0.1:1", "moma") as client,
         pytest.raises(ServerError, match="found no file there"),
@@ -113,7 +113,7 @@ def test_files_of_another_rate_and_two_channels_are_one_waveform(server, tmp_pat
     assert sum(mixed.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
     assert mixed.version == 1
     assert "attention" in mixed.maps
-    # Nearly all of an answer; who does not look at them need not wait for them.
+    # Nearly all of an answer; clients that do not need them need not wait for them.
     assert not half.maps
 
 
@@ -121,14 +121,14 @@ def test_the_timeline_of_a_long_file_is_that_of_its_windows(server, tmp_path):
     long = np.concatenate(exports.clips(30, least=16000))
     soundfile.write(tmp_path / "long.wav", long, 16000, subtype="FLOAT")
     with SerClient(f"localhost:{server.port}", "moma") as client:
-        found = list(client.timeline(tmp_path / "long.wav", window_s=4.0, hop_s=2.0))
+        from_file = list(client.timeline(tmp_path / "long.wav", window_s=4.0, hop_s=2.0))
         direct = list(client.timeline(long, window_s=4.0, hop_s=2.0, batch_size=1))
         alone = client.predict(long[32000 : 32000 + 64000])
-    assert [f.start_s for f in found] == [d.start_s for d in direct]
-    assert found[1].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
-    assert found[-1].end_s == pytest.approx(len(long) / 16000)
-    for one, other in zip(found, direct, strict=True):
-        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+    assert [f.start_s for f in from_file] == [d.start_s for d in direct]
+    assert from_file[1].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+    assert from_file[-1].end_s == pytest.approx(len(long) / 16000)
+    for prediction, expected in zip(from_file, direct, strict=True):
+        assert prediction.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
 
 
 def test_a_live_stream_is_answered_while_it_goes_on(server):
@@ -137,17 +137,17 @@ def test_a_live_stream_is_answered_while_it_goes_on(server):
     with SerClient(f"localhost:{server.port}", "moma") as client:
         whole = list(client.timeline(clip, window_s=1.0, hop_s=0.5))
         ends, speaker = os.pipe()
-        with os.fdopen(ends, "rb") as stream, os.fdopen(speaker, "wb", buffering=0) as mouth:
-            said = client.timeline(stream, window_s=1.0, hop_s=0.5, batch_size=1)
+        with os.fdopen(ends, "rb") as stream, os.fdopen(speaker, "wb", buffering=0) as pipe:
+            timeline = client.timeline(stream, window_s=1.0, hop_s=0.5, batch_size=1)
             # An odd number of bytes: half a sample more than a window.
-            mouth.write(samples[:32001])
-            heard = [next(said)]
-            mouth.write(samples[32001:])
-            mouth.close()
-            heard += said
-    assert [h.start_s for h in heard] == [w.start_s for w in whole]
-    for one, other in zip(heard, whole, strict=True):
-        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-3)
+            pipe.write(samples[:32001])
+            live = [next(timeline)]
+            pipe.write(samples[32001:])
+            pipe.close()
+            live += timeline
+    assert [p.start_s for p in live] == [w.start_s for w in whole]
+    for prediction, expected in zip(live, whole, strict=True):
+        assert prediction.probabilities == pytest.approx(expected.probabilities, abs=1e-3)
 
 
 def test_waiting_ends_when_the_model_is_there_or_the_time_is_over(server):

@@ -26,21 +26,21 @@ def model(moma, tmp_path_factory):
     return described(*moma, tmp_path_factory.mktemp("described"))
 
 
-def options(endpoint):
-    """What a user types to ask this server."""
-    said = {"server": endpoint.address, "root-certificate": endpoint.root_certificate}
-    said |= {"certificate": endpoint.certificate, "key": endpoint.key}
-    return [word for name, value in said.items() if value for word in (f"--{name}", value)]
+def arguments(endpoint):
+    """The arguments of `ser` for this server."""
+    options = {"server": endpoint.address, "root-certificate": endpoint.root_certificate}
+    options |= {"certificate": endpoint.certificate, "key": endpoint.key}
+    return [word for name, value in options.items() if value for word in (f"--{name}", value)]
 
 
-def test_predict_shows_a_server_who_asks(ser, closed, speech):
-    code, out, _ = ser("predict", speech, "--model", "moma", *options(closed))
+def test_predict_shows_a_server_its_certificate(ser, closed, speech):
+    code, out, _ = ser("predict", speech, "--model", "moma", *arguments(closed))
     assert code == 0
     assert "speech.wav 0.0-" in out
 
 
-def test_explain_shows_a_server_who_asks(ser, closed, speech, model, tmp_path):
-    line = ["explain", speech, "--model", model, "--output", tmp_path, *options(closed)]
+def test_explain_shows_a_server_its_certificate(ser, closed, speech, model, tmp_path):
+    line = ["explain", speech, "--model", model, "--output", tmp_path, *arguments(closed)]
     code, out, _ = ser(*line)
     assert code == 0
     assert "speech.wav 0.0-" in out
@@ -50,7 +50,7 @@ def test_explain_shows_a_server_who_asks(ser, closed, speech, model, tmp_path):
 @pytest.mark.parametrize(
     "hidden", [("certificate", "key"), ("root_certificate", "certificate", "key")]
 )
-def test_who_does_not_show_it_is_refused_in_a_sentence(closed, speech, model, hidden):
+def test_a_client_without_a_certificate_is_refused(closed, speech, model, hidden):
     stranger = replace(closed, **dict.fromkeys(hidden))
     samples, _ = soundfile.read(speech, dtype="float32")
     with (
@@ -62,7 +62,7 @@ def test_who_does_not_show_it_is_refused_in_a_sentence(closed, speech, model, hi
         client.predict(samples)
 
 
-def test_files_that_do_not_fit_are_refused_before_anybody_is_asked(closed, tmp_path):
+def test_files_that_do_not_fit_are_refused_before_any_call(closed, tmp_path):
     with pytest.raises(ConfigError, match=r"--root-certificate .*no\.pem: found no file"):
         Endpoint("localhost:1", tmp_path / "no.pem")
     for alone in ("certificate", "key"):

@@ -26,15 +26,15 @@ sys.exit(code)
 
 
 def run(command, lines):
-    """Runs a command with its errors on a terminal; returns (what it said there, peak in MB)."""
+    """Runs a command with its errors on a terminal; returns (what it printed there, peak in MB)."""
     terminal, end = pty.openpty()
-    said = []
+    printed = []
 
     def read():
         # An error is how a terminal without anyone behind it ends.
         with contextlib.suppress(OSError):
             while data := os.read(terminal, 4096):
-                said.append(data)
+                printed.append(data)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -45,22 +45,22 @@ def run(command, lines):
     os.close(end)
     reader.join()
     os.close(terminal)
-    told = b"".join(said).decode()
-    assert done.returncode == 0, told
-    return told, int(told.split("peak ")[1]) / 1024
+    text = b"".join(printed).decode()
+    assert done.returncode == 0, text
+    return text, int(text.split("peak ")[1]) / 1024
 
 
-def test_ten_minutes_are_told_window_by_window_within_a_gigabyte(server, tmp_path):
-    path, lines = tmp_path / "long.wav", tmp_path / "said.jsonl"
+def test_ten_minutes_are_predicted_window_by_window_within_a_gigabyte(server, tmp_path):
+    path, lines = tmp_path / "long.wav", tmp_path / "predictions.jsonl"
     clip = exports.clips(1, seed=1, least=39000)[0]
     seconds = 600
     stereo = np.repeat(np.resize(clip, seconds * exports.RATE)[:, None], 2, axis=1)
     soundfile.write(path, stereo, exports.RATE, subtype="FLOAT")
     command = [sys.executable, "-m", "ser_keras", "predict", str(path), "--timeline", "--json"]
-    told, peak_mb = run([*command, "--server", f"localhost:{server.port}"], lines)
-    found = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-    assert len(found) == 299
-    assert found[-1]["end_s"] == seconds
-    assert "long.wav" in told
-    assert "100%" in told
+    text, peak_mb = run([*command, "--server", f"localhost:{server.port}"], lines)
+    predictions = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    assert len(predictions) == 299
+    assert predictions[-1]["end_s"] == seconds
+    assert "long.wav" in text
+    assert "100%" in text
     assert peak_mb < 1000

@@ -10,17 +10,17 @@ from serving.client.tensors import array_of, tensor_of
 def test_requests_and_answers_have_the_numbers_of_the_published_protocol():
     from tensorflow_serving.apis import get_model_status_pb2, predict_pb2
 
-    ours = messages.PredictRequest()
-    ours.model_spec.name = "m"
-    ours.model_spec.version.value = 7
-    ours.model_spec.signature_name = "s"
-    ours.inputs["x"].CopyFrom(tensor_of(np.arange(3.0)))
-    ours.output_filter.append("y")
-    theirs = predict_pb2.PredictRequest.FromString(ours.SerializeToString())
-    assert (theirs.model_spec.name, theirs.model_spec.version.value) == ("m", 7)
-    assert theirs.model_spec.signature_name == "s"
-    assert tf.make_ndarray(theirs.inputs["x"]).tolist() == [0.0, 1.0, 2.0]
-    assert list(theirs.output_filter) == ["y"]
+    own = messages.PredictRequest()
+    own.model_spec.name = "m"
+    own.model_spec.version.value = 7
+    own.model_spec.signature_name = "s"
+    own.inputs["x"].CopyFrom(tensor_of(np.arange(3.0)))
+    own.output_filter.append("y")
+    published = predict_pb2.PredictRequest.FromString(own.SerializeToString())
+    assert (published.model_spec.name, published.model_spec.version.value) == ("m", 7)
+    assert published.model_spec.signature_name == "s"
+    assert tf.make_ndarray(published.inputs["x"]).tolist() == [0.0, 1.0, 2.0]
+    assert list(published.output_filter) == ["y"]
 
     answer = predict_pb2.PredictResponse()
     answer.model_spec.version.value = 9
@@ -39,12 +39,12 @@ def test_signatures_are_read_from_the_published_metadata():
     from google.protobuf import any_pb2
     from tensorflow_serving.apis import get_model_metadata_pb2
 
-    ours = messages.GetModelMetadataRequest()
-    ours.model_spec.name = "m"
-    ours.metadata_field.append("signature_def")
-    theirs = get_model_metadata_pb2.GetModelMetadataRequest.FromString(ours.SerializeToString())
-    assert theirs.model_spec.name == "m"
-    assert list(theirs.metadata_field) == ["signature_def"]
+    own = messages.GetModelMetadataRequest()
+    own.model_spec.name = "m"
+    own.metadata_field.append("signature_def")
+    published = get_model_metadata_pb2.GetModelMetadataRequest.FromString(own.SerializeToString())
+    assert published.model_spec.name == "m"
+    assert list(published.metadata_field) == ["signature_def"]
 
     signatures = get_model_metadata_pb2.SignatureDefMap()
     signatures.signature_def["stream"].inputs["features"].dtype = 1

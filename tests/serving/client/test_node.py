@@ -30,16 +30,16 @@ def ask(tmp_path, server):
     return run
 
 
-def test_it_predicts_and_sees_whose_fault_an_error_is(ask, server, tmp_path):
+def test_it_predicts_and_prints_the_code_of_an_error(ask, server, tmp_path):
     wav, text = tmp_path / "speech.wav", tmp_path / "text.wav"
     soundfile.write(wav, exports.clips(1, least=20000)[0], exports.RATE, subtype="PCM_16")
     text.write_text("no speech")
-    code, said, _ = ask(wav)
+    code, output, _ = ask(wav)
     assert code == 0
     with SerClient(f"localhost:{server.port}", "moma") as client:
         expected = client.predict(wav).probabilities
-    found = {name: float(share) for name, share in map(str.split, said.splitlines())}
-    assert found == pytest.approx(dict(expected), abs=0.006)
+    printed = {name: float(share) for name, share in map(str.split, output.splitlines())}
+    assert printed == pytest.approx(dict(expected), abs=0.006)
     code, _, error = ask(wav, model="nobody")
     assert code == 1
     assert error.startswith("NOT_FOUND: Servable not found for request: Latest(nobody)")
@@ -59,7 +59,7 @@ def serve(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["windows", "frames"])
-def test_live_input_is_heard_as_one_recording_step_by_step(kind, serve, tmp_path):
+def test_live_input_is_one_recording_step_by_step(kind, serve, tmp_path):
     (tmp_path / "serving.desc").write_bytes(descriptor_set().SerializeToString())
     waveform = streams.rising(21.3, seed=9)
     command = ["node", "predict.mjs", tmp_path / "serving.desc", "-"]
@@ -72,19 +72,19 @@ def test_live_input_is_heard_as_one_recording_step_by_step(kind, serve, tmp_path
         timeout=120,
     )
     assert done.returncode == 0, done.stderr.decode()
-    found = [line.split() for line in done.stdout.decode().splitlines()]
+    lines = [line.split() for line in done.stdout.decode().splitlines()]
     with serve.client(kind) as client:
         expected = list(client.timeline(waveform))
         whole = client.predict(waveform)
-    assert len(found) == len(expected) > 80
-    for (end, label, share), said in zip(found, expected, strict=True):
-        assert float(end) == pytest.approx(said.end_s, abs=0.006)
-        assert label == said.label
-        assert float(share) == pytest.approx(max(said.probabilities.values()), abs=1e-4)
-    assert float(found[-1][2]) == pytest.approx(max(whole.probabilities.values()), abs=1e-4)
+    assert len(lines) == len(expected) > 80
+    for (end, label, share), prediction in zip(lines, expected, strict=True):
+        assert float(end) == pytest.approx(prediction.end_s, abs=0.006)
+        assert label == prediction.label
+        assert float(share) == pytest.approx(max(prediction.probabilities.values()), abs=1e-4)
+    assert float(lines[-1][2]) == pytest.approx(max(whole.probabilities.values()), abs=1e-4)
 
 
 def test_live_input_is_for_models_that_stream(ask):
-    code, said, error = ask("-")
-    assert (code, said) == (1, "")
+    code, output, error = ask("-")
+    assert (code, output) == (1, "")
     assert error.startswith("moma: hears windows, each for itself.")

@@ -1,4 +1,4 @@
-"""Endless audio: an export that streams hears a recording as one, step by step."""
+"""Endless audio: an export that streams takes a recording as one sequence, step by step."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def values(probabilities):
 
 
 def whole(client, waveform):
-    """What the model says of a recording in one request."""
+    """The prediction for a recording in one request."""
     return values(client.predict(waveform).probabilities)
 
 
@@ -82,7 +82,7 @@ def run(serve, model, source, *options, waveform=None):
     seed=st.integers(0, 99),
 )
 @settings(max_examples=12, deadline=None, derandomize=True)
-def test_every_step_says_what_the_recording_so_far_says(kind, serve, seconds, sizes, octaves, seed):
+def test_every_step_predicts_the_recording_so_far(kind, serve, seconds, sizes, octaves, seed):
     waveform = streams.rising(max(seconds, 1 / RATE), seed, octaves)
     with serve.client(kind) as client:
         session = client.session()
@@ -144,7 +144,7 @@ def test_minutes_of_silence_belong_to_the_recording_once_speech_follows(serve, m
     assert np.abs(expected - spoken).max() > 1e-3
 
 
-def test_answers_come_as_rarely_as_they_are_wanted(serve):
+def test_answers_come_at_the_requested_interval(serve):
     waveform = streams.rising(5.0, octaves=0.0)
     with serve.client("windows") as client:
         every = list(client.timeline(waveform))
@@ -157,7 +157,7 @@ def test_answers_come_as_rarely_as_they_are_wanted(serve):
         )
 
 
-def test_files_of_another_rate_are_heard_at_the_models(serve, tmp_path):
+def test_files_of_another_rate_are_resampled_to_the_models(serve, tmp_path):
     clip = streams.rising(4.0, octaves=0.0)
     path = tmp_path / "speech.wav"
     soundfile.write(path, np.stack([clip, clip], axis=1), 22050, subtype="FLOAT")
@@ -189,7 +189,7 @@ def test_a_mean_over_segments_is_not_streamed(models):
     assert "stream" not in ServedModule(cut).signatures()
 
 
-def test_other_exports_keep_windows_that_know_nothing_of_each_other(serve):
+def test_other_exports_predict_each_window_by_itself(serve):
     waveform = streams.rising(9.0, octaves=0.0)
     (*_, last) = run(serve, "moma", "-", waveform=waveform)
     assert (last["start_s"], last["end_s"]) == (5.0, 9.0)
@@ -198,7 +198,7 @@ def test_other_exports_keep_windows_that_know_nothing_of_each_other(serve):
     np.testing.assert_allclose(values(last["probabilities"]), expected, atol=TOLERANCE)
 
 
-def test_a_new_version_hears_what_was_kept_from_the_start(models, tmp_path):
+def test_a_new_version_processes_the_kept_audio_from_the_start(models, tmp_path):
     first, second = models["windows"], streams.streaming("trimmed", seed=1)
     exports.publish(first, tmp_path / "swapped")
     running = streams.Serve(tmp_path)
@@ -225,7 +225,7 @@ def test_a_new_version_hears_what_was_kept_from_the_start(models, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["windows", "frames"])
-def test_a_minute_from_a_pipe_or_a_file_ends_with_what_the_whole_file_says(kind, serve, tmp_path):
+def test_a_minute_from_a_pipe_or_file_ends_like_the_whole_file(kind, serve, tmp_path):
     waveform = streams.rising(60.0, seed=5, octaves=1.0)
     path = tmp_path / "minute.wav"
     soundfile.write(path, waveform, RATE, subtype="PCM_16")
@@ -237,9 +237,9 @@ def test_a_minute_from_a_pipe_or_a_file_ends_with_what_the_whole_file_says(kind,
     for lines in (live, timeline):
         np.testing.assert_allclose(values(lines[-1]["probabilities"]), expected, atol=TOLERANCE)
     assert [line["end_s"] for line in live] == [line["end_s"] for line in timeline]
-    for one, other in zip(live, timeline, strict=True):
+    for from_pipe, from_file in zip(live, timeline, strict=True):
         np.testing.assert_allclose(
-            values(one["probabilities"]), values(other["probabilities"]), atol=TOLERANCE
+            values(from_pipe["probabilities"]), values(from_file["probabilities"]), atol=TOLERANCE
         )
 
 
@@ -247,25 +247,25 @@ def test_a_live_stream_is_answered_while_it_goes_on(serve):
     waveform = streams.rising(1.3, octaves=0.0)
     with serve.client("windows") as client:
         ends, speaker = os.pipe()
-        with os.fdopen(ends, "rb") as stream, os.fdopen(speaker, "wb", buffering=0) as mouth:
+        with os.fdopen(ends, "rb") as stream, os.fdopen(speaker, "wb", buffering=0) as pipe:
             timeline = client.timeline(stream)
-            # Who waits for more than this is not to wait for ever.
-            falls_silent = Timer(60.0, mouth.close)
-            falls_silent.start()
+            # A client that waits for more than this must not wait for ever.
+            timer = Timer(60.0, pipe.close)
+            timer.start()
             # A window and half a sample.
-            mouth.write(streams.pcm(waveform)[:16001])
+            pipe.write(streams.pcm(waveform)[:16001])
             predictions = [next(timeline)]
-            falls_silent.cancel()
-            mouth.write(streams.pcm(waveform)[16001:])
-            mouth.close()
+            timer.cancel()
+            pipe.write(streams.pcm(waveform)[16001:])
+            pipe.close()
             predictions += timeline
-        assert [each.end_s for each in predictions] == [0.5, 0.75, 1.0, 1.25, 1.3]
-        for each in predictions:
-            expected = whole(client, waveform[: round(each.end_s * RATE)])
-            np.testing.assert_allclose(values(each.probabilities), expected, atol=TOLERANCE)
+        assert [prediction.end_s for prediction in predictions] == [0.5, 0.75, 1.0, 1.25, 1.3]
+        for prediction in predictions:
+            expected = whole(client, waveform[: round(prediction.end_s * RATE)])
+            np.testing.assert_allclose(values(prediction.probabilities), expected, atol=TOLERANCE)
 
 
-def test_the_page_hears_a_recording_as_one_however_long_it_is(serve, models, tmp_path):
+def test_the_page_takes_a_recording_of_any_length_as_one(serve, models, tmp_path):
     waveform = streams.rising(WHOLE_S + 10.0, seed=6, octaves=0.0)
     path = tmp_path / "long.flac"
     soundfile.write(path, waveform, RATE)
@@ -328,7 +328,7 @@ def test_half_an_hour_needs_no_more_memory_than_five_minutes(kind, serve, tmp_pa
     assert server_after < server_before + 30, (server_before, server_after)
 
 
-def test_a_session_keeps_two_minutes_until_it_need_not(serve):
+def test_a_session_keeps_at_most_two_minutes(serve):
     block = streams.rising(10.0, seed=8, octaves=0.0)
     with serve.client("windows") as client:
         session = client.session(hop_s=10.0)

@@ -1,4 +1,4 @@
-"""An authority, a server and a client, for a day."""
+"""Certificates of an authority, a server and a client, valid for a day."""
 
 import datetime
 from pathlib import Path
@@ -12,17 +12,17 @@ from cryptography.x509.oid import NameOID
 def write_certificates(folder: Path) -> dict[str, Path]:
     """Writes ca.pem, and key and certificate of server and client; returns paths by name."""
     authority, authority_key = _signed("ca")
-    found = {"ca.pem": _pem(authority)}
+    files = {"ca.pem": _pem(authority)}
     for name in ("server", "client"):
         certificate, key = _signed(name, authority, authority_key)
-        found[f"{name}.pem"], found[f"{name}.key"] = _pem(certificate), _key(key)
-    for name, data in found.items():
+        files[f"{name}.pem"], files[f"{name}.key"] = _pem(certificate), _key(key)
+    for name, data in files.items():
         (folder / name).write_bytes(data)
-    return {name: folder / name for name in found}
+    return {name: folder / name for name in files}
 
 
 def write_ssl_config(folder: Path) -> tuple[Path, dict[str, Path]]:
-    """Writes what a server needs to let in only clients that show who they are.
+    """Writes the configuration of a server that accepts only clients with a certificate.
 
     Returns:
         (path of the ssl.config, the files as options of `ser` and arguments of `SerClient`).
@@ -32,15 +32,15 @@ def write_ssl_config(folder: Path) -> tuple[Path, dict[str, Path]]:
     texts = [f"{name}: {files[file].read_text()!r}" for name, file in lines.items()]
     config = folder / "ssl.config"
     config.write_text("\n".join([*texts, "client_verify: true"]))
-    shown = {"certificate": files["client.pem"], "key": files["client.key"]}
-    return config, {"root_certificate": files["ca.pem"], **shown}
+    client = {"certificate": files["client.pem"], "key": files["client.key"]}
+    return config, {"root_certificate": files["ca.pem"], **client}
 
 
 def _signed(name, issuer=None, issuer_key=None):
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer.subject if issuer else subject)
@@ -51,7 +51,7 @@ def _signed(name, issuer=None, issuer_key=None):
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
     )
-    return made.sign(issuer_key or key, hashes.SHA256()), key
+    return builder.sign(issuer_key or key, hashes.SHA256()), key
 
 
 def _pem(certificate):

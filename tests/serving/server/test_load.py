@@ -1,4 +1,4 @@
-"""A server in a process of its own, under what users and others do to it."""
+"""A server in a process of its own under load, invalid requests, version swaps and kills."""
 
 import http.client
 import os
@@ -32,7 +32,7 @@ SWAPS, REQUESTS = 20, 20_000
 FAULTS_OF_CLIENTS = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED"}
 
 
-class Served:
+class ServerProcess:
     """`ser serve` in a process of its own."""
 
     def __init__(self, base, *options):
@@ -59,9 +59,9 @@ class Served:
 
 
 def free_port():
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def served(moma, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served") / "moma"
     shutil.copytree(moma[1], folder)
     # Requests that are joined are the harder case.
-    running = Served(folder, "--enable_batching")
+    running = ServerProcess(folder, "--enable_batching")
     with running.client() as client:
         client.wait_until_available(60)
     yield running
@@ -78,33 +78,33 @@ def served(moma, tmp_path_factory):
 
 @pytest.fixture
 def clip():
-    (made,) = exports.clips(1, least=3000, most=3001)
-    return made
+    (waveform,) = exports.clips(1, least=3000, most=3001)
+    return waveform
 
 
 def mutated(data, rng):
     """Returns bytes with a few of them changed, cut out or put in."""
     changed = bytearray(data)
     for _ in range(rng.integers(1, 5)):
-        place = int(rng.integers(0, len(changed) + 1))
+        position = int(rng.integers(0, len(changed) + 1))
         kind = rng.integers(0, 4)
-        if kind == 0 and place < len(changed):
-            changed[place] = rng.integers(0, 256)
+        if kind == 0 and position < len(changed):
+            changed[position] = rng.integers(0, 256)
         elif kind == 1:
-            changed[place:place] = rng.bytes(int(rng.integers(1, 9)))
+            changed[position:position] = rng.bytes(int(rng.integers(1, 9)))
         elif kind == 2:
-            del changed[place : place + int(rng.integers(1, 20))]
+            del changed[position : position + int(rng.integers(1, 20))]
         else:
-            del changed[place:]
+            del changed[position:]
     return bytes(changed)
 
 
-def good_requests(clip):
-    """Returns requests that are answered, of three signatures."""
+def valid_requests(clip):
+    """Returns requests of three signatures that are answered."""
     wav = np.array([b"RIFF" + clip.astype("<f4").tobytes()[:200]], object)
     batch = exports.batch([clip[:400]])
     features = {"features": np.ones((1, 5, 23), np.float32), "frames": np.array([5], np.int32)}
-    made = []
+    requests = []
     for signature, inputs in (("", batch), ("wav_bytes", {"wav": wav}), ("features", features)):
         request = predict_pb2.PredictRequest()
         request.model_spec.name = "moma"
@@ -112,22 +112,22 @@ def good_requests(clip):
         for name, values in inputs.items():
             tensor = tensor_of(values).SerializeToString()
             request.inputs[name].ParseFromString(tensor)
-        made.append(request.SerializeToString())
-    return made
+        requests.append(request.SerializeToString())
+    return requests
 
 
 def test_grpc_lives_through_mutated_requests(served, clip):
     rng = np.random.default_rng(0)
-    good, found = good_requests(clip), Counter()
+    requests, codes = valid_requests(clip), Counter()
     with grpc.insecure_channel(f"localhost:{served.port}") as channel:
         call = channel.unary_unary(messages.PREDICT)
         for number in range(FUZZED):
             if number == SETTLED:
                 before = served.memory()
-            data = mutated(good[number % len(good)], rng)
-            found[call.future(data, timeout=30).code().name] += 1
-    assert set(found) <= FAULTS_OF_CLIENTS, found
-    assert len(found) > 2
+            data = mutated(requests[number % len(requests)], rng)
+            codes[call.future(data, timeout=30).code().name] += 1
+    assert set(codes) <= FAULTS_OF_CLIENTS, codes
+    assert len(codes) > 2
     assert served.memory() < 1.05 * before
 
 
@@ -138,7 +138,7 @@ def test_rest_lives_through_mutated_requests(served, clip):
         b'{"signature_name": "wav_bytes", "instances": [{"b64": "UklGRg=="}]}',
         b'{"instances": [{"waveform": [0.1, 0.2], "length": 2}, {"waveform": [0, 1]}]}',
     ]
-    found = Counter()
+    statuses = Counter()
     connection = http.client.HTTPConnection("localhost", served.rest_port, timeout=30)
     for number in range(FUZZED):
         if number == SETTLED:
@@ -147,10 +147,10 @@ def test_rest_lives_through_mutated_requests(served, clip):
         connection.request("POST", "/v1/models/moma:predict", body)
         answer = connection.getresponse()
         answer.read()
-        found[answer.status] += 1
+        statuses[answer.status] += 1
     connection.close()
-    assert set(found) <= {200, 400, 404, 412}, found
-    assert found[400] > FUZZED / 4
+    assert set(statuses) <= {200, 400, 404, 412}, statuses
+    assert statuses[400] > FUZZED / 4
     assert served.memory() < 1.05 * before
 
 
@@ -160,24 +160,27 @@ def test_no_request_fails_while_versions_are_swapped_and_none_mixes_them(served,
     inputs = exports.batch([clip])
     with served.client() as client:
         expected = {1: client.ask(inputs)[0]["probabilities"]}
-    over, wrong, answers = threading.Event(), [], Counter()
+    stopped, errors, answers = threading.Event(), [], Counter()
 
     def work(client):
-        while not over.is_set() or sum(answers.values()) < REQUESTS:
+        while not stopped.is_set() or sum(answers.values()) < REQUESTS:
             try:
                 outputs, version = client.ask(inputs)
             except ServerError as error:
-                wrong.append(str(error))
+                errors.append(str(error))
                 continue
             answers[version] += 1
-            same = expected.setdefault(version % 2, outputs["probabilities"])
-            if np.abs(outputs["probabilities"] - same).max() > 1e-5:
-                wrong.append(version)
+            weights = version % 2
+            probabilities = expected.setdefault(weights, outputs["probabilities"])
+            if np.abs(outputs["probabilities"] - probabilities).max() > 1e-5:
+                errors.append(version)
             # Python loads the next version in the process that answers.
             time.sleep(0.005)
 
-    with served.client() as one, served.client() as other:
-        threads = [threading.Thread(target=work, args=(client,)) for client in (one, other)]
+    with served.client() as first, served.client() as second_client:
+        threads = [
+            threading.Thread(target=work, args=(client,)) for client in (first, second_client)
+        ]
         for thread in threads:
             thread.start()
         for number in range(2, SWAPS + 2):
@@ -186,10 +189,10 @@ def test_no_request_fails_while_versions_are_swapped_and_none_mixes_them(served,
             (served.base / f".tmp-{number}").rename(served.base / str(number))
             with served.client(version=number) as client:
                 client.wait_until_available(120)
-        over.set()
+        stopped.set()
         for thread in threads:
             thread.join()
-    assert wrong == []
+    assert errors == []
     assert len(answers) > SWAPS / 2
     assert np.abs(expected[0] - expected[1]).max() > 1e-3
 
@@ -207,7 +210,7 @@ def test_killed_and_started_again_it_answers_the_same(served, clip):
 
 def test_tls_and_clients_that_show_who_they_are(moma, clip, tmp_path):
     config, known = write_ssl_config(tmp_path)
-    running = Served(moma[1], "--ssl_config_file", config)
+    running = ServerProcess(moma[1], "--ssl_config_file", config)
     try:
         with running.client(**known) as client:
             client.wait_until_available(60)

@@ -28,7 +28,7 @@ def manager_of(base, **options):
     return ModelManager([ModelEntry("moma", base, **options)], retry_s=0.0, load_attempts=2)
 
 
-def asked(manager, **choice):
+def ask(manager, **choice):
     with manager.lend("moma", **choice) as (model, version):
         return version, model.run("serving_default", INPUTS)["probabilities"]
 
@@ -41,20 +41,20 @@ def states(manager):
 def test_the_newest_version_takes_over_and_the_old_one_ends(base, moma):
     manager = manager_of(base)
     manager.poll()
-    assert asked(manager)[0] == 1
+    assert ask(manager)[0] == 1
     shutil.copytree(base / "1", base / "0002")
     manager.poll()
-    assert asked(manager)[0] == 2
+    assert ask(manager)[0] == 2
     assert states(manager) == {2: AVAILABLE, 1: END}
     with pytest.raises(RequestError, match=r"Servable not found for request: Specific\(moma, 1\)"):
-        asked(manager, version=1)
+        ask(manager, version=1)
     shutil.rmtree(base / "0002")
     manager.poll()
-    assert asked(manager)[0] == 1
+    assert ask(manager)[0] == 1
     manager.close()
 
 
-def test_what_is_served_is_spared_from_garbage_collection_and_what_was_is_freed(base):
+def test_served_models_are_exempt_from_garbage_collection_and_old_ones_are_freed(base):
     manager = manager_of(base)
     manager.poll()
     # A full collection would stop every answer while it looks at each of these.
@@ -73,17 +73,17 @@ def test_a_version_half_copied_does_not_serve_until_it_is_whole(base):
     (base / "2").mkdir()
     shutil.copy(base / "1" / "saved_model.pb", base / "2")
     manager.poll()
-    assert asked(manager)[0] == 1
+    assert ask(manager)[0] == 1
     assert states(manager) == {2: END, 1: AVAILABLE}
     assert manager.states("moma")[2].error is not None
     shutil.copytree(base / "1", base / "2", dirs_exist_ok=True)
     manager.poll()
-    assert asked(manager)[0] == 2
+    assert ask(manager)[0] == 2
     manager.close()
 
 
 @pytest.mark.slow
-def test_a_version_that_never_loads_is_left_alone_and_disturbs_nobody(base):
+def test_a_version_that_never_loads_is_left_alone_and_disturbs_no_other(base):
     messages = []
     manager = ModelManager(
         [ModelEntry("moma", base)], messages.append, retry_s=0.0, load_attempts=2
@@ -92,7 +92,7 @@ def test_a_version_that_never_loads_is_left_alone_and_disturbs_nobody(base):
     (base / "7").mkdir()
     for _ in range(4):
         manager.poll()
-    assert asked(manager)[0] == 1
+    assert ask(manager)[0] == 1
     assert sum("version 7: not served" in text for text in messages) == 2
     manager.close()
 
@@ -115,7 +115,7 @@ def test_versions_of_nan_or_of_another_signature_never_serve(base):
     archive.write_out(str(base / "3"), verbose=False)
     manager.poll()
     assert "expected length (int32), waveform (float32)" in manager.states("moma")[3].error.message
-    assert asked(manager)[0] == 1
+    assert ask(manager)[0] == 1
     manager.close()
 
 
@@ -139,10 +139,10 @@ def test_policies_choose_among_the_versions_on_disk(tmp_path, options, expected)
 def test_labels_name_versions_that_are_available(base):
     manager = manager_of(base, labels={"stable": 1, "next": 5})
     manager.poll()
-    assert asked(manager, label="stable")[0] == 1
+    assert ask(manager, label="stable")[0] == 1
     for label in ("next", "nobody"):
         with pytest.raises(RequestError, match=f"Unrecognized servable version label: {label}"):
-            asked(manager, label=label)
+            ask(manager, label=label)
     manager.close()
 
 
@@ -153,10 +153,10 @@ def test_other_models_can_be_asked_for_while_serving(base, tmp_path):
     shutil.copytree(base, tmp_path / "other")
     with pytest.raises(RequestError, match="Could not find base path"):
         manager.reload([ModelEntry("moma", tmp_path / "nowhere")])
-    assert asked(manager)[0] == 1
+    assert ask(manager)[0] == 1
     manager.reload([ModelEntry("other", tmp_path / "other")])
     with manager.lend("other") as (_, version):
         assert version == 1
     with pytest.raises(RequestError, match=r"Latest\(moma\)"):
-        asked(manager)
+        ask(manager)
     manager.close()

@@ -23,13 +23,13 @@ from tensorflow_serving.apis import (
 
 from tests.serving import exports
 
-GOOD = {"waveform": np.zeros((1, 500), np.float32) + 0.1, "length": np.array([500], np.int32)}
+INPUTS = {"waveform": np.zeros((1, 500), np.float32) + 0.1, "length": np.array([500], np.int32)}
 
 
 @pytest.fixture(scope="module")
 def channel(server):
-    with grpc.insecure_channel(f"localhost:{server.port}") as made:
-        yield made
+    with grpc.insecure_channel(f"localhost:{server.port}") as open_channel:
+        yield open_channel
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def models(channel):
     return model_service_pb2_grpc.ModelServiceStub(channel)
 
 
-def request(inputs=GOOD, spec='name: "moma"', outputs=()):
-    made = predict_pb2.PredictRequest(output_filter=outputs)
-    text_format.Parse(spec, made.model_spec)
+def request(inputs=INPUTS, spec='name: "moma"', outputs=()):
+    message = predict_pb2.PredictRequest(output_filter=outputs)
+    text_format.Parse(spec, message.model_spec)
     for name, values in inputs.items():
-        made.inputs[name].CopyFrom(tf.make_tensor_proto(values))
-    return made
+        message.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+    return message
 
 
 def refused(call, message):
@@ -56,7 +56,7 @@ def refused(call, message):
     return error.value.code().name, error.value.details()
 
 
-def test_an_answer_says_who_answered_in_typed_fields(prediction):
+def test_an_answer_names_model_and_version_and_has_typed_fields(prediction):
     answer, call = prediction.Predict.with_call(
         request(spec='name: "moma" version_label: "stable"')
     )
@@ -67,8 +67,8 @@ def test_an_answer_says_who_answered_in_typed_fields(prediction):
     assert [c.decode() for c in answer.outputs["classes"].string_val] == list(exports.CLASSES)
     headers = dict(call.initial_metadata())
     assert headers["x-ser-server"] == "development server, not TensorFlow Serving"
-    one = prediction.Predict(request(outputs=["label"]))
-    assert list(one.outputs) == ["label"]
+    answer = prediction.Predict(request(outputs=["label"]))
+    assert list(answer.outputs) == ["label"]
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_an_answer_says_who_answered_in_typed_fields(prediction):
             'Serving signature key "x" not found.',
         ),
         (
-            request({"length": GOOD["length"]}),
+            request({"length": INPUTS["length"]}),
             "INVALID_ARGUMENT",
             "input size does not match signature: 1!=2 len({length}) != len({length,waveform}). "
             "Sent extra: {}. Missing but required: {waveform}.",
         ),
         (
-            request({"wave": GOOD["waveform"], "length": GOOD["length"]}),
+            request({"wave": INPUTS["waveform"], "length": INPUTS["length"]}),
             "INVALID_ARGUMENT",
             "input tensor alias not found in signature: wave.",
         ),
@@ -113,19 +113,23 @@ def test_an_answer_says_who_answered_in_typed_fields(prediction):
             "duplicate output tensor alias: label",
         ),
         (
-            request(GOOD | {"waveform": np.zeros((1, 500))}),
+            request(INPUTS | {"waveform": np.zeros((1, 500))}),
             "INVALID_ARGUMENT",
             "float but double is",
         ),
-        (request(GOOD | {"waveform": np.zeros(500, "f4")}), "INVALID_ARGUMENT", ""),
-        (request(GOOD | {"length": np.int32([0])}), "INVALID_ARGUMENT", "length must be 1 or more"),
+        (request(INPUTS | {"waveform": np.zeros(500, "f4")}), "INVALID_ARGUMENT", ""),
+        (
+            request(INPUTS | {"length": np.int32([0])}),
+            "INVALID_ARGUMENT",
+            "length must be 1 or more",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_refusals_are_tensorflow_servings(prediction, message, code, details):
-    found, said = refused(prediction.Predict, message)
-    assert found == code
-    assert details in said
+    found_code, found_details = refused(prediction.Predict, message)
+    assert found_code == code
+    assert details in found_details
 
 
 def test_a_number_too_large_for_its_type_is_refused(server):
@@ -136,14 +140,14 @@ def test_a_number_too_large_for_its_type_is_refused(server):
 
 
 def test_too_large_and_too_late(prediction):
-    large = GOOD | {"waveform": np.zeros((1, 2**20), np.float32)}
+    large = INPUTS | {"waveform": np.zeros((1, 2**20), np.float32)}
     assert refused(prediction.Predict, request(large))[0] == "RESOURCE_EXHAUSTED"
     with pytest.raises(grpc.RpcError) as error:
         prediction.Predict(request(), timeout=1e-4)
     assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_what_is_not_served_is_unimplemented(prediction):
+def test_other_methods_are_unimplemented(prediction):
     from tensorflow_serving.apis import classification_pb2
 
     message = classification_pb2.ClassificationRequest()
@@ -200,16 +204,16 @@ def test_status_health_and_reload(models, channel, server, moma):
 def rest(server, path, body=None, method=None):
     url = f"http://localhost:{server.rest_port}{path}"
     data = body if isinstance(body, bytes | type(None)) else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data, method=method)
+    http_request = urllib.request.Request(url, data, method=method)
     try:
-        with urllib.request.urlopen(asked, timeout=20) as answer:
+        with urllib.request.urlopen(http_request, timeout=20) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
 
 
 def test_rows_and_columns(server):
-    wave = GOOD["waveform"].tolist()
+    wave = INPUTS["waveform"].tolist()
     _, text = rest(
         server, "/v1/models/moma:predict", {"inputs": {"waveform": wave, "length": [500]}}
     )
@@ -226,15 +230,16 @@ def test_rows_and_columns(server):
 def test_bytes_are_base64(server):
     import base64
 
-    wav = tf.audio.encode_wav(GOOD["waveform"][0][:, None], 16000).numpy()
-    one = {"b64": base64.b64encode(wav).decode()}
-    body = {"signature_name": "wav_bytes", "instances": [{"wav": one}, {"wav": one}]}
+    wav = tf.audio.encode_wav(INPUTS["waveform"][0][:, None], 16000).numpy()
+    encoded = {"b64": base64.b64encode(wav).decode()}
+    rows = [{"wav": encoded}, {"wav": encoded}]
+    body = {"signature_name": "wav_bytes", "instances": rows}
     status, text = rest(server, "/v1/models/moma/labels/stable:predict", body)
     assert status == 200, text
-    body["instances"] = [one]
-    status, again = rest(server, "/v1/models/moma:predict", body)
-    assert status == 200, again
-    alone, together = (json.loads(body)["predictions"][0] for body in (again, text))
+    body["instances"] = [encoded]
+    status, text_alone = rest(server, "/v1/models/moma:predict", body)
+    assert status == 200, text_alone
+    alone, together = (json.loads(json_text)["predictions"][0] for json_text in (text_alone, text))
     assert alone.keys() == together.keys()
     for name, values in alone.items():
         if name in ("label", "classes"):
@@ -281,8 +286,8 @@ def test_bytes_are_base64(server):
     ],
 )
 def test_refusals_of_rest(server, path, body, status, error):
-    found, text = rest(server, path, body)
-    assert found == status
+    found_status, text = rest(server, path, body)
+    assert found_status == status
     assert error in json.loads(text)["error"]
 
 
@@ -327,13 +332,13 @@ def test_any_values_are_answered_and_never_an_internal_error(server, values, whe
 
 @given(data=st.binary(max_size=100))
 @settings(max_examples=100)
-def test_any_bytes_over_grpc_get_a_status_that_says_whose_fault_it_is(server, channel, data):
+def test_any_bytes_over_grpc_get_a_status_of_the_clients_fault(server, channel, data):
     call = channel.unary_unary(
         "/tensorflow.serving.PredictionService/Predict",
-        request_serializer=lambda sent: sent,
-        response_deserializer=lambda got: got,
+        request_serializer=lambda message: message,
+        response_deserializer=lambda message: message,
     )
-    good = request().SerializeToString()
-    for sent in (data, good + data):
-        code = call.future(sent, timeout=20).code()
+    valid = request().SerializeToString()
+    for message in (data, valid + data):
+        code = call.future(message, timeout=20).code()
         assert code.name in ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION")

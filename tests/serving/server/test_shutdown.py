@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_program_ends_whenever_it_is_told_to(number):
+def test_a_program_ends_at_a_signal_at_any_time(number):
     """Ten times, each at another moment after the handlers are there."""
     code = (
         "import signal, sys, threading, time\n"
