@@ -62,7 +62,7 @@ def execute(task: Task) -> ComponentResult:
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.experiments.crossval import run_crossval
     from ser_keras.experiments.provenance import command
-    from ser_keras.experiments.searched import searched_folds
+    from ser_keras.experiments.searched_folds import searched_folds
     from ser_keras.protocols import build_protocol
 
     given = task.parameters
