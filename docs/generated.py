@@ -7,7 +7,6 @@ stands in the place of `<!-- generated: NAME -->`.
 
 import dataclasses
 import inspect
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -17,9 +16,6 @@ from typer.main import get_command
 from docs.error_messages import ROOT, errors
 from docs.papers_tables import papers_tables
 from docs.tables import arguments_of, code, described, plain, table, typed
-
-RESULT = re.compile(r"\]\((results/[^)]+\.(?:svg|json))\)")
-_ELSEWHERE = re.compile(r"\[([^\]]+)\]\((?!https?://|#|results/[^)]+\.)[^)]+\)")
 
 
 def commands() -> str:
@@ -221,19 +217,17 @@ def studies() -> str:
     return table("study,line,what the paper says,key,values", rows)
 
 
-def readme(heading: str) -> str:
-    """Returns a section of the README, without its heading.
-
-    Links to results stay; those to other files, which the site has not, become their words.
+def results_section(heading: str) -> str:
+    """Returns a section of the page of results, without its heading.
 
     Raises:
         KeyError: there is no such section.
     """
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, found, after = text.partition(f"\n## {heading}\n")
-    if not found:
-        raise KeyError(f"README.md has no section {heading!r}")
-    return _ELSEWHERE.sub(r"\1", after.partition("\n## ")[0].strip())
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    _, marker, after = text.partition(f"\n## {heading}\n")
+    if not marker:
+        raise KeyError(f"docs/results.md has no section {heading!r}")
+    return after.partition("\n## ")[0].strip()
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -249,8 +243,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "search spaces": search_spaces,
     "studies": studies,
     "errors": errors,
-    "results": lambda: readme("Results"),
     "tables of the papers": papers_tables,
-    "scale": lambda: readme("Scale"),
-    "serving speed": lambda: readme("How fast it answers"),
+    "serving speed": lambda: results_section("Speed of the server"),
 }

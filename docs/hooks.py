@@ -15,20 +15,24 @@ from docs.error_messages import ROOT
 
 NOTEBOOK = "first_steps"
 _MARK = re.compile(r"<!-- generated: ([a-z ]+) -->")
+# In the repository the results are beside the pages, on the site they are below them.
+_RESULT = re.compile(r"\]\(\.\./(results/[^)]+)\)")
 
 
 def on_files(files: Files, *, config: Any) -> Files:
     """Adds pages and pictures that are in no folder."""
     for uri, content in [*_notebook(), ("pictures/pipeline.svg", _graph())]:
         files.append(File.generated(config, uri, content=content))
-    for name in sorted(set(generated.RESULT.findall(generated.readme("Results")))):
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    for name in sorted(set(_RESULT.findall(page))):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replaces each mark by what is generated; an unknown name stops the build."""
-    return _MARK.sub(lambda mark: generated.PARTS[mark[1]](), markdown)
+    """Replaces each mark by its generated part, and links to results; an unknown mark stops it."""
+    generated_parts = _MARK.sub(lambda mark: generated.PARTS[mark[1]](), markdown)
+    return _RESULT.sub(r"](\1)", generated_parts)
 
 
 def _graph() -> bytes:

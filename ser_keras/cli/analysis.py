@@ -50,7 +50,7 @@ def report(
     changed = write_sections(readme, sections_of(kept))
     for path, result in kept["cross-validation"].items():
         learning_curves(result, path.with_suffix(".svg"))
-    console.print(f"{readme}: {'table written' if changed else 'already up to date'}")
+    console.print(f"{readme}: {'tables written' if changed else 'already up to date'}")
 
 
 def _report_on(runs: list[Path], output: Path, results: Path) -> None:

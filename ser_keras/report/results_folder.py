@@ -108,6 +108,8 @@ KINDS: Mapping[str, Kind] = {
         frozenset({"floors"}), lambda folder, _: _path(folder, "baselines", "published")
     ),
     "search": Kind(frozenset({"dataset", "protocol", "model", "trials", "strategy"}), search_path),
+    "crosscorpus": Kind(frozenset({"datasets", "model", "cells"}), crosscorpus_path),
+    "study": Kind(frozenset({"dataset", "study", "lines"}), study_path),
     "scale": Kind(
         frozenset({"cpu_s_per_hour", "runs"}),
         lambda folder, _: _path(folder, "benchmarks", "scale"),

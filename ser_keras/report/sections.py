@@ -6,7 +6,14 @@ from ser_keras.errors import SchemaError
 from ser_keras.files import write_text
 from ser_keras.report.benchmarks import BENCHMARKS
 from ser_keras.report.results_folder import Results
-from ser_keras.report.tables import searches_table, table_of
+from ser_keras.report.summary import crosscorpus_table
+from ser_keras.report.tables import (
+    baselines_table,
+    best_table,
+    searches_table,
+    studies_table,
+    table_of,
+)
 
 
 def write_sections(path: Path, sections: dict[str, str]) -> bool:
@@ -45,14 +52,21 @@ def markers(name: str) -> tuple[str, str]:
 
 
 def sections_of(results: Results) -> dict[str, str]:
-    """Returns the text of every section by name.
+    """Returns the text of every section by name; a section without results is left out.
 
     Args:
         results: see `read_results`.
     """
-    sections = {"results": table_of(results)}
+    sections = {"results": best_table(results), "all results": table_of(results)}
+    if results["baseline"] or results["published"]:
+        sections["baselines"] = baselines_table(results)
     if searches := [search for search in results["search"].values() if "test" in search]:
         sections["searches"] = searches_table(searches)
+    if results["study"]:
+        sections["studies"] = studies_table(results["study"].values())
+    if results["crosscorpus"]:
+        matrices = results["crosscorpus"].values()
+        sections["crosscorpus"] = "\n\n".join(map(crosscorpus_table, matrices))
     for name, describe in BENCHMARKS.items():
         for benchmark in results[name].values():
             sections[name] = describe(benchmark)

@@ -1,9 +1,10 @@
-"""One cross-validation as a few sentences for the terminal and the report."""
+"""The result of one experiment for the terminal and the report, as sentences or as a table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ser_keras.report.percent import percent
+from ser_keras.report.percent import percent, ua_with_interval
+from ser_keras.report.tables import markdown
 
 
 def describe(result: Mapping[str, Any]) -> str:
@@ -44,3 +45,41 @@ def _describe_unlabelled(folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"{sum(map(len, dropped)) / len(of_name):g} left out, because they or their speakers "
             "are in the test part or in the part that chooses the epoch."
         )
+
+
+def label_curve_table(result: Mapping[str, Any]) -> str:
+    """Returns the table of UA by share of labels.
+
+    Args:
+        result: see `ser_keras.experiments.label_curve.run_label_curve`.
+    """
+    kinds = sorted({point["unlabelled"] for point in result["points"]})
+    points = {(point["fraction"], point["unlabelled"]): point for point in result["points"]}
+    rows = []
+    for fraction in sorted({fraction for fraction, _ in points}):
+        row = [points.get((fraction, kind)) for kind in kinds]
+        labelled = next(point["labelled"] for point in row if point)
+        cells = ["" if point is None else percent(point["ua"]) for point in row]
+        rows.append([f"{100 * fraction:g} % ({labelled:g})", *cells])
+    text = markdown(("labels", *kinds), rows)
+    if of_validation := next((p.get("of_validation") for p in result["points"]), 0):
+        text += (
+            "\n\nShares are of the training utterances. In brackets: all utterances with a label. "
+            f"{of_validation:g} of them are of the validation speakers, who choose the epoch and "
+            "keep all their labels at every share."
+        )
+    return text
+
+
+def crosscorpus_table(result: Mapping[str, Any]) -> str:
+    """Returns the matrix of UA by training and tested corpus.
+
+    Args:
+        result: see `ser_keras.experiments.crosscorpus.run_crosscorpus`.
+    """
+    names = result["datasets"]
+    cells = {(cell["train"], cell["test"]): ua_with_interval(cell) for cell in result["cells"]}
+    rows = [[train, *(cells.get((train, test), "") for test in names)] for train in names]
+    classes = result["class_set"]["classes"]
+    about = f"UA on {', '.join(classes)}; chance {percent(1 / len(classes))}; 95 % over speakers."
+    return f"{markdown(('trained on', *names), rows)}\n\n{about}"

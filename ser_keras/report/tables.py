@@ -1,4 +1,4 @@
-"""Markdown tables of cross-validations, searches, label curves and corpora; scores in percent."""
+"""Markdown tables of cross-validations, baselines, searches and studies; scores in percent."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -55,7 +55,7 @@ def _row(
     partial = f" ({folds_run} of {protocol['folds']} folds)" * (folds_run != protocol["folds"])
     return [
         _data(result),
-        f"{_protocol(protocol, partial)}",
+        _protocol(protocol, partial),
         f"`{result['model']}`",
         settings_in_words(result),
         f"**{percent(pooled['ua'])}**",
@@ -89,8 +89,8 @@ def best_table(results: Results) -> str:
     best: dict[tuple[str, str], Mapping[str, Any]] = {}
     for result in results["cross-validation"].values():
         key = (result["dataset"], result["protocol"]["sha256"])
-        if is_complete(result) and _ua(result) > _ua(best.get(key)):
-            best[key] = result
+        if is_complete(result):
+            best[key] = max(best.get(key, result), result, key=lambda row: row["pooled"]["ua"])
     published, baselines = published_baselines(results), list(results["baseline"].values())
     head = ("data", "protocol", "model, settings", "UA (95 % over speakers)")
     return markdown(
@@ -117,8 +117,30 @@ def _best_row(
     ]
 
 
-def _ua(result: Mapping[str, Any] | None) -> float:
-    return -1.0 if result is None else result["pooled"]["ua"]
+def baselines_table(results: Results) -> str:
+    """Returns the table of the support vector machines, ours and the published ones.
+
+    Args:
+        results: see `read_results`.
+    """
+    measured = {
+        (result["dataset"], result["protocol"]["name"]): result["pooled"]
+        for result in results["baseline"].values()
+    }
+    published = {
+        (row["dataset"], row["protocol"]): [f"{row['ua']:.1f}", f"{row['wa']:.1f}"]
+        for row in published_baselines(results)
+    }
+    rows = [
+        [key[0], f"`{key[1]}`", *_ua_and_wa(measured.get(key)), *published.get(key, ["", ""])]
+        for key in sorted({*measured, *published})
+    ]
+    head = ("data", "protocol", "UA (95 % over speakers)", "WA", "published UA", "published WA")
+    return markdown(head, rows)
+
+
+def _ua_and_wa(pooled: Mapping[str, Any] | None) -> list[str]:
+    return ["", ""] if pooled is None else [ua_with_interval(pooled), percent(pooled["wa"])]
 
 
 def searches_table(searches: Iterable[Mapping[str, Any]]) -> str:
@@ -150,42 +172,21 @@ def _search_row(search: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def label_curve_table(result: Mapping[str, Any]) -> str:
-    """Returns the table of UA by share of labels.
+def studies_table(studies: Iterable[Mapping[str, Any]]) -> str:
+    """Returns the table of studies: the criterion on the validation speakers at every value.
 
     Args:
-        result: see `ser_keras.experiments.label_curve.run_label_curve`.
+        studies: results of `ser study`.
     """
-    kinds = sorted({point["unlabelled"] for point in result["points"]})
-    points = {(point["fraction"], point["unlabelled"]): point for point in result["points"]}
     rows = []
-    for fraction in sorted({fraction for fraction, _ in points}):
-        row = [points.get((fraction, kind)) for kind in kinds]
-        labelled = next(point["labelled"] for point in row if point)
-        cells = ["" if point is None else percent(point["ua"]) for point in row]
-        rows.append([f"{100 * fraction:g} % ({labelled:g})", *cells])
-    text = markdown(("labels", *kinds), rows)
-    if of_validation := next((p.get("of_validation") for p in result["points"]), 0):
-        text += (
-            "\n\nShares are of the training utterances. In brackets: all utterances with a label. "
-            f"{of_validation:g} of them are of the validation speakers, who choose the epoch and "
-            "keep all their labels at every share."
-        )
-    return text
-
-
-def crosscorpus_table(result: Mapping[str, Any]) -> str:
-    """Returns the matrix of UA by training and tested corpus.
-
-    Args:
-        result: see `ser_keras.experiments.crosscorpus.run_crosscorpus`.
-    """
-    names = result["datasets"]
-    cells = {(cell["train"], cell["test"]): ua_with_interval(cell) for cell in result["cells"]}
-    rows = [[train, *(cells.get((train, test), "") for test in names)] for train in names]
-    classes = result["class_set"]["classes"]
-    about = f"UA on {', '.join(classes)}; chance {percent(1 / len(classes))}; 95 % over speakers."
-    return f"{markdown(('trained on', *names), rows)}\n\n{about}"
+    for study in studies:
+        for line in study["lines"]:
+            scores = [f"{p['value']:g}: {percent(p[study['criterion']])}" for p in line["points"]]
+            setting = f"{line['about']} ({line['unit']})"
+            about = [_data(study), f"`{study['study']}`", setting, study["criterion"].upper()]
+            rows.append([*about, ", ".join(scores), f"{line['chosen']:g}"])
+    head = ("data", "study", "setting", "validation score", "at each value", "best value")
+    return markdown(head, rows)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -154,10 +154,10 @@ def test_every_part_has_its_place_and_every_place_its_part():
     assert sorted(marks) == sorted(generated.PARTS)
 
 
-def test_a_section_that_the_readme_lost_stops_the_build():
-    assert "UA is the mean recall" in generated.readme("Results")
+def test_a_section_that_the_results_lost_stops_the_build():
+    assert "live streams at once" in generated.results_section("Speed of the server")
     with pytest.raises(KeyError, match="no section 'Dreams'"):
-        generated.readme("Dreams")
+        generated.results_section("Dreams")
 
 
 def test_the_examples_of_the_tables_are_true():

@@ -8,7 +8,7 @@ from ser_keras.config import config_from_dict
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.label_curve import WITH, WITHOUT, run_label_curve
-from ser_keras.report.tables import label_curve_table
+from ser_keras.report.summary import label_curve_table
 
 CONFIG = config_from_dict(
     {

@@ -1,6 +1,12 @@
 from ser_keras.config import load_config
 from ser_keras.report.results_folder import read_results
-from ser_keras.report.tables import best_table, searches_table, table
+from ser_keras.report.tables import (
+    baselines_table,
+    best_table,
+    searches_table,
+    studies_table,
+    table,
+)
 from ser_keras.report.variants import is_complete
 from tests.architecture import ROOT
 
@@ -46,6 +52,29 @@ def test_a_row_with_missing_folds_is_not_the_best(tmp_path):
     one_fold = {**partial, "protocol": {**partial["protocol"], "folds": 1}}
     results["cross-validation"] = {tmp_path: one_fold}
     assert len(best_table(results).splitlines()) == 3
+
+
+def test_baselines_stand_beside_the_published_ones(tmp_path):
+    scores = {"ua": 0.5, "ua_interval": [0.4, 0.6], "wa": 0.55}
+    measured = {"dataset": "d", "protocol": {"name": "p"}, "pooled": scores}
+    published = [{"dataset": "d", "protocol": name, "ua": 51.0, "wa": 52.0} for name in "pq"]
+    results = {"baseline": {tmp_path: measured}, "published": {tmp_path: {"floors": published}}}
+    assert baselines_table(results).splitlines()[2:] == [
+        "| d | `p` | 50.0 (40.0 – 60.0) | 55.0 | 51.0 | 52.0 |",
+        "| d | `q` |  |  | 51.0 | 52.0 |",
+    ]
+
+
+def test_a_study_shows_the_score_at_each_value_and_the_best():
+    points = [{"value": value, "wa": wa} for value, wa in ((2, 0.5), (8.5, 0.625))]
+    line = {"about": "height", "unit": "frames", "points": points, "chosen": 8.5}
+    study = {
+        "dataset": "d", "class_set": {"classes": ["a", "b"]}, "study": "filter_shapes",
+        "criterion": "wa", "lines": [line],
+    }  # fmt: skip
+    assert studies_table([study]).splitlines()[2:] == [
+        "| d, 2 classes | `filter_shapes` | height (frames) | WA | 2: 50.0, 8.5: 62.5 | 8.5 |"
+    ]
 
 
 def test_a_search_says_over_how_many_speakers_it_was_tested():

@@ -9,14 +9,13 @@ from ser_keras.audio import read_audio, write_wav
 from ser_keras.config import config_from_dict
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.calibration import calibrate_run
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.label_curve import run_label_curve
 from ser_keras.features.specs import get_spec
-from ser_keras.report.summary import describe
-from ser_keras.report.tables import label_curve_table
+from ser_keras.report.summary import describe, label_curve_table
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import FoldTraining
 from ser_keras.training.unlabelled import UnlabelledSpeech
@@ -40,7 +39,7 @@ def made(corpus, data_dir, output, **changes):
 
 def features_of(feature_set, keys):
     """The features of some utterances as bytes, which tell them apart from all others."""
-    part = Part(feature_set, dict.fromkeys(keys, 0))
+    part = FoldPart(feature_set, dict.fromkeys(keys, 0))
     return {frames.tobytes() for frames in part.frames()}
 
 
