@@ -29,7 +29,7 @@ from rich.progress import track
 from rich.table import Table
 
 from pipeline.beam.quiet import quiet_beam
-from pipeline.cli.features import FeatureBar
+from pipeline.cli.progress import JobProgress
 from ser_keras.audio import SAMPLE_RATE_HZ, write_wav
 from ser_keras.corpora.voice import TONES, VOWELS_HZ, person, speak
 from ser_keras.data.feature_set import FeatureSet
@@ -111,7 +111,7 @@ def run_job(table, output, workers):
 
     processes = Processes(output)
     began = time.perf_counter()
-    with FeatureBar() as bar:
+    with JobProgress() as bar:
 
         def progress(step, done, total):
             bar(f"{workers} on {table.stem}: {step}", done, total)
