@@ -37,11 +37,11 @@ SHAPES = {
 def pack(features, output):
     """Writes a feature set as one .npz: features padded to the longest, lengths, labels."""
     from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.data.part import Part
+    from ser_keras.data.part import FoldPart
 
     feature_set = FeatureSet.open(features)
     labels = sorted(feature_set.schema.labels)
-    part = Part(feature_set, {row.key: labels.index(row.label) for row in feature_set.rows})
+    part = FoldPart(feature_set, {row.key: labels.index(row.label) for row in feature_set.rows})
     rows = list(part.utterances.as_numpy_iterator())
     lengths = np.array([len(row["features"]) for row in rows])
     packed = np.zeros((len(rows), lengths.max(), feature_set.schema.dim), np.float32)

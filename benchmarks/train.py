@@ -30,7 +30,7 @@ from ser_keras.config import AugmentConfig, OptimizerConfig
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.batches import TrainingBatches
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
 from ser_keras.files import write_json
@@ -124,7 +124,7 @@ def time_input(batch):
         output = Path(folder) / "features"
         build_feature_set("synthetic", corpus, get_spec("spectrogram200"), output)
         features = FeatureSet.open(output)
-        part = Part(features, {row.key: 0 for row in features.rows})
+        part = FoldPart(features, {row.key: 0 for row in features.rows})
         augment = AugmentConfig(
             freq_masks=2,
             freq_mask_bins=30,

@@ -14,9 +14,20 @@ from docs import generated
 from docs.error_messages import ROOT
 
 NOTEBOOK = "first_steps"
+# The section of the navigation that has a page for each system.
+SYSTEMS = "The systems"
 _MARK = re.compile(r"<!-- generated: ([a-z ]+) -->")
 # In the repository the results are beside the pages, on the site they are below them.
 _RESULT = re.compile(r"\]\(\.\./(results/[^)]+)\)")
+
+
+def on_config(config: Any) -> Any:
+    """Adds the pages of the systems to the navigation."""
+    for section in config["nav"]:
+        section.get(SYSTEMS, []).extend(
+            {system.title: f"systems/{system.name}.md"} for system in generated.system_pages()
+        )
+    return config
 
 
 def on_files(files: Files, *, config: Any) -> Files:

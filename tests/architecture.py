@@ -72,6 +72,8 @@ FRAMEWORK_FREE = (
     ),
     *("ser_keras.data.feature_set", "ser_keras.data.schema", "ser_keras.data.example"),
     *("ser_keras.data.record_files", "ser_keras.plots"),
+    # The page imports them and leaves TensorFlow to the server.
+    *("serving.explain.explain", "serving.web.view"),
 )
 USES_KERAS = (
     *("ser_keras.features.normalize", "ser_keras.features.frontend"),

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ser_keras.config import AugmentConfig
 from ser_keras.data.augment import Augment, distort, mix_pairs, spec_augment
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.data.seeds import mixed_seed
 from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.features.specs import spec_from_dict
@@ -42,7 +42,7 @@ class TrainingBatches:
             pass.
     """
 
-    part: Part
+    part: FoldPart
     num_classes: int
     batch_size: int
     bucket_frames: int
@@ -167,7 +167,7 @@ def _joined(first: Batch, second: Batch) -> Batch:
 
 
 def evaluation_batches(
-    part: Part,
+    part: FoldPart,
     batch_size: int,
     bucket_frames: int,
     fixed_shapes: bool = False,

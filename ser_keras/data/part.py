@@ -16,7 +16,7 @@ ELSEWHERE = -2
 
 
 @dataclass(frozen=True)
-class Part:
+class FoldPart:
     """The utterances of one part of a fold, with their classes.
 
     Args:

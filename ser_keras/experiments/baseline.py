@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.experiments import provenance
 from ser_keras.experiments.crossval import class_set_dict, protocol_facts
 from ser_keras.protocols import Protocol
@@ -38,7 +38,7 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
     rows = {row.key: row for row in feature_set.rows}
     keys = {key for fold in protocol.folds for key in (*fold.train, *fold.valid, *fold.test)}
     class_of = {key: protocol.class_set.index(rows[key].label) for key in sorted(keys)}
-    vectors = _vectors(Part(feature_set, class_of))
+    vectors = _vectors(FoldPart(feature_set, class_of))
     classes = protocol.class_set.classes
     truth: list[int] = []
     predicted: list[int] = []
@@ -69,7 +69,7 @@ def run_baseline(feature_set: FeatureSet, protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def _vectors(part: Part) -> dict[str, np.ndarray]:
+def _vectors(part: FoldPart) -> dict[str, np.ndarray]:
     return {
         example["key"].decode(): np.concatenate(
             [example["features"].mean(axis=0), example["features"].std(axis=0)]

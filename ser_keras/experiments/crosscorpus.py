@@ -15,7 +15,7 @@ import numpy as np
 from ser_keras import audit, metrics
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError
 from ser_keras.experiments import provenance
 from ser_keras.experiments.crosscorpus_protocol import (
@@ -76,14 +76,14 @@ class CorpusTrainer(FoldTrainer):
             np.concatenate([scores.probabilities for scores in scores_of.values()]),
         )
 
-    def _part_of(self, feature_set: FeatureSet) -> Part:
+    def _part_of(self, feature_set: FeatureSet) -> FoldPart:
         batch = self.config.batch
         class_of = {
             row.key: self.class_set.index(row.label)
             for row in usable(feature_set, self.class_set)
             if row.duration_s >= batch.drop_shorter_s
         }
-        return Part(feature_set, class_of, batch.cache_gb)
+        return FoldPart(feature_set, class_of, batch.cache_gb)
 
 
 def run_crosscorpus(

@@ -10,7 +10,7 @@ import keras
 from ser_keras import metrics
 from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.experiments.crossval import check_spec, choose_folds
 from ser_keras.labels import ClassSet
@@ -51,7 +51,7 @@ class TrainedFold:
     config: TrainConfig
     class_set: ClassSet
     feature_set: FeatureSet
-    part: Part
+    part: FoldPart
     model: keras.Model
 
 
@@ -79,7 +79,7 @@ def open_fold(run: Path, features: Path, fold: str, *, whole: bool = False) -> T
     rows = {row.key: row for row in feature_set.rows}
     keys = _usable(feature_set, protocol) if whole else choose_folds(protocol, [fold])[0].test
     class_of = {key: protocol.class_set.index(rows[key].label) for key in keys if key in rows}
-    part = Part(feature_set, class_of if whole else dict.fromkeys(keys, -1) | class_of)
+    part = FoldPart(feature_set, class_of if whole else dict.fromkeys(keys, -1) | class_of)
     model = load_model(run / "folds" / fold / "model.keras", config.model.name)
     return TrainedFold(fold, config, protocol.class_set, feature_set, part, model)
 

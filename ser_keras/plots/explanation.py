@@ -84,6 +84,12 @@ class Explanation:
         return self.start_s + len(self.waveform) / self.sample_rate_hz
 
     @property
+    def frame_middles_s(self) -> np.ndarray:
+        """Middle of every frame (frames,)."""
+        middles: np.ndarray = (self.frame_edges_s[1:] + self.frame_edges_s[:-1]) / 2
+        return middles
+
+    @property
     def likeliest(self) -> list[tuple[str, float]]:
         """Classes with their probabilities, the likeliest first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])
@@ -94,7 +100,7 @@ class Explanation:
         return ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.likeliest[:3])
 
 
-def explanation(heard: Explanation, path: Path) -> None:
+def draw_explanation(explanation: Explanation, path: Path) -> None:
     """Draws the maps of a model under the waveform, or over the spectrogram, on one time axis.
 
     Tiers of words and phones stand below, their boundaries run through the panels of lines.
@@ -105,81 +111,82 @@ def explanation(heard: Explanation, path: Path) -> None:
     the posterior at every step, the saliency of every value, and which of them were sampled.
 
     Args:
-        heard: see `serving.explain.explain`.
+        explanation: see `serving.explain.explain`.
         path: Path. `.svg` or `.png`.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    panels = [(1.3, _waveform), *_panels(heard)]
-    heights = [*(height for height, _ in panels), *(PANEL_INCHES for _ in heard.tiers)]
+    panels = [(1.3, _waveform), *_panels(explanation)]
+    heights = [*(height for height, _ in panels), *(PANEL_INCHES for _ in explanation.tiers)]
     figure = open_figure(path, (WIDTH_INCHES, sum(heights) + 0.8))
     rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     for axes, (_, draw) in zip(rows, panels, strict=False):
-        draw(axes, heard)
-        draw_boundaries(axes, heard.tiers)
-        missed = _unheard(axes, heard)
+        draw(axes, explanation)
+        draw_boundaries(axes, explanation.tiers)
+        has_gaps = _hatch_uncovered(axes, explanation)
     omitted = 0
-    for axes, tier in zip(rows[len(panels) :], heard.tiers, strict=True):
+    for axes, tier in zip(rows[len(panels) :], explanation.tiers, strict=True):
         width = AXES_SHARE * WIDTH_INCHES
-        omitted += draw_tier(axes, tier, heard.start_s, heard.end_s, width)
-    rows[-1].set_xlim(heard.start_s, heard.end_s)
-    hatched = "; hatched: not heard by the model" if missed else ""
+        omitted += draw_tier(axes, tier, explanation.start_s, explanation.end_s, width)
+    rows[-1].set_xlim(explanation.start_s, explanation.end_s)
+    hatched = "; hatched: not heard by the model" if has_gaps else ""
     cramped = f"; {omitted} labels have no room" if omitted else ""
     rows[-1].set_xlabel(f"time in the recording (s){hatched}{cramped}")
-    title = f"{heard.source}: {heard.in_words}\nby {heard.model} ({heard.system})"
+    model = f"{explanation.model} ({explanation.system})"
+    title = f"{explanation.source}: {explanation.in_words}\nby {model}"
     # A dollar in a file's name is no formula.
     figure.suptitle(title, fontsize="medium", parse_math=False)
     save_figure(figure, path)
 
 
-def _panels(heard: Explanation) -> list[Panel]:
-    if "saliency" in heard.maps:
+def _panels(explanation: Explanation) -> list[Panel]:
+    if "saliency" in explanation.maps:
         return [(1.8, _posterior), (2.2, _saliency), (2.2, _sampled)]
-    if heard.maps["attention"].ndim == 2:
+    if explanation.maps["attention"].ndim == 2:
         panels = [(2.0, _spectrogram), (2.0, _attention_map)]
-        count = min(TOP_DOWN_CLASSES, len(heard.maps.get("top_down", ())))
+        count = min(TOP_DOWN_CLASSES, len(explanation.maps.get("top_down", ())))
         return panels + [(1.6, _top_down(number)) for number in range(count)]
-    layers: list[Panel] = [(1.5, _first_layer)] if "attention_layer1" in heard.maps else []
+    layers: list[Panel] = [(1.5, _first_layer)] if "attention_layer1" in explanation.maps else []
     return [*layers, (2.0, _attention)]
 
 
 # === Panels ===
 
 
-def _waveform(axes: Any, heard: Explanation) -> None:
+def _waveform(axes: Any, explanation: Explanation) -> None:
     """Draws the range of the samples of each column of the picture."""
-    step = -(-len(heard.waveform) // WAVEFORM_COLUMNS)
-    starts = np.arange(0, len(heard.waveform), step)
-    low, high = (f.reduceat(heard.waveform, starts) for f in (np.minimum, np.maximum))
-    times = heard.start_s + starts / heard.sample_rate_hz
+    step = -(-len(explanation.waveform) // WAVEFORM_COLUMNS)
+    starts = np.arange(0, len(explanation.waveform), step)
+    low, high = (f.reduceat(explanation.waveform, starts) for f in (np.minimum, np.maximum))
+    times = explanation.start_s + starts / explanation.sample_rate_hz
     axes.fill_between(times, low, high, color="0.25", linewidth=0.5)
     axes.set_ylabel("amplitude\n(full scale 1)")
 
 
-def _first_layer(axes: Any, heard: Explanation) -> None:
-    _weights(axes, heard, heard.maps["attention_layer1"], "layer 1", color="black")
+def _first_layer(axes: Any, explanation: Explanation) -> None:
+    _weights(axes, explanation, explanation.maps["attention_layer1"], "layer 1", color="black")
     _even(axes, 1.0)
 
 
-def _attention(axes: Any, heard: Explanation) -> None:
+def _attention(axes: Any, explanation: Explanation) -> None:
     """Draws the weights of the frames; for a mixture each view's part of them as well."""
-    views = heard.maps.get("attention_blocks", ())
-    shares = heard.maps.get("gamma", ())
+    views = explanation.maps.get("attention_blocks", ())
+    shares = explanation.maps.get("gamma", ())
     for number, (view, gamma) in enumerate(zip(views, shares, strict=True)):
         dash = DASHES[number % len(DASHES)]
         name = f"view {number + 1}, $\\gamma$ = {gamma:.2f}"
-        _weights(
-            axes, heard, gamma * view, name, linestyle=dash, color=COLOURS[number % len(COLOURS)]
-        )
+        colour = COLOURS[number % len(COLOURS)]
+        _weights(axes, explanation, gamma * view, name, linestyle=dash, color=colour)
     name = "layer 2, sum of its views" if len(views) else "attention"
-    _weights(axes, heard, heard.maps["attention"], name, color="black", linewidth=1.8)
+    _weights(axes, explanation, explanation.maps["attention"], name, color="black", linewidth=1.8)
     _even(axes, float(np.sum(shares)) if len(views) else 1.0)
 
 
-def _weights(axes: Any, heard: Explanation, weights: np.ndarray, name: str, **style: Any) -> None:
-    middles = (heard.frame_edges_s[1:] + heard.frame_edges_s[:-1]) / 2
-    axes.plot(middles, weights, label=name, **style)
+def _weights(
+    axes: Any, explanation: Explanation, weights: np.ndarray, name: str, **style: Any
+) -> None:
+    axes.plot(explanation.frame_middles_s, weights, label=name, **style)
 
 
 def _even(axes: Any, weight: float) -> None:
@@ -192,95 +199,99 @@ def _even(axes: Any, weight: float) -> None:
     _legend(axes)
 
 
-def _spectrogram(axes: Any, heard: Explanation) -> None:
+def _spectrogram(axes: Any, explanation: Explanation) -> None:
     """Draws what the model heard, with an outline around the cells with half of the attention."""
-    values = heard.features
-    lowest = max(values.min(), values.max() - RANGE_DB) if "dB" in heard.feature_name else None
-    _cells(axes, heard, values, heard.feature_name, cmap="Greys", vmin=lowest)
-    outline_half(axes, heard.maps["attention"], heard.frame_edges_s, heard.row_edges)
+    levels, name = explanation.features, explanation.feature_name
+    lowest = max(levels.min(), levels.max() - RANGE_DB) if "dB" in name else None
+    _cells(axes, explanation, levels, name, cmap="Greys", vmin=lowest)
+    edges_s, row_edges = explanation.frame_edges_s, explanation.row_edges
+    outline_half(axes, explanation.maps["attention"], edges_s, row_edges)
 
 
-def _attention_map(axes: Any, heard: Explanation) -> None:
+def _attention_map(axes: Any, explanation: Explanation) -> None:
     from matplotlib.colors import PowerNorm
 
     name = "attention\n(weight x cells)"
     # One heavy cell would leave all others black on an even scale.
     root = PowerNorm(0.5, vmin=0.0)
-    _cells(axes, heard, heard.maps["attention"], name, cmap="cividis", norm=root)
-    kind = "bottom-up map, of all classes" if "top_down" in heard.maps else "attention"
+    _cells(axes, explanation, explanation.maps["attention"], name, cmap="cividis", norm=root)
+    kind = "bottom-up map, of all classes" if "top_down" in explanation.maps else "attention"
     axes.set_title(f"{kind}; 1: all cells alike; colours by the square root", fontsize="small")
 
 
 def _top_down(rank: int) -> Callable[[Any, Explanation], None]:
     """Returns what draws the map of the class of that rank; all of them on one colour scale."""
 
-    def draw(axes: Any, heard: Explanation) -> None:
-        name, share = heard.likeliest[rank]
-        number = list(heard.probabilities).index(name)
-        maps = heard.maps["top_down"]
+    def draw(axes: Any, explanation: Explanation) -> None:
+        name, share = explanation.likeliest[rank]
+        number = list(explanation.probabilities).index(name)
+        maps = explanation.maps["top_down"]
         limits = {"vmin": np.nanmin(maps), "vmax": np.nanmax(maps)}
-        _cells(axes, heard, maps[number], "score\n(logit)", cmap="cividis", **limits)
+        _cells(axes, explanation, maps[number], "score\n(logit)", cmap="cividis", **limits)
         title = f"top-down map of {name} ({100 * share:.0f} %)"
         axes.set_title(title, fontsize="small", parse_math=False)
 
     return draw
 
 
-def _posterior(axes: Any, heard: Explanation) -> None:
-    best = heard.likeliest[0][0]
-    for number, (name, said) in enumerate(zip(heard.probabilities, heard.posterior.T, strict=True)):
+def _posterior(axes: Any, explanation: Explanation) -> None:
+    best = explanation.likeliest[0][0]
+    by_class = zip(explanation.probabilities, explanation.posterior.T, strict=True)
+    for number, (name, posterior) in enumerate(by_class):
         style = {"color": COLOURS[number % len(COLOURS)], "linewidth": 0.9, "markersize": 4}
         if name == best:
             style = {"color": "black", "linewidth": 2.0, "markersize": 5, "zorder": 3}
         mark = MARKS[number % len(MARKS)]
-        axes.plot(heard.posterior_s, said, marker=mark, label=name, **style)
+        axes.plot(explanation.posterior_s, posterior, marker=mark, label=name, **style)
     axes.set(ylabel="posterior at the\nend of a window", ylim=(-0.03, 1.03))
     _legend(axes)
 
 
-def _saliency(axes: Any, heard: Explanation) -> None:
-    saliency = heard.maps["saliency"]
+def _saliency(axes: Any, explanation: Explanation) -> None:
+    saliency = explanation.maps["saliency"]
     name = "|seen - predicted|\n(deviations)"
-    _cells(axes, heard, saliency, name, cmap="cividis", vmin=0.0)
+    _cells(axes, explanation, saliency, name, cmap="cividis", vmin=0.0)
     axes.set_title("saliency; of the first window nothing was predicted", fontsize="small")
 
 
-def _sampled(axes: Any, heard: Explanation) -> None:
+def _sampled(axes: Any, explanation: Explanation) -> None:
     from matplotlib.colors import ListedColormap
 
-    sampled = heard.maps["attention"]
+    sampled = explanation.maps["attention"]
     two = ListedColormap(["0.9", "0.2"])
-    bar = _cells(axes, heard, sampled, "sampled (W)", cmap=two, vmin=-0.5, vmax=1.5)
+    bar = _cells(axes, explanation, sampled, "sampled (W)", cmap=two, vmin=-0.5, vmax=1.5)
     bar.set_ticks([0, 1], labels=["no", "yes"])
-    title = f"sampled: {100 * heard.maps['sampled_share'].mean():.0f} % of all values"
+    title = f"sampled: {100 * explanation.maps['sampled_share'].mean():.0f} % of all values"
     axes.set_title(f"{title}; elsewhere the prediction is heard", fontsize="small")
 
 
-# === Parts ===
+# === Parts of panels ===
 
 
 def _legend(axes: Any) -> None:
     """Names the lines in a row above them, where no line is."""
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
-    axes.legend(**place, ncols=9, fontsize="small", frameon=False, borderaxespad=0.1)
+    position = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    axes.legend(**position, ncols=9, fontsize="small", frameon=False, borderaxespad=0.1)
 
 
-def _cells(axes: Any, heard: Explanation, values: np.ndarray, name: str, **style: Any) -> Any:
+def _cells(axes: Any, explanation: Explanation, values: np.ndarray, name: str, **style: Any) -> Any:
     """Draws values (rows, frames) as a picture on the two axes; returns its colour bar."""
-    rows, row_name = heard.row_edges, heard.row_name
+    rows, row_name = explanation.row_edges, explanation.row_name
     if len(values) != len(rows) - 1:
         # Windows that the model makes have values of their own.
         rows, row_name = np.arange(len(values) + 1) - 0.5, "value of the window\n(number)"
-    image = axes.pcolorfast(heard.frame_edges_s, rows, values, **style)
+    image = axes.pcolorfast(explanation.frame_edges_s, rows, values, **style)
     axes.set_ylabel(row_name)
     return axes.figure.colorbar(image, ax=axes, label=name, pad=0.01)
 
 
-def _unheard(axes: Any, heard: Explanation) -> bool:
-    """Hatches the time that is in no frame; tells whether there is any to be seen."""
-    ends = ((heard.start_s, heard.frame_edges_s[0]), (heard.frame_edges_s[-1], heard.end_s))
-    least = (heard.end_s - heard.start_s) / WAVEFORM_COLUMNS
-    spans = [(first, last) for first, last in ends if last - first > least]
-    for first, last in spans:
-        axes.axvspan(first, last, facecolor="none", edgecolor="0.6", hatch="////", linewidth=0)
-    return bool(spans)
+def _hatch_uncovered(axes: Any, explanation: Explanation) -> bool:
+    """Hatches the time that no frame covers; tells whether any of it is visible."""
+    start_s, end_s = explanation.start_s, explanation.end_s
+    first_s, last_s = explanation.frame_edges_s[[0, -1]]
+    shortest_s = (end_s - start_s) / WAVEFORM_COLUMNS
+    gaps = ((start_s, first_s), (last_s, end_s))
+    visible = [(left, right) for left, right in gaps if right - left > shortest_s]
+    for left, right in visible:
+        axes.axvspan(left, right, facecolor="none", edgecolor="0.6", hatch="////", linewidth=0)
+    return bool(visible)

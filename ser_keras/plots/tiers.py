@@ -26,7 +26,8 @@ def draw_tier(axes: Any, tier: Tier, start_s: float, end_s: float, width_inches:
         width_inches: float. Width of the axes.
     """
     inches_per_s = width_inches / (end_s - start_s)
-    letter_inches, line_inches = (FONT_POINTS / 72 * each for each in (LETTER_WIDTH, LINE_HEIGHT))
+    font_inches = FONT_POINTS / 72
+    letter_inches, line_inches = font_inches * LETTER_WIDTH, font_inches * LINE_HEIGHT
     omitted = 0
     for interval in tier.intervals:
         style = {"facecolor": "0.93" if interval.text else "white", "edgecolor": "0.4"}
@@ -58,7 +59,7 @@ def draw_tier(axes: Any, tier: Tier, start_s: float, end_s: float, width_inches:
 def draw_boundaries(axes: Any, tiers: Sequence[Tier]) -> None:
     """Draws thin lines through a map at the boundaries of the finest tier that is not too fine."""
     edges = [
-        sorted({time for one in tier.intervals for time in (one.start_s, one.end_s)})
+        sorted({time for interval in tier.intervals for time in (interval.start_s, interval.end_s)})
         for tier in tiers
     ]
     fitting = [times for times in edges if len(times) <= MOST_BOUNDARIES]

@@ -64,8 +64,8 @@ def emotion_timeline(
     bar = figure.colorbar(mesh, ax=axes, label="probability (%)", location="top", aspect=40)
     bar.outline.set_visible(False)
     save_figure(figure, path)
-    place = axes.get_position()
-    return place.x0, place.x1
+    position = axes.get_position()
+    return position.x0, position.x1
 
 
 def _frame(axes: Any, left: float, right: float) -> None:

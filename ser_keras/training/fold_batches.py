@@ -9,7 +9,7 @@ import numpy as np
 from ser_keras.config import BatchConfig, TrainConfig
 from ser_keras.data.batches import JointBatches, TrainingBatches
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.data.seeds import mixed_seed
 from ser_keras.data.segments import Segments
 from ser_keras.features.statistics import FeatureStatistics
@@ -71,9 +71,9 @@ def epoch_steps(config: BatchConfig, feature_set: FeatureSet, keys: Collection[s
 
 def training_batches(
     config: TrainConfig,
-    part: Part,
+    part: FoldPart,
     hidden: Collection[str],
-    unlabelled: Sequence[Part],
+    unlabelled: Sequence[FoldPart],
     statistics: FeatureStatistics,
     num_classes: int,
     *,
@@ -99,8 +99,12 @@ def training_batches(
         labelled = {key: index for key, index in part.class_of.items() if key not in hidden}
         without_label = dict.fromkeys(hidden_keys, UNLABELLED)
         sources = [
-            ("labelled", Part(part.feature_set, labelled, batch.cache_gb), batch.size),
-            ("unlabelled", Part(part.feature_set, without_label, batch.cache_gb), unlabelled_size),
+            ("labelled", FoldPart(part.feature_set, labelled, batch.cache_gb), batch.size),
+            (
+                "unlabelled",
+                FoldPart(part.feature_set, without_label, batch.cache_gb),
+                unlabelled_size,
+            ),
         ]
     sources += [
         (f"unlabelled/{other.feature_set.schema.name}", other, unlabelled_size)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.data.seeds import mixed_seed
 from ser_keras.labels import ClassSet
 from ser_keras.protocols import Fold
@@ -77,12 +77,12 @@ class FoldParts:
         used = self.config.unlabelled.use
         return tuple(key for key in self.own_keys if used or key not in self.hidden)
 
-    def part(self, keys: Sequence[str]) -> Part:
+    def part(self, keys: Sequence[str]) -> FoldPart:
         """Returns the part of the feature set with these utterances."""
         classes = {key: self.class_of.get(key, -1) for key in keys}
-        return Part(self.feature_set, classes, self.config.batch.cache_gb)
+        return FoldPart(self.feature_set, classes, self.config.batch.cache_gb)
 
-    def unlabelled_parts(self) -> list[Part]:
+    def unlabelled_parts(self) -> list[FoldPart]:
         """Returns the training utterances of each unlabelled set, for reading."""
         return [part.part(self.config.batch.cache_gb) for part in self.unlabelled]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ser_keras.config import BatchConfig
 from ser_keras.data.batches import evaluation_batches
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.data.segments import Segments
 
 
@@ -37,7 +37,7 @@ class Scores:
         return float(-np.log(np.maximum(chosen, 1e-7)).mean())
 
 
-def predict(model: keras.Model, part: Part, config: BatchConfig) -> Scores:
+def predict(model: keras.Model, part: FoldPart, config: BatchConfig) -> Scores:
     """Returns the model's scores of every utterance of `part`, in key order."""
     # Keras would compile an uncompiled model with XLA, once for every length.
     model.jit_compile = False

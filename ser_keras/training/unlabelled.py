@@ -9,7 +9,7 @@ from typing import Any
 from ser_keras.audit import Overlap
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.models import model_entry, models_with
 
@@ -72,9 +72,9 @@ class UnlabelledPart:
     dropped: dict[str, list[str]]
     short: int
 
-    def part(self, cache_gb: float) -> Part:
+    def part(self, cache_gb: float) -> FoldPart:
         """Returns the training utterances for reading, without classes."""
-        return Part(self.feature_set, dict.fromkeys(self.keys, UNLABELLED), cache_gb)
+        return FoldPart(self.feature_set, dict.fromkeys(self.keys, UNLABELLED), cache_gb)
 
     def facts(self) -> dict[str, Any]:
         """Returns the facts for a fold's record, as plain values."""

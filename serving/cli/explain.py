@@ -47,21 +47,24 @@ def explain(
     """
     with starting():
         from ser_keras.report.attention import describe_recording
-        from serving.explain import explain as explaining
-        from serving.explain import map_numbers as numbers
-    marked, left_out = numbers.tiers_of(tiers or (), file.stem)
+        from serving.explain.described_export import open_export
+        from serving.explain.explain import explain as explain_part
+        from serving.explain.explain import read_part
+        from serving.explain.map_numbers import tiers_of, with_tiers
+        from serving.explain.signature_runners import local_signatures, server_signatures
+    marked, left_out = tiers_of(tiers or (), file.stem)
     for sentence in left_out:
         console.print(sentence, markup=False)
     endpoint = endpoint_of(server, root_certificate, certificate, key)
-    export = explaining.open_export(model)
+    export = open_export(model)
     rate = export.about["sample_rate_hz"]
-    waveform = explaining.read_part(file, start, seconds, rate)
+    waveform = read_part(file, start, seconds, rate)
     with console.status("loading the model") as status:
-        runner = explaining.served(export, endpoint) if endpoint else explaining.loaded(export)
-        with runner as ask:
+        signatures = server_signatures(export, endpoint) if endpoint else local_signatures(export)
+        with signatures as run:
             status.update("explaining")
-            explanation = explaining.explain(export, ask, waveform, source=file.name, start_s=start)
-        explanation = numbers.with_tiers(explanation, marked)
+            explanation = explain_part(export, run, waveform, source=file.name, start_s=start)
+        explanation = with_tiers(explanation, marked)
         status.update("drawing")
         figures, values = _write(explanation, output, f"{file.stem}-{export.about['name']}")
     part = f"{explanation.start_s:.1f}-{explanation.end_s:.1f} s"
@@ -75,12 +78,12 @@ def explain(
 def _write(explanation: "Explanation", output: Path, name: str) -> tuple[list[Path], Path]:
     """Writes the figures of an explanation and its numbers; returns their paths."""
     from ser_keras.files import write_json
-    from ser_keras.plots.explanation import explanation as draw
+    from ser_keras.plots.explanation import draw_explanation
     from serving.explain.map_numbers import to_dict
 
     values = output / f"{name}.json"
     write_json(values, to_dict(explanation))
     figures = [output / f"{name}{suffix}" for suffix in (".png", ".svg")]
     for figure in figures:
-        draw(explanation, figure)
+        draw_explanation(explanation, figure)
     return figures, values

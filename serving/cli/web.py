@@ -106,7 +106,6 @@ def _page(
         exports: exports that are at hand.
         uncertain_below: float. See `Page`.
     """
-    from serving.explain.explainer import explainer
     from serving.web.local_server import local_server
 
     with ExitStack() as stack:
@@ -115,9 +114,8 @@ def _page(
 
         endpoint = remote or Endpoint(stack.enter_context(local_server(exports)))
         clients = {name: stack.enter_context(_ready_client(endpoint, name)) for name in names}
-        explains = stack.enter_context(explainer(endpoint))
         by_name = {published.name: published for published in exports}
-        page = page_class(Models(clients, by_name, explains), uncertain_below)
+        page = page_class(Models(clients, by_name), uncertain_below)
         stack.callback(page.close)
         yield page
 

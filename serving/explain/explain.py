@@ -1,128 +1,19 @@
-"""What an export listened to in a recording: its maps, put back on the time line of the audio."""
+"""What an export attended to in a recording: its maps on the time line of the audio."""
 
-import json
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import keras
 import numpy as np
 
 from ser_keras.audio import read_audio
-from ser_keras.data.segments import Segments
-from ser_keras.errors import ConfigError, ServingError
-from ser_keras.features.specs import spec_from_dict
+from ser_keras.errors import ConfigError
+from ser_keras.features.frames import FrameSpec, loud_part
 from ser_keras.metrics import with_temperature
-from ser_keras.models import build_model
 from ser_keras.plots.explanation import Explanation
-from serving.client.endpoint import Endpoint
-from serving.explain.map_geometry import columns, frame_times
+from serving.explain.described_export import DescribedExport
 from serving.explain.map_numbers import map_numbers
-from serving.export.layout import versions
-
-if TYPE_CHECKING:
-    from serving.client.client import SerClient
-
-STREAMING = "predictive_vrnn"
-# Exports from before there was one.
-UNCHANGED = {"temperature": 1.0}
-
-# Takes a signature's name and its inputs, returns its outputs.
-Ask = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class DescribedExport:
-    """A published version: its folder, and what `ser export` wrote of it. Made by `open_export`."""
-
-    folder: Path
-    about: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Name and version."""
-        return f"{self.about['name']} {self.folder.name}"
-
-
-# === Exports ===
-
-
-def open_export(path: Path) -> DescribedExport:
-    """Returns the export in a version's folder, or the newest one in a model's folder.
-
-    Raises:
-        ConfigError: there is none, or it was not published by `ser export`.
-    """
-    numbers = versions(path)
-    folder = path / str(numbers[-1]) if numbers else path
-    if not (folder / "saved_model.pb").is_file():
-        raise ConfigError(
-            f"--model {path}: found no saved_model.pb, expected the folder of an export or of one "
-            "of its versions. Publish one with ser export."
-        )
-    described = folder / "assets.extra" / "model.json"
-    if not described.is_file():
-        raise ConfigError(
-            f"--model {path}: found no {described.relative_to(folder)} in {folder}, which says "
-            "what the model's frames are. Export the model with ser export."
-        )
-    return DescribedExport(folder, json.loads(described.read_text(encoding="utf-8")))
-
-
-@contextmanager
-def loaded(export: DescribedExport) -> Iterator[Ask]:
-    """Gives what runs the export's signatures in this process.
-
-    Raises:
-        ConfigError: TensorFlow cannot load it.
-    """
-    import tensorflow as tf
-
-    from serving.export.signatures import is_news
-
-    logging.getLogger("absl").addFilter(is_news)
-    try:
-        signatures = tf.saved_model.load(str(export.folder)).signatures
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise ConfigError(
-            f"--model {export.folder}: TensorFlow cannot load it ({error}). Copy it again, or "
-            "export the model anew."
-        ) from None
-
-    def ask(name: str, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        said = signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
-        return {key: value.numpy() for key, value in said.items()}
-
-    yield ask
-
-
-@contextmanager
-def served(export: DescribedExport, endpoint: Endpoint) -> Iterator[Ask]:
-    """Gives what runs the export's signatures on a server.
-
-    Raises:
-        ServingError: the server does not answer, or refuses.
-    """
-    from serving.client.connection import ServerError
-
-    number = export.folder.name
-    version = int(number) if number.isdecimal() else None
-    with endpoint.client(export.about["name"], version) as client:
-        try:
-            yield ask_of(client)
-        except ServerError as error:
-            raise ServingError(
-                f"{error}. Start it with ser serve, look at its certificates, or leave --server "
-                "out."
-            ) from None
-
-
-def ask_of(client: "SerClient") -> Ask:
-    """Returns what runs the signatures of a client's model on its server."""
-    return lambda signature, inputs: client.ask(inputs, signature)[0]
+from serving.explain.signature_runners import RunSignature
 
 
 def read_part(path: Path, start_s: float, seconds: float, sample_rate_hz: int) -> np.ndarray:
@@ -142,159 +33,177 @@ def read_part(path: Path, start_s: float, seconds: float, sample_rate_hz: int) -
     return part
 
 
-# === Explanations ===
-
-
 def explain(
-    export: DescribedExport, ask: Ask, waveform: np.ndarray, *, source: str, start_s: float = 0.0
+    export: DescribedExport,
+    run: RunSignature,
+    waveform: np.ndarray,
+    *,
+    source: str,
+    start_s: float = 0.0,
 ) -> Explanation:
-    """Returns everything that a model shows of a waveform, with its place in the recording.
+    """Returns all maps that a model makes of a waveform, placed in the recording.
 
-    Every frame has the values of the column of a map that is nearest to it, and where segments
-    overlap their mean. Weights are multiplied by their number: 1 is what each frame or cell of a
-    segment has where all count alike.
+    Every frame has the values of the column of a map that is nearest to it. Where segments overlap,
+    a frame has their mean. Weights are multiplied by their number: 1 is the weight of a frame or
+    cell of a segment in which all count alike.
 
     Args:
-        export: what the model is.
-        ask: runs its signatures, here or on a server.
+        export: describes the model.
+        run: runs its signatures, here or on a server.
         waveform: float32 (samples,) at the model's rate, at most `signatures.MAX_SECONDS`.
-        source: what the recording is called.
+        source: name of the recording.
         start_s: float. Where in the recording the waveform begins.
 
     Raises:
-        ConfigError: the model shows nothing, or the export is of another version of this package.
+        ConfigError: the model has no maps, or the export is of another version of this package.
     """
-    about, spec = export.about, spec_from_dict(export.about["spec"])
     inputs = {"waveform": waveform[None], "length": np.array([len(waveform)], np.int32)}
-    said = dict(ask("explain", inputs))
-    _check_maps(export, said)
-    front = ask("front_end", inputs)
-    classes = [name.decode() for name in said["classes"][0]]
-    config = about["config"]
-    model = build_model(
-        about["model"], num_classes=len(classes), dim=spec.dim, **config["model"]["options"]
-    )
-    segments = Segments(config["batch"]["segment_frames"], config["batch"]["test_hop"])
-    frames = int(front["frames"][0])
-    values, value_name = spec.levels(front["features"][0, :frames])
-    edges, ends = frame_times(spec, waveform, frames, start_s)
-    rows, row_name = spec.value_axis()
-    posterior, last, statistics = np.zeros((0, len(classes))), np.zeros(0, int), dict[str, Any]()
-    if about["model"] == STREAMING:
-        maps, posterior, last = _emergent(model, said, frames)
-        posterior = with_temperature(posterior, about.get("calibration", UNCHANGED)["temperature"])
+    outputs = run("explain", inputs)
+    _check_maps(export, outputs)
+    front_end = run("front_end", inputs)
+    spec, frames = export.spec, int(front_end["frames"][0])
+    values, value_name = spec.levels(front_end["features"][0, :frames])
+    edges_s, ends_s = frame_times(spec, waveform, frames, start_s)
+    row_edges, row_name = spec.value_axis()
+    classes = [name.decode() for name in outputs["classes"][0]]
+    if export.streams:
+        maps, posterior, last_frames = _step_maps(export, outputs, frames)
+        statistics: dict[str, Any] = {}
     else:
-        maps, statistics = _attended(model, said, (frames, spec.dim), segments)
+        maps, statistics = _frame_maps(export, outputs, frames)
+        posterior, last_frames = np.zeros((0, len(classes))), np.zeros(0, int)
     return Explanation(
-        system=about["model"],
+        system=export.about["model"],
         model=export.name,
         source=source,
-        probabilities=dict(zip(classes, map(float, said["probabilities"][0]), strict=True)),
+        probabilities=dict(zip(classes, map(float, outputs["probabilities"][0]), strict=True)),
         waveform=waveform,
         sample_rate_hz=spec.sample_rate_hz,
         start_s=start_s,
-        frame_edges_s=edges,
+        frame_edges_s=edges_s,
         features=values.T,
         feature_name=value_name,
-        row_edges=rows,
+        row_edges=row_edges,
         row_name=row_name,
         maps=maps,
         posterior=posterior,
-        posterior_s=ends[last],
+        posterior_s=ends_s[last_frames],
         statistics=statistics,
     )
 
 
-def _check_maps(export: DescribedExport, said: Mapping[str, np.ndarray]) -> None:
+def frame_times(
+    spec: FrameSpec, waveform: np.ndarray, frames: int, start_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the edges of the frames (frames + 1,) and where each ends (frames,), in seconds.
+
+    A frame stands for the time around its middle. The first begins with its first sample, and the
+    last ends with its last one.
+    """
+    length, hop = spec.vector_samples, spec.vector_hop_samples
+    part = loud_part(spec, waveform)
+    ends = np.minimum(part.start + np.arange(frames) * hop + length, part.stop)
+    edges = part.start + np.arange(frames + 1) * hop + (length - hop) / 2
+    edges[0], edges[-1] = part.start, ends[-1]
+    return start_s + edges / spec.sample_rate_hz, start_s + ends / spec.sample_rate_hz
+
+
+def _check_maps(export: DescribedExport, outputs: Mapping[str, np.ndarray]) -> None:
     needed = ["attention"]
-    if export.about["model"] == STREAMING:
+    if export.streams:
         needed += ["step_logits", "prediction_mean", "normalized"]
-    if missing := [name for name in needed if name not in said]:
+    if missing := [name for name in needed if name not in outputs]:
         raise ConfigError(
             f"--model {export.folder}: its signature explain returns no {missing[0]}. Models "
-            "without attention have nothing to show; of others, export the run anew."
+            "without attention have no maps to show; export other models anew."
         )
-    if export.about["model"] == STREAMING and "segments" in said:
+    if "step_logits" in outputs and not export.streams:
         raise ConfigError(
             f"--model {export.folder}: found a predictive VRNN that was tested on segments, "
-            "expected one of whole utterances, whose posterior runs along with the speech."
+            "expected one of whole utterances, which has a posterior at every step."
         )
 
 
-def _attended(
-    model: keras.Model,
-    said: Mapping[str, np.ndarray],
-    shape: tuple[int, int],
-    segments: Segments,
+def _frame_maps(
+    export: DescribedExport, outputs: Mapping[str, np.ndarray], frames: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Returns the maps of a model that attends to frames or cells, on features of that shape.
+    """Returns the maps of a model that attends to frames or cells, (..., frames), and statistics.
 
-    Their numbers come with them: of the model's own columns, which may be fewer than the frames.
+    The statistics are those of the model's own columns, which may be fewer than the frames.
     """
-    frames, dim = shape
-    length = min(segments.frames or frames, frames)
-    time, rows = columns(model, length), columns(model, dim)
+    segment_frames, hop = export.segments
+    dim, axes = export.spec.dim, export.map_geometry
+    length = min(segment_frames or frames, frames)
+    columns, rows = axes.time.count(length), axes.frequency.count(dim)
 
-    def over_frames(pieces: np.ndarray) -> np.ndarray:
-        return _on_time_line(pieces[..., time.owners(length)], frames, segments.hop)
+    def over_frames(segments: np.ndarray) -> np.ndarray:
+        return _mean_of_segments(segments[..., axes.time.nearest_column(length)], frames, hop)
 
-    def over_cells(pieces: np.ndarray) -> np.ndarray:
-        return over_frames(pieces[..., rows.owners(dim), :])
+    def over_cells(segments: np.ndarray) -> np.ndarray:
+        return over_frames(segments[..., axes.frequency.nearest_column(dim), :])
 
     # A model of whole utterances has one segment, which is the batch.
     by_segment = {
-        name: value[0] if segments.frames else value
-        for name, value in said.items()
+        name: values[0] if segment_frames else values
+        for name, values in outputs.items()
         if name.startswith(("attention", "gamma", "top_down"))
     }
     maps = {}
-    for name, pieces in by_segment.items():
+    for name, segments in by_segment.items():
         if name == "gamma":
-            maps[name] = pieces[0]
+            maps[name] = segments[0]
         elif name == "top_down":
-            maps[name] = over_cells(np.moveaxis(pieces, -1, 1))
-        elif name == "attention" and pieces.ndim == 3:
-            maps[name] = over_cells(pieces * time.count * rows.count)
+            maps[name] = over_cells(np.moveaxis(segments, -1, 1))
+        elif name == "attention" and segments.ndim == 3:
+            maps[name] = over_cells(segments * columns * rows)
         elif name.startswith("attention"):
-            maps[name] = over_frames(pieces * time.count)
-    return maps, map_numbers(by_segment, time.count)
+            maps[name] = over_frames(segments * columns)
+    return maps, map_numbers(by_segment, columns)
 
 
-def _on_time_line(pieces: np.ndarray, frames: int, hop: int) -> np.ndarray:
-    """Returns (..., frames): at each frame the mean of the segments that hold it, see `Segments`.
+def _mean_of_segments(segments: np.ndarray, frames: int, hop: int) -> np.ndarray:
+    """Returns (..., frames): for every frame the mean over the segments that hold it.
+
+    Args:
+        segments: (segments, ..., frames of a segment). The last one ends with the recording, see
+            `ser_keras.data.segments.Segments`.
+        frames: int. Frames of the recording.
+        hop: int. Frames between the starts of two segments.
 
     Example:
-        >>> _on_time_line(np.array([[1.0, 1.0], [3.0, 3.0]]), frames=3, hop=1).tolist()
+        >>> _mean_of_segments(np.array([[1.0, 1.0], [3.0, 3.0]]), frames=3, hop=1).tolist()
         [1.0, 2.0, 3.0]
     """
-    total, count = np.zeros((*pieces.shape[1:-1], frames)), np.zeros(frames)
-    size = pieces.shape[-1]
-    for number, piece in enumerate(pieces):
+    total, count = np.zeros((*segments.shape[1:-1], frames)), np.zeros(frames)
+    size = segments.shape[-1]
+    for number, segment in enumerate(segments):
         start = min(number * hop, frames - size)
-        total[..., start : start + size] += piece
+        total[..., start : start + size] += segment
         count[start : start + size] += 1
     return total / count
 
 
-def _emergent(
-    model: keras.Model, said: Mapping[str, np.ndarray], frames: int
+def _step_maps(
+    export: DescribedExport, outputs: Mapping[str, np.ndarray], frames: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Returns the maps of a predictive VRNN; its posterior at each window, whose last frames.
+    """Returns the maps of a predictive VRNN, its posterior (steps, K), the last frame of each step.
 
-    Implements Baruah and Banerjee 2022, Sec. 2.3, Eq. (2): the saliency is how far the window is
-    from what was predicted of it, in deviations of the training data.
+    Implements Baruah and Banerjee 2022, Sec. 2.3, Eq. (2): the saliency is the distance of a window
+    from its prediction, in standard deviations of the training data.
     """
-    time = columns(model, frames)
-    seen, predicted, sampled, logits = (
-        said[name][0, : time.count].astype(np.float64)
+    time = export.map_geometry.time
+    steps = time.count(frames)
+    observed, predicted, sampled, logits = (
+        outputs[name][0, :steps].astype(np.float64)
         for name in ("normalized", "prediction_mean", "attention", "step_logits")
     )
-    saliency = np.abs(seen[1:] - predicted[:-1])
-    saliency = np.concatenate([np.full_like(seen[:1], np.nan), saliency])
+    saliency = np.abs(observed[1:] - predicted[:-1])
+    saliency = np.concatenate([np.full_like(observed[:1], np.nan), saliency])
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    ends = time.centre + time.reach / 2 + time.stride * np.arange(time.count)
-    last = np.minimum(ends.astype(int), frames) - 1
-    owners = time.owners(frames)
-    maps = {"attention": sampled.T[:, owners], "saliency": saliency.T[:, owners]}
+    posterior = with_temperature(powers / powers.sum(axis=1, keepdims=True), export.temperature)
+    ends = time.centre + time.reach / 2 + time.stride * np.arange(steps)
+    last_frames = np.minimum(ends.astype(int), frames) - 1
+    nearest = time.nearest_column(frames)
+    maps = {"attention": sampled.T[:, nearest], "saliency": saliency.T[:, nearest]}
     maps["sampled_share"] = sampled.mean(axis=1)
-    return maps, powers / powers.sum(axis=1, keepdims=True), last
+    return maps, posterior, last_frames

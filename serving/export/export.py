@@ -15,7 +15,7 @@ from ser_keras import metrics
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError, ExportError, SchemaError, unknown_name
 from ser_keras.experiments.calibration import temperature_of
@@ -23,8 +23,9 @@ from ser_keras.features.specs import spec_from_dict
 from ser_keras.models import load_model
 from ser_keras.protocols import Protocol
 from serving.export.layout import new_version
+from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
-from serving.export.signatures import Served, ServedModule, is_news
+from serving.export.signatures import Served, ServedModule, is_not_gradient_warning
 from serving.export.warmup import warmup_inputs, write_warmup
 
 FEATURES_TOLERANCE = 1e-3
@@ -159,7 +160,7 @@ def write_export(served: Served, folder: Path, name: str) -> None:
         folder: of the version.
         name: what the server calls the model.
     """
-    logging.getLogger("absl").addFilter(is_news)
+    logging.getLogger("absl").addFilter(is_not_gradient_warning)
     module = ServedModule(served)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module.trackable(), str(folder), module.signatures(), options)
@@ -180,6 +181,8 @@ def describe(
         "classes": list(served.classes),
         "sample_rate_hz": served.spec.sample_rate_hz,
         "spec": served.spec.to_dict(),
+        "map_geometry": map_geometry(served.model).to_dict(),
+        "streams": served.streams,
         "dataset": trained.feature_set.schema.name,
         "corpus": trained.feature_set.schema.corpus,
         "fold": record["fold"],
@@ -223,7 +226,7 @@ def check(staged: Path, trained: TrainedModel, data_dir: Path) -> dict[str, dict
         )
     recorded = {
         example["key"].decode(): example["features"]
-        for example in Part(
+        for example in FoldPart(
             trained.feature_set, dict.fromkeys(keys, UNLABELLED)
         ).utterances.as_numpy_iterator()
     }

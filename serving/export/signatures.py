@@ -42,6 +42,14 @@ class Served:
     segments: Segments
     temperature: float = 1.0
 
+    @property
+    def streams(self) -> bool:
+        """Whether the export can predict step by step, while a recording goes on.
+
+        A model that is tested on segments cannot: the mean over segments is no answer of a step.
+        """
+        return model_entry(self.model.name).streams and not self.segments.frames
+
 
 class ServedModule:
     """The signatures of an export, see `signatures`.
@@ -58,11 +66,9 @@ class ServedModule:
         self.front_end = FrontEnd(served.spec)
         self.names = list(served.classes)
         self.temperature = served.temperature
-        # The mean over segments is no answer of a step.
         self.maps = model_entry(served.model.name).maps
-        streams = model_entry(served.model.name).streams and not served.segments.frames
-        most = MAX_SECONDS * served.spec.sample_rate_hz
-        self.stream = Stream(served.model, served.spec, most) if streams else None
+        most_samples = MAX_SECONDS * served.spec.sample_rate_hz
+        self.stream = Stream(served.model, served.spec, most_samples) if served.streams else None
 
     def trackable(self) -> tf.Module:
         """Returns what the graphs' weights are saved with: TensorFlow's variables, by number.
@@ -231,9 +237,9 @@ class ServedModule:
         }
 
 
-def is_news(said: logging.LogRecord) -> bool:
-    """Keeps back that saved graphs have no gradients: they are for answers."""
-    return "custom gradients" not in str(said.msg)
+def is_not_gradient_warning(record: logging.LogRecord) -> bool:
+    """Filters out TensorFlow's warning that saved graphs have no gradients; nobody trains them."""
+    return "custom gradients" not in str(record.msg)
 
 
 def _all(condition: tf.Tensor, message: str) -> tf.Operation:

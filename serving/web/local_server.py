@@ -1,6 +1,14 @@
-"""A development server in a process of its own, for as long as a block of code runs."""
+"""A development server in another process, for as long as a block of code runs.
+
+The page then needs neither TensorFlow nor its memory, and outlives a crash of the server. The two
+processes share a pipe, and its end tells the server to stop. It also comes when the page's process
+is killed, so that no server stays behind.
+"""
 
 import logging
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,10 +16,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ser_keras.errors import ConfigError, ServingError
-from serving.explain.own_process import own_process
 from serving.export.layout import versions
 
 READY_S = 120.0
+STOP_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -60,33 +68,57 @@ def local_server(models: Sequence[Published]) -> Iterator[str]:
     Raises:
         ServingError: it does not start; says why.
     """
-    with own_process(_serve, list(models)) as pipe:
-        try:
-            if not pipe.poll(READY_S):
-                raise ServingError(f"development server: not ready after {READY_S:.0f} s.")
-            port = pipe.recv()
-        except EOFError:
-            raise ServingError(
-                "development server: it ended before it was ready. Start ser serve with the same "
-                "folder, which says why."
-            ) from None
-        yield f"127.0.0.1:{port}"
+    context = multiprocessing.get_context("spawn")
+    pipe, server_pipe = context.Pipe()
+    process = context.Process(target=_serve, args=(server_pipe, list(models)), daemon=True)
+    process.start()
+    # The end of the other process is noticed only if this one does not hold its pipe.
+    server_pipe.close()
+    try:
+        yield f"127.0.0.1:{_port_of(pipe)}"
+    finally:
+        pipe.close()
+        process.join(STOP_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _port_of(pipe: Connection) -> int:
+    """Waits until the server at the other end is ready; returns its port."""
+    try:
+        if not pipe.poll(READY_S):
+            raise ServingError(f"development server: not ready after {READY_S:.0f} s.")
+        port: int = pipe.recv()
+    except EOFError:
+        raise ServingError(
+            "development server: it ended before it was ready. Start ser serve with the same "
+            "folder, which says why."
+        ) from None
+    return port
 
 
 def _serve(pipe: Connection, models: Sequence[Published]) -> None:
+    """Serves until the pipe ends; runs in the other process."""
+    # Ctrl-C reaches every process of a terminal; this one ends after the page.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from serving.server.config_files import ModelEntry
     from serving.server.server import Server, ServerOptions
 
-    # The session is deprecated for training; a server runs nothing else.
+    # TensorFlow deprecates sessions for training; a server runs nothing else.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     configs = [
-        ModelEntry(each.name, each.folder, specific=(each.version,) if each.version else ())
-        for each in models
+        ModelEntry(model.name, model.folder, specific=(model.version,) if model.version else ())
+        for model in models
     ]
     server = Server(configs, ServerOptions(port=0, rest_port=None))
     try:
         server.start()
         pipe.send(server.port)
         pipe.recv()
+    except (EOFError, OSError):
+        # The page has gone.
+        pipe.close()
     finally:
         server.stop()

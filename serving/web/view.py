@@ -17,11 +17,15 @@ import soundfile
 from PIL import Image
 
 from ser_keras.errors import SerError
-from ser_keras.plots.attended import attended_spectrogram
+from ser_keras.plots.attention_spectrogram import draw_attention_spectrogram
+from ser_keras.plots.explanation import Explanation
 from ser_keras.plots.timeline import emotion_timeline
 from serving.client.client import SerClient
+from serving.client.connection import ServerError
 from serving.client.prediction import UNCERTAIN, Prediction
-from serving.explain.explainer import Explainer
+from serving.explain.described_export import open_export
+from serving.explain.explain import explain
+from serving.explain.signature_runners import client_signatures
 from serving.web.local_server import Published
 from serving.web.model_facts import card, described, facts
 from serving.web.recognition import Recognition, clock, samples_of
@@ -34,12 +38,10 @@ class Models:
     Args:
         clients: mapping of model to its client, in the order of the list.
         exports: mapping of model to its files, for those that are at hand.
-        explainer: of the same server.
     """
 
     clients: Mapping[str, SerClient]
     exports: Mapping[str, Published]
-    explainer: Explainer
 
     def about(self, model: str) -> tuple[str, str]:
         """Returns (what a model was trained on, its card), both as Markdown."""
@@ -60,24 +62,33 @@ class Models:
         Raises:
             AudioError: the recording is not there any more.
         """
-        window, rate = said.windows[number], self.clients[said.model].sample_rate_hz
-        waveform = samples_of(said.path, window.start_s, window.end_s, rate)
-        export, heard = self.exports.get(said.model), None
-        note = " Where it attended is not known without its export."
-        if export is not None and described(export) is not None:
-            try:
-                heard = self.explainer.explain(said.model, export.newest, waveform, window.start_s)
-                note = ""
-            except SerError as error:
-                note = f" Where it attended is not known: {error}"
+        window, client = said.windows[number], self.clients[said.model]
+        waveform = samples_of(said.path, window.start_s, window.end_s, client.sample_rate_hz)
+        explanation, note = self._explained(said.model, waveform, window.start_s)
         picture, _ = _drawn(
-            lambda path: attended_spectrogram(
-                waveform, path, start_s=window.start_s, heard=heard, width_px=width_px
+            lambda path: draw_attention_spectrogram(
+                waveform, path, start_s=window.start_s, explanation=explanation, width_px=width_px
             )
         )
         what = f"the first {clock(window.end_s)}" if said.streamed else "this window"
         words = f"{said.model} says of {what}: {window.in_words(said.uncertain_below)}.{note}"
-        return player(waveform, rate, play), picture, words
+        return player(waveform, client.sample_rate_hz, play), picture, words
+
+    def _explained(
+        self, model: str, waveform: np.ndarray, start_s: float
+    ) -> tuple[Explanation | None, str]:
+        """Returns (where the model attended, a note), one of which is empty."""
+        export = self.exports.get(model)
+        if export is None or described(export) is None:
+            return None, " Where it attended is not known without its export."
+        run = client_signatures(self.clients[model])
+        try:
+            return (
+                explain(open_export(export.newest), run, waveform, source=model, start_s=start_s),
+                "",
+            )
+        except (SerError, ServerError) as error:
+            return None, f" Where it attended is not known: {error}"
 
 
 @dataclass(frozen=True)

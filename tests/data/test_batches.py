@@ -3,7 +3,7 @@ import pytest
 
 from ser_keras.config import AugmentConfig
 from ser_keras.data.batches import TrainingBatches, evaluation_batches
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 
 PLAIN = AugmentConfig()
 RANDOM = AugmentConfig(noise=0.3, gain=0.1, stretch=0.2, warp=0.1, mixup=0.4)
@@ -12,7 +12,7 @@ RANDOM = AugmentConfig(noise=0.3, gain=0.1, stretch=0.2, warp=0.1, mixup=0.4)
 @pytest.fixture
 def part(feature_set):
     classes = {row.key: index % 4 for index, row in enumerate(feature_set.rows)}
-    return Part(feature_set, classes)
+    return FoldPart(feature_set, classes)
 
 
 def batches(part, augment, seed=0):

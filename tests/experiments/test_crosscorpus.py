@@ -75,12 +75,12 @@ def test_each_corpus_is_tested_whole_by_the_model_of_the_other(result, feature_s
 def test_a_cell_is_the_saved_model_on_the_other_corpus(result, other_set, output, config):
     import keras
 
-    from ser_keras.data.part import Part
+    from ser_keras.data.part import FoldPart
     from ser_keras.training.predict import predict
 
     classes = result["class_set"]["classes"]
     model = keras.models.load_model(output / "folds" / "synthetic" / "model.keras")
-    part = Part(other_set, {row.key: classes.index(row.label) for row in other_set.rows})
+    part = FoldPart(other_set, {row.key: classes.index(row.label) for row in other_set.rows})
     scores = predict(model, part, config.batch)
     counts = metrics.confusion_matrix(scores.classes, scores.predicted, len(classes))
     assert cell_of(result, "synthetic", "other")["confusion"] == counts.tolist()
@@ -90,10 +90,10 @@ def test_a_cell_is_the_saved_model_on_the_other_corpus(result, other_set, output
 def test_the_normaliser_saw_the_training_corpus_alone(result, feature_set, output, config):
     import keras
 
-    from ser_keras.data.part import Part
+    from ser_keras.data.part import FoldPart
 
     del result
-    part = Part(feature_set, dict.fromkeys((row.key for row in feature_set.rows), 0))
+    part = FoldPart(feature_set, dict.fromkeys((row.key for row in feature_set.rows), 0))
     expected = FeatureStatistics.fit(part.frames()).affine(config.normalizer)
     model = keras.models.load_model(output / "folds" / "synthetic" / "model.keras")
     weights = [weight.numpy() for weight in model.get_layer("normalizer").weights]

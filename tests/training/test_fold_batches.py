@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_keras.config import BatchConfig, TrainConfig, UnlabelledConfig
-from ser_keras.data.part import UNLABELLED, Part
+from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.training.fold_batches import (
     epoch_steps,
@@ -52,7 +52,7 @@ def joint(config, feature_set, hidden, others=(), steps=None):
     statistics = FeatureStatistics.fit([np.random.default_rng(0).normal(size=(9, bins))])
     steps = steps or epoch_steps(config.batch, feature_set, class_of)
     return training_batches(
-        config, Part(feature_set, class_of), hidden, others, statistics, 4, steps=steps, seed=0
+        config, FoldPart(feature_set, class_of), hidden, others, statistics, 4, steps=steps, seed=0
     )
 
 
@@ -71,7 +71,7 @@ def test_each_step_draws_a_labelled_and_an_unlabelled_batch(config, feature_set)
 
 
 def test_another_corpus_is_one_more_stream(config, feature_set):
-    other = Part(feature_set, {row.key: UNLABELLED for row in feature_set.rows})
+    other = FoldPart(feature_set, {row.key: UNLABELLED for row in feature_set.rows})
     batches = joint(config, feature_set, (), others=[other], steps=3)
     for _, targets, _ in batches.epoch(1).as_numpy_iterator():
         assert (targets.sum(axis=1) == 0).sum() == 3

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ser_keras.config import BatchConfig
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.models import build_model
 from ser_keras.training.predict import mean_over_segments, predict
 
@@ -10,7 +10,7 @@ from ser_keras.training.predict import mean_over_segments, predict
 def test_an_utterance_is_the_mean_of_its_segments_softmaxes(feature_set):
     model = build_model("alexnet_fcn", num_classes=3, dim=200, width=0.0625, normalization="none")
     keys = [row.key for row in feature_set.rows][:3]
-    part = Part(feature_set, dict.fromkeys(keys, 1))
+    part = FoldPart(feature_set, dict.fromkeys(keys, 1))
     config = BatchConfig(size=2, segment_frames=80, segment_hop=80, test_hop=30)
     scores = predict(model, part, config)
     assert scores.keys.tolist() == sorted(keys)

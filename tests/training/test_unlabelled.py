@@ -9,7 +9,7 @@ from ser_keras.audio import read_audio, write_wav
 from ser_keras.config import config_from_dict
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.part import Part
+from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.calibration import calibrate_run
 from ser_keras.experiments.crossval import run_crossval
@@ -39,7 +39,7 @@ def made(corpus, data_dir, output, **changes):
 
 def features_of(feature_set, keys):
     """The features of some utterances as bytes, which tell them apart from all others."""
-    part = Part(feature_set, dict.fromkeys(keys, 0))
+    part = FoldPart(feature_set, dict.fromkeys(keys, 0))
     return {frames.tobytes() for frames in part.frames()}
 
 

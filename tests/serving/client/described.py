@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
 from serving.export.signatures import Served
 from tests.serving import exports
@@ -26,6 +27,8 @@ def described(served: Served, folder: Path, base: Path) -> Path:
         "classes": list(served.classes),
         "sample_rate_hz": exports.RATE,
         "spec": served.spec.to_dict(),
+        "map_geometry": map_geometry(served.model).to_dict(),
+        "streams": served.streams,
         "dataset": "emodb",
         "corpus": "emodb",
         "fold": "speaker-03",

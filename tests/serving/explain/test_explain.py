@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from types import SimpleNamespace
 
 import keras
@@ -17,24 +18,28 @@ from ser_keras.errors import AudioError, ConfigError, ServingError
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
-from ser_keras.plots.explanation import explanation
+from ser_keras.plots.explanation import draw_explanation
 from serving.cli.explain import explain as explain_verb
 from serving.client.endpoint import Endpoint
-from serving.explain.explain import DescribedExport, explain, loaded, open_export, served
-from serving.explain.map_geometry import columns
+from serving.explain.described_export import DescribedExport, open_export
+from serving.explain.explain import explain
+from serving.explain.signature_runners import local_signatures, server_signatures
+from serving.export.map_geometry import map_axis, map_geometry
 from serving.export.signatures import Served, ServedModule
+from tests.architecture import ROOT
 from tests.serving import exports
 
 RATE = exports.RATE
 BEFORE_S, SPEECH_S, AFTER_S = 0.4, 1.3, 0.5
 
 
-def describe(made, options, folder):
+def describe(served, options, folder):
     """The export as `ser export` describes it."""
-    batch = {"segment_frames": made.segments.frames, "test_hop": made.segments.hop}
-    about = {"name": "mine", "model": made.model.name, "sample_rate_hz": RATE}
-    about |= {"spec": made.spec.to_dict(), "classes": list(made.classes)}
-    about |= {"calibration": {"temperature": made.temperature}}
+    batch = {"segment_frames": served.segments.frames, "test_hop": served.segments.hop}
+    about = {"name": "mine", "model": served.model.name, "sample_rate_hz": RATE}
+    about |= {"spec": served.spec.to_dict(), "classes": list(served.classes)}
+    about |= {"map_geometry": map_geometry(served.model).to_dict(), "streams": served.streams}
+    about |= {"calibration": {"temperature": served.temperature}}
     return DescribedExport(
         folder, about | {"config": {"model": {"options": options}, "batch": batch}}
     )
@@ -50,12 +55,12 @@ class Direct:
         self.export = describe(self.served, options, SimpleNamespace(name="7"))
         self.signatures = ServedModule(self.served).signatures()
 
-    def ask(self, name, inputs):
-        said = self.signatures[name](**{key: tf.constant(v) for key, v in inputs.items()})
-        return {key: value.numpy() for key, value in said.items()}
+    def run(self, name, inputs):
+        outputs = self.signatures[name](**{key: tf.constant(v) for key, v in inputs.items()})
+        return {key: value.numpy() for key, value in outputs.items()}
 
     def __call__(self, waveform, start_s=0.0):
-        return explain(self.export, self.ask, waveform, source="a.wav", start_s=start_s)
+        return explain(self.export, self.run, waveform, source="a.wav", start_s=start_s)
 
 
 @pytest.fixture(
@@ -81,37 +86,37 @@ def silence(seconds):
 
 
 @pytest.fixture(scope="module")
-def heard(system):
+def explanation(system):
     return system(np.concatenate([silence(BEFORE_S), speech(), silence(AFTER_S)]), start_s=10.0)
 
 
-def cells(system, heard, values):
+def cells(system, explanation, values):
     """The values of each segment that no other overlaps, every column and row of the model once."""
-    model, segments = system.served.model, system.served.segments
-    dim, frames = heard.features.shape
+    segments, axis = system.served.segments, map_axis(system.served.model)
+    dim, frames = explanation.features.shape
     length = min(segments.frames or frames, frames)
-    firsts = np.unique(columns(model, length).owners(length), return_index=True)[1]
+    firsts = np.unique(axis.nearest_column(length), return_index=True)[1]
     if values.ndim == 2 and len(values) == dim:
-        values = values[np.unique(columns(model, dim).owners(dim), return_index=True)[1]]
+        values = values[np.unique(axis.nearest_column(dim), return_index=True)[1]]
     return [
         values[..., start + firsts] for start in range(0, max(1, frames - 2 * length + 1), length)
     ]
 
 
-def test_every_map_lies_on_the_frames_and_weights_sum_to_what_they_should(system, heard):
-    dim, frames = len(heard.row_edges) - 1, len(heard.frame_edges_s) - 1
+def test_every_map_lies_on_the_frames_and_weights_sum_to_what_they_should(system, explanation):
+    dim, frames = len(explanation.row_edges) - 1, len(explanation.frame_edges_s) - 1
     assert frames > 2
-    assert heard.features.shape == (dim, frames)
-    assert sum(heard.probabilities.values()) == pytest.approx(1, abs=1e-5)
-    maps = dict(heard.maps)
-    if heard.system == "predictive_vrnn":
+    assert explanation.features.shape == (dim, frames)
+    assert sum(explanation.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    maps = dict(explanation.maps)
+    if explanation.system == "predictive_vrnn":
         assert maps["attention"].shape == maps["saliency"].shape == (dim, frames)
         return
     gamma = maps.pop("gamma", np.ones(1))
-    for attention in cells(system, heard, maps["attention"]):
+    for attention in cells(system, explanation, maps["attention"]):
         assert attention.mean() == pytest.approx(gamma.sum(), abs=1e-4)
     assert {values.shape[-1] for values in maps.values()} == {frames}
-    if heard.system == "moma":
+    if explanation.system == "moma":
         assert maps["attention_layer1"].mean() == pytest.approx(1, abs=1e-5)
         np.testing.assert_allclose(maps["attention_blocks"].mean(axis=1), 1, atol=1e-5)
         mixed = gamma @ maps["attention_blocks"]
@@ -120,11 +125,11 @@ def test_every_map_lies_on_the_frames_and_weights_sum_to_what_they_should(system
         assert maps["top_down"].shape == (4, dim, frames)
 
 
-def test_the_time_axis_is_the_audio_s_and_its_silent_ends_are_in_no_frame(system, heard):
-    assert heard.start_s == 10.0
-    assert heard.end_s == pytest.approx(10.0 + BEFORE_S + SPEECH_S + AFTER_S)
-    assert (np.diff(heard.frame_edges_s) > 0).all()
-    first, last = heard.frame_edges_s[[0, -1]]
+def test_the_time_axis_is_the_audio_s_and_its_silent_ends_are_in_no_frame(system, explanation):
+    assert explanation.start_s == 10.0
+    assert explanation.end_s == pytest.approx(10.0 + BEFORE_S + SPEECH_S + AFTER_S)
+    assert (np.diff(explanation.frame_edges_s) > 0).all()
+    first, last = explanation.frame_edges_s[[0, -1]]
     spec = system.served.spec
     # The first frame of the trimmed part begins with the first that holds some of the speech.
     assert first == pytest.approx(10.0 + BEFORE_S, abs=spec.frame_length_s)
@@ -134,31 +139,31 @@ def test_the_time_axis_is_the_audio_s_and_its_silent_ends_are_in_no_frame(system
 
 
 def test_audio_shorter_than_the_model_s_least_gives_no_weight_to_padding(system):
-    heard = system(speech(0.3))
-    assert heard.frame_edges_s[-1] <= heard.end_s + 1e-9
-    if heard.system == "predictive_vrnn":
-        assert heard.posterior.shape == (1, 4)
+    explanation = system(speech(0.3))
+    assert explanation.frame_edges_s[-1] <= explanation.end_s + 1e-9
+    if explanation.system == "predictive_vrnn":
+        assert explanation.posterior.shape == (1, 4)
         return
     # Were any weight in the padding, the rest would have less than all of it.
-    (attention,) = cells(system, heard, heard.maps["attention"])
-    whole = heard.maps["gamma"].sum() if "gamma" in heard.maps else 1.0
+    (attention,) = cells(system, explanation, explanation.maps["attention"])
+    whole = explanation.maps["gamma"].sum() if "gamma" in explanation.maps else 1.0
     assert attention.mean() == pytest.approx(whole, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", [".png", ".svg"])
-def test_pictures_are_written_and_the_same_every_time(heard, tmp_path, kind):
+def test_pictures_are_written_and_the_same_every_time(explanation, tmp_path, kind):
     first, second = (tmp_path / f"{name}{kind}" for name in "ab")
-    explanation(heard, first)
-    explanation(heard, second)
+    draw_explanation(explanation, first)
+    draw_explanation(explanation, second)
     assert first.read_bytes() == second.read_bytes()
     assert first.read_bytes().startswith(b"\x89PNG" if kind == ".png" else b"<?xml")
     assert sorted(tmp_path.iterdir()) == [first, second]
 
 
-def test_a_picture_names_axes_units_scales_and_who_says_what(heard, tmp_path):
-    explanation(heard, tmp_path / "picture.svg")
+def test_a_picture_names_axes_units_scales_and_who_says_what(explanation, tmp_path):
+    draw_explanation(explanation, tmp_path / "picture.svg")
     text = (tmp_path / "picture.svg").read_text()
-    label, share = heard.likeliest[0]
+    label, share = explanation.likeliest[0]
     assert f"<!-- a.wav: {label} {100 * share:.0f} %, " in text
     named = {
         "moma": ["layer 1", "layer 2, sum of its views", "(weight x frames)"],
@@ -168,7 +173,12 @@ def test_a_picture_names_axes_units_scales_and_who_says_what(heard, tmp_path):
         "sparse_autoencoder": ["attention", "(weight x frames)"],
     }
     time = "time in the recording (s); hatched: not heard by the model"
-    for words in [*named[heard.system], time, "(full scale 1)", f"by mine 7 ({heard.system})"]:
+    for words in [
+        *named[explanation.system],
+        time,
+        "(full scale 1)",
+        f"by mine 7 ({explanation.system})",
+    ]:
         assert f"{words} -->" in text or f"{words}\n" in text
 
 
@@ -185,10 +195,10 @@ def test_a_tone_is_drawn_at_its_time_and_frequency():
         waveform = speech(2.0) / 100
         tone = slice(round(1.2 * RATE), round(1.3 * RATE))
         waveform[tone] += 0.3 * np.sin(2 * np.pi * 2000 * np.arange(tone.start, tone.stop) / RATE)
-        heard = direct(waveform)
-        row, frame = np.unravel_index(np.argmax(heard.features), heard.features.shape)
-        assert heard.row_edges[row] - 40 < 2000 < heard.row_edges[row + 1] + 40
-        assert 1.2 <= heard.frame_edges_s[frame] < heard.frame_edges_s[frame + 1] <= 1.3
+        explanation = direct(waveform)
+        row, frame = np.unravel_index(np.argmax(explanation.features), explanation.features.shape)
+        assert explanation.row_edges[row] - 40 < 2000 < explanation.row_edges[row + 1] + 40
+        assert 1.2 <= explanation.frame_edges_s[frame] < explanation.frame_edges_s[frame + 1] <= 1.3
 
 
 def test_segments_lie_where_they_were_cut_and_count_alike():
@@ -196,7 +206,7 @@ def test_segments_lie_where_they_were_cut_and_count_alike():
     name, (spec, options, _) = "attention_cnn", exports.SYSTEMS["attention_cnn"]
     direct = Direct(name, options, get_spec(spec), Segments(size, hop))
     waveform = speech(2.0)
-    explanation = direct(waveform)
+    segmented = direct(waveform)
     features = extract(direct.served.spec, waveform)
     frames = len(features)
     # The last one ends with the recording.
@@ -213,22 +223,22 @@ def test_segments_lie_where_they_were_cut_and_count_alike():
             scores[:, start + frame] += score[frame // 16]
             count[start + frame] += 1
     assert starts[-1] % hop > 0
-    assert explanation.features.shape == (400, frames)
-    maps = explanation.maps
+    assert segmented.features.shape == (400, frames)
+    maps = segmented.maps
     np.testing.assert_allclose(maps["attention"].mean(axis=0), weights / count, rtol=1e-3)
     np.testing.assert_allclose(maps["top_down"].mean(axis=1), scores / count, rtol=1e-3)
-    assert explanation.frame_edges_s[-1] == pytest.approx((frames - 1) * 0.01 + 0.04)
+    assert segmented.frame_edges_s[-1] == pytest.approx((frames - 1) * 0.01 + 0.04)
 
 
 def test_the_two_maps_of_a_segment_multiply_to_what_the_model_says():
     _, options, segments = exports.SYSTEMS["attention_cnn"]
     direct = Direct("attention_cnn", options, get_spec("spectrogram400"), segments)
-    heard = direct(speech(0.5))
-    maps = heard.maps["top_down"] * heard.maps["attention"]
-    scores = np.array([cells(direct, heard, each)[0].mean() for each in maps])
+    explanation = direct(speech(0.5))
+    maps = explanation.maps["top_down"] * explanation.maps["attention"]
+    scores = np.array([cells(direct, explanation, class_map)[0].mean() for class_map in maps])
     powers = np.exp(scores - scores.max())
-    said = list(heard.probabilities.values())
-    np.testing.assert_allclose(powers / powers.sum(), said, atol=1e-4)
+    probabilities = list(explanation.probabilities.values())
+    np.testing.assert_allclose(powers / powers.sum(), probabilities, atol=1e-4)
 
 
 @pytest.mark.parametrize("inside", [False, True])
@@ -237,24 +247,24 @@ def test_a_vrnn_samples_what_surprises_it_and_its_posterior_ends_at_what_it_says
     windows = {"window_frames": 11, "window_hop": 6} if inside else {}
     direct = Direct("predictive_vrnn", exports.VRNN | windows, spec, temperature=0.5)
     waveform = speech(1.5)
-    heard = direct(waveform)
-    sampled, saliency = heard.maps["attention"], heard.maps["saliency"]
+    explanation = direct(waveform)
+    sampled, saliency = explanation.maps["attention"], explanation.maps["saliency"]
     of_first = np.isnan(saliency).all(axis=0)
     assert of_first[0]
     assert not of_first[-1]
     assert (sampled[:, of_first] == 1).all()
     rest = saliency[:, ~of_first]
     np.testing.assert_array_equal(sampled[:, ~of_first], rest >= rest.mean(axis=0))
-    said = list(heard.probabilities.values())
-    np.testing.assert_allclose(heard.posterior[-1], said, atol=1e-5)
+    probabilities = list(explanation.probabilities.values())
+    np.testing.assert_allclose(explanation.posterior[-1], probabilities, atol=1e-5)
     # When it said the third, it had heard no more than this.
-    until = round(heard.posterior_s[2] * RATE)
+    until = round(explanation.posterior_s[2] * RATE)
     earlier = list(direct(waveform[:until]).probabilities.values())
-    np.testing.assert_allclose(heard.posterior[2], earlier, atol=1e-4)
-    assert (np.diff(heard.posterior_s) > 0).all()
-    assert heard.posterior_s[-1] <= heard.end_s
-    assert heard.maps["sampled_share"].shape == heard.posterior_s.shape
-    assert heard.maps["sampled_share"][0] == 1
+    np.testing.assert_allclose(explanation.posterior[2], earlier, atol=1e-4)
+    assert (np.diff(explanation.posterior_s) > 0).all()
+    assert explanation.posterior_s[-1] <= explanation.end_s
+    assert explanation.maps["sampled_share"].shape == explanation.posterior_s.shape
+    assert explanation.maps["sampled_share"][0] == 1
 
 
 # === Files ===
@@ -264,10 +274,10 @@ def test_a_vrnn_samples_what_surprises_it_and_its_posterior_ends_at_what_it_says
 def published(moma, tmp_path_factory):
     """(folder of a model with versions 1 and 2, a recording)."""
     root = tmp_path_factory.mktemp("published")
-    made, folder = moma
+    exported, folder = moma
     for number in ("1", "2"):
         version = shutil.copytree(folder / "1", root / "mine" / number)
-    about = describe(made, exports.SYSTEMS["moma"][1], version).about
+    about = describe(exported, exports.SYSTEMS["moma"][1], version).about
     (version / "assets.extra" / "model.json").write_text(json.dumps(about))
     write_wav(root / "so $much.wav", np.concatenate([silence(1), speech(2), silence(1)]))
     return root / "mine", root / "so $much.wav"
@@ -276,7 +286,7 @@ def published(moma, tmp_path_factory):
 def run(*arguments):
     app = typer.Typer()
     app.command()(explain_verb)
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_the_command_explains_a_part_by_the_newest_version(published, tmp_path):
@@ -296,24 +306,24 @@ def test_the_command_explains_a_part_by_the_newest_version(published, tmp_path):
 
 
 def test_a_server_says_the_same(server, moma):
-    made, folder = moma
-    export = describe(made, exports.SYSTEMS["moma"][1], folder / "1")
+    exported, folder = moma
+    export = describe(exported, exports.SYSTEMS["moma"][1], folder / "1")
     export.about["name"] = "moma"
     waveform = speech(1.0)
-    with loaded(export) as ask:
-        here = explain(export, ask, waveform, source="a.wav")
-    with served(export, Endpoint(f"localhost:{server.port}")) as ask:
-        there = explain(export, ask, waveform, source="a.wav")
+    with local_signatures(export) as run_here:
+        here = explain(export, run_here, waveform, source="a.wav")
+    with server_signatures(export, Endpoint(f"localhost:{server.port}")) as run_there:
+        there = explain(export, run_there, waveform, source="a.wav")
     for name, values in here.maps.items():
         np.testing.assert_allclose(there.maps[name], values, atol=1e-5, err_msg=name)
 
 
 def test_a_server_that_is_not_there_is_a_sentence(moma):
-    made, folder = moma
-    export = describe(made, exports.SYSTEMS["moma"][1], folder / "1")
+    exported, folder = moma
+    export = describe(exported, exports.SYSTEMS["moma"][1], folder / "1")
     refused = pytest.raises(ServingError, match=r"UNAVAILABLE: .* Start it with ser serve")
-    with refused, served(export, Endpoint("localhost:1")) as ask:
-        explain(export, ask, speech(0.2), source="a.wav")
+    with refused, server_signatures(export, Endpoint("localhost:1")) as run_there:
+        explain(export, run_there, speech(0.2), source="a.wav")
 
 
 def test_what_cannot_be_explained_is_a_sentence(published, tmp_path):
@@ -336,8 +346,8 @@ def test_what_cannot_be_explained_is_a_sentence(published, tmp_path):
     broken = tmp_path / "broken" / "1"
     (broken / "assets.extra").mkdir(parents=True)
     (broken / "saved_model.pb").write_bytes(b"nothing")
-    described = (model / "2" / "assets.extra" / "model.json").read_text()
-    (broken / "assets.extra" / "model.json").write_text(described)
+    description = (model / "2" / "assets.extra" / "model.json").read_text()
+    (broken / "assets.extra" / "model.json").write_text(description)
     refused(ConfigError, "TensorFlow cannot load it", recording, "--model", broken.parent)
     assert not (tmp_path / "pictures").exists()
 
@@ -352,3 +362,43 @@ def test_an_export_is_found_by_its_name_or_its_version(published):
     model, _ = published
     assert open_export(model) == open_export(model / "2")
     assert open_export(model).name == "mine 2"
+
+
+@pytest.mark.parametrize("name", exports.SYSTEMS)
+def test_an_export_of_before_gets_the_facts_that_it_lacks_from_a_rebuilt_model(name, tmp_path):
+    served = exports.small(name)
+    about = describe(served, exports.SYSTEMS[name][1], tmp_path).about
+    old = {key: about[key] for key in about if key not in ("map_geometry", "streams")}
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "saved_model.pb").touch()
+    (tmp_path / "assets.extra" / "model.json").write_text(json.dumps(old))
+    completed = open_export(tmp_path).about
+    assert completed["map_geometry"] == about["map_geometry"]
+    assert completed["streams"] == about["streams"] == (name == "predictive_vrnn")
+
+
+def test_a_vrnn_of_segments_has_no_posterior_along_the_speech():
+    spec = get_spec("mfcc40-windows-short")
+    direct = Direct("predictive_vrnn", exports.VRNN, spec, Segments(4, 4))
+    assert not direct.export.streams
+    with pytest.raises(ConfigError, match="a predictive VRNN that was tested on segments"):
+        direct(speech(1.5))
+
+
+def test_what_a_server_computes_is_explained_without_tensorflow(server, published):
+    model, recording = published
+    code = f"""
+import sys
+from pathlib import Path
+from serving.client.client import SerClient
+from serving.explain.described_export import open_export
+from serving.explain.explain import explain, read_part
+from serving.explain.signature_runners import client_signatures
+waveform = read_part(Path({str(recording)!r}), 1.0, 1.0, {RATE})
+with SerClient("localhost:{server.port}", "moma") as client:
+    run = client_signatures(client)
+    explanation = explain(open_export(Path({str(model)!r})), run, waveform, source="a.wav")
+sys.exit("tensorflow" in sys.modules or explanation.in_words.count("%") != 3)
+"""
+    completed = exports.completed(sys.executable, "-c", code, cwd=ROOT)
+    assert completed.returncode == 0, completed.stderr

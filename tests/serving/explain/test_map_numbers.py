@@ -12,7 +12,7 @@ from ser_keras.audio import write_wav
 from ser_keras.errors import ConfigError
 from ser_keras.features.specs import get_spec
 from ser_keras.models.attention.map_statistics import divergence_from_time, normalized_entropy
-from ser_keras.plots.explanation import explanation
+from ser_keras.plots.explanation import draw_explanation
 from serving.cli.explain import explain as explain_verb
 from serving.explain.map_numbers import tiers_of, to_dict, with_tiers
 from tests.serving import exports
@@ -36,7 +36,7 @@ def explained(direct):
 
 def test_numbers_are_of_the_model_s_own_columns(direct, explained):
     waveform = explained.waveform[None]
-    maps = direct.ask(
+    maps = direct.run(
         "explain", {"waveform": waveform, "length": np.array([len(waveform[0])], np.int32)}
     )
     columns = explained.statistics["maps"]
@@ -77,7 +77,7 @@ def test_labels_stand_in_the_picture_of_every_kind_of_model(name, tmp_path):
     crowded = Tier("very short", tuple(Interval(i / 50, (i + 1) / 50, "mm") for i in range(10)))
     odd = Tier("odd $", (Interval(0.0, 1.0, "<b>$x"), Interval(1.0, 1.2, "")))
     marked = with_tiers(direct_model(speech(1.2)), [WORDS_AT_ZERO, odd, crowded])
-    explanation(marked, tmp_path / "a.svg")
+    draw_explanation(marked, tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     for words in ("words", "yeah", "I don't know", "odd $", "very short"):
         assert f"<!-- {words} -->" in text
@@ -90,7 +90,7 @@ def test_what_has_no_room_is_counted(explained, tmp_path):
     long = Tier(
         "words", tuple(Interval(10 + i / 50, 10 + (i + 1) / 50, 9 * "m") for i in range(10))
     )
-    explanation(with_tiers(explained, [long]), tmp_path / "a.svg")
+    draw_explanation(with_tiers(explained, [long]), tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     assert "10 labels have no room" in text
     assert 9 * "m" not in text

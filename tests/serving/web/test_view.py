@@ -1,29 +1,29 @@
 """What the page of `ser web` says and shows, on a real export behind the real local server."""
 
 import base64
-import contextlib
 import io
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from multiprocessing import Pipe
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
 import soundfile
 
-from ser_keras.errors import AudioError, ConfigError, ServingError
+from ser_keras.errors import AudioError, ConfigError
 from serving.cli.web import web
 from serving.client.client import SerClient
 from serving.client.connection import ServerError
-from serving.client.endpoint import Endpoint
-from serving.explain import explainer as explaining
+from serving.explain.described_export import open_export
+from serving.explain.explain import explain
+from serving.explain.signature_runners import client_signatures
 from serving.web.local_server import Published, local_server
 from serving.web.model_facts import card, facts
 from serving.web.recognition import LONGEST_S, recognize, samples_of
@@ -45,28 +45,6 @@ def published(moma, tmp_path_factory):
 def client(server):
     with SerClient(f"localhost:{server.port}", "moma") as asking:
         yield asking
-
-
-@contextlib.contextmanager
-def explainer_of(endpoint):
-    """An explainer whose other end is a thread here."""
-    ours, its = Pipe()
-
-    def answer():
-        with contextlib.suppress(EOFError):
-            explaining._answer(its, endpoint)
-
-    thread = Thread(target=answer)
-    thread.start()
-    yield explaining.Explainer(ours)
-    ours.close()
-    thread.join()
-
-
-@pytest.fixture
-def explainer(server):
-    with explainer_of(Endpoint(f"localhost:{server.port}")) as explains:
-        yield explains
 
 
 @pytest.fixture(scope="module")
@@ -220,9 +198,9 @@ def test_doubts_are_seen_in_the_picture_where_they_are(said):
     assert {view.window_at(column) for column in differing} == uncertain
 
 
-def test_a_window_is_heard_and_drawn_with_its_attention(client, explainer, published, said):
-    with_export = Models({"moma": client}, {"moma": published}, explainer)
-    without = Models({"moma": client}, {}, explainer)
+def test_a_window_is_heard_and_drawn_with_its_attention(client, published, said):
+    with_export = Models({"moma": client}, {"moma": published})
+    without = Models({"moma": client}, {})
     html, picture, words = with_export.window(said, 2, 500)
     data = re.search(r'src="data:audio/wav;base64,([^"]+)"', html).group(1)
     sound, rate = soundfile.read(io.BytesIO(base64.b64decode(data)))
@@ -243,22 +221,23 @@ def test_a_window_is_heard_and_drawn_with_its_attention(client, explainer, publi
     assert (np.asarray(picture) != np.asarray(plain)).mean() > 0.01
 
 
-def test_what_cannot_be_explained_is_shown_with_the_reason(client, explainer, published, said):
-    gone = Models({"moma": client}, {"moma": published}, explainer)
-    explainer._pipe.send(("nobody", published.newest, np.zeros(100, np.float32), 0.0))
-    refusal = explainer._pipe.recv()
-    assert isinstance(refusal, ServingError)
-    assert "nobody" in str(refusal)
-    ours, its = Pipe()
-    its.close()
-    dead = replace(gone, explainer=explaining.Explainer(ours))
-    _, _, words = dead.window(said, 0, 500)
-    assert "the process that explains has died" in words
+def test_what_cannot_be_explained_is_shown_with_the_reason(server, published, said, tmp_path):
+    with SerClient(f"localhost:{server.port}", "nobody") as nobody:
+        _, _, words = Models({"moma": nobody}, {"moma": published}).window(said, 0, 500)
+    assert "Where it attended is not known: " in words
+    assert "nobody" in words
+    streaming = Published.open(shutil.copytree(published.folder, tmp_path / "moma"))
+    description = streaming.newest / "assets.extra" / "model.json"
+    about = json.loads(description.read_text()) | {"streams": True}
+    description.write_text(json.dumps(about))
+    with SerClient(f"localhost:{server.port}", "moma") as client:
+        _, _, words = Models({"moma": client}, {"moma": streaming}).window(said, 0, 500)
+    assert "its signature explain returns no step_logits" in words
 
 
 def test_a_server_that_wants_certificates_explains_to_who_shows_them(closed, published, said):
-    with explainer_of(closed) as explains, closed.client("moma") as client:
-        _, _, words = Models({"moma": client}, {"moma": published}, explains).window(said, 0, 500)
+    with closed.client("moma") as client:
+        _, _, words = Models({"moma": client}, {"moma": published}).window(said, 0, 500)
     assert "not known" not in words
 
 
@@ -328,18 +307,16 @@ def test_an_export_that_is_not_among_the_models_is_refused(published):
 
 
 @pytest.mark.slow
-def test_the_local_server_and_the_explainer_answer_and_end_with_the_block(published, speech):
-    with (
-        local_server([published]) as endpoint,
-        SerClient(endpoint, "moma") as client,
-        explaining.explainer(Endpoint(endpoint)) as explains,
-    ):
+def test_the_local_server_answers_and_ends_with_the_block(published, speech):
+    with local_server([published]) as endpoint, SerClient(endpoint, "moma") as client:
         client.wait_until_available(60.0)
-        said = recognize(client, speech)
+        recognition = recognize(client, speech)
         waveform = samples_of(speech, 0.0, 4.0, RATE)
-        heard = explains.explain("moma", published.newest, waveform, 5.0)
-        assert heard.probabilities == pytest.approx(said.windows[0].probabilities, abs=1e-5)
-        assert heard.end_s == pytest.approx(9.0)
+        export, run = open_export(published.newest), client_signatures(client)
+        explanation = explain(export, run, waveform, source="moma", start_s=5.0)
+        first = recognition.windows[0]
+        assert explanation.probabilities == pytest.approx(first.probabilities, abs=1e-5)
+        assert explanation.end_s == pytest.approx(9.0)
     with SerClient(endpoint, "moma", timeout_s=1.0) as client, pytest.raises(ServerError):
         client.predict(speech)
 

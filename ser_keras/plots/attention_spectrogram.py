@@ -18,12 +18,12 @@ FREQUENCY = "frequency (Hz)"
 LINE = "#0072b2"
 
 
-def attended_spectrogram(
+def draw_attention_spectrogram(
     waveform: np.ndarray,
     path: Path,
     *,
     start_s: float = 0.0,
-    heard: Explanation | None = None,
+    explanation: Explanation | None = None,
     width_px: int = 760,
 ) -> None:
     """Draws a spectrogram in grey and over it what the model attended to.
@@ -36,7 +36,7 @@ def attended_spectrogram(
         waveform: (samples,) at 16 kHz, -1 to 1.
         path: Path. `.png` or `.svg`.
         start_s: float. Where the waveform begins in the recording.
-        heard: what the model made of it; None draws the speech alone.
+        explanation: what the model made of it; None draws the speech alone.
         width_px: int. How wide it will be shown.
 
     Raises:
@@ -56,26 +56,29 @@ def attended_spectrogram(
     )
     axes.set(xlabel="time in the recording (s)", ylabel=FREQUENCY)
     figure.colorbar(image, ax=axes, label="level (dB)", location="top", aspect=40, pad=0.02)
-    if heard is not None:
-        cells = heard.maps["attention"].ndim == 2 and heard.row_name == FREQUENCY
-        if cells:
-            outline_half(axes, heard.maps["attention"], heard.frame_edges_s, heard.row_edges)
-        else:
-            _line(axes, heard)
+    if explanation is not None:
+        _draw_attention(axes, explanation)
     axes.set_xlim(start_s, end_s)
     save_figure(figure, path)
 
 
-def _line(axes: Any, heard: Explanation) -> None:
-    """Draws the attention of the frames over what is there, with an axis of its own."""
+def _draw_attention(axes: Any, explanation: Explanation) -> None:
+    attention = explanation.maps["attention"]
+    if attention.ndim == 2 and explanation.row_name == FREQUENCY:
+        outline_half(axes, attention, explanation.frame_edges_s, explanation.row_edges)
+    else:
+        _draw_line(axes, explanation)
+
+
+def _draw_line(axes: Any, explanation: Explanation) -> None:
+    """Draws the attention of the frames as a line with an axis of its own."""
     from matplotlib.patheffects import withStroke
 
-    weights = heard.maps["attention"]
+    weights = explanation.maps["attention"]
     over_time = weights if weights.ndim == 1 else weights.sum(axis=0)
-    middles = (heard.frame_edges_s[1:] + heard.frame_edges_s[:-1]) / 2
     right = axes.twinx()
     right.plot(
-        middles,
+        explanation.frame_middles_s,
         over_time / over_time.mean(),
         color=LINE,
         linewidth=2,
