@@ -70,6 +70,6 @@ def _notebook() -> Iterator[tuple[str, str | bytes]]:
                 picture = f"pictures/{NOTEBOOK}_{len(parts)}.png"
                 yield picture, base64.b64decode(data["image/png"])
                 parts.append(f"![{cell['metadata'].get('alt', '')}]({picture})")
-            elif said := "".join(output.get("text", data.get("text/plain", ""))).rstrip():
-                parts.append(f'```{{.text title="prints"}}\n{said}\n```')
+            elif printed := "".join(output.get("text", data.get("text/plain", ""))).rstrip():
+                parts.append(f'```{{.text title="prints"}}\n{printed}\n```')
     yield f"{NOTEBOOK}.md", "\n\n".join(parts)
