@@ -275,6 +275,6 @@ def test_a_label_curve_counts_the_labels_that_choose_the_epoch(feature_set, prot
     for point in curve["points"]:
         assert point["labelled"] == kept + len(fold.valid)
         assert point["of_validation"] == len(fold.valid)
-    assert f"{len(fold.valid)} of them of the validation speakers" in label_curve_table(curve)
+    assert f"{len(fold.valid)} of them are of the validation speakers" in label_curve_table(curve)
     plots.label_curve(curve, tmp_path / "curve.svg")
     assert b"validation speakers, who choose the epoch" in (tmp_path / "curve.svg").read_bytes()
