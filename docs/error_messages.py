@@ -15,14 +15,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def errors() -> str:
     """Returns the errors: exit code, what happened, who acts, and every message."""
-    said = messages()
+    messages_of = messages()
     rows, parts = [], []
-    for each in error_classes():
-        what, _, who = (inspect.getdoc(each) or "").partition("\n")[0].partition(". ")
-        link = f"[`{each.__name__}`](#{each.__name__.lower()})"
-        rows.append((each.exit_code, link, f"{what.rstrip('.')}.", who))
-        parts += [f"## {each.__name__}", f"Exit code {each.exit_code}. {what.rstrip('.')}. {who}"]
-        known = [(f"`{module}`", text) for module, text in said[each.__name__]]
+    for cls in error_classes():
+        what, _, who = (inspect.getdoc(cls) or "").partition("\n")[0].partition(". ")
+        link = f"[`{cls.__name__}`](#{cls.__name__.lower()})"
+        rows.append((cls.exit_code, link, f"{what.rstrip('.')}.", who))
+        parts += [f"## {cls.__name__}", f"Exit code {cls.exit_code}. {what.rstrip('.')}. {who}"]
+        known = [(f"`{module}`", text) for module, text in messages_of[cls.__name__]]
         if known:
             body = table("raised in,message", known).replace("\n", "\n    ")
             parts.append(f'??? note "Messages: {len(known)}"\n\n    {body}')
@@ -31,9 +31,9 @@ def errors() -> str:
 
 def error_classes() -> list[type[classes.SerError]]:
     """Returns the classes a person may meet, by exit code."""
-    found = [each for each in vars(classes).values() if inspect.isclass(each)]
-    mine = [each for each in found if issubclass(each, classes.SerError)]
-    return sorted(mine, key=lambda each: each.exit_code)
+    defined = [value for value in vars(classes).values() if inspect.isclass(value)]
+    raised = [cls for cls in defined if issubclass(cls, classes.SerError)]
+    return sorted(raised, key=lambda cls: cls.exit_code)
 
 
 def messages() -> dict[str, list[tuple[str, str]]]:
@@ -41,15 +41,15 @@ def messages() -> dict[str, list[tuple[str, str]]]:
 
     What a message is filled with stands in it as ⟨name⟩, or as … where that is an expression.
     """
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    by_class: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             tree = ast.parse(path.read_text(encoding="utf-8"))
             for name, text in _raised(tree):
-                if (module, text) not in found[name]:
-                    found[name].append((module.removesuffix(".__init__"), text))
-    return found
+                if (module, text) not in by_class[name]:
+                    by_class[name].append((module.removesuffix(".__init__"), text))
+    return by_class
 
 
 def _raised(tree: ast.Module) -> Iterator[tuple[str, str]]:

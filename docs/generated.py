@@ -27,7 +27,7 @@ def commands() -> str:
     from ser_keras.cli.app import make_app
 
     root = get_command(make_app())
-    return "\n\n".join(_command(*each) for each in _leaves(root, typer.Context(root), "ser"))
+    return "\n\n".join(_command(*leaf) for leaf in _leaves(root, typer.Context(root), "ser"))
 
 
 def _leaves(command: Any, context: Any, name: str) -> Iterator[tuple[Any, Any, str]]:
@@ -40,7 +40,7 @@ def _leaves(command: Any, context: Any, name: str) -> Iterator[tuple[Any, Any, s
 
 
 def _command(command: Any, context: Any, name: str) -> str:
-    records = [each.get_help_record(context) for each in command.params]
+    records = [parameter.get_help_record(context) for parameter in command.params]
     rows = [(f"`{left}`".replace(" / ", "` / `"), right) for left, right in filter(None, records)]
     usage = " ".join(command.collect_usage_pieces(context))
     about = map(plain, inspect.cleandoc(command.help or "").split("\n\n"))
@@ -56,7 +56,7 @@ def recipe_keys() -> str:
 
 
 def _sections(cls: Any, prefix: str) -> Iterator[str]:
-    defaults = {each.name: getattr(cls(), each.name) for each in dataclasses.fields(cls)}
+    defaults = {key.name: getattr(cls(), key.name) for key in dataclasses.fields(cls)}
     below = {key: value for key, value in defaults.items() if dataclasses.is_dataclass(value)}
     about = (inspect.getdoc(cls) or "").partition("\n\n")[0]
     yield f"### {f'`{prefix[:-1]}`' if prefix else 'Top level'}\n\n{about}"
@@ -143,7 +143,7 @@ def corpora() -> str:
     for name in CORPORA:
         info = get_corpus(name).info
         size = f"{info.utterances} by {len(info.speakers)}" if info.utterances else "from the data"
-        classes = ", ".join(f"`{each}`" for each in info.class_sets) or "from the labels"
+        classes = ", ".join(f"`{name}`" for name in info.class_sets) or "from the labels"
         rows.append((f"`{name}`", size, classes, info.licence, info.access))
     return table("corpus,utterances by speakers,class sets,licence,how to get it", rows)
 
@@ -182,7 +182,7 @@ def feature_specs() -> str:
         cls = class_of_kind(kind)
         # A class documents the fields that it adds.
         meaning = {k: v for base in reversed(cls.__mro__) for k, v in arguments_of(base).items()}
-        defaults = {each.name: each.default for each in dataclasses.fields(cls)}
+        defaults = {key.name: key.default for key in dataclasses.fields(cls)}
         parts += [f"### `{kind}`", described(meaning, defaults)]
     return "\n\n".join(parts)
 
@@ -202,11 +202,11 @@ def components() -> str:
         rows = [
             (
                 f"`{key}`",
-                each.kind.__name__.lower(),
-                "required" if each.required else code(each.default),
-                f"{each.about}{'' if each.changes_result else '; changes no result'}",
+                parameter.kind.__name__.lower(),
+                "required" if parameter.required else code(parameter.default),
+                f"{parameter.about}{'' if parameter.changes_result else '; changes no result'}",
             )
-            for key, each in spec.parameters.items()
+            for key, parameter in spec.parameters.items()
         ]
         parts += [table("parameter,type,default,meaning", rows)] * bool(rows)
     return "\n\n".join(parts)
@@ -236,11 +236,11 @@ def search_spaces() -> str:
     for name in space_names():
         space = load_space(name)
         rows = []
-        for each in space.settings:
-            scale = ", logarithmic" * each.log
-            span = f"{each.low:g} to {each.high:g}{scale}"
-            choices = ", ".join(map(str, each.values))
-            rows.append((f"`{each.key}`", choices or span, each.why))
+        for setting in space.settings:
+            scale = ", logarithmic" * setting.log
+            span = f"{setting.low:g} to {setting.high:g}{scale}"
+            choices = ", ".join(map(str, setting.values))
+            rows.append((f"`{setting.key}`", choices or span, setting.why))
         parts += [f"### `{name}`", f"Varies `{space.recipe}`.", table("key,range,why", rows)]
     return "\n\n".join(parts)
 

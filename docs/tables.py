@@ -21,7 +21,7 @@ def table(head: str, rows: Iterable[Iterable[Any]]) -> str:
         rows: cells; what is no text is shown by `str`.
     """
     names = head.split(",")
-    lines = [names, ["---"] * len(names), *([plain(str(each)) for each in row] for row in rows)]
+    lines = [names, ["---"] * len(names), *([plain(str(cell)) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -79,8 +79,8 @@ def typed(meaning: str) -> tuple[str, str]:
         >>> typed("list of int. Epochs."), typed("float."), typed("the sections")
         (('list of int', 'Epochs.'), ('float', ''), ('', 'the sections'))
     """
-    found = _KIND.fullmatch(meaning)
-    return (found[1], found[2].strip()) if found else ("", meaning)
+    match = _KIND.fullmatch(meaning)
+    return (match[1], match[2].strip()) if match else ("", meaning)
 
 
 def described(meaning: dict[str, str], defaults: dict[str, Any], prefix: str = "") -> str:

@@ -1,1 +1,1 @@
-"""Corpora into feature sets: the Beam job, what it reads, and the shards that it writes."""
+"""The Beam job that extracts features: the recordings it reads and the shards it writes."""

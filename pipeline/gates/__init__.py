@@ -1,1 +1,1 @@
-"""What a model has to pass before it is pushed."""
+"""The gates that a model has to pass before it is pushed."""

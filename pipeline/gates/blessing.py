@@ -14,7 +14,7 @@ def bless(folder: Path, reasons: Sequence[str]) -> None:
     """Writes the verdict into a folder: blessed if there is no reason against it.
 
     Args:
-        folder: of what was judged; created if it does not exist.
+        folder: folder of the judged artifact; created if it does not exist.
         reasons: why it is not blessed; empty if it is.
     """
     folder.mkdir(parents=True, exist_ok=True)

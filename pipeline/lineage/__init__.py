@@ -1,1 +1,1 @@
-"""What was made from what: the store, its verification and its garbage collection."""
+"""The lineage of artifacts: records, their store, verification and garbage collection."""

@@ -1,4 +1,4 @@
-"""What one execution of a component took, made and said of its work: a JSON record.
+"""The record of one execution of a component: its inputs, outputs and facts, as JSON.
 
 The terms are those of ML Metadata: an execution of a component takes artifacts and makes
 artifacts, and its state says how far they can be trusted:

@@ -1,1 +1,1 @@
-"""Pipelines as data, and the runner that runs what is not cached."""
+"""Pipelines as data, their YAML files, and the runner with its cache."""

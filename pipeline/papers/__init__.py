@@ -1,1 +1,1 @@
-"""The experiments of the five papers, run and set beside the printed numbers."""
+"""The experiments of the five papers, compared with the published numbers."""

@@ -33,10 +33,11 @@ _MOMA_OTHERS = (
 )
 _MOMA_NOTE = (
     "The paper's UA and WA count true negatives (Eq. 10); a UA of 80.5 in that sense is a WA of "
-    "61.0 with four classes. Whether the other rows count them it does not say. It trains on "
-    "sessions 1 to 4 (Sec. 4.1) and names no way to choose the epoch: session 4 chooses it in the "
-    "first row; in the second row it trains as well, for all of the recipe's epochs. The single "
-    "block, the mean without attention, other numbers of blocks and the scaling are ours."
+    "61.0 with four classes. It does not say whether the other rows count them. It trains on "
+    "sessions 1 to 4 (Sec. 4.1) and names no way to choose the epoch. In the first row session 4 "
+    "chooses it; in the second row session 4 is trained on as well, for all of the recipe's "
+    "epochs. The single block, the mean without attention, other numbers of blocks and the scaling "
+    "are not in the paper."
 )
 
 # === Predictive VRNN ===
@@ -54,8 +55,8 @@ _READINGS = (
     Variant("class asked at the end of each file", changes=("objective.label_time=end",)),
 )
 _VRNN_NOTE = (
-    "Read literally: the mean MFCC of each window of 2 s, the class asked at every window (Eq. 5), "
-    "though Sec. 3.2 says that the error is computed at the end of each audio file. The other "
+    "The literal reading takes the mean MFCC of each window of 2 s and predicts the class at every "
+    "window (Eq. 5), although Sec. 3.2 computes the error at the end of each audio file. The other "
     "readings have no row in the paper."
 )
 
@@ -67,10 +68,10 @@ _ALEXNET, _VGG16 = "alexnet_fixed", "vgg16_fixed"
 
 _AUTOENCODER = "Semi-supervised sparse autoencoder, Table I"
 _AUTOENCODER_NOTE = (
-    "The paper does not say how it splits; {} is ours, and harder than a random split. Nor does it "
-    "say which share of the labels it uses, or which speech without labels: here a quarter of each "
-    "class, the rest of the training part, and what --unlabelled adds. The twin hears the same "
-    "labelled utterances alone."
+    "The paper does not describe its split; here it is {}, which is harder than a random split. It "
+    "does not say either which share of the labels it uses, or which speech without labels. Here "
+    "these are a quarter of each class, and the rest of the training part with the features of "
+    "--unlabelled. The row with the labelled quarter alone trains on the same labelled utterances."
 )
 
 
@@ -137,9 +138,9 @@ EXPERIMENTS = (
             *_others("WA", **{"[19] (2018), low-level descriptors": 68.8}),
             *_others("WA", **{"[21] (2017), log-mel filterbanks": 62.1}),
         ),
-        note="Files shorter than a window of 2 s are dropped, in training and test, but for the "
-        "row that pads them. Five folds by session in the paper; here both actors of the fifth "
-        f"test in turn. {_VRNN_NOTE}",
+        note="Files shorter than a window of 2 s are dropped in training and test, except in the "
+        "row that pads them. The paper has five folds by session; here each of the two actors of "
+        f"the held-out session is tested in turn. {_VRNN_NOTE}",
     ),
     Experiment(
         "attention_cnn",

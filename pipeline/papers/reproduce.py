@@ -44,7 +44,7 @@ def reproduce(
     ] = None,
     unlabelled: Annotated[
         list[Path] | None,
-        typer.Option(help="Features of another corpus, for the rows that also learn unlabelled."),
+        typer.Option(help="Features of speech without labels, for the rows that train on it."),
     ] = None,
     folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
     allow_partial: Annotated[bool, typer.Option(help="Accept a partial copy.")] = False,

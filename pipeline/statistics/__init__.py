@@ -1,1 +1,1 @@
-"""Statistics of a feature set by Beam, the schema they must meet, anomalies and drift."""
+"""Statistics of a feature set by Beam, their schema, anomalies and drift."""

@@ -1,8 +1,8 @@
 """The data schema: a YAML file, drafted once from statistics and then kept by hand.
 
-A draft describes the data as they are, with some tolerance; only somebody who knows the data can
-say whether that is right. So an existing schema is never overwritten: a draft needs a new file, and
-validation only reads.
+A draft describes the data as they are, with some tolerance; only a person who knows the data can
+decide whether that is right. So an existing schema is never overwritten: a draft needs a new file,
+and validation only reads.
 """
 
 from collections.abc import Mapping

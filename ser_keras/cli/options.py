@@ -22,16 +22,22 @@ Recipes = Annotated[
 Unlabelled = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Further features, trained on without labels; those of test speakers are left out."
+        help="Further features to train on without labels; those of test speakers are left out."
     ),
 ]
 DEFAULT_RECIPE = "alexnet_fcn"
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Change one key, such as --set epochs=20.")
 ]
-Output = Annotated[Path, typer.Option(help="Folder of the run. Run again to go on after a kill.")]
+Output = Annotated[
+    Path,
+    typer.Option(help="Folder of the run. After an interruption the same command continues it."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of the folds.")]
 Strategy = Annotated[
     str,
-    typer.Option(help="none; mirrored: all devices here; multiworker: the machines in TF_CONFIG."),
+    typer.Option(
+        help="Devices to train on: none (a single one), mirrored (all of this machine) or "
+        "multiworker (the machines in TF_CONFIG)."
+    ),
 ]

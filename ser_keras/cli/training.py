@@ -204,7 +204,7 @@ def baseline(
     seed: Seed = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
 ) -> None:
-    """Score the floor: an SVM on each utterance's mean and deviation of the features."""
+    """Score the baseline: an SVM on the mean and deviation of each utterance's features."""
     with starting():
         from ser_keras.experiments.baseline import run_baseline
         from ser_keras.files import write_json

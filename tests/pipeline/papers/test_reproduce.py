@@ -208,9 +208,9 @@ def test_a_row_has_intervals_mean_and_deviation_beside_the_published_metric():
     assert cells[2] == f"{names[0]} 80.5, {names[1]} 74.0"
     assert cells[3:6] == ["61.0", "50.0 – 70.0", "62.0 ± 3.1"]
     assert cells[6:] == ["60.0", "48.0 – 71.0", "59.3 ± 4.4", "2 of 10"]
-    other = table_row(text, "Convolutional self-attention [32]")
-    assert other[1] == "UA 76.3, WA 68.8"
-    assert set(other[2:]) == {"–"}
+    foreign = table_row(text, "Convolutional self-attention [32]")
+    assert foreign[1] == "UA 76.3, WA 68.8"
+    assert set(foreign[2:]) == {"–"}
     assert table_row(text, "no attention")[-1] == "not run: not asked for"
 
 
@@ -361,7 +361,7 @@ def test_a_row_without_its_weights_is_named_and_trained_when_they_are_given(tmp_
 def test_unlabelled_features_reach_the_semi_supervised_row_alone(tmp_path, monkeypatch):
     experiment = find_experiment("sparse_autoencoder", "emodb")
     root = miniature("emodb", tmp_path / "corpus")
-    other = build_feature_set(
+    extra_set = build_feature_set(
         "casia",
         miniature("casia", tmp_path / "casia", seed=1),
         get_spec("logmel40-deltas"),
@@ -375,7 +375,13 @@ def test_unlabelled_features_reach_the_semi_supervised_row_alone(tmp_path, monke
         return run_crossval(recipes, *arguments, unlabelled_sets=unlabelled_sets, **more)
 
     monkeypatch.setattr("ser_keras.experiments.crossval.run_crossval", crossval)
-    more = ["--unlabelled", other, "--fold", first_fold(experiment, root), *tiny(experiment)]
+    more = [
+        "--unlabelled",
+        extra_set,
+        "--fold",
+        first_fold(experiment, root),
+        *tiny(experiment),
+    ]
     more += ["--variant", "semi-supervised", "--variant", "labelled quarter alone"]
     done = run(experiment, root, tmp_path / "out", *more)
     assert done.exit_code == 0, done.output
@@ -430,28 +436,30 @@ def test_weights_that_cannot_be_read_or_are_given_twice_stop_all_rows(tmp_path):
 
 
 def test_unlabelled_sets_that_no_row_can_use_are_refused(tmp_path):
-    other = tmp_path / "features"
-    error = refused(find_experiment("moma"), tmp_path, "--unlabelled", other)
+    extra_set = tmp_path / "features"
+    error = refused(find_experiment("moma"), tmp_path, "--unlabelled", extra_set)
     assert "moma has none" in error
     autoencoder = find_experiment("sparse_autoencoder", "emodb")
-    only = ["--variant", "all labels", "--unlabelled", other]
+    only = ["--variant", "all labels", "--unlabelled", extra_set]
     assert "semi-supervised" in refused(autoencoder, tmp_path, *only)
 
 
 @pytest.mark.slow
-def test_an_unlabelled_set_of_other_features_stops_all_rows(tmp_path):
+def test_an_extra_set_of_other_features_stops_all_rows(tmp_path):
     experiment = find_experiment("sparse_autoencoder", "emodb")
     casia = miniature("casia", tmp_path / "casia")
-    other = build_feature_set(
+    extra_set = build_feature_set(
         "casia", casia, get_spec("logmel23"), tmp_path / "features", allow_partial=True
     )
-    error = refused(experiment, tmp_path, "--unlabelled", other, *tiny(experiment))
+    error = refused(experiment, tmp_path, "--unlabelled", extra_set, *tiny(experiment))
     assert "expected 'logmel40-deltas'" in error
     trimmed = get_spec("logmel40-deltas", trim_db=30)
-    other = build_feature_set("casia", casia, trimmed, tmp_path / "trimmed", allow_partial=True)
+    extra_set = build_feature_set("casia", casia, trimmed, tmp_path / "trimmed", allow_partial=True)
     # The row that would refuse it is the last one.
     more = ["--variant", "all labels", "--variant", "semi-supervised", *tiny(experiment)]
-    assert "trim_db 30.0 instead of" in refused(experiment, tmp_path, "--unlabelled", other, *more)
+    assert "trim_db 30.0 instead of" in refused(
+        experiment, tmp_path, "--unlabelled", extra_set, *more
+    )
 
 
 @pytest.mark.slow
@@ -481,9 +489,9 @@ def test_a_row_with_other_unlabelled_speech_stops_all_rows(tmp_path):
     root = miniature("emodb", tmp_path / "corpus")
     casia = miniature("casia", tmp_path / "casia", seed=1)
     spec = get_spec("logmel40-deltas")
-    other = build_feature_set("casia", casia, spec, tmp_path / "features", allow_partial=True)
+    extra_set = build_feature_set("casia", casia, spec, tmp_path / "features", allow_partial=True)
     more = ["--fold", first_fold(experiment, root), *tiny(experiment)]
-    first = ["--variant", "semi-supervised", "--unlabelled", other]
+    first = ["--variant", "semi-supervised", "--unlabelled", extra_set]
     done = run(experiment, root, tmp_path / "out", *more, *first)
     assert done.exit_code == 0, done.output
     done = run(experiment, root, tmp_path / "out", *more)
