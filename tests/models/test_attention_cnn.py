@@ -64,9 +64,9 @@ def test_outputs_equal_the_reference(head, scaling):
         np.testing.assert_allclose(outputs["attention"][row, :, :columns], attention, atol=1e-5)
         assert (outputs["attention"][row, :, columns:] == 0).all()
         if top_down is not None:
-            found = outputs["top_down"][row]
-            np.testing.assert_allclose(found[:, :columns], top_down, atol=1e-4)
-            assert (found[:, columns:] == 0).all()
+            actual = outputs["top_down"][row]
+            np.testing.assert_allclose(actual[:, :columns], top_down, atol=1e-4)
+            assert (actual[:, columns:] == 0).all()
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -55,7 +55,7 @@ def numpy(outputs):
 def test_outputs_equal_the_reference(options):
     model = small(**options)
     weights = seeded(model)
-    found = numpy(model(batch_of(UTTERANCES, extra=2)))
+    outputs = numpy(model(batch_of(UTTERANCES, extra=2)))
     for row, utterance in enumerate(UTTERANCES):
         expected = reference.forward(
             utterance.astype(float),
@@ -63,9 +63,9 @@ def test_outputs_equal_the_reference(options):
             scale_by_length=options.get("scale_by_length", False),
             deviation=options.get("pooling") == "mean_std",
         )
-        assert set(expected) == set(found)
+        assert set(expected) == set(outputs)
         for name, value in expected.items():
-            array = found[name][row]
+            array = outputs[name][row]
             if name.startswith("attention"):
                 assert (array[..., value.shape[-1] :] == 0).all()
                 array = array[..., : value.shape[-1]]

@@ -75,9 +75,12 @@ def mean_terms(features, weights, forward_options=None, **options):
     """Returns the terms of the reference, averaged over the batch."""
     terms = [
         reference.terms(
-            reference.forward(each, weights, **(forward_options or {})), target, weight, **options
+            reference.forward(vectors, weights, **(forward_options or {})),
+            target,
+            weight,
+            **options,
         )
-        for each, target, weight in zip(features, TARGETS, WEIGHTS, strict=True)
+        for vectors, target, weight in zip(features, TARGETS, WEIGHTS, strict=True)
     ]
     return {name: np.mean([term[name] for term in terms]) for name in terms[0]}
 
@@ -88,14 +91,14 @@ def test_every_output_equals_the_reference_and_is_zero_in_the_padding(attention)
     weights = seeded(model)
     features = utterances()
     outputs = numpy(model(batch_of(features, extra=2)))
-    for row, each in enumerate(features):
-        expected = reference.forward(each, weights, attention=attention)
+    for row, vectors in enumerate(features):
+        expected = reference.forward(vectors, weights, attention=attention)
         np.testing.assert_allclose(outputs["logits"][row], expected.pop("logits"), atol=1e-5)
         assert outputs.keys() == {"logits", *expected}
         for name, values in expected.items():
-            found = outputs[name][row]
-            np.testing.assert_allclose(found[: len(each)], values, atol=1e-5, err_msg=name)
-            assert not found[len(each) :].any(), name
+            actual = outputs[name][row]
+            np.testing.assert_allclose(actual[: len(vectors)], values, atol=1e-5, err_msg=name)
+            assert not actual[len(vectors) :].any(), name
     assert {str(array.dtype) for array in outputs.values()} == {"float32"}
 
 
@@ -131,14 +134,14 @@ def test_objective_equals_the_reference(options, scales, smoothing):
     features = utterances()
     batch = batch_of(features, extra=1)
     assert objective_of("predictive_vrnn") is predictive_vrnn_objective
-    found = predictive_vrnn_objective(batch, TARGETS, WEIGHTS, model(batch), **options)
+    terms = predictive_vrnn_objective(batch, TARGETS, WEIGHTS, model(batch), **options)
     label_time = options.get("label_time", "every")
     expected = mean_terms(
         features, weights, smoothing=smoothing, scales=scales, label_time=label_time
     )
-    assert found.keys() == expected.keys() == {"generation", "classification", "kl"}
+    assert terms.keys() == expected.keys() == {"generation", "classification", "kl"}
     for name, value in expected.items():
-        assert float(found[name]) == pytest.approx(value, rel=1e-5), name
+        assert float(terms[name]) == pytest.approx(value, rel=1e-5), name
 
 
 def test_an_unknown_label_time_suggests_the_nearest():
@@ -207,14 +210,14 @@ def test_one_training_step_follows_the_slope_of_the_reference(monkeypatch):
             [
                 sum(
                     reference.terms(
-                        reference.forward(each, weights, noise=drawn), target, weight
+                        reference.forward(vectors, weights, noise=drawn), target, weight
                     ).values()
                 )
-                for each, target, weight, drawn in rows
+                for vectors, target, weight, drawn in rows
             ]
         )
 
-    for name, index, place in (
+    for name, index, cell in (
         ("recognition", 0, (2, 3)),
         ("recognition", 1, (1, 9)),
         ("latent", 0, (0, 1)),
@@ -225,10 +228,10 @@ def test_one_training_step_follows_the_slope_of_the_reference(monkeypatch):
         ("classification", 0, (1, 20)),
         ("classifier", 0, (2, 1)),
     ):
-        moved = keras.ops.convert_to_numpy(parts_of(model)[name].weights[index])[place]
-        start = weights[name][index][place]
-        slope = slope_of(loss, weights[name][index], place, step=1e-6)
-        assert (start - moved) / 1e-3 == pytest.approx(slope, rel=5e-3, abs=2e-3), (name, place)
+        moved = keras.ops.convert_to_numpy(parts_of(model)[name].weights[index])[cell]
+        start = weights[name][index][cell]
+        slope = slope_of(loss, weights[name][index], cell, step=1e-6)
+        assert (start - moved) / 1e-3 == pytest.approx(slope, rel=5e-3, abs=2e-3), (name, cell)
 
 
 FRONT = {"window_frames": 11, "window_hop": 4, "front_layers": 2, "front_units": 8}
@@ -330,12 +333,12 @@ def test_options_without_meaning_are_refused(options, message):
 
 
 def stream(step, features):
-    """Runs one utterance window by window; returns what was said, (frames, ...) each.
+    """Runs one utterance window by window; returns the outputs, each (frames, ...).
 
     Windows with fewer frames than the model's are filled up with what must not be looked at.
     """
     state = zero_state(step)
-    said = []
+    steps = []
     for vector in features:
         inputs = {"features": keras.ops.array(vector[None])}
         if "frames" in step.input:
@@ -348,8 +351,8 @@ def stream(step, features):
             }
         outputs = step({**inputs, **state})
         state = {name: outputs[name] for name in state}
-        said.append(numpy({name: outputs[name] for name in outputs if name not in state}))
-    return {name: np.concatenate([each[name] for each in said]) for name in said[0]}
+        steps.append(numpy({name: outputs[name] for name in outputs if name not in state}))
+    return {name: np.concatenate([outputs[name] for outputs in steps]) for name in steps[0]}
 
 
 @pytest.mark.parametrize("options", [{}, {"attention": False}])
@@ -359,10 +362,10 @@ def test_window_by_window_equals_the_whole_utterance(options):
     step = streaming_predictive_vrnn(model)
     (features,) = utterances((12,))
     whole = numpy(model(batch_of([features])))
-    said = stream(step, features)
-    np.testing.assert_allclose(said["logits"], whole["step_logits"][0], atol=1e-5)
+    streamed = stream(step, features)
+    np.testing.assert_allclose(streamed["logits"], whole["step_logits"][0], atol=1e-5)
     for name in ("attention", "prediction_mean", "prediction_log_variance", "normalized"):
-        np.testing.assert_allclose(said[name], whole[name][0], atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(streamed[name], whole[name][0], atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("options", [{"window_frames": 11, "window_hop": 4}, FRONT])
@@ -381,9 +384,9 @@ def test_windows_of_frames_stream_as_well(options):
         whole = numpy(model(batch_of([features])))
         count = int(whole["steps"].sum())
         assert int(numpy(step_frames(model).count(np.array([frames], "int32")))[0]) == count
-        said = stream(step, [features[4 * number :][:11] for number in range(count)])
-        np.testing.assert_allclose(said["logits"], whole["step_logits"][0, :count], atol=1e-5)
-        np.testing.assert_allclose(said["attention"], whole["attention"][0, :count])
+        streamed = stream(step, [features[4 * number :][:11] for number in range(count)])
+        np.testing.assert_allclose(streamed["logits"], whole["step_logits"][0, :count], atol=1e-5)
+        np.testing.assert_allclose(streamed["attention"], whole["attention"][0, :count])
 
 
 @pytest.mark.parametrize(
@@ -406,7 +409,7 @@ def test_front_end_describes_windows_by_its_columns():
     model = small(**FRONT)
     (features,) = utterances((15,))
     encoder = keras.Model(model.input, model.get_layer("windows").output)
-    (found,), (steps,) = numpy(encoder(batch_of([features])))
+    (vectors,), (steps,) = numpy(encoder(batch_of([features])))
     weights = [numpy(model.get_layer(f"front{number}").kernel) for number in (1, 2)]
     x = numpy(model.get_layer("normalizer")(features[None], mask=np.ones((1, 15), bool)))[0]
     for kernel, stride in zip(weights, (2, 1), strict=True):
@@ -415,7 +418,7 @@ def test_front_end_describes_windows_by_its_columns():
         x = np.maximum(x / np.sqrt(1.001), 0)  # statistics of a new layer: mean 0, variance 1
     expected = [np.concatenate([part.mean(axis=0), part.std(axis=0)]) for part in (x[:2], x[2:4])]
     assert steps.tolist() == [True, True]
-    np.testing.assert_allclose(found[:2], expected, atol=2e-3)
+    np.testing.assert_allclose(vectors[:2], expected, atol=2e-3)
 
 
 def test_a_stream_survives_its_file_and_follows_its_model(tmp_path):

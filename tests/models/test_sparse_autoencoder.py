@@ -90,7 +90,7 @@ def trainer(model, optimizer, eager=True, **options):
     joint = keras.Model({**inputs, "targets": targets, "weights": weights}, total)
     jax = keras.backend.backend() == "jax"
     modes = {"jit_compile": jax, "run_eagerly": eager and not jax}
-    joint.compile(optimizer, loss=lambda true, said: said, **modes)
+    joint.compile(optimizer, loss=lambda true, predicted: predicted, **modes)
 
     def step(inputs, targets, weights):
         batch = {**inputs, "targets": targets, "weights": np.asarray(weights, "float32")}
@@ -139,17 +139,17 @@ def test_outputs_equal_the_reference(options):
 def test_objective_equals_the_reference(labels):
     model = small()
     weights = seeded(model)
-    said = [reference.forward(each.astype(float), weights) for each in utterances()]
+    outputs = [reference.forward(utterance.astype(float), weights) for utterance in utterances()]
     inputs = batch_of(utterances(), extra=3)
     terms = terms_of(model, inputs, labels, WEIGHTS)
-    assert terms == pytest.approx(reference.objective(said, labels, WEIGHTS), rel=1e-4)
+    assert terms == pytest.approx(reference.objective(outputs, labels, WEIGHTS), rel=1e-4)
     assert (terms["pseudo_class"] == 0) == (None not in labels)
     assert (terms["cross_entropy"] == 0) == (labels == (None,) * 4)
 
     mine = {"label_smoothing": 0.2, "reconstruction_weight": 3.0, "sparsity_weight": 0.1}
     mine |= {"sparsity_target": 0.2, "unlabelled_weight": 0.7}
     expected = reference.objective(
-        said, labels, WEIGHTS, smoothing=0.2, c=3.0, beta=0.1, rho=0.2, unlabelled=0.7
+        outputs, labels, WEIGHTS, smoothing=0.2, c=3.0, beta=0.1, rho=0.2, unlabelled=0.7
     )
     assert terms_of(model, inputs, labels, WEIGHTS, **mine) == pytest.approx(expected, rel=1e-4)
 
@@ -171,8 +171,11 @@ def test_one_training_step_follows_the_slope_of_the_reference():
     trainer(model, keras.optimizers.SGD(1.0))(batch, targets_of(LABELS), WEIGHTS)
 
     def loss():
-        said = [reference.forward(each.astype(float), weights, stride=2) for each in utterances()]
-        return sum(reference.objective(said, LABELS, WEIGHTS).values())
+        outputs = [
+            reference.forward(utterance.astype(float), weights, stride=2)
+            for utterance in utterances()
+        ]
+        return sum(reference.objective(outputs, LABELS, WEIGHTS).values())
 
     for name, index, cell in (
         ("encoder", 0, (2, 3)),
@@ -196,8 +199,8 @@ def test_training_tells_labels_from_each_other_and_from_the_pseudo_class():
     step = trainer(model, keras.optimizers.Adam(3e-2), eager=False, unlabelled_weight=1.0)
     losses = [step(batch, targets_of(labels), np.ones(6)) for _ in range(30)]
     assert losses[-1] < 0.3 * losses[0]
-    said = numpy(model(batch))["logits_with_pseudo"].argmax(axis=-1)
-    assert said.tolist() == [CLASSES if label is None else label for label in labels]
+    predicted = numpy(model(batch))["logits_with_pseudo"].argmax(axis=-1)
+    assert predicted.tolist() == [CLASSES if label is None else label for label in labels]
 
 
 def test_saturated_units_do_not_break_training():

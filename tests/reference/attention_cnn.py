@@ -38,9 +38,9 @@ def conv2d(image, kernel, bias):
 def batch_norm(maps, gamma, beta, mean, variance, training):
     """maps: list of (H, W, C), of any widths; in training the batch's own statistics count."""
     if training:
-        cells = np.concatenate([each.reshape(-1, each.shape[-1]) for each in maps])
+        cells = np.concatenate([map_.reshape(-1, map_.shape[-1]) for map_ in maps])
         mean, variance = cells.mean(axis=0), cells.var(axis=0)
-    return [(each - mean) / np.sqrt(variance + EPSILON) * gamma + beta for each in maps]
+    return [(map_ - mean) / np.sqrt(variance + EPSILON) * gamma + beta for map_ in maps]
 
 
 def max_pool(image):
@@ -95,16 +95,18 @@ def encode(utterances, weights, pool_after=(2, 3), lowest=-1.0, training=False):
     weights: "conv1a", "conv1b" or "conv1", "conv2", ... -> (kernel, bias), and to each number its
     "conv1_batch_norm" -> (gamma, beta, mean, variance).
     """
-    scaled = [each if lowest is None else mu_law(each, lowest=lowest) for each in utterances]
-    maps = [each.T[:, :, None].astype(float) for each in scaled]
+    scaled = [
+        features if lowest is None else mu_law(features, lowest=lowest) for features in utterances
+    ]
+    maps = [features.T[:, :, None].astype(float) for features in scaled]
     number = 1
     while f"conv{number}_batch_norm" in weights:
         names = ("conv1a", "conv1b") if number == 1 and "conv1a" in weights else (f"conv{number}",)
         maps = [np.concatenate([conv2d(x, *weights[n]) for n in names], axis=2) for x in maps]
         maps = batch_norm(maps, *weights[f"conv{number}_batch_norm"], training)
-        maps = [np.maximum(each, 0) for each in maps]
+        maps = [np.maximum(map_, 0) for map_ in maps]
         if number in pool_after:
-            maps = [max_pool(each) for each in maps]
+            maps = [max_pool(map_) for map_ in maps]
         number += 1
     return maps
 

@@ -25,9 +25,9 @@ def select(vector, prediction):
     """Eq. (2), (3): the weight of each element; all are seen where nothing was predicted."""
     if prediction is None:
         return [1.0] * len(vector)
-    salience = [abs(true - said) for true, said in zip(vector, prediction, strict=True)]
+    salience = [abs(true - predicted) for true, predicted in zip(vector, prediction, strict=True)]
     threshold = sum(salience) / len(salience)
-    return [1.0 if each >= threshold else 0.0 for each in salience]
+    return [1.0 if value >= threshold else 0.0 for value in salience]
 
 
 def gaussian(hidden, kernel, bias):

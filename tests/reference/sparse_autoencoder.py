@@ -72,10 +72,12 @@ def sparsity(means, rho):
     return total
 
 
-def objective(said, labels, weights, *, smoothing=0.0, c=1.0, beta=1e-2, rho=0.05, unlabelled=0.3):
-    """Eq. (4). `said`: outputs per utterance; `labels`: class of each, None = not labelled."""
+def objective(
+    predictions, labels, weights, *, smoothing=0.0, c=1.0, beta=1e-2, rho=0.05, unlabelled=0.3
+):
+    """Eq. (4). `predictions`: outputs per utterance; `labels`: their classes, None = no label."""
     with_label, without = [], []
-    for outputs, label, weight in zip(said, labels, weights, strict=True):
+    for outputs, label, weight in zip(predictions, labels, weights, strict=True):
         logits = outputs["logits_with_pseudo"]
         chances = np.exp(logits) / np.exp(logits).sum()
         if label is None:
@@ -87,7 +89,7 @@ def objective(said, labels, weights, *, smoothing=0.0, c=1.0, beta=1e-2, rho=0.0
             loss -= smoothing / classes * math.log(chances[other])
         with_label.append(weight * loss)
     errors, codes = [], []
-    for outputs in said:
+    for outputs in predictions:
         for clean, again in zip(outputs["normalized"], outputs["reconstruction"], strict=True):
             errors.append(np.mean((clean - again) ** 2))
         codes += list(outputs["activations"])

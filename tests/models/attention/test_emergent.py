@@ -34,7 +34,9 @@ def test_sampled_share_and_similarity_equal_the_definitions(batch, first):
     padded = batch_of([row.astype("float32") for row in rows], extra=1)
     arguments = (padded["features"], padded["mask"], classes, CLASSES)
     shares = sampled_share(*arguments, count_first=first)
-    expected = [reference.sampled_share(rows, classes, each, first) for each in range(CLASSES)]
+    expected = [
+        reference.sampled_share(rows, classes, emotion, first) for emotion in range(CLASSES)
+    ]
     np.testing.assert_allclose(shares, expected, rtol=1e-6)
 
     similarity = pattern_similarity(*arguments)
@@ -43,7 +45,7 @@ def test_sampled_share_and_similarity_equal_the_definitions(batch, first):
             if not {one, other} <= set(classes.tolist()):
                 assert np.isnan(similarity[one, other])
                 continue
-            a, b = (reference.mean_pattern(rows, classes, each) for each in (one, other))
+            a, b = (reference.mean_pattern(rows, classes, emotion) for emotion in (one, other))
             cosine = abs(a @ b) / (np.sqrt(a @ a) * np.sqrt(b @ b))
             assert similarity[one, other] == pytest.approx(cosine)
 

@@ -70,9 +70,9 @@ def check_torchvisions_activations(path):
     assert report["plan"] == inspect_weights(path) == "torchvision"
     tensors = torch_tensors()
     weights = {}
-    for number, place in enumerate((0, 3, 6, 8, 10), start=1):
-        kernel = tensors[f"features.{place}.weight"].transpose(2, 3, 1, 0)
-        weights[f"conv{number}"] = (kernel, tensors[f"features.{place}.bias"])
+    for number, index in enumerate((0, 3, 6, 8, 10), start=1):
+        kernel = tensors[f"features.{index}.weight"].transpose(2, 3, 1, 0)
+        weights[f"conv{number}"] = (kernel, tensors[f"features.{index}.bias"])
     image = reference.image_of(FEATURES)
     expected = reference.encode(image, weights, plan="torchvision")
     np.testing.assert_allclose(encode(model), expected, atol=1e-4)
@@ -299,8 +299,8 @@ def test_program_inside_a_legacy_file_is_refused(tmp_path, name):
 
 def test_legacy_pickle_that_changes_a_class_is_refused(tmp_path):
     path, data = legacy(tmp_path, style="first parameters")
-    made = b"ctorch.nn.parameter\nParameter\n)\x81"
-    assert made in data
-    path.write_bytes(data.replace(made, b"ctorch.nn.parameter\nParameter\n"))
+    parameter = b"ctorch.nn.parameter\nParameter\n)\x81"
+    assert parameter in data
+    path.write_bytes(data.replace(parameter, b"ctorch.nn.parameter\nParameter\n"))
     with pytest.raises(WeightsError, match="cannot be read as a legacy torch file"):
         inspect_weights(path)

@@ -157,7 +157,7 @@ def vgg_weights(seed=0):
             kernel = rng.normal(size=(3, 3, channels, filters), scale=scale)
             bias = rng.normal(size=filters, scale=0.1)
             layers[f"block{block}_conv{number}"] = [
-                each.astype("float32") for each in (kernel, bias)
+                array.astype("float32") for array in (kernel, bias)
             ]
             channels = filters
     return layers
@@ -170,10 +170,10 @@ def write_vgg(path, layers):
         file.create_group("input_1").attrs["weight_names"] = []
         for name, arrays in layers.items():
             group = file.create_group(name)
-            names = [f"{name}_W_1:0", f"{name}_b_1:0"]
-            group.attrs["weight_names"] = [each.encode() for each in names]
-            for each, array in zip(names, arrays, strict=True):
-                group[each] = array
+            keys = [f"{name}_W_1:0", f"{name}_b_1:0"]
+            group.attrs["weight_names"] = [key.encode() for key in keys]
+            for key, array in zip(keys, arrays, strict=True):
+                group[key] = array
 
 
 class _Tensor:

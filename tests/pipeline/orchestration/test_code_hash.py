@@ -19,9 +19,9 @@ def package(tmp_path, monkeypatch):
         (tmp_path / name / "__init__.py").touch()
         for module, source in sources.items():
             (tmp_path / name / f"{module}.py").write_text(source.replace("PACKAGE", name))
-        for each in vars(code_hash).values():
-            if hasattr(each, "cache_clear"):
-                each.cache_clear()
+        for cached in vars(code_hash).values():
+            if hasattr(cached, "cache_clear"):
+                cached.cache_clear()
         return name
 
     return write
@@ -34,7 +34,7 @@ def test_imports_are_followed_at_any_depth_wherever_they_stand(package):
         bottom="from ser_keras.errors import SerError\n",
         beside="TABLE = {'top': 'PACKAGE.top'}\n",
     )
-    expected = [name, *(f"{name}.{each}" for each in ("bottom", "middle", "top"))]
+    expected = [name, *(f"{name}.{module}" for module in ("bottom", "middle", "top"))]
     assert code_of(f"{name}.top") == [*expected, "ser_keras", "ser_keras.errors"]
     assert code_of(f"{name}.beside") == [f"{name}.beside"]
 
