@@ -43,9 +43,12 @@ def long_format(*tiers, points=()):
             "        xmax = 1.5 ",
         ]
         lines += [f"        intervals: size = {len(tier.intervals)} "]
-        for count, one in enumerate(tier.intervals, 1):
-            lines += [f"        intervals [{count}]:", f"            xmin = {one.start_s} "]
-            lines += [f"            xmax = {one.end_s} ", f"            text = {quoted(one.text)} "]
+        for count, interval in enumerate(tier.intervals, 1):
+            lines += [f"        intervals [{count}]:", f"            xmin = {interval.start_s} "]
+            lines += [
+                f"            xmax = {interval.end_s} ",
+                f"            text = {quoted(interval.text)} ",
+            ]
     for number, name in enumerate(points, len(tiers) + 1):
         lines += [f"    item [{number}]:", '        class = "TextTier" ']
         lines += [f"        name = {quoted(name)} ", "        xmin = 0 ", "        xmax = 1.5 "]
@@ -60,8 +63,8 @@ def short_format(*tiers):
     lines += [str(len(tiers))]
     for tier in tiers:
         lines += ['"IntervalTier"', quoted(tier.name), "0", "1.5", str(len(tier.intervals))]
-        for one in tier.intervals:
-            lines += [str(one.start_s), str(one.end_s), quoted(one.text)]
+        for interval in tier.intervals:
+            lines += [str(interval.start_s), str(interval.end_s), quoted(interval.text)]
     return "\n".join(lines) + "\n"
 
 

@@ -83,7 +83,7 @@ def test_bad_recordings_are_refused_by_kind(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "found"),
+    ("name", "message"),
     [
         ("empty.wav", "found an empty file (0 bytes), expected WAV or FLAC"),
         ("text.wav", "found content that starts with b'dear dia', expected WAV or FLAC"),
@@ -104,8 +104,8 @@ def test_bad_recordings_are_refused_by_kind(name):
         ("rate1e6.wav", "found a sampling rate of 1000000 Hz, expected 4000 to 192000 Hz"),
     ],
 )
-def test_each_refusal_says_what_was_found(name, found):
-    assert found in str(refusal(BAD[name][0]))
+def test_each_refusal_says_what_was_found(name, message):
+    assert message in str(refusal(BAD[name][0]))
 
 
 def test_the_zoo_holds_on_disk(tmp_path):
@@ -133,14 +133,14 @@ def test_a_missing_file_and_a_dangling_link_say_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "found"),
+    ("make", "content"),
     [(Path.mkdir, "a folder"), (os.mkfifo, "a named pipe")],
     ids=["folder", "pipe"],
 )
-def test_what_is_no_file_is_not_opened(tmp_path, make, found):
+def test_what_is_no_file_is_not_opened(tmp_path, make, content):
     make(tmp_path / "x.wav")
     error = refusal(tmp_path / "x.wav")
-    assert (error.kind, f"found {found}, expected" in str(error)) == ("unreadable", True)
+    assert (error.kind, f"found {content}, expected" in str(error)) == ("unreadable", True)
 
 
 def test_a_device_is_not_opened():
@@ -373,9 +373,9 @@ def test_the_content_hash_is_that_of_the_16_bit_samples():
 
 def test_the_content_hash_sees_one_sample():
     waveform = read_audio(wav())
-    other = waveform.copy()
-    other[-1] += 1 / 32768
-    assert content_hash(waveform) != content_hash(other)
+    changed = waveform.copy()
+    changed[-1] += 1 / 32768
+    assert content_hash(waveform) != content_hash(changed)
 
 
 @pytest.mark.realdata

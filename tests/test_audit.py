@@ -35,8 +35,8 @@ def voice(seed, seconds=1.8):
     return (0.3 * sound / np.abs(sound).max()).astype(np.float32)
 
 
-def distance(one, other):
-    levels = levels_of([audit.fingerprint(one), audit.fingerprint(other)])
+def distance(first, second):
+    levels = levels_of([audit.fingerprint(first), audit.fingerprint(second)])
     return float(near_distances(levels[:1], levels[1:])[0, 0])
 
 
@@ -145,10 +145,10 @@ def test_a_row_of_an_utterance_hears_its_file(tmp_path):
     waveform = voice(0)
     write_wav(tmp_path / "a.wav", waveform)
     utterance = Utterance("x/a", tmp_path / "a.wav", "sad", "ann", "x", sentence="s")
-    found = audit.row_of(utterance)
-    assert (found.key, found.label, found.speaker, found.sentence) == ("x/a", "sad", "ann", "s")
-    assert found.audio_sha256 == content_hash(waveform)
-    assert audit.duplicate_groups([found, audio_row("y", waveform)]) == [("x/a", "y")]
+    row = audit.row_of(utterance)
+    assert (row.key, row.label, row.speaker, row.sentence) == ("x/a", "sad", "ann", "s")
+    assert row.audio_sha256 == content_hash(waveform)
+    assert audit.duplicate_groups([row, audio_row("y", waveform)]) == [("x/a", "y")]
 
 
 def protocol(*folds, name="synthetic-loso"):
@@ -165,7 +165,7 @@ def bare(key, speaker=None, sentence="", audio=None):
     return AudioRow(key, "sad", speaker or key, sentence, audio or key, noise)
 
 
-def said(findings):
+def results(findings):
     return {(f.check, f.severity) for f in findings}
 
 
@@ -178,7 +178,7 @@ def test_a_clean_protocol_has_no_findings():
 def test_a_shared_speaker_fails_unless_the_name_says_so(parts):
     rows = [bare(key, "ann" if i in parts else key) for i, key in enumerate("abc")]
     findings = audit.audit_protocol(protocol("abc"), rows)
-    assert ("speakers", "fail") in said(findings)
+    assert ("speakers", "fail") in results(findings)
     with pytest.raises(LeakageError, match=r"speakers: 1 speakers .*: ann"):
         audit.enforce(findings)
     dependent = protocol("abc", name="synthetic-speaker-dependent-2")
@@ -189,7 +189,7 @@ def test_a_shared_speaker_fails_unless_the_name_says_so(parts):
 
 def test_a_protocol_that_shares_speakers_in_secret_breaks_its_promise():
     secret = replace(protocol("abc"), shares_speakers=True)
-    assert ("promise", "fail") in said(audit.audit_protocol(secret, [bare(k) for k in "abc"]))
+    assert ("promise", "fail") in results(audit.audit_protocol(secret, [bare(k) for k in "abc"]))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,9 @@ def test_a_protocol_that_shares_speakers_in_secret_breaks_its_promise():
 )
 def test_shared_sentences_matter_as_much_as_the_name_promises(name, severity):
     rows = [bare("a", sentence="1"), bare("b", sentence="2"), bare("c", sentence="1")]
-    assert ("sentences", severity) in said(audit.audit_protocol(protocol("abc", name=name), rows))
+    assert ("sentences", severity) in results(
+        audit.audit_protocol(protocol("abc", name=name), rows)
+    )
     rows = [bare("a", sentence=""), bare("b", sentence="2"), bare("c", sentence="")]
     assert "sentences" not in {
         f.check for f in audit.audit_protocol(protocol("abc", name=name), rows)
@@ -213,15 +215,15 @@ def test_shared_sentences_matter_as_much_as_the_name_promises(name, severity):
 def test_a_copy_in_another_part_fails(parts):
     rows = [bare(key, audio="same" if i in parts else key) for i, key in enumerate("abc")]
     findings = audit.audit_protocol(protocol("abc"), rows)
-    assert ("duplicates", "fail") in said(findings)
-    found = next(f for f in findings if f.check == "duplicates")
-    assert found.keys == tuple("abc"[i] for i in parts)
+    assert ("duplicates", "fail") in results(findings)
+    finding = next(f for f in findings if f.check == "duplicates")
+    assert finding.keys == tuple("abc"[i] for i in parts)
 
 
 def test_a_copy_inside_one_part_warns():
     rows = [bare("a", audio="same"), bare("b"), bare("c"), bare("d", audio="same")]
     findings = audit.audit_protocol(protocol([["a", "d"], ["b"], ["c"]]), rows)
-    assert ("duplicates", "warn") in said(findings)
+    assert ("duplicates", "warn") in results(findings)
     audit.enforce(findings)
 
 
@@ -231,11 +233,11 @@ def test_shared_speakers_tolerate_one_copy_but_not_a_doubled_corpus():
     dependent = protocol(parts, name="synthetic-speaker-dependent-2")
     rows = [bare(key, "ann") for key in keys]
     copy = {"100": "000"}
-    one = [replace(r, audio_sha256=copy.get(r.key, r.audio_sha256)) for r in rows]
-    assert ("duplicates", "warn") in said(audit.audit_protocol(dependent, one))
+    one_copy = [replace(r, audio_sha256=copy.get(r.key, r.audio_sha256)) for r in rows]
+    assert ("duplicates", "warn") in results(audit.audit_protocol(dependent, one_copy))
     copy = {f"{i + 100:03}": f"{i:03}" for i in range(90)}
-    many = [replace(r, audio_sha256=copy.get(r.key, r.audio_sha256)) for r in rows]
-    assert ("duplicates", "fail") in said(audit.audit_protocol(dependent, many))
+    doubled = [replace(r, audio_sha256=copy.get(r.key, r.audio_sha256)) for r in rows]
+    assert ("duplicates", "fail") in results(audit.audit_protocol(dependent, doubled))
     assert checks.TOLERATED_COPIES < 0.05
 
 
@@ -243,8 +245,8 @@ def test_coverage_is_checked():
     missing = audit.audit_protocol(protocol("abc"), [bare("a"), bare("b")])
     assert [(f.check, f.severity, f.keys) for f in missing] == [("coverage", "fail", ("c",))]
     rows = [bare(key) for key in "abcd"]
-    assert ("coverage", "info") in said(audit.audit_protocol(protocol("abc"), rows))
-    assert ("coverage", "warn") in said(audit.audit_protocol(protocol("abc", "bac"), rows))
+    assert ("coverage", "info") in results(audit.audit_protocol(protocol("abc"), rows))
+    assert ("coverage", "warn") in results(audit.audit_protocol(protocol("abc", "bac"), rows))
 
 
 RECORD = {
@@ -262,7 +264,7 @@ def test_sound_training_has_no_findings(change):
 
 
 @pytest.mark.parametrize(
-    ("change", "check", "found"),
+    ("change", "check", "message"),
     [
         ({"normaliser_fitted_on": ["a", "d"]}, "normaliser", r"\(test\): d"),
         ({"normaliser_fitted_on": ["a", "c"]}, "normaliser", r"\(valid\): c"),
@@ -273,10 +275,10 @@ def test_sound_training_has_no_findings(change):
         ({"valid": ["d"]}, "parts", "in both valid and test: d"),
     ],
 )
-def test_test_data_in_training_fails(change, check, found):
+def test_test_data_in_training_fails(change, check, message):
     findings = audit.audit_training(RECORD | change)
-    assert said(findings) == {(check, "fail")}
-    with pytest.raises(LeakageError, match=found):
+    assert results(findings) == {(check, "fail")}
+    with pytest.raises(LeakageError, match=message):
         audit.enforce(findings)
 
 
@@ -309,4 +311,4 @@ def test_real_corpora_hold_exactly_the_known_duplicates(real_data, corpus, folde
     assert len(groups) == len(rows) - len(expected)
     if corpus == "ravdess":
         split = build_protocol("ravdess-speaker-dependent-5", utterances)
-        assert ("speakers", "warn") in said(audit.audit_protocol(split, rows))
+        assert ("speakers", "warn") in results(audit.audit_protocol(split, rows))

@@ -23,30 +23,32 @@ def answers(draw):
 
 @given(answers())
 def test_scores_equal_scikit_learn(case):
-    true, said, classes = case
+    true, predicted, classes = case
     present = sorted(set(true))
-    expected = oracle.confusion_matrix(true, said, labels=range(classes))
-    assert np.array_equal(metrics.confusion_matrix(true, said, classes), expected)
-    assert metrics.weighted_accuracy(true, said) == pytest.approx(oracle.accuracy_score(true, said))
+    expected = oracle.confusion_matrix(true, predicted, labels=range(classes))
+    assert np.array_equal(metrics.confusion_matrix(true, predicted, classes), expected)
+    assert metrics.weighted_accuracy(true, predicted) == pytest.approx(
+        oracle.accuracy_score(true, predicted)
+    )
     recall, f1 = (
-        score(true, said, labels=present, average="macro", zero_division=0)
+        score(true, predicted, labels=present, average="macro", zero_division=0)
         for score in (oracle.recall_score, oracle.f1_score)
     )
-    assert metrics.unweighted_accuracy(true, said, classes) == pytest.approx(recall)
-    assert metrics.macro_f1(true, said, classes) == pytest.approx(f1)
+    assert metrics.unweighted_accuracy(true, predicted, classes) == pytest.approx(recall)
+    assert metrics.macro_f1(true, predicted, classes) == pytest.approx(f1)
 
 
 @given(answers())
 def test_scores_equal_counting(case):
-    true, said, classes = case
+    true, predicted, classes = case
     expected = [np.nan if r is None else r for r in reference.recalls(*case)]
     np.testing.assert_allclose(metrics.recall_per_class(*case), expected)
-    for ours, naive in (
+    for score, naive in (
         (metrics.unweighted_accuracy, reference.unweighted_accuracy),
         (metrics.mean_binary_accuracy, reference.binary_accuracy),
         (metrics.mean_binary_balanced_accuracy, reference.binary_balanced_accuracy),
     ):
-        assert ours(true, said, classes) == pytest.approx(naive(true, said, classes))
+        assert score(true, predicted, classes) == pytest.approx(naive(true, predicted, classes))
 
 
 @given(st.integers(1, 40), st.integers(2, 5), st.integers(1, 20), st.integers(0, 999))
@@ -54,8 +56,8 @@ def test_calibration_error_equals_counting(number, classes, bins, seed):
     rng = np.random.default_rng(seed)
     shares = rng.dirichlet(np.full(classes, 0.3), size=number)
     true = rng.integers(classes, size=number)
-    ours = metrics.expected_calibration_error(true, shares, bins)
-    assert ours == pytest.approx(reference.calibration_error(true, shares.tolist(), bins))
+    error = metrics.expected_calibration_error(true, shares, bins)
+    assert error == pytest.approx(reference.calibration_error(true, shares.tolist(), bins))
 
 
 def test_certain_answers_fall_in_the_last_bin():
@@ -69,8 +71,8 @@ def test_the_fitted_temperature_undoes_one_that_was_applied(temperature, seed):
     honest = rng.dirichlet(np.full(3, 0.7), size=400) * 0.98 + 0.02 / 3
     true = np.array([rng.choice(3, p=row) for row in honest])
     asked = metrics.fit_temperature(true, honest)
-    found = metrics.fit_temperature(true, metrics.with_temperature(honest, 1 / temperature))
-    assert found == pytest.approx(asked * temperature, rel=1e-3)
+    fitted = metrics.fit_temperature(true, metrics.with_temperature(honest, 1 / temperature))
+    assert fitted == pytest.approx(asked * temperature, rel=1e-3)
 
 
 def test_the_fitted_temperature_is_the_best_of_a_grid():
@@ -105,17 +107,17 @@ def test_bins_hold_every_utterance_once():
     rng = np.random.default_rng(1)
     shares, true = rng.dirichlet(np.ones(3), size=77), rng.integers(3, size=77)
     bins = metrics.reliability(true, shares, 10)
-    assert sum(one["utterances"] for one in bins) == 77
-    right = sum(one["utterances"] * one["accuracy"] for one in bins) / 77
+    assert sum(level["utterances"] for level in bins) == 77
+    right = sum(level["utterances"] * level["accuracy"] for level in bins) / 77
     assert right == pytest.approx(metrics.weighted_accuracy(true, shares.argmax(axis=1)))
-    assert [one["confidence"] for one in bins] == sorted(one["confidence"] for one in bins)
+    assert [level["confidence"] for level in bins] == sorted(level["confidence"] for level in bins)
 
 
 def test_the_papers_binary_accuracy_is_61_in_ordinary_accuracy():
     true = [0, 1, 2, 3] * 25
-    said = true[:61] + [(t + 1) % 4 for t in true[61:]]
-    assert metrics.weighted_accuracy(true, said) == pytest.approx(0.61)
-    assert metrics.mean_binary_accuracy(true, said, 4) == pytest.approx(0.805)
+    predicted = true[:61] + [(t + 1) % 4 for t in true[61:]]
+    assert metrics.weighted_accuracy(true, predicted) == pytest.approx(0.61)
+    assert metrics.mean_binary_accuracy(true, predicted, 4) == pytest.approx(0.805)
 
 
 @given(answers())
@@ -124,20 +126,20 @@ def test_the_papers_binary_accuracy_is_61_in_ordinary_accuracy():
     [(metrics.mean_binary_accuracy, "UA"), (metrics.mean_binary_balanced_accuracy, "WA")],
 )
 def test_binary_scores_are_the_formulas_of_eq_10_that_they_print(score, symbol, case):
-    true, said, classes = case
+    true, predicted, classes = case
     # Each class occurs, so that no divisor is 0.
-    true, said = [*range(classes), *true], [0] * classes + said
+    true, predicted = [*range(classes), *true], [0] * classes + predicted
     printed = " ".join(score.__doc__.split())
     formula = re.search(
         rf"Eq\. \(10\), .*?: {symbol} = (.+?), with P utterances of class k", printed
     )
     values = []
     for k in range(classes):
-        pairs = [(t == k, s == k) for t, s in zip(true, said, strict=True)]
+        pairs = [(t == k, s == k) for t, s in zip(true, predicted, strict=True)]
         counts = {"TP": pairs.count((True, True)), "TN": pairs.count((False, False))}
         counts |= {"P": true.count(k), "N": len(true) - true.count(k)}
         values.append(eval(formula[1], {}, counts))
-    assert score(true, said, classes) == pytest.approx(sum(values) / classes)
+    assert score(true, predicted, classes) == pytest.approx(sum(values) / classes)
 
 
 def test_absent_classes_are_skipped_and_never_warned_about():
@@ -151,35 +153,39 @@ def test_absent_classes_are_skipped_and_never_warned_about():
 def _some_answers(seed=0, number=200, speakers=8, classes=4):
     rng = np.random.default_rng(seed)
     true = rng.integers(classes, size=number)
-    said = np.where(rng.random(number) < 0.6, true, rng.integers(classes, size=number))
-    return true, said, [f"s{i}" for i in rng.integers(speakers, size=number)], classes
+    predicted = np.where(rng.random(number) < 0.6, true, rng.integers(classes, size=number))
+    return true, predicted, [f"s{i}" for i in rng.integers(speakers, size=number)], classes
 
 
 def test_interval_equals_repeating_utterances_one_by_one():
-    true, said, speakers, classes = _some_answers()
+    true, predicted, speakers, classes = _some_answers()
     names = sorted(set(speakers))
     rng = np.random.default_rng(3)
     draws = rng.multinomial(len(names), [1 / len(names)] * len(names), size=50)
-    scores = reference.speaker_interval(true, said, speakers, classes, draws)
-    ours = metrics.speaker_interval(true, said, speakers, classes, resamples=50, level=0.8, seed=3)
-    assert ours == pytest.approx(tuple(np.quantile(scores, [0.1, 0.9])))
+    scores = reference.speaker_interval(true, predicted, speakers, classes, draws)
+    interval = metrics.speaker_interval(
+        true, predicted, speakers, classes, resamples=50, level=0.8, seed=3
+    )
+    assert interval == pytest.approx(tuple(np.quantile(scores, [0.1, 0.9])))
 
 
 @pytest.mark.parametrize("metric", metrics.METRICS)
 def test_interval_holds_the_score_and_repeats(metric):
-    true, said, speakers, classes = _some_answers()
-    low, high = metrics.speaker_interval(true, said, speakers, classes, metric)
-    score = float(metrics.METRICS[metric](metrics.confusion_matrix(true, said, classes)))
+    true, predicted, speakers, classes = _some_answers()
+    low, high = metrics.speaker_interval(true, predicted, speakers, classes, metric)
+    score = float(metrics.METRICS[metric](metrics.confusion_matrix(true, predicted, classes)))
     assert low < score < high
-    assert (low, high) == metrics.speaker_interval(true, said, speakers, classes, metric)
-    assert (low, high) != metrics.speaker_interval(true, said, speakers, classes, metric, seed=1)
+    assert (low, high) == metrics.speaker_interval(true, predicted, speakers, classes, metric)
+    assert (low, high) != metrics.speaker_interval(
+        true, predicted, speakers, classes, metric, seed=1
+    )
 
 
 def test_interval_over_speakers_is_wider_when_speakers_differ():
     true = np.zeros(80, int)
-    said = np.repeat([0, 0, 1, 1], 20)
-    low, high = metrics.speaker_interval(true, said, ["a", "b", "c", "d"] * 20, 2)
-    clustered = metrics.speaker_interval(true, said, np.repeat(list("abcd"), 20), 2)
+    predicted = np.repeat([0, 0, 1, 1], 20)
+    low, high = metrics.speaker_interval(true, predicted, ["a", "b", "c", "d"] * 20, 2)
+    clustered = metrics.speaker_interval(true, predicted, np.repeat(list("abcd"), 20), 2)
     assert (low, high) == (0.5, 0.5)
     assert clustered == (0.0, 1.0)
 
@@ -190,20 +196,22 @@ def test_one_speaker_says_nothing_about_others():
 
 
 def test_difference_scores_both_models_on_the_same_resampled_speakers():
-    true, said, speakers, classes = _some_answers()
-    other = _some_answers(seed=1)[1]
+    true, predicted, speakers, classes = _some_answers()
+    baseline = _some_answers(seed=1)[1]
     names = sorted(set(speakers))
     draws = np.random.default_rng(3).multinomial(len(names), [1 / len(names)] * len(names), size=50)
-    one, two = (
+    scores, baseline_scores = (
         np.array(reference.speaker_interval(true, answers, speakers, classes, draws))
-        for answers in (said, other)
+        for answers in (predicted, baseline)
     )
-    found, low, high = metrics.speaker_difference(
-        true, said, other, speakers, classes, resamples=50, level=0.8, seed=3
+    difference, low, high = metrics.speaker_difference(
+        true, predicted, baseline, speakers, classes, resamples=50, level=0.8, seed=3
     )
-    assert (low, high) == pytest.approx(tuple(np.quantile(one - two, [0.1, 0.9])))
-    expected = [metrics.unweighted_accuracy(true, answers, classes) for answers in (said, other)]
-    assert found == pytest.approx(expected[0] - expected[1])
+    assert (low, high) == pytest.approx(tuple(np.quantile(scores - baseline_scores, [0.1, 0.9])))
+    expected = [
+        metrics.unweighted_accuracy(true, answers, classes) for answers in (predicted, baseline)
+    ]
+    assert difference == pytest.approx(expected[0] - expected[1])
 
 
 def test_what_is_hard_for_both_models_does_not_widen_their_difference():
@@ -224,15 +232,15 @@ def test_summary_survives_json_and_names_absent_classes():
     assert list(summary["recalls"]) == ["sad", "angry", "proud"]
     assert np.sum(summary["confusion"]) == summary["utterances"] == 200
     assert summary["speakers"] == 8
-    said = shares.argmax(axis=1)
-    assert summary["wa"] == metrics.weighted_accuracy(true, said)
-    assert summary["ua"] == metrics.unweighted_accuracy(true, said, 3)
+    predicted = shares.argmax(axis=1)
+    assert summary["wa"] == metrics.weighted_accuracy(true, predicted)
+    assert summary["ua"] == metrics.unweighted_accuracy(true, predicted, 3)
     assert summary["ua_interval"][0] < summary["ua"] < summary["ua_interval"][1]
     assert summary["wa_interval"][0] < summary["wa"] < summary["wa_interval"][1]
 
 
 @pytest.mark.parametrize(
-    ("true", "said", "found"),
+    ("true", "predicted", "message"),
     [
         ([], [], "at least one utterance"),
         ([0, 1], [0], r"shape \(2,\) and answers of shape \(1,\)"),
@@ -242,13 +250,13 @@ def test_summary_survives_json_and_names_absent_classes():
         ([0.0, 1.0], [0, 1], "true classes of type float64"),
     ],
 )
-def test_impossible_classes_are_refused(true, said, found):
-    with pytest.raises(ConfigError, match=found):
-        metrics.confusion_matrix(true, said, 4)
+def test_impossible_classes_are_refused(true, predicted, message):
+    with pytest.raises(ConfigError, match=message):
+        metrics.confusion_matrix(true, predicted, 4)
 
 
 @pytest.mark.parametrize(
-    ("shares", "found"),
+    ("shares", "message"),
     [
         ([[0.5, 0.6]], "sum to one"),
         ([[np.nan, 1.0]], "sum to one"),
@@ -258,8 +266,8 @@ def test_impossible_classes_are_refused(true, said, found):
         ([[0.2, 0.3, 0.5]], "3 columns"),
     ],
 )
-def test_impossible_probabilities_are_refused(shares, found):
-    with pytest.raises(ConfigError, match=found):
+def test_impossible_probabilities_are_refused(shares, message):
+    with pytest.raises(ConfigError, match=message):
         metrics.summarize([0], shares, ["a"], ("sad", "angry"))
 
 

@@ -67,12 +67,12 @@ def iemocap():
     ]
 
 
-def people(corpus, number, labels=FOUR, each=2):
+def people(corpus, number, labels=FOUR, per_label=2):
     return [
         row(corpus, f"p{i:02}", label, n, gender=("female", "male")[i % 2], sentence=str(n))
         for i in range(number)
         for label in labels
-        for n in range(each)
+        for n in range(per_label)
     ]
 
 
@@ -148,9 +148,9 @@ def test_every_utterance_of_the_class_set_is_tested_once(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_order_of_utterances_and_other_corpora_change_nothing(name):
     rows = utterances_for(name)
-    other = "emodb" if not name.startswith("emodb") else "casia"
+    unrelated_corpus = "emodb" if not name.startswith("emodb") else "casia"
     before = build_protocol(name, rows, seed=1)
-    after = build_protocol(name, [*people(other, 5), *reversed(rows)], seed=1)
+    after = build_protocol(name, [*people(unrelated_corpus, 5), *reversed(rows)], seed=1)
     assert after == before
     assert after.sha256 == before.sha256
 
@@ -169,8 +169,8 @@ def test_a_new_speaker_moves_no_old_utterance_into_or_out_of_a_test_part(number,
 
 
 @given(st.integers(2, 9), st.integers(0, 99), st.integers(10, 30))
-def test_speaker_dependent_parts_are_stratified(parts, seed, each):
-    rows = people("synthetic", 2, each=each)
+def test_speaker_dependent_parts_are_stratified(parts, seed, per_label):
+    rows = people("synthetic", 2, per_label=per_label)
     protocol = build_protocol(f"synthetic-speaker-dependent-{parts}", rows, seed=seed)
     label_of = {r.key: r.label for r in rows}
     assert protocol.shares_speakers
@@ -179,7 +179,7 @@ def test_speaker_dependent_parts_are_stratified(parts, seed, each):
         assert abs(len(fold.test) - len(rows) / parts) < 1
         assert abs(len(fold.valid) - (len(rows) - len(fold.test)) / 10) < 1
         counts = Counter(label_of[key] for key in fold.test)
-        assert all(abs(counts[label] - 2 * each / parts) < 1 for label in FOUR)
+        assert all(abs(counts[label] - 2 * per_label / parts) < 1 for label in FOUR)
 
 
 def test_a_seed_changes_the_choice_and_nothing_else_does():
@@ -218,8 +218,8 @@ def test_session5_tests_the_last_session_and_validates_on_the_fourth():
     rows = iemocap()
     (fold,) = build_protocol("iemocap-session5", rows).folds
     session_of = {r.key: r.session for r in rows}
-    found = [{session_of[key] for key in getattr(fold, part)} for part in PARTS]
-    assert found == [{"1", "2", "3"}, {"4"}, {"5"}]
+    sessions = [{session_of[key] for key in getattr(fold, part)} for part in PARTS]
+    assert sessions == [{"1", "2", "3"}, {"4"}, {"5"}]
     assert len(fold.test) == 2 * 5 * 4
 
 
@@ -295,7 +295,7 @@ def test_names_of_speakers_never_lead_out_of_a_folder():
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "options", "found"),
+    ("name", "rows", "options", "message"),
     [
         ("emodb-losso", people("emodb", 4), {}, "did you mean 'emodb-loso'"),
         ("emodb-speaker-dependent-1", people("emodb", 4), {}, "unknown protocol"),
@@ -310,8 +310,8 @@ def test_names_of_speakers_never_lead_out_of_a_folder():
         ("ravdess-sentence", [r for r in ravdess() if r.sentence == "01"], {}, "expected two"),
     ],
 )
-def test_what_cannot_be_built_is_said(name, rows, options, found):
-    with pytest.raises(ConfigError, match=found):
+def test_what_cannot_be_built_is_said(name, rows, options, message):
+    with pytest.raises(ConfigError, match=message):
         build_protocol(name, rows, **options)
 
 
@@ -355,7 +355,7 @@ def _move(values):
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "message"),
     [
         (_move, "was changed after it was saved"),
         (lambda v: v.update(seed=1), "was changed after it was saved"),
@@ -366,12 +366,12 @@ def _move(values):
         (lambda v: v.update(folds=[3]), "cannot read"),
     ],
 )
-def test_tampering_is_found(saved, change, found):
+def test_tampering_is_found(saved, change, message):
     _, path = saved
     values = json.loads(path.read_text())
     change(values)
     path.write_text(json.dumps(values))
-    with pytest.raises(SchemaError, match=found):
+    with pytest.raises(SchemaError, match=message):
         Protocol.load(path)
 
 

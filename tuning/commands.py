@@ -215,7 +215,7 @@ class _Job:
 
     def _compare(self, result: dict[str, Any]) -> None:
         from ser_keras.experiments.provenance import command
-        from ser_keras.experiments.searched import RESULT
+        from ser_keras.experiments.searched_folds import RESULT
         from ser_keras.files import write_json
         from tuning.comparison import compare_on_test
 

@@ -22,7 +22,7 @@ from ser_keras.experiments.crossval import (
     write_config,
 )
 from ser_keras.experiments.fold_runs import FoldProgress
-from ser_keras.experiments.searched import BEST, PROTOCOL, RESULT
+from ser_keras.experiments.searched_folds import BEST, PROTOCOL, RESULT
 from ser_keras.files import write_json
 from ser_keras.protocols import Fold, Protocol
 from tuning.oracles import OBJECTIVE, OWN, build_oracle

@@ -18,7 +18,7 @@ from typing import Any
 
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SerError
-from ser_keras.experiments.searched import PROTOCOL
+from ser_keras.experiments.searched_folds import PROTOCOL
 from ser_keras.protocols import Protocol
 from tuning.search import FoldTuner, Search, run_tuner
 from tuning.trial import finished_records

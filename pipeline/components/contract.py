@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pipeline.components.tables import Lookup
 from ser_keras.errors import ConfigError, unknown_name
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -146,14 +147,22 @@ class Component:
         execute: the work. Raises a SerError if it cannot be done; then nothing is published.
         reads: returns, for given parameters, the files and folders outside the pipeline that the
             result depends on. By default these are the parameters of kind Path.
+        looks_up: returns, for given parameters and the folders of the inputs, the entries of tables
+            whose modules the work imports by name, see `pipeline.components.tables`. By default
+            there are none.
     """
 
     spec: ComponentSpec
     execute: Callable[[Task], ComponentResult]
     reads: Callable[[Mapping[str, Any]], Iterable[Path]] | None = None
+    looks_up: Callable[[Mapping[str, Any], Mapping[str, Path]], Iterable[Lookup]] | None = None
 
     def files_read(self, parameters: Mapping[str, Any]) -> list[Path]:
         """Returns the files and folders outside the pipeline that the result depends on."""
         if self.reads is not None:
             return list(self.reads(parameters))
         return [value for value in parameters.values() if isinstance(value, Path)]
+
+    def lookups(self, parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> list[Lookup]:
+        """Returns the entries of tables whose modules the work imports by name."""
+        return list(self.looks_up(parameters, inputs)) if self.looks_up is not None else []

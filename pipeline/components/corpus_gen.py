@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, Lookup
 from ser_keras.errors import ConfigError
 
 SPEC = ComponentSpec(
@@ -33,6 +34,11 @@ def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
 
         for utterance in read_corpus(parameters["corpus"], data_dir, allow_partial=True):
             yield Path(utterance.path)
+
+
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus."""
+    yield CORPORA, parameters["corpus"]
 
 
 def execute(task: Task) -> ComponentResult:
@@ -75,4 +81,4 @@ def execute(task: Task) -> ComponentResult:
     )
 
 
-COMPONENT = Component(SPEC, execute, reads)
+COMPONENT = Component(SPEC, execute, reads, looks_up)

@@ -1,6 +1,11 @@
 """Component: compares statistics with a schema kept by hand and with earlier statistics."""
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, Lookup
 from pipeline.statistics.anomalies import (
     audit_anomalies,
     summary_of,
@@ -33,6 +38,14 @@ SPEC = ComponentSpec(
 )
 
 
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus of the protocol that is audited."""
+    from ser_keras.protocols.build import corpus_of_protocol
+
+    if parameters["protocol"]:
+        yield CORPORA, corpus_of_protocol(parameters["protocol"])
+
+
 def execute(task: Task) -> ComponentResult:
     """Validates the statistics and refuses if there is an anomaly.
 
@@ -60,4 +73,4 @@ def execute(task: Task) -> ComponentResult:
     return ComponentResult(facts, summary_of(anomalies) if anomalies else "")
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

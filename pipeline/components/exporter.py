@@ -1,6 +1,12 @@
 """Component: exports a trained fold as a SavedModel that takes raw speech."""
 
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, FEATURE_KINDS, MODELS, Lookup
 
 SPEC = ComponentSpec(
     name="exporter",
@@ -12,6 +18,17 @@ SPEC = ComponentSpec(
     inputs={"model": "Model", "features": "Features", "corpus": "Corpus"},
     outputs={"export": "Export"},
 )
+
+
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the models of the run's folds, and the kind and the corpus of the features."""
+    from ser_keras.data.feature_set import FeatureSet
+
+    for record in sorted(inputs["model"].glob("folds/*/fold.json")):
+        yield MODELS, json.loads(record.read_text(encoding="utf-8"))["config"]["model"]["name"]
+    schema = FeatureSet.open(inputs["features"]).schema
+    yield FEATURE_KINDS, schema.spec["kind"]
+    yield CORPORA, schema.corpus
 
 
 def execute(task: Task) -> ComponentResult:
@@ -41,4 +58,4 @@ def execute(task: Task) -> ComponentResult:
     return ComponentResult(facts | {"weights_sha256": trained.record["weights_sha256"]})
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

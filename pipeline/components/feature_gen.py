@@ -1,6 +1,11 @@
 """Component: extracts the features of a corpus with the Beam job."""
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, FEATURE_KINDS, Lookup
 from ser_keras.errors import CorpusError
 
 SPEC = ComponentSpec(
@@ -20,6 +25,15 @@ SPEC = ComponentSpec(
     inputs={"corpus": "Corpus"},
     outputs={"features": "Features"},
 )
+
+
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus, and every kind of feature: the fingerprint of a set covers them all."""
+    from pipeline.features.corpus_artifact import load_corpus
+    from ser_keras.features.specs import KINDS
+
+    yield CORPORA, load_corpus(inputs["corpus"]).corpus
+    yield from ((FEATURE_KINDS, kind) for kind in KINDS)
 
 
 def execute(task: Task) -> ComponentResult:
@@ -73,4 +87,4 @@ def execute(task: Task) -> ComponentResult:
     )
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

@@ -1,6 +1,11 @@
 """Component: tests an export in a process that has only TensorFlow."""
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, Lookup
 
 SPEC = ComponentSpec(
     name="infra_validator",
@@ -13,6 +18,14 @@ SPEC = ComponentSpec(
     outputs={"blessing": "InfraBlessing"},
     optional=frozenset({"model", "features", "corpus"}),
 )
+
+
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus, whose recordings are sent if it is given."""
+    from pipeline.features.corpus_artifact import load_corpus
+
+    if "corpus" in inputs:
+        yield CORPORA, load_corpus(inputs["corpus"]).corpus
 
 
 def execute(task: Task) -> ComponentResult:
@@ -36,4 +49,4 @@ def execute(task: Task) -> ComponentResult:
     return ComponentResult({"blessed": not reasons, **facts}, "; ".join(reasons))
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

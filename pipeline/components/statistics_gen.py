@@ -1,9 +1,11 @@
 """Component: computes statistics of features and draws them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, Lookup
 from pipeline.statistics.file import load_statistics
 
 SPEC = ComponentSpec(
@@ -19,6 +21,14 @@ SPEC = ComponentSpec(
     outputs={"statistics": "Statistics"},
     optional=frozenset({"corpus"}),
 )
+
+
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the corpus, whose recordings are read if it is given."""
+    from ser_keras.data.feature_set import FeatureSet
+
+    if "corpus" in inputs:
+        yield CORPORA, FeatureSet.open(inputs["features"]).schema.corpus
 
 
 def execute(task: Task) -> ComponentResult:
@@ -59,4 +69,4 @@ def _mean(distribution: Mapping[str, Any] | None) -> float | None:
     return distribution["mean"] if distribution is not None else None
 
 
-COMPONENT = Component(SPEC, execute)
+COMPONENT = Component(SPEC, execute, looks_up=looks_up)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, FEATURE_KINDS, MODELS, Lookup
 
 SPEC = ComponentSpec(
     name="trainer",
@@ -34,6 +35,23 @@ def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
         yield parameters["weights"]
 
 
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the recipe's model, the kind of the features, and the corpus of the protocol."""
+    from ser_keras.config import load_config
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.protocols.build import corpus_of_protocol
+
+    recipe = recipe_of(parameters, inputs)
+    yield MODELS, load_config(recipe, parameters["set"]).model.name
+    yield FEATURE_KINDS, FeatureSet.open(inputs["features"]).schema.spec["kind"]
+    yield CORPORA, corpus_of_protocol(parameters["protocol"])
+
+
+def recipe_of(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> str:
+    """Returns the recipe: the best settings of a search, or the one of the parameters."""
+    return str(inputs["settings"] / "best.yaml" if "settings" in inputs else parameters["recipe"])
+
+
 def execute(task: Task) -> ComponentResult:
     """Trains the folds that are not trained yet.
 
@@ -44,12 +62,11 @@ def execute(task: Task) -> ComponentResult:
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.experiments.crossval import run_crossval
     from ser_keras.experiments.provenance import command
-    from ser_keras.experiments.searched import searched_folds
+    from ser_keras.experiments.searched_folds import searched_folds
     from ser_keras.protocols import build_protocol
 
     given = task.parameters
-    recipe = str(task.inputs["settings"] / "best.yaml") if "settings" in task.inputs else None
-    recipe = recipe or given["recipe"]
+    recipe = recipe_of(given, task.inputs)
     weights = [] if given["weights"] is None else [f"model.weights={given['weights']}"]
     config = load_config(recipe, [*given["set"], *weights])
     feature_set = FeatureSet.open(task.inputs["features"])
@@ -88,4 +105,4 @@ def execute(task: Task) -> ComponentResult:
     )
 
 
-COMPONENT = Component(SPEC, execute, reads)
+COMPONENT = Component(SPEC, execute, reads, looks_up)

@@ -1,5 +1,6 @@
 """Component: searches for the settings that are best on validation speakers."""
 
+import importlib
 import shutil
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -9,6 +10,11 @@ from typing import Any
 import yaml
 
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
+from pipeline.components.tables import CORPORA, FEATURE_KINDS, MODELS, Lookup
+
+# Draws the finished search for people to read. No step takes it in, so it is imported by name: its
+# layout is no reason to search again.
+REPORT = "tuning.report"
 
 SPEC = ComponentSpec(
     name="tuner",
@@ -34,14 +40,41 @@ def reads(parameters: Mapping[str, Any]) -> Iterable[Path]:
     """Yields the search space's file and that of the recipe that it varies."""
     from ser_keras.config import recipe_path
 
+    path = _space_path(parameters)
+    yield path
+    if "recipe" in (space := _read_space(path)):
+        yield recipe_path(space["recipe"])
+
+
+def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
+    """Yields the models of the trials, the kind of the features, and the protocol's corpus."""
+    from ser_keras.config import load_config
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.protocols.build import corpus_of_protocol
+
+    space = _read_space(_space_path(parameters))
+    if "recipe" in space:
+        yield MODELS, load_config(space["recipe"], parameters["set"]).model.name
+    settings = space.get("settings") or {}
+    yield from ((MODELS, name) for name in settings.get("model.name", {}).get("values", ()))
+    yield FEATURE_KINDS, FeatureSet.open(inputs["features"]).schema.spec["kind"]
+    yield CORPORA, corpus_of_protocol(parameters["protocol"])
+
+
+def _space_path(parameters: Mapping[str, Any]) -> Path:
     path = Path(parameters["space"])
     if path.suffix not in (".yaml", ".yml"):
         path = Path(str(resources.files("tuning") / "spaces" / f"{path}.yaml"))
-    yield path
-    # Read without keras-tuner, which takes seconds to import; the search reports mistakes in it.
+    return path
+
+
+def _read_space(path: Path) -> dict[str, Any]:
+    """Returns a search space as plain values, empty where there is none.
+
+    It is read without keras-tuner, which takes seconds to import; the search reports its mistakes.
+    """
     space = yaml.safe_load(path.read_bytes()) if path.is_file() else None
-    if isinstance(space, dict) and "recipe" in space:
-        yield recipe_path(space["recipe"])
+    return space if isinstance(space, dict) else {}
 
 
 def execute(task: Task) -> ComponentResult:
@@ -53,7 +86,6 @@ def execute(task: Task) -> ComponentResult:
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.experiments.provenance import command
     from ser_keras.protocols import build_protocol
-    from tuning.report import write_report
     from tuning.search import Search, default_folds, run_search
     from tuning.space import load_space
 
@@ -81,7 +113,7 @@ def execute(task: Task) -> ComponentResult:
             f"fold {fold}, epoch", epoch, epochs
         ),
     )
-    write_report(result, output)
+    importlib.import_module(REPORT).write_report(result, output)
     for folds in output.glob("trials/*/*/"):
         shutil.rmtree(folds)
     best = next(record for record in result["trials"] if record["trial"] == result["best"])
@@ -90,4 +122,4 @@ def execute(task: Task) -> ComponentResult:
     )
 
 
-COMPONENT = Component(SPEC, execute, reads)
+COMPONENT = Component(SPEC, execute, reads, looks_up)

@@ -47,6 +47,7 @@ class ExecutionCache:
         execution_id, started = new_execution_id(), now()
         component = node.component
         reads = {str(path): self.hashes.of(path) for path in component.files_read(node.parameters)}
+        inputs = self._inputs(node, results, "")
         dependencies: dict[str, Any] = {
             "component": component.spec.name,
             "parameters": {
@@ -55,10 +56,14 @@ class ExecutionCache:
                 if component.spec.parameters[name].changes_result
             },
             "reads": list(reads.values()),
-            "code": code_sha256(COMPONENTS[component.spec.name]),
+            "code": code_sha256(
+                COMPONENTS[component.spec.name],
+                component.lookups(
+                    node.parameters, {item.key: self.lineage.path(item) for item in inputs}
+                ),
+            ),
             "versions": self.versions,
         }
-        inputs = self._inputs(node, results, "")
         key_without_history = _cache_key(dependencies, inputs)
         inputs = self._inputs(node, results, key_without_history)
         return Execution(

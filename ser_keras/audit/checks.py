@@ -56,7 +56,7 @@ def audit_audio(rows: Sequence[Any]) -> list[Finding]:
         Finding(
             "duplicates",
             "warn",
-            f"{_equality(group, hash_of)} recording under {len(group)} names: {_some(group)}. "
+            f"{_equality(group, hash_of)} recording under {len(group)} names: {_few(group)}. "
             "Remove all but one.",
             group,
         )
@@ -82,7 +82,7 @@ def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
                 "coverage",
                 "fail",
                 f"{len(missing)} utterances of {protocol.name} are not in the data: "
-                f"{_some(missing)}. Build the protocol from this data again.",
+                f"{_few(missing)}. Build the protocol from this data again.",
                 missing,
             )
         ]
@@ -119,7 +119,7 @@ def audit_training(record: Mapping[str, Any]) -> list[Finding]:
             Finding(
                 "parts",
                 "fail",
-                f"{len(shared)} utterances are in both {first} and {second}: {_some(shared)}.",
+                f"{len(shared)} utterances are in both {first} and {second}: {_few(shared)}.",
                 shared,
             )
             for first, second in combinations(PARTS, 2)
@@ -136,7 +136,7 @@ def _normaliser(fitted_on: set[str], parts: Mapping[str, set[str]]) -> Iterator[
             "normaliser",
             "fail",
             f"its statistics saw {len(outside)} utterances outside the training part "
-            f"({' and '.join(named) or 'of no part'}): {_some(outside)}. Fit it on training only.",
+            f"({' and '.join(named) or 'of no part'}): {_few(outside)}. Fit it on training only.",
             outside,
         )
 
@@ -172,13 +172,13 @@ def _speakers(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding
             "speakers",
             "warn",
             f"SPEAKERS ARE SHARED between training and test, as the name says: {len(shared)} "
-            f"({_some(sorted(shared))}). The score says nothing about new speakers.",
+            f"({_few(sorted(shared))}). The score says nothing about new speakers.",
         )
     elif shared:
         yield Finding(
             "speakers",
             "fail",
-            f"{len(shared)} speakers are in more than one part of a fold: {_some(sorted(shared))}. "
+            f"{len(shared)} speakers are in more than one part of a fold: {_few(sorted(shared))}. "
             "Build the protocol from this data again.",
         )
 
@@ -197,7 +197,7 @@ def _sentences(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Findin
         "sentences",
         severity,
         f"{len(shared)} sentences are in both training and test{broken}: "
-        f"{_some(sorted(shared))}. The score says nothing about new texts.",
+        f"{_few(sorted(shared))}. The score says nothing about new texts.",
     )
 
 
@@ -220,7 +220,7 @@ def _duplicates(
             "duplicates",
             "warn",
             f"{len(inside)} utterances are copies of others, always in the same part: "
-            f"{_some(inside)}. They count more than once.",
+            f"{_few(inside)}. They count more than once.",
             inside,
         )
     if not across:
@@ -232,7 +232,7 @@ def _duplicates(
         "duplicates",
         "warn" if few else "fail",
         f"{len(keys)} utterances are copies of one in another part of a fold; {copied} of {tested} "
-        f"tests are of a recording met before: {_some(keys)}. Remove the copies.",
+        f"tests are of a recording met before: {_few(keys)}. Remove the copies.",
         keys,
     )
 
@@ -252,7 +252,7 @@ def _coverage(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding
         yield Finding(
             "coverage",
             "warn",
-            f"{len(often)} utterances are tested in more than one fold: {_some(often)}. Pooled "
+            f"{len(often)} utterances are tested in more than one fold: {_few(often)}. Pooled "
             "scores count them more than once.",
             often,
         )
@@ -277,5 +277,5 @@ def _equality(group: Iterable[str], hash_of: Mapping[str, str]) -> str:
     return "the same" if len({hash_of[key] for key in group}) == 1 else "nearly the same"
 
 
-def _some(names: Sequence[str]) -> str:
+def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -93,7 +93,7 @@ def audit_unlabelled(
     keys = tuple(sorted(key for dropped_keys in dropped.values() for key in dropped_keys))
     if not keys:
         return []
-    counts = [f"{len(dropped[why])} by {why}" for why in REASONS if dropped.get(why)]
+    counts = [f"{len(dropped[reason])} by {reason}" for reason in REASONS if dropped.get(reason)]
     return [
         Finding(
             "unlabelled",

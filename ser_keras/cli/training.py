@@ -54,7 +54,7 @@ def crossval(
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.crossval import run_crossval
         from ser_keras.experiments.provenance import command
-        from ser_keras.experiments.searched import searched_folds
+        from ser_keras.experiments.searched_folds import searched_folds
         from ser_keras.training.distribute import check_strategy, joined
 
     names = recipe or [DEFAULT_RECIPE]
@@ -167,7 +167,7 @@ def label_curve(
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.label_curve import FRACTIONS, run_label_curve
         from ser_keras.experiments.provenance import command
-        from ser_keras.experiments.searched import searched_folds
+        from ser_keras.experiments.searched_folds import searched_folds
         from ser_keras.files import write_json
         from ser_keras.report.results_folder import label_curve_path
         from ser_keras.report.summary import label_curve_table
@@ -241,7 +241,7 @@ def crosscorpus(
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.crosscorpus import run_crosscorpus
         from ser_keras.experiments.provenance import command
-        from ser_keras.experiments.searched import searched_folds
+        from ser_keras.experiments.searched_folds import searched_folds
         from ser_keras.files import write_json
         from ser_keras.report.results_folder import crosscorpus_path
         from ser_keras.report.summary import crosscorpus_table

@@ -139,8 +139,8 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
     # The upper half of the attributes holds a Unix mode, or zero from makers without one.
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        what = "link" if kind == stat.S_IFLNK else "device or pipe"
-        raise _refusal(archive, f"a {what} called {name!r}", "only files and folders")
+        kind_name = "link" if kind == stat.S_IFLNK else "device or pipe"
+        raise _refusal(archive, f"a {kind_name} called {name!r}", "only files and folders")
 
 
 def _refusal(archive: Path, content: str, expected: str) -> CorpusError:

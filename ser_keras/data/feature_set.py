@@ -126,11 +126,11 @@ class FeatureSet:
         Raises:
             SchemaError: names the value found and the value expected.
         """
-        for what, expected in (("spec_name", spec_name), ("dim", dim)):
-            value = getattr(self.schema, what)
+        for field, expected in (("spec_name", spec_name), ("dim", dim)):
+            value = getattr(self.schema, field)
             if expected is not None and value != expected:
                 raise SchemaError(
-                    f"{self.path}: found features with {what} {value!r}, expected {expected!r}. "
+                    f"{self.path}: found features with {field} {value!r}, expected {expected!r}. "
                     "Give the features made with the other --spec, or make them with "
                     "`ser features`."
                 )

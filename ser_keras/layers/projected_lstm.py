@@ -197,8 +197,8 @@ def states(projected, kernel, reverse=False):
         i, f, c, o = ops.split(gates, 4, axis=-1)
         i, f, c, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(c), ops.sigmoid(o)
         cell = f * cell + i * c
-        now = o * ops.tanh(cell), cell, ops.concatenate([i, f, c, o], axis=-1)
-        return now, now
+        state = o * ops.tanh(cell), cell, ops.concatenate([i, f, c, o], axis=-1)
+        return state, state
 
     return ops.scan(step, _start(projected, kernel), projected, reverse=reverse)[1]
 
@@ -208,9 +208,9 @@ def _slopes(upstream, kernel, cells, gates, reverse):
     # Once, before the loop: a product with a transposed kernel takes up to four times as long.
     transposed = ops.transpose(kernel)
 
-    def step(later, now):
+    def step(later, frame):
         d_hidden, d_cell, _ = later
-        upstream, before, cell, i, f, c, o = ops.split(now, 7, axis=-1)
+        upstream, before, cell, i, f, c, o = ops.split(frame, 7, axis=-1)
         activated = ops.tanh(cell)
         d_hidden = d_hidden + upstream
         d_cell = d_cell + d_hidden * o * (1 - activated * activated)
@@ -223,8 +223,8 @@ def _slopes(upstream, kernel, cells, gates, reverse):
             ],
             axis=-1,
         )
-        now = _product(slopes, transposed), d_cell * f, slopes
-        return now, now
+        state = _product(slopes, transposed), d_cell * f, slopes
+        return state, state
 
     # One tensor: of several, Keras 3.15's scan on TensorFlow wants to know the number of frames.
     frames = ops.concatenate([upstream, _before(cells, reverse), cells, gates], axis=-1)

@@ -74,6 +74,15 @@ def build_protocol(
     )
 
 
+def corpus_of_protocol(name: str) -> str:
+    """Returns the corpus that the protocol called `name` divides.
+
+    Raises:
+        ConfigError: no such protocol; the nearest names are suggested.
+    """
+    return _entry(name).corpus
+
+
 def _entry(name: str) -> ProtocolEntry:
     if name in PROTOCOLS:
         return PROTOCOLS[name]

@@ -140,7 +140,7 @@ def speaker_dependent(number: int) -> Builder:
         parts = choice.stratified_parts(rows, _classes_of(rows, classes), number, [seed])
         folds = []
         for index, test in enumerate(parts):
-            rest = [row for other in parts if other is not test for row in other]
+            rest = [row for part in parts if part is not test for row in part]
             tenths = choice.stratified_parts(
                 rest, _classes_of(rest, classes), VALID_PARTS, [seed, index]
             )

@@ -224,7 +224,7 @@ def make_fold(
 
 def _refuse_shared(
     fold: str,
-    what: str,
+    noun: str,
     attribute: str,
     parts: Mapping[str, list[Row]],
     pair: tuple[str, str],
@@ -233,7 +233,7 @@ def _refuse_shared(
     shared = sorted(first & second)
     if shared:
         raise LeakageError(
-            f"fold {fold}: found {len(shared)} {what} in both {pair[0]} and {pair[1]} "
+            f"fold {fold}: found {len(shared)} {noun} in both {pair[0]} and {pair[1]} "
             f"({', '.join(shared[:4])}{', ...' if len(shared) > 4 else ''}), expected none. "
             "Correct the data, or take a protocol whose name says speaker-dependent."
         )

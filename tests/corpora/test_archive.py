@@ -26,9 +26,9 @@ def pack(path: Path, *members: tuple[zipfile.ZipInfo, bytes]) -> Path:
 
 def extract(archive: Path, **options) -> list[str]:
     folder = archive.parent / "out"
-    found = extract_zip(archive, folder, **{"limits": LIMITS, **options})
-    assert sorted(found) == sorted(path for path in folder.rglob("*") if path.is_file())
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+    extracted = extract_zip(archive, folder, **{"limits": LIMITS, **options})
+    assert sorted(extracted) == sorted(path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in extracted)
 
 
 def files_below(folder: Path) -> list[str]:
@@ -53,7 +53,7 @@ def test_members_can_be_renamed_and_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("info", "what"),
+    ("info", "message"),
     [
         (member("../evil.wav"), "'../evil.wav' with '..'"),
         (member("a/../../evil.wav"), "'a/../../evil.wav' with '..'"),
@@ -66,11 +66,11 @@ def test_members_can_be_renamed_and_left_out(tmp_path):
     ],
     ids=lambda value: value.filename if isinstance(value, zipfile.ZipInfo) else "",
 )
-def test_hostile_member_is_refused_before_anything_is_written(tmp_path, info, what):
+def test_hostile_member_is_refused_before_anything_is_written(tmp_path, info, message):
     archive = pack(tmp_path / "a.zip", (member("good.wav"), b"1"), (info, b"/etc/passwd"))
     with pytest.raises(CorpusError) as error:
         extract(archive)
-    assert what in str(error.value)
+    assert message in str(error.value)
     assert files_below(tmp_path) == ["a.zip"]
 
 

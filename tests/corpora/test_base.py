@@ -50,8 +50,11 @@ def test_empty_folder_is_refused_even_as_a_part(name, tmp_path):
 
 
 def test_further_copies_get_numbered_keys():
-    one = Utterance("emodb/03a01Fa", Path("a.wav"), "happy", "03", "emodb")
-    keys = [u.key for u in unique_keys([one, one, replace(one, key="emodb/x"), one])]
+    utterance = Utterance("emodb/03a01Fa", Path("a.wav"), "happy", "03", "emodb")
+    keys = [
+        u.key
+        for u in unique_keys([utterance, utterance, replace(utterance, key="emodb/x"), utterance])
+    ]
     assert keys == ["emodb/03a01Fa", "emodb/03a01Fa#2", "emodb/x", "emodb/03a01Fa#3"]
 
 

@@ -27,7 +27,7 @@ def test_name_gives_every_field(stem, speaker, gender, label, sentence):
 
 
 @pytest.mark.parametrize(
-    ("stem", "what"),
+    ("stem", "message"),
     [
         ("lisi-angry-201", "speaker 'lisi'"),
         ("wangzhe-bored-201", "emotion 'bored'"),
@@ -36,16 +36,16 @@ def test_name_gives_every_field(stem, speaker, gender, label, sentence):
         ("201", "expected <speaker>/<emotion>/<number>"),
     ],
 )
-def test_foreign_name_is_refused(stem, what):
-    with pytest.raises(CorpusError, match=what):
+def test_foreign_name_is_refused(stem, message):
+    with pytest.raises(CorpusError, match=message):
         casia.parse_stem(stem)
 
 
 def test_public_subset_has_the_published_counts(tmp_path):
-    found = casia.read(trees.casia(tmp_path / "corpus"))
-    assert len({u.key for u in found}) == 1200
-    assert Counter(u.speaker for u in found)["zhaozuoxiang"] == 300
-    assert set(Counter(u.sentence for u in found).values()) == {24}
+    utterances = casia.read(trees.casia(tmp_path / "corpus"))
+    assert len({u.key for u in utterances}) == 1200
+    assert Counter(u.speaker for u in utterances)["zhaozuoxiang"] == 300
+    assert set(Counter(u.sentence for u in utterances).values()) == {24}
 
 
 def test_full_corpus_is_accepted_and_one_missing_is_not(tmp_path):
@@ -55,9 +55,9 @@ def test_full_corpus_is_accepted_and_one_missing_is_not(tmp_path):
         speakers=["Chang.Liu", "Zhe.Wang", "Quanyin.Zhao", "Zuoxiang.Zhao"],
         numbers=range(1, 101),
     )
-    found = casia.read(root)
-    assert len({u.key for u in found}) == 9600
-    own = [u for u in found if u.key.startswith("casia/zhe.wang")]
+    utterances = casia.read(root)
+    assert len({u.key for u in utterances}) == 9600
+    own = [u for u in utterances if u.key.startswith("casia/zhe.wang")]
     assert {u.speaker for u in own} == {"wangzhe"}
     assert len({u.sentence for u in own}) == 600
     (root / "wangzhe" / "sad" / "7.wav").unlink()

@@ -144,17 +144,17 @@ def test_known_recordings_are_kept_and_all_else_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("members", "what"),
+    ("members", "message"),
     [
         ({"wav/03a01Fa.wav": RECORDINGS["03a01Fa.wav"]}, "1 of 2.*03a01Wa.wav: no such file"),
         ({f"wav/{name}": b"swapped" for name in RECORDINGS}, "2 of 2 recordings are not the"),
     ],
 )
-def test_swapped_recording_is_refused_and_loaded_again(tmp_path, members, what):
+def test_swapped_recording_is_refused_and_loaded_again(tmp_path, members, message):
     target = tmp_path / "emodb"
     behaviour = Behaviour(zipped(members))
     with serving(behaviour) as url:
-        with pytest.raises(CorpusError, match=what):
+        with pytest.raises(CorpusError, match=message):
             get("emodb", target, url, file_hashes=HASHES)
         assert not target.exists()
         behaviour.content = zipped({f"wav/{name}": data for name, data in RECORDINGS.items()})
@@ -176,15 +176,15 @@ def test_other_files_are_not_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "what"),
+    ("name", "message"),
     [
         ("iemocap", "IEMOCAP has no download command, expected one of ravdess, emodb. Ask for it"),
         ("casia", "CASIA has no download command"),
         ("emobd", "did you mean 'emodb'"),
     ],
 )
-def test_corpus_without_download_says_how_to_get_it(tmp_path, name, what):
-    with pytest.raises(ConfigError, match=what):
+def test_corpus_without_download_says_how_to_get_it(tmp_path, name, message):
+    with pytest.raises(ConfigError, match=message):
         download(name, tmp_path / name)
 
 

@@ -33,7 +33,7 @@ def test_name_gives_every_field(stem, speaker, gender, sentence, label, version)
 
 
 @pytest.mark.parametrize(
-    ("stem", "what"),
+    ("stem", "message"),
     [
         ("01a01Fa", "speaker '01'"),
         ("03a03Fa", "text 'a03'"),
@@ -43,8 +43,8 @@ def test_name_gives_every_field(stem, speaker, gender, sentence, label, version)
         ("٠٣a01Fa", "such as 03a01Fa"),
     ],
 )
-def test_foreign_name_is_refused(stem, what):
-    with pytest.raises(CorpusError, match=what):
+def test_foreign_name_is_refused(stem, message):
+    with pytest.raises(CorpusError, match=message):
         emodb.parse_stem(stem)
 
 
@@ -56,10 +56,10 @@ def test_any_other_text_is_a_corpus_error(stem):
 
 
 def test_full_tree_has_the_published_counts(tmp_path):
-    found = emodb.read(trees.emodb(tmp_path / "corpus"))
-    assert len(found) == 535
-    assert not [u for u in found if u.speaker == "08" and u.label == "disgusted"]
-    assert len([u for u in found if u.speaker == "09" and u.label == "fearful"]) == 1
+    utterances = emodb.read(trees.emodb(tmp_path / "corpus"))
+    assert len(utterances) == 535
+    assert not [u for u in utterances if u.speaker == "08" and u.label == "disgusted"]
+    assert len([u for u in utterances if u.speaker == "09" and u.label == "fearful"]) == 1
 
 
 def test_four_emotions_read_only_as_a_part(tmp_path):
@@ -67,8 +67,13 @@ def test_four_emotions_read_only_as_a_part(tmp_path):
     root = trees.emodb(tmp_path / "corpus", names=names)
     with pytest.raises(CorpusError, match=r"found 339 of 535.*label bored has 0, expected 81"):
         emodb.read(root)
-    found = emodb.read(root, allow_partial=True)
-    assert Counter(u.label for u in found) == {"angry": 127, "neutral": 79, "happy": 71, "sad": 62}
+    utterances = emodb.read(root, allow_partial=True)
+    assert Counter(u.label for u in utterances) == {
+        "angry": 127,
+        "neutral": 79,
+        "happy": 71,
+        "sad": 62,
+    }
 
 
 def test_wav_folder_itself_may_be_given(tmp_path):

@@ -70,22 +70,22 @@ def test_foreign_name_is_refused(stem):
 
 def test_read_keeps_five_labels_and_skips_clutter(tmp_path):
     root = trees.iemocap(tmp_path / "corpus", TURNS)
-    found = {u.key: u for u in iemocap.read(root, allow_partial=True)}
-    assert {key: u.label for key, u in found.items()} == {
+    utterances = {u.key: u for u in iemocap.read(root, allow_partial=True)}
+    assert {key: u.label for key, u in utterances.items()} == {
         "iemocap/Ses01F_impro01_F000": "neutral",
         "iemocap/Ses01F_impro01_M003": "angry",
         "iemocap/Ses03M_impro05a_F012": "excited",
         "iemocap/Ses05M_script01_1b_F012": "sad",
         "iemocap/Ses05M_script01_1b_M001": "happy",
     }
-    man = found["iemocap/Ses01F_impro01_M003"]
+    man = utterances["iemocap/Ses01F_impro01_M003"]
     assert (man.speaker, man.session, man.gender, man.style) == (
         "Ses01M",
         "1",
         "male",
         "improvised",
     )
-    assert all(u.path.is_file() and u.path.stem == u.key.split("/")[1] for u in found.values())
+    assert all(u.path.is_file() and u.path.stem == u.key.split("/")[1] for u in utterances.values())
 
 
 def test_part_of_the_corpus_is_refused(tmp_path):
@@ -127,11 +127,11 @@ def by_session(utterances):
 
 def test_full_size_tree_has_the_published_counts(tmp_path):
     root = trees.iemocap_full(tmp_path / "corpus")
-    found = iemocap.read(root)
-    improvised = [u for u in found if u.style == "improvised" and u.label != "excited"]
-    assert len(found) == 5531
+    utterances = iemocap.read(root)
+    improvised = [u for u in utterances if u.style == "improvised" and u.label != "excited"]
+    assert len(utterances) == 5531
     assert len(improvised) == 2280
-    assert [*map(by_session(found).get, "12345")] == [1085, 1023, 1151, 1031, 1241]
+    assert [*map(by_session(utterances).get, "12345")] == [1085, 1023, 1151, 1031, 1241]
     assert [*map(by_session(improvised).get, "12345")] == [422, 393, 538, 370, 557]
     women_and_men = [(217, 205), (185, 208), (264, 274), (149, 221), (298, 259)]
     by_speaker = Counter(u.speaker for u in improvised)
@@ -140,7 +140,7 @@ def test_full_size_tree_has_the_published_counts(tmp_path):
         for session, counts in enumerate(women_and_men, start=1)
         for letter, count in zip("FM", counts, strict=True)
     }
-    assert Counter(u.label for u in found) == {
+    assert Counter(u.label for u in utterances) == {
         "angry": 1103,
         "happy": 595,
         "excited": 1041,

@@ -135,8 +135,8 @@ def test_links_and_dots_lead_to_the_file_that_they_name(tmp_path, written):
     (tmp_path / "linked.wav").symlink_to("a/1.wav")
     (tmp_path / "a" / "b").symlink_to("../c/d")
     (tmp_path / "c" / "1.wav").touch()
-    (found,) = manifest.read(tmp_path)
-    assert found.path == (tmp_path / written).resolve()
+    (utterance,) = manifest.read(tmp_path)
+    assert utterance.path == (tmp_path / written).resolve()
 
 
 def test_too_many_rows_are_refused(tmp_path):
@@ -160,7 +160,7 @@ def test_no_path_leads_out(tmp_path, parts):
         (root / "link").symlink_to(tmp_path)
     (root / "manifest.csv").write_text(f"path,label,speaker\n{'/'.join(parts)},sad,anna\n")
     try:
-        found = manifest.read(root)
+        utterances = manifest.read(root)
     except CorpusError:
         return
-    assert [u.path for u in found] == [root.resolve() / "a" / "1.wav"]
+    assert [u.path for u in utterances] == [root.resolve() / "a" / "1.wav"]

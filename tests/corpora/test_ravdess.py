@@ -35,7 +35,7 @@ def test_every_name_of_the_corpus_is_understood():
 
 
 @pytest.mark.parametrize(
-    ("stem", "what"),
+    ("stem", "message"),
     [
         ("03-01-09-01-01-01-01", "emotion '09'"),
         ("03-01-01-01-01-01-25", "actor '25'"),
@@ -45,17 +45,17 @@ def test_every_name_of_the_corpus_is_understood():
         ("notes", "expected seven fields"),
     ],
 )
-def test_foreign_name_is_refused(stem, what):
-    with pytest.raises(CorpusError, match=what):
+def test_foreign_name_is_refused(stem, message):
+    with pytest.raises(CorpusError, match=message):
         ravdess.parse_stem(stem)
 
 
 def test_full_tree_has_the_published_counts(tmp_path):
-    found = ravdess.read(trees.ravdess(tmp_path / "corpus"))
-    assert len(found) == len({u.key for u in found}) == 1440
-    assert Counter(u.label for u in found)["neutral"] == 96
-    assert set(Counter(u.speaker for u in found).values()) == {60}
-    assert Counter(u.sentence for u in found) == {"01": 720, "02": 720}
+    utterances = ravdess.read(trees.ravdess(tmp_path / "corpus"))
+    assert len(utterances) == len({u.key for u in utterances}) == 1440
+    assert Counter(u.label for u in utterances)["neutral"] == 96
+    assert set(Counter(u.speaker for u in utterances).values()) == {60}
+    assert Counter(u.sentence for u in utterances) == {"01": 720, "02": 720}
 
 
 def test_flac_beside_wav_is_read_at_any_depth(tmp_path):
@@ -80,17 +80,17 @@ def test_doubled_copy_is_refused_or_numbered(tmp_path):
     shutil.copytree(root, root / "audio_speech_actors_01-24")
     with pytest.raises(CorpusError, match="1440 recordings are there more than once"):
         ravdess.read(root)
-    found = ravdess.read(root, allow_partial=True)
-    assert len({u.key for u in found}) == 2880
-    assert sum(u.key.endswith("#2") for u in found) == 1440
+    utterances = ravdess.read(root, allow_partial=True)
+    assert len({u.key for u in utterances}) == 2880
+    assert sum(u.key.endswith("#2") for u in utterances) == 1440
 
 
 def test_songs_and_mac_files_are_left_out(tmp_path, caplog):
     root = trees.ravdess(tmp_path / "corpus", actors=[1])
     for name in ("03-02-01-01-01-01-01.wav", "02-01-01-01-01-01-01.wav", "._03-01-x.wav"):
         trees.write_noise(root / "Actor_01" / name)
-    found = ravdess.read(root, allow_partial=True)
-    assert len(found) == 60
+    utterances = ravdess.read(root, allow_partial=True)
+    assert len(utterances) == 60
     assert "left out 2 songs" in caplog.text
 
 
@@ -103,6 +103,6 @@ def test_foreign_file_is_named(tmp_path):
 
 @pytest.mark.realdata
 def test_real_copy_is_complete(real_data):
-    found = ravdess.read(real_data / "ravdess")
-    assert len(found) == 1440
-    assert Counter(u.gender for u in found) == {"female": 720, "male": 720}
+    utterances = ravdess.read(real_data / "ravdess")
+    assert len(utterances) == 1440
+    assert Counter(u.gender for u in utterances) == {"female": 720, "male": 720}

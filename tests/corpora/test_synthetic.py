@@ -56,24 +56,26 @@ def test_foreign_name_is_refused(stem):
 
 
 def test_written_tree_is_read(small):
-    found = synthetic.read(small)
-    assert Counter(u.label for u in found) == dict.fromkeys(CLASS_SETS["synthetic4"].classes, 4)
-    assert Counter((u.speaker, u.gender) for u in found) == {
+    utterances = synthetic.read(small)
+    assert Counter(u.label for u in utterances) == dict.fromkeys(
+        CLASS_SETS["synthetic4"].classes, 4
+    )
+    assert Counter((u.speaker, u.gender) for u in utterances) == {
         ("s01", "female"): 8,
         ("s02", "male"): 8,
     }
-    waveform = read_audio(found[0].path)
+    waveform = read_audio(utterances[0].path)
     assert 0.3 < waveform.size / 16000 < 4
     assert np.abs(waveform).max() < 1
 
 
 def test_same_seed_gives_the_same_bytes_and_another_does_not(small, tmp_path):
-    again = synthetic.write_corpus(tmp_path / "again", num_speakers=2, utterances_per_class=2)
-    other = synthetic.write_corpus(
+    repeated = synthetic.write_corpus(tmp_path / "again", num_speakers=2, utterances_per_class=2)
+    reseeded = synthetic.write_corpus(
         tmp_path / "other", num_speakers=2, utterances_per_class=2, seed=1
     )
-    assert digest(again) == digest(small)
-    assert not set(digest(other).values()) & set(digest(small).values())
+    assert digest(repeated) == digest(small)
+    assert not set(digest(reseeded).values()) & set(digest(small).values())
 
 
 def test_no_two_recordings_are_equal(small):
@@ -196,10 +198,10 @@ def test_labels_are_learnable_from_other_speakers_but_not_trivial(tmp_path):
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    found = synthetic.read(synthetic.write_corpus(tmp_path / "corpus"))
-    features = np.array([log_mel_statistics(read_audio(u.path)) for u in found])
-    labels = np.array([u.label for u in found])
-    speakers = [u.speaker for u in found]
+    utterances = synthetic.read(synthetic.write_corpus(tmp_path / "corpus"))
+    features = np.array([log_mel_statistics(read_audio(u.path)) for u in utterances])
+    labels = np.array([u.label for u in utterances])
+    speakers = [u.speaker for u in utterances]
 
     def accuracy(columns):
         machine = make_pipeline(StandardScaler(), SVC(C=10))

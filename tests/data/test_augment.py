@@ -27,11 +27,11 @@ SPEECH = np.random.default_rng(0).normal(size=(50, 12)).astype(np.float32)
 @given(factor=st.floats(0.5, 2.0))
 @settings(max_examples=20, deadline=None)
 def test_stretching_interpolates_between_frames(factor):
-    found = stretch_time(tf.constant(SPEECH), tf.constant(factor, tf.float32)).numpy()
+    stretched = stretch_time(tf.constant(SPEECH), tf.constant(factor, tf.float32)).numpy()
     count = max(1, round(np.float32(50) * np.float32(factor)))
     positions = np.linspace(0, 49, count)
     expected = np.stack([np.interp(positions, np.arange(50), column) for column in SPEECH.T], 1)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(stretched, expected, atol=1e-4)
 
 
 @given(factor=st.floats(0.8, 1.2))
@@ -45,12 +45,12 @@ def test_warping_shows_at_each_frequency_what_stood_at_a_multiple(factor):
         (LogMelSpec(num_mels=12), mel, SPEECH),
         (MfccSpec(num_mels=12, num_mfcc=12), mel, cepstra),
     ):
-        found = frames @ warp_matrices(spec, np.array([factor]))[0]
+        warped = frames @ warp_matrices(spec, np.array([factor]))[0]
         moved = [np.interp(hertz * factor, hertz, energies) for energies in SPEECH]
         expected = np.stack(moved)
         if spec.kind == "mfcc":
             expected = librosa.feature.mfcc(S=expected.T, n_mfcc=12).T
-        np.testing.assert_allclose(found, expected, atol=1e-3)
+        np.testing.assert_allclose(warped, expected, atol=1e-3)
 
 
 def test_derivatives_are_warped_like_what_they_are_derived_from():
@@ -74,8 +74,8 @@ def test_noise_and_gain_follow_the_deviation_of_each_bin():
     deviation = np.linspace(1, 4, 12)
     change = distort(AugmentConfig(noise=0.5), deviation, SPEC)
     silence = tf.zeros((4000, 12))
-    found = change(silence, tf.constant([1, 2], tf.int64)).numpy().std(axis=0)
-    np.testing.assert_allclose(found, 0.5 * deviation, rtol=0.1)
+    spread = change(silence, tf.constant([1, 2], tf.int64)).numpy().std(axis=0)
+    np.testing.assert_allclose(spread, 0.5 * deviation, rtol=0.1)
     shift = distort(AugmentConfig(gain=0.5), deviation, SPEC)(
         silence, tf.constant([1, 2], tf.int64)
     )
@@ -84,10 +84,10 @@ def test_noise_and_gain_follow_the_deviation_of_each_bin():
 
 
 def test_nothing_asked_changes_nothing():
-    found = distort(AugmentConfig(), np.ones(12), SPEC)(
+    unchanged = distort(AugmentConfig(), np.ones(12), SPEC)(
         tf.constant(SPEECH), tf.constant([1, 2], tf.int64)
     )
-    np.testing.assert_array_equal(found.numpy(), SPEECH)
+    np.testing.assert_array_equal(unchanged.numpy(), SPEECH)
 
 
 def test_masks_show_the_mean_in_whole_bands():
@@ -98,10 +98,10 @@ def test_masks_show_the_mean_in_whole_bands():
     tf.random.set_seed(1)
     hidden_bins, hidden_frames = 0, 0
     for _ in range(30):
-        found = mask(tf.constant(SPEECH)).numpy()
-        hidden = np.isclose(found, mean, atol=1e-5)
+        masked = mask(tf.constant(SPEECH)).numpy()
+        hidden = np.isclose(masked, mean, atol=1e-5)
         kept = ~hidden
-        np.testing.assert_allclose(found[kept], SPEECH[kept], atol=1e-5)
+        np.testing.assert_allclose(masked[kept], SPEECH[kept], atol=1e-5)
         hidden_bins = max(hidden_bins, hidden.all(axis=0).sum())
         hidden_frames = max(hidden_frames, hidden.all(axis=1).sum())
         assert hidden.all(axis=0).sum() < 6

@@ -79,13 +79,13 @@ def rewrite_index(output, text, records=2):
 
 @pytest.mark.parametrize("name", ["", NAME])
 def test_opens_by_output_folder_and_by_its_own(output, name):
-    found = FeatureSet.open(output / name)
-    assert found.path == output / NAME
-    assert found.rows == (row(0), row(1))
-    assert found.schema.dim == 40
-    assert [path.read_bytes() for path in found.shard_paths] == list(SHARDS.values())
-    assert found.dead_letters == ({"key": "mine/2", "kind": "empty"},)
-    found.verify()
+    feature_set = FeatureSet.open(output / name)
+    assert feature_set.path == output / NAME
+    assert feature_set.rows == (row(0), row(1))
+    assert feature_set.schema.dim == 40
+    assert [path.read_bytes() for path in feature_set.shard_paths] == list(SHARDS.values())
+    assert feature_set.dead_letters == ({"key": "mine/2", "kind": "empty"},)
+    feature_set.verify()
 
 
 def test_index_row_survives_json():
@@ -145,9 +145,9 @@ def test_a_cut_off_shard_is_named_when_opened(output):
 
 def test_a_flipped_bit_is_found_by_verify(output):
     (output / NAME / "part-00001-of-00002.tfrecord").write_bytes(b"secone")
-    found = FeatureSet.open(output)
+    feature_set = FeatureSet.open(output)
     with pytest.raises(SchemaError, match=r"part-00001-of-00002\.tfrecord: found content with"):
-        found.verify()
+        feature_set.verify()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"num_records": 1}'])
@@ -158,8 +158,8 @@ def test_a_damaged_manifest_is_named(output, text):
 
 
 def test_a_damaged_row_is_named_by_its_line(output):
-    good = json.dumps(row(0).to_dict())
-    rewrite_index(output, good + '\n{"key": "mine/1"}\n')
+    valid_row = json.dumps(row(0).to_dict())
+    rewrite_index(output, valid_row + '\n{"key": "mine/1"}\n')
     with pytest.raises(SchemaError, match=r"index.jsonl, line 2: found no index row"):
         FeatureSet.open(output)
 
@@ -171,8 +171,8 @@ def test_a_lost_row_is_counted(output):
 
 
 def test_a_set_can_be_checked_without_being_opened(output):
-    found = FeatureSet.open(output)
-    assert check_set(output) == (found.schema, found.manifest)
+    feature_set = FeatureSet.open(output)
+    assert check_set(output) == (feature_set.schema, feature_set.manifest)
     rewrite_index(output, json.dumps(row(0).to_dict()) + "\n")
     with pytest.raises(SchemaError, match="found 1 rows, expected 2"):
         check_set(output)
@@ -192,10 +192,10 @@ def test_checking_holds_no_rows(output, tmp_path):
 
 
 def test_require_accepts_what_fits_and_names_both_values_otherwise(output):
-    found = FeatureSet.open(output)
-    assert found.require(spec_name="logmel40", dim=40) is found
-    assert found.require() is found
+    feature_set = FeatureSet.open(output)
+    assert feature_set.require(spec_name="logmel40", dim=40) is feature_set
+    assert feature_set.require() is feature_set
     with pytest.raises(SchemaError, match="spec_name 'logmel40', expected 'mfcc40'"):
-        found.require(spec_name="mfcc40")
+        feature_set.require(spec_name="mfcc40")
     with pytest.raises(SchemaError, match="dim 40, expected 200"):
-        found.require(dim=200)
+        feature_set.require(dim=200)

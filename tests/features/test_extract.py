@@ -47,11 +47,11 @@ def speech_like(num_samples: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_features_equal_librosa(name):
     waveform = speech_like(24000)
-    ours = extract(VARIANTS[name], waveform)
-    theirs = reference.features(VARIANTS[name], waveform)
-    assert ours.dtype == np.float32
-    assert ours.shape == theirs.shape
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE)
+    features = extract(VARIANTS[name], waveform)
+    expected = reference.features(VARIANTS[name], waveform)
+    assert features.dtype == np.float32
+    assert features.shape == expected.shape
+    np.testing.assert_allclose(features, expected, rtol=0, atol=TOLERANCE)
 
 
 @given(
@@ -64,9 +64,9 @@ def test_log_mel_equals_librosa_next_to_loud_tones(tones, noise_db, seed):
     wave = sum(gain * np.sin(2 * math.pi * hz * time_s) for hz, gain in tones)
     wave += 10 ** (noise_db / 20) * np.random.default_rng(seed).normal(size=len(time_s))
     waveform = (wave / max(1.0, np.abs(wave).max())).astype(np.float32)
-    theirs = reference.features(get_spec("logmel40"), waveform)
+    expected = reference.features(get_spec("logmel40"), waveform)
     np.testing.assert_allclose(
-        extract(get_spec("logmel40"), waveform), theirs, rtol=0, atol=TOLERANCE
+        extract(get_spec("logmel40"), waveform), expected, rtol=0, atol=TOLERANCE
     )
 
 
@@ -75,8 +75,8 @@ def test_float32_alone_would_not_equal_librosa(monkeypatch):
     tone = np.sin(2 * math.pi * 100 * np.arange(16000) / 16000)
     waveform = (tone + 1e-5 * np.random.default_rng(0).normal(size=16000)).astype(np.float32)
     spec = get_spec("logmel40")
-    theirs = reference.features(spec, waveform)
-    assert np.abs(extract(spec, waveform) - theirs).max() > TOLERANCE
+    expected = reference.features(spec, waveform)
+    assert np.abs(extract(spec, waveform) - expected).max() > TOLERANCE
 
 
 @pytest.mark.realdata
@@ -91,9 +91,9 @@ def test_features_equal_librosa_on_real_speech(name, real_data):
     assert len(files) > 20
     for path in files:
         waveform = read_audio(path)
-        theirs = reference.features(VARIANTS[name], waveform)
+        expected = reference.features(VARIANTS[name], waveform)
         np.testing.assert_allclose(
-            extract(VARIANTS[name], waveform), theirs, rtol=0, atol=TOLERANCE, err_msg=str(path)
+            extract(VARIANTS[name], waveform), expected, rtol=0, atol=TOLERANCE, err_msg=str(path)
         )
 
 

@@ -88,12 +88,12 @@ def test_mixed_precision_inside_a_model_scales_in_float32():
 
 
 @pytest.mark.parametrize(
-    ("offset", "scale", "found"),
+    ("offset", "scale", "message"),
     [
         (OFFSET[:2], SCALE, r"found offset of shape \(2,\)"),
         (OFFSET, [1.0, np.inf, 1.0], "found scale of shape .* with 1 values that are not finite"),
     ],
 )
-def test_wrong_statistics_are_refused(offset, scale, found):
-    with pytest.raises(SchemaError, match=found):
+def test_wrong_statistics_are_refused(offset, scale, message):
+    with pytest.raises(SchemaError, match=message):
         fitted().set_affine(offset, scale)

@@ -86,8 +86,8 @@ def test_a_bin_that_never_changes_becomes_zero(kind):
 
 def test_statistics_survive_json():
     statistics = FeatureStatistics.fit(utterances([10, 20]))
-    again = FeatureStatistics.from_dict(json.loads(json.dumps(statistics.to_dict())))
-    assert again.to_dict() == statistics.to_dict()
+    restored = FeatureStatistics.from_dict(json.loads(json.dumps(statistics.to_dict())))
+    assert restored.to_dict() == statistics.to_dict()
 
 
 def test_no_frames_are_refused():

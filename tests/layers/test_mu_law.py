@@ -21,17 +21,17 @@ def test_segments_equal_the_equation_whatever_the_padding_holds(mu, lowest):
     frames = RNG.gamma(0.5, size=(2, 9, 5)).astype("float32")
     mask = np.arange(9)[None] < np.array([[9], [4]])
     for garbage in (1e6, -1e6, np.nan, np.inf):
-        found = bent(np.where(mask[..., None], frames, garbage), mask, mu=mu, lowest=lowest)
+        outputs = bent(np.where(mask[..., None], frames, garbage), mask, mu=mu, lowest=lowest)
         for row, length in enumerate((9, 4)):
             expected = reference.mu_law(frames[row, :length].astype(float), mu, lowest)
-            np.testing.assert_allclose(found[row, :length], expected, atol=1e-5)
-            assert (found[row, length:] == 0).all()
+            np.testing.assert_allclose(outputs[row, :length], expected, atol=1e-5)
+            assert (outputs[row, length:] == 0).all()
 
 
 def test_known_values():
     # 0.5 of the way down from 1: ln(1 + 127.5) / ln(256) by hand.
-    found = bent(np.array([0.0, 1.0, 2.0, 3.0, 4.0]).reshape(1, 5, 1)).ravel()
-    np.testing.assert_allclose(found, [-1, -0.87570, 0, 0.87570, 1], atol=1e-5)
+    outputs = bent(np.array([0.0, 1.0, 2.0, 3.0, 4.0]).reshape(1, 5, 1)).ravel()
+    np.testing.assert_allclose(outputs, [-1, -0.87570, 0, 0.87570, 1], atol=1e-5)
 
 
 def test_loudness_of_a_segment_does_not_count():

@@ -40,9 +40,9 @@ def seeded(cell, seed=4):
 
 @pytest.fixture
 def cell():
-    made = PredictiveCell(DIM, **SIZES)
-    made.build((None, DIM))
-    return made
+    cell = PredictiveCell(DIM, **SIZES)
+    cell.build((None, DIM))
+    return cell
 
 
 def test_the_threshold_is_the_mean_error_and_reaching_it_is_enough(cell):
@@ -93,8 +93,8 @@ def test_steps_with_given_noise_and_dropout_equal_the_reference(attention, rando
         parts = cell.parts(outputs)
         for name in OUTPUTS[:-1]:
             np.testing.assert_allclose(numpy(parts[name])[0], expected[name][time], atol=1e-5)
-        said = numpy(parts["classification"])[0]
-        np.testing.assert_allclose(said, expected["step_logits"][time], atol=1e-5)
+        logits = numpy(parts["classification"])[0]
+        np.testing.assert_allclose(logits, expected["step_logits"][time], atol=1e-5)
 
 
 @pytest.mark.parametrize(("shift", "limit"), [(100.0, 3.0), (-100.0, -6.0)])
@@ -148,15 +148,15 @@ def test_a_seed_repeats_the_training_pass():
         layer.build(FRAMES.shape)
         seeded(layer.cell)
         passes.append([numpy(part) for part in layer(FRAMES, mask=MASK, training=True)])
-    for part, again in zip(*passes, strict=True):
-        np.testing.assert_array_equal(part, again)
+    for part, repeated in zip(*passes, strict=True):
+        np.testing.assert_array_equal(part, repeated)
 
 
 def test_inference_is_the_mean_and_does_not_vary():
     layer = PredictiveVRNN(**SIZES, recognition_dropout=0.5)
     first = layer(FRAMES, mask=MASK)
-    for part, again in zip(first, layer(FRAMES, mask=MASK), strict=True):
-        np.testing.assert_array_equal(part, again)
+    for part, repeated in zip(first, layer(FRAMES, mask=MASK), strict=True):
+        np.testing.assert_array_equal(part, repeated)
 
 
 def test_multiplications_are_those_of_the_matrices():

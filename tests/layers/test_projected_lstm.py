@@ -36,22 +36,22 @@ def test_outputs_equal_the_equations_and_are_zero_in_the_padding(reverse):
     layer = ProjectedLSTM(UNITS, reverse=reverse)
     weights = seeded(layer)
     garbage = np.where(MASK[..., None], FRAMES, np.nan).astype("float32")
-    found = outputs(layer, garbage)
+    projected = outputs(layer, garbage)
     for row, length in enumerate(LENGTHS):
         frames = FRAMES[row, :length].astype(float)
         expected = reference.lstm(frames[::-1] if reverse else frames, *weights)
         expected = expected[::-1] if reverse else expected
-        np.testing.assert_allclose(found[row, :length], expected, atol=1e-5)
-        assert (found[row, length:] == 0).all()
+        np.testing.assert_allclose(projected[row, :length], expected, atol=1e-5)
+        assert (projected[row, length:] == 0).all()
 
 
 def test_both_directions_stand_side_by_side():
     layer = BidirectionalLSTM(UNITS)
     weights = seeded(layer)
-    found = outputs(layer)
+    projected = outputs(layer)
     for row, length in enumerate(LENGTHS):
         expected = reference.bidirectional_lstm(FRAMES[row, :length], weights[:3], weights[3:])
-        np.testing.assert_allclose(found[row, :length], expected, atol=1e-5)
+        np.testing.assert_allclose(projected[row, :length], expected, atol=1e-5)
 
 
 def test_a_training_step_equals_that_of_keras():
@@ -71,8 +71,8 @@ def test_a_training_step_equals_that_of_keras():
         after = [*layer.get_weights(), *front.get_weights()]
         moved.append([new - old for new, old in zip(after, before, strict=True)])
     assert all(np.abs(step).max() > 1e-3 for step in moved[0])
-    for ours, theirs in zip(*moved, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for step, expected in zip(*moved, strict=True):
+        np.testing.assert_allclose(step, expected, atol=1e-5)
 
 
 def _squares(targets, predictions):
@@ -80,18 +80,18 @@ def _squares(targets, predictions):
 
 
 def test_weights_have_the_names_order_and_start_of_keras():
-    ours, theirs = BidirectionalLSTM(UNITS), keras_layer()
-    for layer in (ours, theirs):
-        layer.build((None, None, DIM))
+    layer, reference_layer = BidirectionalLSTM(UNITS), keras_layer()
+    for built in (layer, reference_layer):
+        built.build((None, None, DIM))
     names = ["kernel", "recurrent_kernel", "bias"]
-    assert [weight.name for weight in ours.weights] == 2 * names
-    assert [weight.name for weight in theirs.weights] == 2 * names
-    assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
-    for direction in (ours.get_weights()[:3], ours.get_weights()[3:]):
+    assert [weight.name for weight in layer.weights] == 2 * names
+    assert [weight.name for weight in reference_layer.weights] == 2 * names
+    assert [w.shape for w in layer.weights] == [w.shape for w in reference_layer.weights]
+    for direction in (layer.get_weights()[:3], layer.get_weights()[3:]):
         kernel, recurrent, bias = direction
         assert np.abs(kernel).max() <= np.sqrt(6 / (DIM + 4 * UNITS))
         np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(UNITS), atol=1e-5)
-        np.testing.assert_array_equal(bias, theirs.get_weights()[2])
+        np.testing.assert_array_equal(bias, reference_layer.get_weights()[2])
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -127,9 +127,9 @@ def test_explicit_gradient_equals_that_of_the_backend(reverse):
         model.compile(keras.optimizers.SGD(1.0), loss=_squares, jit_compile=False)
         model.train_on_batch(np.zeros_like(projected), np.ones((7, 3, UNITS), "float32"))
         moved.append([a - b for a, b in zip(layer.get_weights(), before, strict=True)])
-    for ours, theirs in zip(*moved, strict=True):
-        assert np.abs(ours).max() > 1e-3
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for step, expected in zip(*moved, strict=True):
+        assert np.abs(step).max() > 1e-3
+        np.testing.assert_allclose(step, expected, atol=1e-5)
 
 
 def test_state_is_float32_in_mixed_precision():

@@ -60,8 +60,10 @@ def test_noise_follows_the_global_seed():
 
 def test_layer_without_noise_draws_nothing():
     layer = SparseDense(units=3)
-    once, again = (numpy(layer(FRAMES, mask=MASK, training=value)) for value in (True, False))
-    np.testing.assert_array_equal(once, again)
+    training, inference = (
+        numpy(layer(FRAMES, mask=MASK, training=value)) for value in (True, False)
+    )
+    np.testing.assert_array_equal(training, inference)
     assert len(layer.variables) == 2
 
 

@@ -9,12 +9,12 @@ from ser_keras.layers.window_statistics import WindowStatistics
 
 def windows_of(frames, window, hop):
     """The plain way: cut, describe, until a window holds the last frame."""
-    found, start = [], 0
+    rows, start = [], 0
     while True:
         piece = frames[start : start + window]
-        found.append(np.concatenate([piece.mean(axis=0), piece.std(axis=0)]))
+        rows.append(np.concatenate([piece.mean(axis=0), piece.std(axis=0)]))
         if start + window >= len(frames):
-            return np.array(found)
+            return np.array(rows)
         start += hop
 
 

@@ -1,34 +1,34 @@
 """Slow, obvious scores: counting, one utterance at a time."""
 
 
-def recalls(true, said, classes):
+def recalls(true, predicted, classes):
     result = []
     for k in range(classes):
-        mine = [s for t, s in zip(true, said, strict=True) if t == k]
-        result.append(mine.count(k) / len(mine) if mine else None)
+        answers = [p for t, p in zip(true, predicted, strict=True) if t == k]
+        result.append(answers.count(k) / len(answers) if answers else None)
     return result
 
 
-def unweighted_accuracy(true, said, classes):
-    there = [recall for recall in recalls(true, said, classes) if recall is not None]
-    return sum(there) / len(there)
+def unweighted_accuracy(true, predicted, classes):
+    present = [recall for recall in recalls(true, predicted, classes) if recall is not None]
+    return sum(present) / len(present)
 
 
-def binary_accuracy(true, said, classes):
+def binary_accuracy(true, predicted, classes):
     total = 0
     for k in range(classes):
-        right = sum((t == k) == (s == k) for t, s in zip(true, said, strict=True))
+        right = sum((t == k) == (p == k) for t, p in zip(true, predicted, strict=True))
         total += right / len(true)
     return total / classes
 
 
-def binary_balanced_accuracy(true, said, classes):
+def binary_balanced_accuracy(true, predicted, classes):
     scores = []
     for k in range(classes):
         sides = []
         for side in (True, False):
             answers = [
-                (s == k) == side for t, s in zip(true, said, strict=True) if (t == k) == side
+                (p == k) == side for t, p in zip(true, predicted, strict=True) if (t == k) == side
             ]
             sides.append(sum(answers) / len(answers) if answers else None)
         if sides[0] is not None:
@@ -51,15 +51,15 @@ def calibration_error(true, probabilities, bins):
     return total
 
 
-def speaker_interval(true, said, speakers, classes, draws):
+def speaker_interval(true, predicted, speakers, classes, draws):
     """Scores each draw: how often every speaker (sorted by name) is in the resample."""
     names = sorted(set(speakers))
     scores = []
     for draw in draws:
-        t, s = [], []
+        t, p = [], []
         for name, times in zip(names, draw, strict=True):
-            mine = [i for i, speaker in enumerate(speakers) if speaker == name]
-            t += [true[i] for i in mine] * int(times)
-            s += [said[i] for i in mine] * int(times)
-        scores.append(unweighted_accuracy(t, s, classes))
+            indices = [i for i, speaker in enumerate(speakers) if speaker == name]
+            t += [true[i] for i in indices] * int(times)
+            p += [predicted[i] for i in indices] * int(times)
+        scores.append(unweighted_accuracy(t, p, classes))
     return scores

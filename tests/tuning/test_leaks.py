@@ -11,7 +11,7 @@ from ser_keras.errors import LeakageError, SchemaError
 from ser_keras.experiments.crosscorpus import run_crosscorpus
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.label_curve import run_label_curve
-from ser_keras.experiments.searched import searched_folds
+from ser_keras.experiments.searched_folds import searched_folds
 from ser_keras.protocols import make_fold
 from tuning.comparison import check_comparison
 from tuning.search import Search, begin_search, default_folds

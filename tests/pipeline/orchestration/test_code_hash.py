@@ -1,8 +1,9 @@
+import importlib
 import uuid
 
 import pytest
 
-from pipeline.components import COMPONENTS
+from pipeline.components import COMPONENTS, tables
 from pipeline.orchestration import code_hash
 from pipeline.orchestration.code_hash import code_of, code_sha256
 
@@ -68,3 +69,53 @@ def test_components_depend_on_their_own_work_alone():
     assert "pipeline.features.writer" not in trainer
     for name in COMPONENTS.values():
         assert "pipeline.orchestration.runner" not in code_of(name)
+
+
+def test_of_a_table_only_the_entries_that_are_looked_up_count(package, monkeypatch):
+    sources = {
+        "top": "import PACKAGE.table\n",
+        "table": 'TABLE = {"a": Entry("PACKAGE.a:build", 1), "b": "PACKAGE.b"}\nREST = 1\n',
+        "a": "import PACKAGE.below\n",
+        "b": "",
+        "below": "",
+    }
+    name = package(**sources)
+    table = f"{name}.table.TABLE"
+    monkeypatch.setattr(code_hash, "TABLES", (table,))
+    top = f"{name}.top"
+    assert code_of(top) == [name, f"{name}.table", top]
+    with_a = [name, *(f"{name}.{module}" for module in ("a", "below", "table", "top"))]
+    assert code_of(top, [(table, "a")]) == with_a
+
+    def keys():
+        lookups = ([], [(table, "a")], [(table, "b")])
+        return [code_sha256(top, chosen) for chosen in lookups]
+
+    before = keys()
+    assert len(set(before)) == 3
+
+    def changed(**edited):
+        package(**edited)
+        after = keys()
+        package(**sources)
+        return [first != second for first, second in zip(before, after, strict=True)]
+
+    assert changed(below="x = 1\n") == [False, True, False]
+    assert changed(b="x = 1\n") == [False, False, True]
+    text = sources["table"]
+    assert changed(table=text.replace(", 1)", ", 2)")) == [False, True, False]
+    assert changed(table=text.replace('"b": ', '"c": "PACKAGE.c", "b": ')) == [False] * 3
+    assert changed(table=text.replace("REST = 1", "REST = 2")) == [True] * 3
+
+
+def test_an_unknown_key_of_a_table_changes_nothing_but_is_no_error():
+    assert code_of(COMPONENTS["pusher"], [(tables.MODELS, "mona")])
+
+
+@pytest.mark.parametrize("table", tables.TABLES)
+def test_every_table_is_a_literal_of_names_and_modules(table):
+    module, _, name = table.rpartition(".")
+    entries = code_hash._entries(code_hash._tree(module), name)
+    assert set(entries) == set(getattr(importlib.import_module(module), name))
+    for key in entries:
+        assert len(code_of(module, [(table, key)])) > len(code_of(module))
