@@ -26,7 +26,8 @@ def warmup_inputs(
 ) -> dict[str, list[dict[str, np.ndarray]]]:
     """Returns the inputs to replay, by signature: one for each batch size.
 
-    `explain` has only batch size 1. A version is not ready before all of them have run, and a first explanation may be slow.
+    `explain` has only batch size 1: a version is not ready before all of them have run, and a first
+    explanation may be slow.
 
     Args:
         sample_rate_hz: int. Of the waveforms.

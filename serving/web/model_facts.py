@@ -22,7 +22,7 @@ def facts(name: str, export: Published | None) -> str:
         name: name of the model on the server.
         export: its files; None if they are not on this machine.
     """
-    about = described(export)
+    about = description(export)
     if about is None:
         return (
             f"The training data of **{name}** are unknown here. Ask the operator of the server, or "
@@ -48,7 +48,7 @@ def card(export: Published | None) -> str:
     return re.sub("^#", "###", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
-def described(export: Published | None) -> Mapping[str, Any] | None:
+def description(export: Published | None) -> Mapping[str, Any] | None:
     """Returns the description of a model by `ser export`; None if there is none."""
     path = _extra(export, "model.json")
     if path is None:
