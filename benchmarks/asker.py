@@ -14,7 +14,7 @@ DEADLINE_S = 1.0
 
 
 class Asker:
-    """Asks one thing many times, each time with a deadline, and counts what becomes of it."""
+    """Sends one request many times, each time with a deadline, and counts the outcomes."""
 
     def __init__(self, endpoint, name, inputs, seconds):
         self.endpoint, self.seconds = endpoint, seconds
@@ -22,7 +22,7 @@ class Asker:
             self.data = client.request_of(inputs, outputs=ANSWER_OUTPUTS).SerializeToString()
 
     def ask(self, peak, *, clients=None, rate=None):
-        """Asks with so many clients, each again as soon as it is told, or at a rate regardless."""
+        """Sends from `clients`, each again as soon as it is answered, or at a fixed rate."""
         free = threading.Semaphore(clients or 0)
         codes, steady, late = Counter(), Counter(), []
         with grpc.insecure_channel(self.endpoint) as channel:
@@ -60,16 +60,16 @@ class Asker:
         }
 
 
-def together(rounds):
-    """Returns the medians of several rounds of an `Asker`, the sums of what it counted."""
-    found = {
-        key: round(float(np.median([each[key] for each in rounds])), 3)
+def summarize_rounds(rounds):
+    """Returns the medians of several rounds of an `Asker`, and the sums of its counts."""
+    medians = {
+        key: round(float(np.median([row[key] for row in rounds])), 3)
         for key in ("asked_per_second", "answered_per_second", "share_of_peak", "asking_cores")
     }
-    return found | {
-        "shares": [round(each["share_of_peak"], 3) for each in rounds],
-        "codes": dict(sum((each["codes"] for each in rounds), Counter())),
+    return medians | {
+        "shares": [round(row["share_of_peak"], 3) for row in rounds],
+        "codes": dict(sum((row["codes"] for row in rounds), Counter())),
         "deadline_s": DEADLINE_S,
-        "slowest_s": round(max(each["slowest_s"] for each in rounds), 3),
-        "after_the_deadline": sum(each["after_the_deadline"] for each in rounds),
+        "slowest_s": round(max(row["slowest_s"] for row in rounds), 3),
+        "after_the_deadline": sum(row["after_the_deadline"] for row in rounds),
     }

@@ -156,10 +156,10 @@ def main():
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
-        found = audio_files(args.data_dir) if args.data_dir else []
-        if args.data_dir and not found:
+        files = audio_files(args.data_dir) if args.data_dir else []
+        if args.data_dir and not files:
             parser.error(f"{args.data_dir}: found no WAV or FLAC file")
-        paths = found[:: max(1, len(found) // args.files)] or synthetic_files(folder, args.files)
+        paths = files[:: max(1, len(files) // args.files)] or synthetic_files(folder, args.files)
         rows, seconds = run(paths, args.rounds)
     show(rows)
     if args.output:

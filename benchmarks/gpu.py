@@ -101,12 +101,12 @@ def measure(system, path, precision, rounds, batch=None, jit=True):
 
 
 def peak_memory_mb():
-    """Returns the most memory the first accelerator has held, None where nothing tells."""
+    """Returns the peak memory of the first accelerator, None where it is not recorded."""
     if keras.backend.backend() == "jax":
         import jax
 
-        found = jax.devices()[0].memory_stats()
-        return found["peak_bytes_in_use"] / 2**20 if found else None
+        statistics = jax.devices()[0].memory_stats()
+        return statistics["peak_bytes_in_use"] / 2**20 if statistics else None
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -153,8 +153,8 @@ def main():
             flush=True,
         )
     if args.output:
-        found = {"backend": keras.backend.backend(), "device": device(), "systems": rows}
-        args.output.write_text(json.dumps(found, indent=1) + "\n")
+        result = {"backend": keras.backend.backend(), "device": device(), "systems": rows}
+        args.output.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from rich.progress import track
 from rich.table import Table
 
 from pipeline.beam.quiet import quiet_beam
-from pipeline.cli.features import FeatureBar
+from pipeline.cli.progress import JobProgress
 from ser_keras.audio import SAMPLE_RATE_HZ, write_wav
 from ser_keras.corpora.voice import TONES, VOWELS_HZ, person, speak
 from ser_keras.data.feature_set import FeatureSet
@@ -55,14 +55,14 @@ def write_speech(root, hours, seed=0):
         vowels = rng.choice(list(VOWELS_HZ), 5).tolist()
         spoken = speak(vowels, person(speaker, seed), TONES[label].vary(rng), rng)
         pieces.setdefault((f"s{speaker:02}", label), []).append(spoken)
-    mean_samples = np.mean([len(each) for found in pieces.values() for each in found])
+    mean_samples = np.mean([len(piece) for same in pieces.values() for piece in same])
     count = round(hours * 3600 * SAMPLE_RATE_HZ / (PIECES_EACH * mean_samples))
     lines = ["path,label,speaker"]
     voices = list(pieces)
     for number in track(range(count), f"Writing {hours:g} hours"):
         speaker, label = voices[number % len(voices)]
-        said = rng.choice(len(pieces[speaker, label]), PIECES_EACH)
-        joined = [rng.uniform(0.5, 1.0) * pieces[speaker, label][each] for each in said]
+        choice = rng.choice(len(pieces[speaker, label]), PIECES_EACH)
+        joined = [rng.uniform(0.5, 1.0) * pieces[speaker, label][index] for index in choice]
         name = f"{speaker}/{number:06}.wav"
         (root / speaker).mkdir(exist_ok=True)
         write_wav(root / name, np.concatenate(joined))
@@ -111,7 +111,7 @@ def run_job(table, output, workers):
 
     processes = Processes(output)
     began = time.perf_counter()
-    with FeatureBar() as bar:
+    with JobProgress() as bar:
 
         def progress(step, done, total):
             bar(f"{workers} on {table.stem}: {step}", done, total)
@@ -122,15 +122,15 @@ def run_job(table, output, workers):
         )
     wall_s = time.perf_counter() - began
     processes.look()
-    found = FeatureSet.open(path)
+    feature_set = FeatureSet.open(path)
     driver_s, driver_bytes = processes.seen.pop("self")
     worked = list(processes.seen.values())
     return {
         "workers": workers,
-        "hours": found.manifest["counters"]["seconds_audio"] / 3600,
-        "recordings": len(found.rows),
-        "shards": len(found.shard_paths),
-        "shard_bytes": sum(shard["bytes"] for shard in found.manifest["shards"]),
+        "hours": feature_set.manifest["counters"]["seconds_audio"] / 3600,
+        "recordings": len(feature_set.rows),
+        "shards": len(feature_set.shard_paths),
+        "shard_bytes": sum(shard["bytes"] for shard in feature_set.manifest["shards"]),
         "wall_s": wall_s,
         "driver_cpu_s": driver_s - processes.first_s,
         "worker_cpu_s": [cpu_s for cpu_s, _ in worked],
@@ -140,17 +140,17 @@ def run_job(table, output, workers):
 
 
 def measure(table, output, workers):
-    """Returns what `run_job` finds in a fresh process."""
+    """Returns the measurements of `run_job` in a fresh process."""
     code = (
         "import json, pathlib, runpy, sys\n"
         "job = runpy.run_path(sys.argv[1])['run_job']\n"
-        "found = job(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), int(sys.argv[4]))\n"
-        "pathlib.Path(sys.argv[5]).write_text(json.dumps(found))\n"
+        "run = job(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), int(sys.argv[4]))\n"
+        "pathlib.Path(sys.argv[5]).write_text(json.dumps(run))\n"
     )
-    found = output.with_suffix(".json")
-    given = [str(Path(__file__).resolve()), str(table), str(output), str(workers), str(found)]
-    subprocess.run([sys.executable, "-c", code, *given], check=True)
-    return json.loads(found.read_text())
+    path = output.with_suffix(".json")
+    arguments = [Path(__file__).resolve(), table, output, workers, path]
+    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
+    return json.loads(path.read_text())
 
 
 def compare(runs):
@@ -210,7 +210,7 @@ def main():
     ratios = compare(runs)
     show(runs, ratios)
     if options.output:
-        found = {
+        result = {
             "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
             "load": load,
             "versions": versions(),
@@ -218,7 +218,7 @@ def main():
             **ratios,
             "runs": [{"corpus": corpus, **run} for (corpus, _), run in runs.items()],
         }
-        write_json(options.output, found)
+        write_json(options.output, result)
 
 
 if __name__ == "__main__":

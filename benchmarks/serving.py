@@ -25,11 +25,9 @@ import argparse
 import json
 import os
 import platform
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -44,12 +42,13 @@ os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_li
 # Started as a file, its folder comes first on the path, and this file would be `serving`.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import grpc
 import keras
 import numpy as np
 from rich.progress import track
 
-from benchmarks.asker import DEADLINE_S, Asker, together
+from benchmarks.asker import DEADLINE_S, Asker, summarize_rounds
+from benchmarks.bare_grpc import bare_call
+from benchmarks.live_streams import live_streams
 from ser_keras.data.segments import WHOLE, Segments
 from ser_keras.experiments.provenance import versions
 from ser_keras.features.specs import get_spec
@@ -60,7 +59,6 @@ from serving.client.prediction import ANSWER_OUTPUTS
 from serving.export.export import write_export
 from serving.export.signatures import Served
 from serving.server.manager import exempt_from_garbage_collection
-from serving.server.server import TRANSPORT
 from serving.server.session import LoadedModel
 
 DEPLOY = Path(__file__).resolve().parents[1] / "serving" / "deploy"
@@ -106,70 +104,42 @@ def speech(seconds):
     return {"waveform": waveform, "length": np.array([samples], np.int32)}
 
 
-def bare_server():
-    """Serves calls that wait as long, and answer with as many bytes, as their first bytes say."""
-
-    def answer(data, _):
-        ends = time.perf_counter() + struct.unpack_from("d", data)[0]
-        # A sleep ends late; the last millisecond is waited for awake.
-        time.sleep(max(0.0, ends - time.perf_counter() - 0.001))
-        while time.perf_counter() < ends:
-            pass
-        return bytes(int(struct.unpack_from("q", data, 8)[0]))
-
-    server = grpc.server(ThreadPoolExecutor(16), options=TRANSPORT)
-    handlers = {"Wait": grpc.unary_unary_rpc_method_handler(answer)}
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("bare", handlers)])
-    print(server.add_insecure_port("localhost:0"), flush=True)
-    server.start()
-    server.wait_for_termination()
-
-
 def bare_ms(model, client, inputs, took_ms, rounds):
-    """Returns the median of what a call took beyond what the server was told to wait.
+    """Returns the median time of a bare call beyond the time that its server was told to wait.
 
-    In between, this process runs the graph, as where the real server is asked.
+    In between, this process runs the graph, as it does where the real server is asked.
     """
-    code = "import runpy, sys; runpy.run_path(sys.argv[1])['bare_server']()"
-    command = [sys.executable, "-c", code, str(Path(__file__).resolve())]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        with grpc.insecure_channel(f"localhost:{process.stdout.readline().strip()}") as channel:
-            call = channel.unary_unary("/bare/Wait")
-            outputs, _ = client.ask(inputs, outputs=ANSWER_OUTPUTS)
-            size = sum(len(value.tobytes()) for value in outputs.values())
-            data = client.request_of(inputs).SerializeToString()
-            request = struct.pack("dq", took_ms / 1000, size) + data
-            ways = {
-                "in_process": lambda: model.run("serving_default", inputs),
-                "bare": lambda: call(request, timeout=60),
-            }
-            found = turns(ways, rounds, "bare gRPC")
-    finally:
-        process.kill()
-        process.wait()
-    return round(float(np.median(found["bare"])) - took_ms, 2)
+    outputs, _ = client.ask(inputs, outputs=ANSWER_OUTPUTS)
+    size = sum(len(value.tobytes()) for value in outputs.values())
+    data = client.request_of(inputs).SerializeToString()
+    with bare_call() as call:
+        calls = {
+            "in_process": lambda: model.run("serving_default", inputs),
+            "bare": lambda: call(took_ms / 1000, size, data),
+        }
+        times_ms = time_in_turns(calls, rounds, "bare gRPC")
+    return round(float(np.median(times_ms["bare"])) - took_ms, 2)
 
 
-def turns(ways, rounds, what):
-    """Returns the milliseconds of every call, by way; the ways take turns, in their order."""
-    found = {name: [] for name in ways}
-    for way in ways.values():
-        way()
-    for _ in track(range(rounds), what):
-        for name, way in ways.items():
+def time_in_turns(calls, rounds, title):
+    """Returns the milliseconds of every round of each call; the calls take turns."""
+    times_ms = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in track(range(rounds), title):
+        for name, call in calls.items():
             began = time.perf_counter()
-            way()
-            found[name].append(1000 * (time.perf_counter() - began))
-    return found
+            call()
+            times_ms[name].append(1000 * (time.perf_counter() - began))
+    return times_ms
 
 
-def above(these, those, draws=2000):
-    """Returns how far one median is above the other, and the 95 % interval of that by bootstrap.
+def median_difference(first_ms, second_ms, draws=2000):
+    """Returns by how much the first median exceeds the second, and its 95 % bootstrap interval.
 
-    A round gave both, and is drawn as a whole.
+    A round has a value of both, and is drawn as a whole.
     """
-    both = np.array([these, those])
+    both = np.array([first_ms, second_ms])
     drawn = np.random.default_rng(0).integers(both.shape[1], size=(draws, both.shape[1]))
 
     def difference(values):
@@ -203,9 +173,9 @@ def memory_mb(process):
 
 @contextmanager
 def started(name, base):
-    """Gives (graph in process, process of a server, its endpoint, a client), all of them fresh."""
+    """Gives a fresh (graph in process, process of a server, its endpoint, client)."""
     model = LoadedModel(base / name / "1")
-    # As the server does: a full collection would be in what is measured, on either side.
+    # As the server does: otherwise a full collection would be measured on either side.
     exempt_from_garbage_collection()
     process, endpoint = serve(name, base)
     try:
@@ -219,37 +189,39 @@ def started(name, base):
 
 
 def latency(name, base, rounds):
-    """Returns what one call at a time takes, by length of audio."""
-    found = {length: defaultdict(list) for length in SECONDS}
+    """Returns the time of one call at a time, by length of audio."""
+    times_ms = {length: defaultdict(list) for length in SECONDS}
     rows = {length: {"above_by_start_ms": []} for length in SECONDS}
     for start in range(STARTS):
         with started(name, base) as (model, process, _, client):
             for length, row in rows.items():
                 inputs = speech(length)
-                here = partial(model.run, "serving_default", inputs)
+                in_process = partial(model.run, "serving_default", inputs)
                 # Neither process is asked twice in a row: it would find its weights in the caches.
-                ways = {
-                    "in_process": here,
+                calls = {
+                    "in_process": in_process,
                     "grpc": partial(client.ask, inputs, outputs=ANSWER_OUTPUTS),
-                    "in_process_again": here,
+                    "in_process_again": in_process,
                     "grpc_maps": partial(client.ask, inputs),
                 }
-                new = turns(ways, rounds // STARTS, f"{name}, {length} s of audio, start {start}")
-                for way, each in new.items():
-                    found[length][way] += each
-                row["above_by_start_ms"].append(above(new["grpc"], new["in_process"])[0])
+                title = f"{name}, {length} s of audio, start {start}"
+                of_start = time_in_turns(calls, rounds // STARTS, title)
+                for way, values in of_start.items():
+                    times_ms[length][way] += values
+                difference, _ = median_difference(of_start["grpc"], of_start["in_process"])
+                row["above_by_start_ms"].append(difference)
                 row["memory_mb"] = memory_mb(process)
                 if start == STARTS - 1:
-                    took_ms = float(np.median(found[length]["in_process"]))
+                    took_ms = float(np.median(times_ms[length]["in_process"]))
                     row["bare_ms"] = bare_ms(model, client, inputs, took_ms, rounds // STARTS)
     for length, row in rows.items():
-        for way, each in found[length].items():
-            row[way] = {f"p{p}_ms": round(float(np.percentile(each, p)), 2) for p in (50, 99)}
-        for way, other, with_maps in (
+        for way, values in times_ms[length].items():
+            row[way] = {f"p{p}_ms": round(float(np.percentile(values, p)), 2) for p in (50, 99)}
+        for way, reference, with_maps in (
             ("grpc", "in_process", ""),
             ("grpc_maps", "in_process_again", "_with_maps"),
         ):
-            difference = above(found[length][way], found[length][other])
+            difference = median_difference(times_ms[length][way], times_ms[length][reference])
             row[f"above{with_maps}_ms"], row[f"above{with_maps}_95_ms"] = difference
     return {f"{length} s": row for length, row in rows.items()}
 
@@ -274,8 +246,10 @@ def measure(name, base, rounds, seconds):
             overload.append(asker.ask(peak, clients=OVERLOAD * CLIENTS))
             flood.append(asker.ask(peak, rate=OVERLOAD * peak))
         if "stream" in model.signatures:
-            streams = live_streams(endpoint, name, model.signature("stream").inputs)
-    throughput = {way: round(float(np.median(found)), 2) for way, found in rates.items()}
+            streams = live_streams(
+                endpoint, name, get_spec(SYSTEMS[name][0]), model.signature("stream").inputs
+            )
+    throughput = {way: round(float(np.median(values)), 2) for way, values in rates.items()}
     # The server has been killed.
     began = time.perf_counter()
     process, endpoint = serve(name, base)
@@ -292,59 +266,11 @@ def measure(name, base, rounds, seconds):
     return {
         "memory_loaded_mb": fresh,
         "killed_and_answering_again_s": restart_s,
-        "overload": together(overload),
-        "flood": together(flood),
+        "overload": summarize_rounds(overload),
+        "flood": summarize_rounds(flood),
         "latency": rows,
         f"calls_per_second_with_{CLIENTS}_clients": throughput,
     } | streams
-
-
-def live_streams(endpoint, name, stream_inputs, count=100, hops=20):
-    """Returns how late the answers of simultaneous live streams come."""
-    spec = get_spec(SYSTEMS[name][0])
-    hop_s = spec.window_hop_samples / spec.sample_rate_hz
-    rng = np.random.default_rng(0)
-    shape = (1, spec.window_samples)
-    window = rng.uniform(-0.1, 0.1, shape).astype(np.float32)
-    heard = {"waveform": window, "length": np.array([shape[1]], np.int32)}
-    late, wrong = [], []
-    began = time.perf_counter() + 1.0
-
-    def stream(number):
-        try:
-            with SerClient(endpoint, name) as client:
-                state = None
-                for hop in range(hops):
-                    due = began + hop_s * (hop + number / count)
-                    time.sleep(max(0.0, due - time.perf_counter()))
-                    features = client.ask(heard, "front_end")[0]["features"][:, 0]
-                    said, _ = client.ask({"features": features, **(state or zeros)}, "stream")
-                    state = {key: said[key] for key in zeros}
-                    late.append(time.perf_counter() - due)
-        except Exception as error:
-            wrong.append(str(error))
-
-    zeros = {
-        key: np.zeros((1, tensor.tensor_shape.dim[1].size), np.float32)
-        for key, tensor in stream_inputs.items()
-        if key != "features"
-    }
-    threads = [threading.Thread(target=stream, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in track(threads, f"{count} live streams for {hops * hop_s:.0f} s"):
-        thread.join()
-    return {
-        "live_streams": {
-            "streams": count,
-            "hop_s": hop_s,
-            "hops": hops,
-            "answers": len(late),
-            "failed": wrong[:3],
-            "late_p50_ms": round(1000 * float(np.percentile(late, 50)), 1),
-            "late_p99_ms": round(1000 * float(np.percentile(late, 99)), 1),
-        }
-    }
 
 
 def main():
@@ -364,8 +290,8 @@ def main():
             rows[name] = measure(name, Path(folder), options.rounds, options.seconds)
         print(name, json.dumps(rows[name], indent=1), flush=True)
         if options.output:
-            found = {"machine": machine, "versions": versions(), "systems": rows}
-            write_json(options.output, found)
+            result = {"machine": machine, "versions": versions(), "systems": rows}
+            write_json(options.output, result)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def main():
         wall_s = time.perf_counter() - began
     train_s = sum(trial["train_seconds"] for trial in result["trials"])
     trials_s = sum(trial["seconds"] for trial in result["trials"])
-    found = {
+    facts = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(),
         "strategy": options.strategy,
@@ -62,10 +62,10 @@ def main():
         "tuner_share": round((wall_s - trials_s) / train_s, 4),
         "share_with_around": round((wall_s - train_s) / train_s, 4),
     }
-    for key, value in found.items():
+    for key, value in facts.items():
         print(f"{key}: {value}")
     if options.output:
-        write_json(options.output, found)
+        write_json(options.output, facts)
 
 
 if __name__ == "__main__":

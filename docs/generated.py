@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import typer
+import yaml
 from typer.main import get_command
 
 from docs.error_messages import ROOT, errors
 from docs.papers_tables import papers_tables
 from docs.tables import arguments_of, code, described, plain, table, typed
+
+# What the front matter of a system's page says.
+SYSTEM_FACTS = ("features", "reads", "attends to")
 
 
 def commands() -> str:
@@ -92,6 +96,43 @@ def model_options() -> str:
 
 def _options(function: Callable[..., Any], defaults: dict[str, Any], prefix: str) -> str:
     return described(arguments_of(function), defaults, f"{prefix}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class SystemPage:
+    """The page of a system.
+
+    Args:
+        name: str. Of the model and of the page.
+        title: str. Its heading.
+        facts: mapping. Its front matter: "features", "reads" and "attends to".
+    """
+
+    name: str
+    title: str
+    facts: dict[str, str]
+
+
+def system_pages() -> list[SystemPage]:
+    """Returns the pages of the systems, by their titles."""
+    pages = []
+    for path in (ROOT / "docs" / "systems").glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        if path.stem != "index":
+            _, facts, rest = text.split("---\n", 2)
+            title = rest.lstrip().partition("\n")[0].removeprefix("# ")
+            pages.append(SystemPage(path.stem, title, yaml.safe_load(facts)))
+    return sorted(pages, key=lambda page: page.title.lower())
+
+
+def systems() -> str:
+    """Returns a table of the systems, each with a link to its page."""
+    head = table("system,features of the paper,reads,attends to", [])
+    rows = [
+        " | ".join([f"[{page.title}]({page.name}.md)", *map(page.facts.get, SYSTEM_FACTS)])
+        for page in system_pages()
+    ]
+    return "\n".join([head, *(f"| {row} |" for row in rows)])
 
 
 def corpora() -> str:
@@ -235,6 +276,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "recipe keys": recipe_keys,
     "recipes": recipes,
     "model options": model_options,
+    "systems": systems,
     "corpora": corpora,
     "protocols": protocols,
     "feature specs": feature_specs,

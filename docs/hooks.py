@@ -14,9 +14,20 @@ from docs import generated
 from docs.error_messages import ROOT
 
 NOTEBOOK = "first_steps"
+# The section of the navigation that has a page for each system.
+SYSTEMS = "The systems"
 _MARK = re.compile(r"<!-- generated: ([a-z ]+) -->")
 # In the repository the results are beside the pages, on the site they are below them.
 _RESULT = re.compile(r"\]\(\.\./(results/[^)]+)\)")
+
+
+def on_config(config: Any) -> Any:
+    """Adds the pages of the systems to the navigation."""
+    for section in config["nav"]:
+        section.get(SYSTEMS, []).extend(
+            {system.title: f"systems/{system.name}.md"} for system in generated.system_pages()
+        )
+    return config
 
 
 def on_files(files: Files, *, config: Any) -> Files:
@@ -59,6 +70,6 @@ def _notebook() -> Iterator[tuple[str, str | bytes]]:
                 picture = f"pictures/{NOTEBOOK}_{len(parts)}.png"
                 yield picture, base64.b64decode(data["image/png"])
                 parts.append(f"![{cell['metadata'].get('alt', '')}]({picture})")
-            elif said := "".join(output.get("text", data.get("text/plain", ""))).rstrip():
-                parts.append(f'```{{.text title="prints"}}\n{said}\n```')
+            elif printed := "".join(output.get("text", data.get("text/plain", ""))).rstrip():
+                parts.append(f'```{{.text title="prints"}}\n{printed}\n```')
     yield f"{NOTEBOOK}.md", "\n\n".join(parts)

@@ -30,7 +30,7 @@ try {
   if (path !== "-") {
     print((await model.ask("wav_bytes", { wav: text(readFileSync(path)) })).outputs);
   } else if (!streams(await model.signatures())) {
-    console.error(`${name}: hears windows, each for itself. Live input is for models that stream.`);
+    console.error(`${name}: predicts each window by itself. Live input is for models that stream.`);
     process.exitCode = 1;
   } else {
     const session = await StreamSession.open(model.ask);

@@ -1,4 +1,4 @@
-"""`ser demo`: the whole way from audio to a report, on the built-in corpus, with no download."""
+"""The verb `demo`: from audio to a report on the built-in corpus, without a download."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,17 +15,18 @@ CORPUS_PROTOCOL = "synthetic-loso"
 
 
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder of everything the demo makes.")] = Path(
+    output: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path(
         "demo"
     ),
-    seed: Annotated[int, typer.Option(help="Seed of the corpus and the training.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the corpus and of training.")] = 0,
     tune: Annotated[
-        bool, typer.Option("--tune", help="Search for settings instead of training.")
+        bool,
+        typer.Option("--tune", help="Search for settings instead of training with fixed ones."),
     ] = False,
 ) -> None:
-    """Synthesise a corpus, extract features with Beam, train, test on unseen speakers, report."""
+    """Synthesise a corpus, extract its features, train, test on unseen speakers and report."""
     from pipeline.beam.quiet import quiet_beam
-    from pipeline.cli.features import FeatureBar
+    from pipeline.cli.progress import JobProgress
     from ser_keras.cli.console import print_findings, starting
 
     quiet_beam()
@@ -41,12 +42,12 @@ def demo(
     console.rule("1. speech: the built-in synthetic corpus")
     corpus = write_corpus(output / "corpus", seed=seed, progress=True)
     console.rule("2. features: an Apache Beam job")
-    with FeatureBar() as bar:
+    with JobProgress() as progress:
         features = build_feature_set(
-            "synthetic", corpus, get_spec(config.spec), output / "features", progress=bar
+            "synthetic", corpus, get_spec(config.spec), output / "features", progress=progress
         )
     if tune:
-        console.rule("3. search: settings judged by speakers that no test part holds")
+        console.rule("3. search: settings scored on speakers that are in no test part")
         _search(features, output / "search", seed)
         return
     feature_set = FeatureSet.open(features)
@@ -58,7 +59,7 @@ def demo(
 
 
 def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed: int) -> None:
-    """Trains and tests on three folds, and reports."""
+    """Trains and tests on three folds, and prints the report."""
     from ser_keras.cli.progress import EpochBars
     from ser_keras.experiments import provenance
     from ser_keras.experiments.crossval import run_crossval
@@ -98,7 +99,7 @@ def _search(features: Path, output: Path, seed: int) -> None:
         model="demo",
         trials=4,
         folds=["speaker-s01"],
-        # It starts from settings that learn nothing; the good ones have to be found.
+        # The search starts from settings that learn nothing.
         overrides=["epochs=5", "optimizer.learning_rate=1e-6", "augment.noise=20.0"],
         seed=seed,
     )

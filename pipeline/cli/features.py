@@ -1,4 +1,4 @@
-"""The verb `features`: parse options, call one function. Beam is imported when the verb runs."""
+"""The verb `features`. Beam is imported only when the verb runs."""
 
 import signal
 import time
@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import Workers, beam_args_of
+from pipeline.cli.progress import JobProgress
 from ser_keras.cli.console import console
-from ser_keras.errors import ConfigError
 
 
 def features(
@@ -16,39 +17,41 @@ def features(
     corpus: Annotated[str, typer.Option(help="Corpus to read; see `ser corpora`.")],
     data_dir: Annotated[Path, typer.Option(help="Folder of the corpus.")],
     spec: Annotated[str, typer.Option(help="Feature spec, such as logmel40 or spectrogram200.")],
-    output: Annotated[Path, typer.Option(help="Where feature sets are published.")],
+    output: Annotated[Path, typer.Option(help="Folder in which feature sets are published.")],
     name: Annotated[
-        str | None, typer.Option(help="What results call the data; the corpus when left out.")
+        str | None, typer.Option(help="Name of the data in results; the corpus when left out.")
     ] = None,
     trim_db: Annotated[
-        float | None, typer.Option(help="Drop silent ends: this many dB below the loudest frame.")
+        float | None,
+        typer.Option(help="Cut off silent ends: this many dB below the loudest frame."),
     ] = None,
     allow_partial: Annotated[bool, typer.Option(help="Accept a partial or doubled copy.")] = False,
     allow_outside: Annotated[
-        bool, typer.Option(help="Accept rows of a manifest that lead out of its folder.")
+        bool, typer.Option(help="Accept paths in a manifest that lead out of its folder.")
     ] = False,
     max_bad_ratio: Annotated[
-        float, typer.Option(help="Largest bearable share of unusable recordings.")
+        float, typer.Option(help="Largest accepted share of unusable recordings.")
     ] = 0.01,
     shards: Annotated[
-        int | None, typer.Option(help="Number of files; a matter of the data when left out.")
+        int | None,
+        typer.Option(help="Number of shard files; by the size of the data when left out."),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
+    workers: Workers = 1,
 ) -> None:
-    """Turn a corpus into features, with Apache Beam; run again after a kill.
+    """Extract the features of a corpus with Apache Beam.
 
-    What follows `--` goes to Beam, such as `-- --runner=FlinkRunner --flink_master=host:8081`.
-    The same input again is recognised, and nothing is computed twice. Exits with 3 where too many
-    recordings are unusable; they are listed.
+    Options after `--` go to Beam, such as `-- --runner=FlinkRunner --flink_master=host:8081`. If
+    the same features exist already, nothing is computed again; after a kill, run the same command
+    again. The exit code is 3 if too many recordings are unusable; they are listed in a file.
     """
     beam_args = beam_args_of(context)
-    started = time.perf_counter()
-    # Ends the job as Ctrl-C does, which removes what was begun.
+    started_s = time.perf_counter()
+    # SIGTERM ends the job as Ctrl-C does, which removes unfinished files.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     from pipeline.beam.quiet import quiet_beam
 
     quiet_beam()
-    with FeatureBar() as bar:
+    with JobProgress() as progress:
         from pipeline.features.job import build_feature_set
         from ser_keras.features.specs import get_spec
 
@@ -64,83 +67,29 @@ def features(
             num_shards=shards,
             workers=workers,
             beam_args=beam_args,
-            progress=bar,
+            progress=progress,
         )
-    _summarize(path, time.perf_counter() - started, bar.computed_s)
+    _print_summary(path, time.perf_counter() - started_s, progress.computed_s)
 
 
-def beam_args_of(context: typer.Context) -> list[str]:
-    """Returns what follows `--` on a command's line.
-
-    Raises:
-        ConfigError: it starts with a word that is no option.
-    """
-    if context.args and not context.args[0].startswith("-"):
-        raise ConfigError(
-            f"ser {context.info_name}: found {context.args[0]!r}, expected an option. Give options "
-            "of this command as --name value, and those of Beam after `--`."
-        )
-    return list(context.args)
-
-
-class FeatureBar:
-    """A progress bar over recordings; knows how long features were computed, 0 if not at all."""
-
-    def __init__(self) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self.bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self.task = self.bars.add_task("starting", total=None)
-        self.computed_s = 0.0
-        self._began_s = 0.0
-
-    def __enter__(self) -> "FeatureBar":
-        self.bars.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bars.stop()
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        """Shows that `done` of `total` recordings have passed a step; total 0 is unknown."""
-        if step == "features":
-            self._began_s = self._began_s or time.perf_counter()
-            self.computed_s = time.perf_counter() - self._began_s
-        # `update` takes None for "as before".
-        self.bars.tasks[0].total = total or None
-        self.bars.update(self.task, description=step, completed=done)
-
-
-def _summarize(path: Path, wall_s: float, computed_s: float) -> None:
+def _print_summary(path: Path, wall_s: float, computed_s: float) -> None:
     from ser_keras.data.feature_set import DEAD_LETTERS, check_set
 
     schema, manifest = check_set(path)
     counters = manifest["counters"]
     audio_s = counters["seconds_audio"]
-    what = f"{counters['ok']} recordings, {audio_s:.0f} s of audio, {schema.spec_name}"
+    summary = f"{counters['ok']} recordings, {audio_s:.0f} s of audio, {schema.spec_name}"
     if computed_s:
         speed = f"{computed_s:.1f} s of {wall_s:.1f} s in the graph, {audio_s / computed_s:.0f} x"
-        console.print(f"{path}: {what}; {speed}", markup=False)
+        console.print(f"{path}: {summary}; {speed}", markup=False)
     else:
         console.print(
-            f"{path}: {what}; already there, nothing recomputed ({wall_s:.1f} s)", markup=False
+            f"{path}: {summary}; already there, nothing recomputed ({wall_s:.1f} s)", markup=False
         )
     if manifest["num_dead"]:
-        kinds = {k.removeprefix("dead_"): n for k, n in counters.items() if k.startswith("dead_")}
-        listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
-        console.print(f"left out: {listed}; see {path / DEAD_LETTERS}", markup=False)
+        dead = ", ".join(
+            f"{name.removeprefix('dead_')} {count}"
+            for name, count in counters.items()
+            if name.startswith("dead_")
+        )
+        console.print(f"left out: {dead}; see {path / DEAD_LETTERS}", markup=False)

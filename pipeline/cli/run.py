@@ -1,4 +1,4 @@
-"""The verbs `run` and `lineage`: parse options, call one function."""
+"""The verbs `run` and `lineage`."""
 
 from collections.abc import Sequence
 from pathlib import Path

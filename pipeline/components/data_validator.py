@@ -6,16 +6,11 @@ from typing import Any
 
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
 from pipeline.components.tables import CORPORA, Lookup
-from pipeline.statistics.anomalies import (
-    audit_anomalies,
-    summary_of,
-    validate,
-    validate_drift,
-    write_anomalies,
-)
+from pipeline.statistics.anomalies import summary_of, write_anomalies
 from pipeline.statistics.drift import drift_between
 from pipeline.statistics.file import load_statistics
 from pipeline.statistics.schema import DataSchema
+from pipeline.statistics.validation import audit_anomalies, validate, validate_drift
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 

@@ -1,6 +1,6 @@
-"""What `ser reproduce` makes sure of before it trains: every model, file, fold and feature set.
+"""The checks of `ser reproduce` before training: every model, file, fold and feature set.
 
-A table takes days. What would stop its last row is found before its first one is trained.
+A table takes days, so a mistake in its last row is found before the first row is trained.
 """
 
 import json
@@ -30,13 +30,13 @@ from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A row that will be trained: what, and where.
+class PlannedRow:
+    """A row that will be trained.
 
     Args:
         variant: the row.
         recipe: str. Name of its recipe.
-        config: its configuration, with the weights file it starts from.
+        config: its configuration, with the weights file that it starts from.
         output: Path. Folder of its run.
     """
 
@@ -52,22 +52,22 @@ def plan_rows(
     changes: Sequence[str],
     weights: Sequence[Path],
     output: Path,
-) -> tuple[list[Planned], dict[str, str]]:
+) -> tuple[list[PlannedRow], dict[str, str]]:
     """Returns the rows that can be trained, and why the others cannot.
 
     Args:
-        experiment: what the paper did.
-        variants: the rows asked for.
+        experiment: the paper's experiment.
+        variants: the requested rows.
         changes: `key=value` on every recipe.
         weights: files of ImageNet weights, for the rows that start from them.
         output: Path. Folder of the experiment.
 
     Returns:
-        (rows, reasons of the names of variants that are not run).
+        (rows, mapping of the names of the other variants to the reasons).
 
     Raises:
-        ConfigError: a change that no recipe knows, a file that no row starts from, or two files for
-            one model.
+        ConfigError: a change that no recipe knows, a file that no row uses, or two files for one
+            model.
         WeightsError: a file that cannot be read.
     """
     file_of = files_by_model(experiment, weights)
@@ -81,15 +81,15 @@ def plan_rows(
                 reasons[variant.name] = f"not run: needs --weights with ImageNet's for {model}"
                 continue
             config = replace(config, model=replace(config.model, weights=str(file_of[model])))
-        rows.append(Planned(variant, recipe, config, output / folder_of(variant.name)))
+        rows.append(PlannedRow(variant, recipe, config, output / folder_of(variant.name)))
     return rows, reasons
 
 
 def files_by_model(experiment: Experiment, weights: Sequence[Path]) -> dict[str, Path]:
-    """Returns the weights file of each of the experiment's models that starts from one.
+    """Returns the weights file of each of the experiment's pretrained models.
 
     Raises:
-        ConfigError: no row of the experiment starts from a file, or two are for one model.
+        ConfigError: no row of the experiment uses a file, or two files are for one model.
         WeightsError: a file that cannot be read.
     """
     pretrained = {
@@ -115,11 +115,11 @@ def files_by_model(experiment: Experiment, weights: Sequence[Path]) -> dict[str,
     return file_of
 
 
-def check_model(row: Planned, num_classes: int) -> None:
+def check_model(row: PlannedRow, num_classes: int) -> None:
     """Builds a row's model, loads its weights file, and sets up its training step.
 
     Raises:
-        ConfigError: an option of the model, the objective or the optimizer that has no meaning.
+        ConfigError: an invalid option of the model, the objective or the optimizer.
         WeightsError: the file does not fit the model.
     """
     try:
@@ -151,24 +151,24 @@ def _set_up(config: TrainConfig, num_classes: int) -> None:
 
 def check_data(
     experiment: Experiment,
-    row: Planned,
+    row: PlannedRow,
     feature_set: FeatureSet,
     *,
     folds: Sequence[str],
     class_set: str | None,
     unlabelled: Sequence[FeatureSet],
 ) -> Protocol:
-    """Returns the protocol of a row, after holding features, folds and its folder against it.
+    """Returns the protocol of a row, after checking features, folds and the row's folder.
 
     Raises:
         ConfigError: features of another spec, an unknown fold, a class without utterances, or a
-            part of a fold of which nothing is long enough.
-        LeakageError: an unlabelled set of which a fold may train on nothing.
-        SchemaError: an unlabelled set of other features, or a folder with another run.
+            part of a fold without a recording that is long enough.
+        LeakageError: an unlabelled set from which a fold may use nothing.
+        SchemaError: an unlabelled set with other features, or a folder with another run.
     """
     check_spec(row.config, feature_set)
-    for other in unlabelled if row.variant.unlabelled else ():
-        other.require(spec_name=row.config.spec)
+    for unlabelled_set in unlabelled if row.variant.unlabelled else ():
+        unlabelled_set.require(spec_name=row.config.spec)
     protocol = build_protocol(experiment.protocol, feature_set.rows, class_set=class_set)
     speech = UnlabelledSpeech(feature_set, tuple(unlabelled) if row.variant.unlabelled else ())
     _refuse_other_run(row)
@@ -183,17 +183,17 @@ def check_data(
 def finished_result(
     output: Path, config: TrainConfig, recipe: str, protocol: Protocol
 ) -> dict[str, Any] | None:
-    """Returns what an earlier call left of a row, None where it is missing or of other settings."""
+    """Returns a row's result from an earlier call, None if it is missing or has other settings."""
     try:
         result = json.loads((output / "result.json").read_text(encoding="utf-8"))
-        same = _asked(result["recipes"][recipe]) == _asked(config.to_dict())
+        same = _training_settings(result["recipes"][recipe]) == _training_settings(config.to_dict())
         return result if same and result["protocol"]["sha256"] == protocol.sha256 else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def folder_of(name: str) -> str:
-    """Returns the folder of a row.
+    """Returns the folder name of a row.
 
     Example:
         >>> folder_of("windows of 0.5 s, without attention")
@@ -202,10 +202,10 @@ def folder_of(name: str) -> str:
     return "-".join("".join(c if c.isalnum() or c in ".-" else " " for c in name).split())
 
 
-def _refuse_empty_parts(row: Planned, fold: Fold, feature_set: FeatureSet) -> None:
-    """Refuses a fold that has nothing to train on, to choose its epoch by, or to test."""
+def _refuse_empty_parts(row: PlannedRow, fold: Fold, feature_set: FeatureSet) -> None:
+    """Refuses a fold without recordings for training, for choosing the epoch, or for testing."""
     least_s = row.config.batch.drop_shorter_s
-    kept = {each.key for each in feature_set.rows if each.duration_s >= least_s}
+    kept = {item.key for item in feature_set.rows if item.duration_s >= least_s}
     parts = {"train": fold.train, "test": fold.test}
     if row.config.select == "validation":
         parts["valid"] = fold.valid
@@ -218,24 +218,24 @@ def _refuse_empty_parts(row: Planned, fold: Fold, feature_set: FeatureSet) -> No
             )
 
 
-def _refuse_other_run(row: Planned) -> None:
+def _refuse_other_run(row: PlannedRow) -> None:
     """Refuses a folder whose folds were trained with other settings."""
     for path in sorted(row.output.glob("folds/*/fold.json")):
         stored = json.loads(path.read_text(encoding="utf-8"))["config"]
-        if _asked(stored) != _asked(row.config.to_dict()):
+        if _training_settings(stored) != _training_settings(row.config.to_dict()):
             raise SchemaError(
                 f"{path}: made with another configuration, expected that of row "
                 f"{row.variant.name!r}. Choose another --output, or remove {row.output}."
             )
 
 
-def _refuse_other_fold(row: Planned, fold: Fold, identity: Mapping[str, str]) -> None:
+def _refuse_other_fold(row: PlannedRow, fold: Fold, identity: Mapping[str, str]) -> None:
     """Refuses a finished fold that was trained on other features or other unlabelled speech."""
     path = row.output / "folds" / fold.name / "fold.json"
     if path.exists():
         check_identity(path, json.loads(path.read_text(encoding="utf-8")), identity)
 
 
-def _asked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what decides a training: all of a configuration but how it is labelled."""
+def _training_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a configuration without the key `settings`, which does not affect training."""
     return {key: value for key, value in config.items() if key != "settings"}

@@ -1,4 +1,4 @@
-"""What an experiment of a paper is: corpus, protocol, recipe, and the rows of its table."""
+"""The experiment of a paper: corpus, protocol, recipe, and the rows of its table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ class Variant:
     """A row of a table that is trained here.
 
     Args:
-        name: str. What the row is called.
-        published: mapping of metric of `ser_keras.metrics` to percent; empty where the paper has no
+        name: str. Name of the row.
+        published: mapping of metric of `ser_keras.metrics` to percent; empty if the paper has no
             such row.
         changes: tuple of `key=value` on the recipe.
-        recipe: str. Another recipe than the experiment's, or "".
-        pretrained: bool. Starts from a file of ImageNet weights, and is not run without one.
-        unlabelled: bool. Trains on unlabelled feature sets where some are given.
+        recipe: str. The recipe if it is not the experiment's, otherwise "".
+        pretrained: bool. It starts from a file of ImageNet weights, and is not run without one.
+        unlabelled: bool. It also trains on unlabelled feature sets, if some are given.
     """
 
     name: str
@@ -31,7 +31,7 @@ class OtherSystem:
     """A row of a paper's table about a system that is not in this project.
 
     Args:
-        name: str. As the paper calls it.
+        name: str. Its name in the paper.
         published: mapping of the column's heading in the paper to percent.
     """
 
@@ -41,19 +41,19 @@ class OtherSystem:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a paper did on one corpus.
+    """A paper's experiment on one corpus.
 
     Args:
         system: str. The model's name.
-        corpus: str. The reader's name.
+        corpus: str. Name of the corpus.
         protocol: str. A protocol of `ser_keras.protocols`.
         recipe: str. The paper's settings.
         source: str. Paper and table.
         variants: tuple of Variant.
         others: tuple of OtherSystem. The other rows of the paper's table.
-        class_set: str or None. The protocol's own where None.
-        folds: tuple of str. Only these; all where empty.
-        note: str. What a reader must know to compare.
+        class_set: str or None. Name of a class set; the protocol's own when None.
+        folds: tuple of str. Only these folds; all when empty.
+        note: str. What readers need to know for the comparison.
     """
 
     system: str

@@ -1,8 +1,8 @@
 """The papers' experiments: corpus, protocol, recipe, variants, and the numbers they report.
 
-Percentages are the papers' own, in ordinary WA and UA, but for MOMA's: its Eq. 10 counts true
-negatives, so its two numbers are means of one-against-rest accuracies and stand under the names
-that these have in `ser_keras.metrics`. Rows of other systems keep the headings of the paper.
+The percentages are those of the papers, in ordinary WA and UA, except for MOMA: its Eq. 10 counts
+true negatives, so its two numbers are means of one-against-rest accuracies and have the names of
+these in `ser_keras.metrics`. Rows of other systems keep the headings of the paper.
 """
 
 from types import MappingProxyType
@@ -43,7 +43,7 @@ _MOMA_NOTE = (
 
 _WITHOUT_ATTENTION = "model.options.attention=false"
 _SHORT_WINDOWS = "spec=mfcc40-windows-short"
-# What the paper leaves open, and where it contradicts itself.
+# Variants of what the paper leaves open or contradicts.
 _READINGS = (
     Variant("librosa's rate and frames, 22.05 kHz", changes=("spec=mfcc40-windows-22k",)),
     Variant("mean and deviation of each window", changes=("spec=mfcc40-windows-std",)),
@@ -220,10 +220,10 @@ SYSTEMS = MappingProxyType(
 
 
 def find_experiment(system: str, corpus: str | None = None) -> Experiment:
-    """Returns a system's experiment on a corpus; its first one where no corpus is named.
+    """Returns a system's experiment on a corpus, or its first one if no corpus is given.
 
     Raises:
-        ConfigError: no such system, or the paper has nothing on the corpus; the nearest is named.
+        ConfigError: an unknown system or corpus; the nearest names are suggested.
 
     Example:
         >>> find_experiment("predictive_vrnn").protocol

@@ -1,4 +1,4 @@
-"""A paper's table beside ours: as Markdown for people, as JSON with every number."""
+"""A paper's table beside the results: as Markdown, and as JSON with all numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from pipeline.papers.experiment import Experiment, Variant
 NOTHING = "–"
 HEADINGS = ("row", "published", "ours, same metric", "WA", "95 %", "over folds")
 MORE_HEADINGS = ("UA", "95 %", "over folds", "folds")
-# What a reader calls the metrics of `ser_keras.metrics`.
+# Headings for the metrics of `ser_keras.metrics`.
 METRIC_NAMES = {
     "wa": "WA",
     "ua": "UA",
@@ -27,14 +27,15 @@ def table_facts(
     """Returns the whole table as values that JSON can hold.
 
     Args:
-        experiment: what the paper did.
-        results: of variants' names, as `ser_keras.experiments.crossval.run_crossval` returns them.
-        not_run: reasons, of the names of variants without a result.
-        changes: `key=value` by which all rows leave the paper's settings.
+        experiment: the paper's experiment.
+        results: mapping of variants' names to results, see
+            `ser_keras.experiments.crossval.run_crossval`.
+        not_run: mapping of the names of variants without a result to the reasons.
+        changes: `key=value` changes of the paper's settings in all rows.
 
     Returns:
-        dict with the experiment's fields and "rows", in the paper's percent and our shares of 1:
-        each with "row", "published", "ours" (None where there is nothing) and "status".
+        dict with the experiment's fields and "rows", each with "row", "published" (percent), "ours"
+        (shares of 1, None if there is no result) and "status".
     """
     reasons = not_run or {}
     rows = [
@@ -91,7 +92,7 @@ def _variant_facts(
 
 
 def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a reader needs of one cross-validation's result."""
+    """Returns the numbers of a cross-validation's result that the table shows."""
     # It loads the recipes' schema, which `ser --help` can do without.
     from ser_keras.report.variants import speakers_tested
 
@@ -114,14 +115,14 @@ def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    published = [f"{_named(name)} {value}" for name, value in row["published"].items()]
+    published = [f"{_heading(name)} {value}" for name, value in row["published"].items()]
     cells = [row["row"], ", ".join(published) or NOTHING]
     ours = row["ours"]
     if ours is None:
         last = row["status"] if row["status"].startswith("not run") else NOTHING
         return [*cells, *[NOTHING] * (len(HEADINGS) + len(MORE_HEADINGS) - 3), last]
     pooled = ours["pooled"]
-    same = [f"{_named(name)} {_percent(pooled[name])}" for name in row["published"]]
+    same = [f"{_heading(name)} {_percent(pooled[name])}" for name in row["published"]]
     cells.append(", ".join(same) or NOTHING)
     for metric in ("wa", "ua"):
         low, high = pooled[f"{metric}_interval"]
@@ -135,7 +136,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [*cells, f"{ours['folds_run']} of {ours['folds']}"]
 
 
-def _named(metric: str) -> str:
+def _heading(metric: str) -> str:
     return METRIC_NAMES.get(metric, metric)
 
 

@@ -1,25 +1,14 @@
-"""Anomalies: where statistics differ from a schema or from earlier data, and what to do.
+"""Anomalies of a data set: the record of one, their file, and a text for a refusal."""
 
-Every check is a generator of anomalies; nothing here reads data. The audit finds leaks and copies,
-and its findings become anomalies as well.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.statistics.file import as_json, label_shares, num_copies
-from pipeline.statistics.schema import DataSchema
-from ser_keras import audit
-from ser_keras.data.feature_set import FeatureSet
-from ser_keras.errors import LeakageError
+from pipeline.statistics.file import as_json
 from ser_keras.files import replacing
-from ser_keras.protocols import build_protocol
 
 ANOMALIES = "anomalies.json"
-
-_GIVE_CORPUS = "Give the corpus (--data-dir), or set the limit to null."
 
 
 @dataclass(frozen=True)
@@ -28,89 +17,27 @@ class Anomaly:
 
     Args:
         feature: str. What deviates, such as `duration_s` or `label sad`.
-        found: str. The value in the data; a key of anomalies.json.
+        actual: str. The value in the data. Its key in anomalies.json is `found`.
         expected: str. The value in the schema.
         action: str. What to do.
     """
 
     feature: str
-    found: str
+    actual: str
     expected: str
     action: str
 
     def __str__(self) -> str:
-        return f"{self.feature}: found {self.found}, expected {self.expected}. {self.action}"
+        return f"{self.feature}: found {self.actual}, expected {self.expected}. {self.action}"
 
-
-def validate(statistics: Mapping[str, Any], schema: DataSchema) -> list[Anomaly]:
-    """Returns where the statistics deviate from the schema, in the schema's order."""
-    return [
-        *_check_features(statistics, schema),
-        *_check_labels(statistics, schema),
-        *_check_speakers(statistics, schema),
-        *_check_durations(statistics["duration_s"], schema.duration_s),
-        *_check_recordings(statistics, schema),
-        *_check_losses(statistics, schema),
-    ]
-
-
-def validate_drift(drift: Mapping[str, Any], limits: Mapping[str, float]) -> list[Anomaly]:
-    """Returns where new data drift further from earlier data than is allowed.
-
-    Args:
-        drift: see `pipeline.statistics.drift.drift_between`.
-        limits: mapping of each of its measures to its limit.
-    """
-    about = {
-        "label_share_change": f"share of label {drift['label']}",
-        "duration_psi": "stability index of the durations",
-        "mean_shift": f"mean of feature {drift['feature']}, in deviations",
-    }
-    return [
-        Anomaly(
-            f"drift: {about[name]}",
-            f"a change of {drift[name]:.3g}",
-            f"at most {limit:g} ({name})",
-            "Look at the picture. If the new data are right, train with them and compare with "
-            "these from then on; if not, find out what changed in recording or labelling.",
-        )
-        for name, limit in limits.items()
-        if drift[name] > limit
-    ]
-
-
-def audit_anomalies(
-    feature_set: FeatureSet, protocol: str, seed: int = 0, class_set: str | None = None
-) -> list[Anomaly]:
-    """Returns the findings of the audit of a protocol's folds that must prevent training.
-
-    Args:
-        feature_set: the features.
-        protocol: str. Name of a protocol.
-        seed: int. Seed of its folds.
-        class_set: str. Name of a class set; the protocol's own when None.
-
-    Raises:
-        ConfigError: the protocol does not fit these data.
-    """
-    try:
-        rows = feature_set.rows
-        folds = build_protocol(protocol, rows, class_set=class_set, seed=seed)
-        findings = audit.audit_protocol(folds, rows)
-        leaks = {
-            finding.check: finding.message for finding in findings if finding.severity == "fail"
+    def to_dict(self) -> dict[str, str]:
+        """Returns the anomaly with the keys of anomalies.json."""
+        return {
+            "feature": self.feature,
+            "found": self.actual,
+            "expected": self.expected,
+            "action": self.action,
         }
-    except LeakageError as error:
-        leaks = {"speakers": str(error)}
-    return [
-        Anomaly(
-            f"audit: {check}",
-            message.rstrip("."),
-            f"folds of {protocol} that share nothing they should not",
-            "Mend the data, or take another protocol.",
-        )
-        for check, message in leaks.items()
-    ]
 
 
 def write_anomalies(
@@ -124,7 +51,7 @@ def write_anomalies(
     folder.mkdir(parents=True, exist_ok=True)
     report = {
         "data": statistics["data"],
-        "anomalies": [asdict(anomaly) for anomaly in anomalies],
+        "anomalies": [anomaly.to_dict() for anomaly in anomalies],
         "drift": drift,
     }
     with replacing(path) as stream:
@@ -137,133 +64,3 @@ def summary_of(anomalies: Iterable[Anomaly], most: int = 3) -> str:
     texts = [str(anomaly) for anomaly in anomalies]
     more = f" And {len(texts) - most} more." if len(texts) > most else ""
     return f"{len(texts)} anomalies. {' '.join(texts[:most])}{more}"
-
-
-# === Checks ===
-
-
-def _check_features(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
-    for name in ("spec_name", "dim", "dtype", "sample_rate_hz"):
-        actual, expected = statistics["data"][name], getattr(schema, name)
-        if actual != expected:
-            action = "Make the features with the expected --spec, or correct the schema."
-            yield Anomaly(name, str(actual), str(expected), action)
-    not_finite = statistics["features"]["not_finite"]
-    if not_finite > schema.max_not_finite:
-        yield Anomaly(
-            "features",
-            f"{not_finite} values that are NaN or infinite",
-            f"at most {schema.max_not_finite} (max_not_finite)",
-            "Make the features again; if this persists, look for recordings without any signal.",
-        )
-
-
-def _check_labels(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
-    shares, counts = label_shares(statistics), statistics["counts"]["label"]
-    for label in sorted(set(shares) - set(schema.labels)):
-        yield Anomaly(
-            f"label {label}",
-            f"{counts[label]} utterances",
-            f"one of {', '.join(sorted(schema.labels))}",
-            "Correct the label if it is misspelt, or add it to the schema.",
-        )
-    for label, (low, high) in schema.labels.items():
-        share, count = shares.get(label, 0.0), counts.get(label, 0)
-        if not low <= share <= high:
-            yield Anomaly(
-                f"label {label}",
-                f"{share:.1%} of the utterances",
-                f"{low:.1%} to {high:.1%}",
-                "Check whether recordings are missing or doubled; if not, correct the schema.",
-            )
-        if count < schema.min_utterances_per_label:
-            yield Anomaly(
-                f"label {label}",
-                f"{count} utterances",
-                f"at least {schema.min_utterances_per_label} (min_utterances_per_label)",
-                "Record more, or leave the label out.",
-            )
-
-
-def _check_speakers(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
-    counts = statistics["counts"]["speaker"]
-    if len(counts) < schema.min_speakers:
-        yield Anomaly(
-            "speakers",
-            str(len(counts)),
-            f"at least {schema.min_speakers} (min_speakers)",
-            "Get the whole corpus; too few speakers say nothing about others.",
-        )
-    if schema.speakers is not None:
-        for speaker in sorted(set(counts) ^ set(schema.speakers)):
-            is_unknown = speaker in counts
-            yield Anomaly(
-                f"speaker {speaker}",
-                f"{counts.get(speaker, 0)} utterances",
-                "none: the schema does not name this speaker" if is_unknown else "some",
-                "Correct the name, or the list of speakers in the schema.",
-            )
-    for speaker, count in counts.items():
-        if count < schema.min_utterances_per_speaker:
-            yield Anomaly(
-                f"speaker {speaker}",
-                f"{count} utterances",
-                f"at least {schema.min_utterances_per_speaker} (min_utterances_per_speaker)",
-                "Check whether recordings are missing, or leave the speaker out.",
-            )
-
-
-def _check_durations(durations: Mapping[str, Any], allowed: Sequence[float]) -> Iterator[Anomaly]:
-    low, high = allowed
-    shortest, longest = durations["lowest"], durations["highest"]
-    outside = [shortest] * (shortest["value"] < low) + [longest] * (longest["value"] > high)
-    for extreme in outside:
-        yield Anomaly(
-            "duration_s",
-            f"{extreme['value']:.2f} s ({extreme['key']})",
-            f"{low:g} to {high:g} s",
-            "Cut the recording into utterances, or correct the schema.",
-        )
-
-
-def _check_recordings(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
-    for name in ("silence_ratio", "clipping_ratio"):
-        limit, ratio = getattr(schema, f"max_{name}"), statistics[name]
-        if limit is None:
-            continue
-        if ratio is None:
-            yield Anomaly(name, "no measured recordings", f"at most {limit:g}", _GIVE_CORPUS)
-        elif ratio["highest"]["value"] > limit:
-            yield Anomaly(
-                name,
-                f"{ratio['highest']['value']:.3f} ({ratio['highest']['key']})",
-                f"at most {limit:g} (max_{name})",
-                "Listen to the recording; record it again, or remove it from the corpus.",
-            )
-    for reason, count in statistics["unheard"].items():
-        yield Anomaly(
-            "recordings",
-            f"{count} that are {reason}",
-            "the files that the features were made from",
-            "Give the right --data-dir, or make the features again.",
-        )
-
-
-def _check_losses(statistics: Mapping[str, Any], schema: DataSchema) -> Iterator[Anomaly]:
-    dead = sum(statistics["dead"].values())
-    share = dead / (dead + statistics["utterances"])
-    if share > schema.max_dead_ratio:
-        yield Anomaly(
-            "recordings",
-            f"{dead} that could not be used ({share:.1%})",
-            f"at most {schema.max_dead_ratio:.1%} (max_dead_ratio)",
-            "See dead_letters.jsonl of the feature set.",
-        )
-    copies = num_copies(statistics)
-    if copies > schema.max_copies:
-        yield Anomaly(
-            "recordings",
-            f"{copies} that are copies of others, such as {' = '.join(statistics['copies'][0])}",
-            f"at most {schema.max_copies} (max_copies)",
-            "Remove all but one of each.",
-        )

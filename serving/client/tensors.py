@@ -89,7 +89,7 @@ def array_of(tensor: Any) -> np.ndarray:
     values = _typed_values(tensor, field, dtype)
     shape = _shape(tensor)
     # A single value stands for a whole tensor of it.
-    return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)
+    return np.full(shape, values[0], dtype) if values.size == 1 else values.reshape(shape)
 
 
 def content_of(tensor: Any) -> np.ndarray | None:

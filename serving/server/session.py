@@ -140,7 +140,7 @@ class _SignatureFunction:
     All outputs are fetched, whichever are requested, and the time limit goes with the call: a
     session prepares itself anew, for a second, for every other set of outputs.
 
-    This is the only use of private TensorFlow (2.16.2: `Tensor._as_tf_output`,
+    This is the only use of private TensorFlow here (2.16.2: `Tensor._as_tf_output`,
     `Session._call_tf_sessionrun` and `pywrap_tf_session`). `Session.run` and the functions of
     `Session.make_callable` check shapes and look up every name at each call, and neither leaves the
     refusal of a wrong shape to the graph, whose words a server's client expects. It can go once

@@ -21,8 +21,8 @@ def test_axes_lie_at_places_without_the_noise_of_the_solver(tmp_path, kind):
     figure = drawn(tmp_path / f"a{kind}")
     assert len(figure.axes) == 4
     for axes in figure.axes:
-        place = axes.get_position(original=True).bounds
-        assert place == pytest.approx([round(each, 6) for each in place], rel=0, abs=1e-15)
+        bounds = axes.get_position(original=True).bounds
+        assert bounds == pytest.approx([round(value, 6) for value in bounds], rel=0, abs=1e-15)
 
 
 def test_a_second_layout_finds_room_for_the_same_texts(tmp_path):
@@ -30,6 +30,6 @@ def test_a_second_layout_finds_room_for_the_same_texts(tmp_path):
     before = [axes.get_position().bounds for axes in figure.axes]
     save_figure(figure, tmp_path / "b.png")
     after = [axes.get_position().bounds for axes in figure.axes]
-    for one, other in zip(before, after, strict=True):
-        assert one == pytest.approx(other, abs=0.01)
+    for first, second in zip(before, after, strict=True):
+        assert first == pytest.approx(second, abs=0.01)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]

@@ -5,7 +5,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipeline.cli import features as commands
+from pipeline.cli.features import features
+from pipeline.cli.progress import JobProgress
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, CorpusError
 
@@ -13,8 +14,8 @@ from ser_keras.errors import ConfigError, CorpusError
 def ser(*arguments):
     """Runs the verb; returns what it printed, or raises what it raised."""
     app = typer.Typer()
-    app.command(context_settings={"allow_extra_args": True})(commands.features)
-    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    app.command(context_settings={"allow_extra_args": True})(features)
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done
@@ -24,24 +25,24 @@ def options(corpus, output, spec="logmel23"):
     return ("--corpus", "manifest", "--data-dir", corpus, "--spec", spec, "--output", output)
 
 
-def test_the_verb_makes_a_set_and_says_so(corpus, tmp_path):
+def test_the_verb_makes_a_set_and_prints_its_path(corpus, tmp_path):
     output = tmp_path / "features"
     done = ser(*options(corpus, output), "--name", "mine", "--trim-db", "30", "--shards", "2")
-    found = FeatureSet.open(output)
+    feature_set = FeatureSet.open(output)
     assert done.exit_code == 0
-    assert f"{found.path}: 24 recordings" in done.stdout
-    assert found.schema.name == "mine"
-    assert found.schema.spec["trim_db"] == 30
-    assert len(found.shard_paths) == 2
+    assert f"{feature_set.path}: 24 recordings" in done.stdout
+    assert feature_set.schema.name == "mine"
+    assert feature_set.schema.spec["trim_db"] == 30
+    assert len(feature_set.shard_paths) == 2
 
 
-def test_the_verb_again_says_that_nothing_was_recomputed(corpus, tmp_path):
+def test_a_second_run_prints_that_nothing_was_recomputed(corpus, tmp_path):
     ser(*options(corpus, tmp_path / "features"))
     done = ser(*options(corpus, tmp_path / "features"))
     assert "already there, nothing recomputed" in done.stdout
 
 
-def test_what_was_left_out_is_said(corpus, tmp_path):
+def test_left_out_recordings_are_counted(corpus, tmp_path):
     (corpus / "anna/angry0.wav").write_bytes(b"")
     done = ser(*options(corpus, tmp_path / "features"), "--max-bad-ratio", "0.1")
     assert "left out: empty 1; see" in done.stdout
@@ -55,7 +56,7 @@ def test_options_after_two_dashes_reach_beam(corpus, tmp_path, caplog):
 
 
 def test_a_step_of_unknown_length_forgets_the_length_of_the_step_before():
-    bar = commands.FeatureBar()
+    bar = JobProgress()
     for step in (("statistics", 8, 8), ("comparing", 0, 0)):
         bar(*step)
     (task,) = bar.bars.tasks

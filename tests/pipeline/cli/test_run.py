@@ -1,4 +1,4 @@
-"""`ser run` as a person meets it."""
+"""The verb `ser run` from the command line."""
 
 import pytest
 from rich.console import Console
@@ -9,7 +9,7 @@ from pipeline.orchestration.pipeline_file import load_pipeline
 pytestmark = pytest.mark.usefixtures("toys")
 
 
-def test_a_run_says_what_becomes_of_each_node_and_where_things_lie(toy, ser):
+def test_a_run_prints_the_state_of_each_node_and_the_folders_of_artifacts(toy, ser):
     code, out, _ = ser("run", toy.write())
     assert code == 0
     assert "shout: running shout: done" in out

@@ -4,15 +4,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipeline.cli import statistics as statistics_commands
+from pipeline.cli.statistics import statistics
 from ser_keras.errors import ConfigError, CorpusError
 
 
 def ser(*arguments):
     """Runs the verb; returns what it printed, or raises what it raised."""
     app = typer.Typer()
-    app.command(context_settings={"allow_extra_args": True})(statistics_commands.statistics)
-    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    app.command(context_settings={"allow_extra_args": True})(statistics)
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == 0
@@ -23,14 +23,14 @@ def ser(*arguments):
 def drafted(build, corpus, tmp_path):
     """(features, folder of their statistics, schema drafted from them, what was printed)."""
     features, output, schema = build(), tmp_path / "statistics", tmp_path / "schema.yaml"
-    said = ser(features, "--output", output, "--data-dir", corpus, "--draft", schema)
-    return features, output, schema, said
+    printed = ser(features, "--output", output, "--data-dir", corpus, "--draft", schema)
+    return features, output, schema, printed
 
 
 def test_statistics_picture_and_a_first_schema_are_written(drafted):
-    _, output, schema, said = drafted
-    assert "manifest: 24 utterances of 3 speakers" in said
-    assert "silence_ratio: mean 0.0000" in said
+    _, output, schema, printed = drafted
+    assert "manifest: 24 utterances of 3 speakers" in printed
+    assert "silence_ratio: mean 0.0000" in printed
     assert sorted(path.name for path in output.iterdir()) == ["statistics.json", "statistics.svg"]
     assert "label" in (output / "statistics.svg").read_text()
     assert "speakers: [anna, bert, cleo]" in schema.read_text()
@@ -39,8 +39,8 @@ def test_statistics_picture_and_a_first_schema_are_written(drafted):
 def test_what_fits_the_schema_and_the_past_is_accepted(drafted, corpus, tmp_path):
     features, output, schema, _ = drafted
     line = [features, "--output", tmp_path / "again", "--data-dir", corpus, "--schema", schema]
-    said = ser(*line, "--against", output, "--protocol", "manifest-loso")
-    assert "drift: share of angry by 0.000" in said
+    printed = ser(*line, "--against", output, "--protocol", "manifest-loso")
+    assert "drift: share of angry by 0.000" in printed
     report = json.loads((tmp_path / "again" / "anomalies.json").read_text())
     assert report["anomalies"] == []
     assert report["drift"]["mean_shift"] == 0
@@ -59,7 +59,7 @@ def test_an_anomaly_ends_the_command_and_is_written_down(drafted, corpus, tmp_pa
     with pytest.raises(CorpusError, match=r"found 3 anomalies, .* and in .*anomalies\.json"):
         ser(features, "--output", output, "--data-dir", corpus, "--schema", schema)
     report = json.loads((output / "anomalies.json").read_text())
-    features = [each["feature"] for each in report["anomalies"]]
+    features = [anomaly["feature"] for anomaly in report["anomalies"]]
     assert features == ["label angry", "label happy", "label happy"]
     assert CorpusError.exit_code == 3
 

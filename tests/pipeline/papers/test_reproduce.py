@@ -1,4 +1,4 @@
-"""The papers' experiments: that each is what its paper says, and that each runs from end to end."""
+"""The papers' experiments: each agrees with its paper, and each runs from end to end."""
 
 import itertools
 import json
@@ -215,15 +215,15 @@ def test_a_row_has_intervals_mean_and_deviation_beside_the_published_metric():
 
 
 def test_a_single_fold_has_no_deviation():
-    one = result_of(protocol={"folds_run": 1, "folds": 5})
-    text = markdown(table_facts(find_experiment("predictive_vrnn"), {"literal reading": one}))
+    single = result_of(protocol={"folds_run": 1, "folds": 5})
+    text = markdown(table_facts(find_experiment("predictive_vrnn"), {"literal reading": single}))
     assert table_row(text, "literal reading")[5] == "one fold"
 
 
 def test_a_single_speaker_has_no_interval():
-    one = result_of()
-    one["folds"] = [one["folds"][0] | {"test_speakers": ["03"]}]
-    text = markdown(table_facts(find_experiment("predictive_vrnn"), {"literal reading": one}))
+    single = result_of()
+    single["folds"] = [single["folds"][0] | {"test_speakers": ["03"]}]
+    text = markdown(table_facts(find_experiment("predictive_vrnn"), {"literal reading": single}))
     cells = table_row(text, "literal reading")
     assert cells[4] == cells[7] == "one speaker"
 
@@ -256,7 +256,7 @@ def tree(corpus, root):
 
 
 def run(experiment, root, output, *more):
-    """Runs the verb on a miniature corpus; returns what it ended with."""
+    """Runs the verb on a miniature corpus; returns its result."""
     app = typer.Typer()
     app.command()(reproduce.reproduce)
     line = [experiment.system, "--corpus", experiment.corpus, "--allow-partial"]
@@ -267,14 +267,14 @@ def run(experiment, root, output, *more):
 def tiny(experiment):
     """Returns the options that make the experiment's model small."""
     return [
-        each for option in TINY[experiment.system] for each in ("--set", f"model.options.{option}")
+        word for option in TINY[experiment.system] for word in ("--set", f"model.options.{option}")
     ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: f"{e.system}-{e.corpus}")
 def test_every_experiment_runs_from_a_corpus_to_its_table(experiment, tmp_path):
-    variant = next(each.name for each in experiment.variants if not each.pretrained)
+    variant = next(v.name for v in experiment.variants if not v.pretrained)
     long = settings(experiment, variant).batch.drop_shorter_s
     root = miniature(experiment.corpus, tmp_path / "corpus", vowels=14 if long else 4)
     more = ["--variant", variant, *tiny(experiment)]
@@ -368,10 +368,10 @@ def test_unlabelled_features_reach_the_semi_supervised_row_alone(tmp_path, monke
         tmp_path / "features",
         allow_partial=True,
     )
-    given = {}
+    corpora = {}
 
     def crossval(recipes, *arguments, unlabelled_sets=(), **more):
-        given[next(iter(recipes))] = [each.schema.corpus for each in unlabelled_sets]
+        corpora[next(iter(recipes))] = [used.schema.corpus for used in unlabelled_sets]
         return run_crossval(recipes, *arguments, unlabelled_sets=unlabelled_sets, **more)
 
     monkeypatch.setattr("ser_keras.experiments.crossval.run_crossval", crossval)
@@ -379,12 +379,12 @@ def test_unlabelled_features_reach_the_semi_supervised_row_alone(tmp_path, monke
     more += ["--variant", "semi-supervised", "--variant", "labelled quarter alone"]
     done = run(experiment, root, tmp_path / "out", *more)
     assert done.exit_code == 0, done.output
-    assert given == {"sparse_autoencoder": ["casia"], "sparse_autoencoder-labelled": []}
+    assert corpora == {"sparse_autoencoder": ["casia"], "sparse_autoencoder-labelled": []}
     folder = tmp_path / "out" / "sparse_autoencoder-emodb"
     rows = json.loads((folder / "table.json").read_text())["rows"]
     semi, twin = (row["ours"]["of_each_fold"][0]["sizes"] for row in rows[:2])
     record = json.loads((folder / "semi-supervised" / "result.json").read_text())["folds"][0]
-    (added,) = (each["trained_on"] for each in record["unlabelled_sets"])
+    (added,) = (used["trained_on"] for used in record["unlabelled_sets"])
     assert added == 48
     hidden = semi["train"] - twin["train"]
     assert hidden > 0
@@ -395,7 +395,7 @@ def test_unlabelled_features_reach_the_semi_supervised_row_alone(tmp_path, monke
 
 
 def refused(experiment, tmp_path, *more):
-    """Runs the verb on a miniature corpus; returns the error, after looking that nothing ran."""
+    """Runs the verb on a miniature corpus; checks that nothing was trained; returns the error."""
     root = tmp_path / "corpus"
     if not root.exists():
         miniature(experiment.corpus, root)
@@ -483,8 +483,8 @@ def test_a_row_with_other_unlabelled_speech_stops_all_rows(tmp_path):
     spec = get_spec("logmel40-deltas")
     other = build_feature_set("casia", casia, spec, tmp_path / "features", allow_partial=True)
     more = ["--fold", first_fold(experiment, root), *tiny(experiment)]
-    given = ["--variant", "semi-supervised", "--unlabelled", other]
-    done = run(experiment, root, tmp_path / "out", *more, *given)
+    first = ["--variant", "semi-supervised", "--unlabelled", other]
+    done = run(experiment, root, tmp_path / "out", *more, *first)
     assert done.exit_code == 0, done.output
     done = run(experiment, root, tmp_path / "out", *more)
     assert "unlabelled speech" in str(done.exception)

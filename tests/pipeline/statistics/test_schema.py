@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
-from pipeline.statistics.anomalies import validate
 from pipeline.statistics.schema import DataSchema
+from pipeline.statistics.validation import validate
 from ser_keras.errors import ConfigError, SchemaError
 from tests.pipeline.statistics.example_statistics import example_rows, row, statistics
 

@@ -8,7 +8,9 @@ import soundfile
 from ser_keras.errors import ConfigError, ServingError
 from serving.client.connection import ServerError
 from serving.client.endpoint import Endpoint, endpoint_of
-from serving.explain.explain import explain, open_export, served
+from serving.explain.described_export import open_export
+from serving.explain.explain import explain
+from serving.explain.signature_runners import server_signatures
 from tests.serving import exports
 from tests.serving.client.described import described
 
@@ -55,9 +57,9 @@ def test_a_client_without_a_certificate_is_refused(closed, speech, model, hidden
     samples, _ = soundfile.read(speech, dtype="float32")
     with (
         pytest.raises(ServingError, match=r"UNAVAILABLE: .*certificates"),
-        served(open_export(model), stranger) as ask,
+        server_signatures(open_export(model), stranger) as run,
     ):
-        explain(open_export(model), ask, samples, source="speech.wav")
+        explain(open_export(model), run, samples, source="speech.wav")
     with stranger.client("moma") as client, pytest.raises(ServerError, match="UNAVAILABLE"):
         client.predict(samples)
 

@@ -87,4 +87,4 @@ def test_live_input_is_one_recording_step_by_step(kind, serve, tmp_path):
 def test_live_input_is_for_models_that_stream(ask):
     code, output, error = ask("-")
     assert (code, output) == (1, "")
-    assert error.startswith("moma: hears windows, each for itself.")
+    assert error.startswith("moma: predicts each window by itself.")

@@ -37,7 +37,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def serve(models, moma, tmp_path_factory):
-    """`ser serve` of every kind of stream, and of a model that hears windows."""
+    """`ser serve` of every kind of stream, and of a model that predicts windows."""
     base = tmp_path_factory.mktemp("streams")
     for kind, served in models.items():
         exports.publish(served, base / kind)

@@ -36,6 +36,13 @@ def test_texts_are_bytes_and_one_value_fills_a_tensor():
     assert array_of(filled).tolist() == [2.0, 2.0, 2.0]
 
 
+def test_one_text_stays_bytes_of_any_length_and_can_be_sent_again():
+    text = np.array([b"RIFF"], object)
+    received = array_of(tensor_of(text))
+    assert (received.dtype, received.tolist()) == (np.dtype(object), [b"RIFF"])
+    assert tensor_of(received) == tensor_of(text)
+
+
 def test_numbers_are_read_where_another_field_follows_them():
     filled = TensorProto(dtype=1, float_val=[1.0, 2.5, -3.0], int64_val=[7])
     filled.tensor_shape.dim.add(size=3)

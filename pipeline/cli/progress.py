@@ -1,0 +1,51 @@
+"""The progress bar of the Beam jobs."""
+
+import time
+
+from ser_keras.cli.console import console
+
+
+class JobProgress:
+    """A progress bar for the steps of a job, used as a context manager and as the job's callback.
+
+    `computed_s` is the time since the step "features" began, 0 if features were not computed.
+    """
+
+    def __init__(self) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self.task = self.bars.add_task("starting", total=None)
+        self.computed_s = 0.0
+        self._features_started_s = 0.0
+
+    def __enter__(self) -> "JobProgress":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bars.stop()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Shows that `done` of `total` items have passed a step; total 0 is unknown."""
+        if step == "features":
+            self._features_started_s = self._features_started_s or time.perf_counter()
+            self.computed_s = time.perf_counter() - self._features_started_s
+        # `update` takes None for "unchanged", so an unknown total is set directly.
+        self.bars.tasks[0].total = total or None
+        self.bars.update(self.task, description=step, completed=done)
