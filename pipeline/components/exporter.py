@@ -38,7 +38,8 @@ def execute(task: Task) -> ComponentResult:
     folder of a version, with saved_model.pb.
     """
     from pipeline.features.corpus_artifact import load_corpus
-    from serving.export.export import export_model, open_run
+    from serving.export.export import export_model
+    from serving.export.trained_model import open_run
 
     given, export = task.parameters, task.outputs["export"]
     task.progress("reading the run", 0, 0)

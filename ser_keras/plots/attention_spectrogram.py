@@ -1,4 +1,4 @@
-"""The spectrogram of some speech with a model's attention on it, for screens of any width."""
+"""The spectrogram of a part of a recording with a model's attention, for any width of screen."""
 
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,18 @@ def draw_attention_spectrogram(
     explanation: Explanation | None = None,
     width_px: int = 760,
 ) -> None:
-    """Draws a spectrogram in grey and over it what the model attended to.
+    """Draws a spectrogram in grey and the model's attention over it.
 
-    Attention to frames is a line; attention to times and frequencies an outline around the cells
-    that have half of it. Of values that are no frequencies, as of a predictive VRNN, the line says
-    how many there were at each time.
+    Attention to frames is a line, attention to times and frequencies an outline around the cells
+    that have half of it. If the values of a frame are no frequencies, as for a predictive VRNN, the
+    line is the number of values that were attended to.
 
     Args:
         waveform: (samples,) at 16 kHz, -1 to 1.
         path: Path. `.png` or `.svg`.
-        start_s: float. Where the waveform begins in the recording.
-        explanation: what the model made of it; None draws the speech alone.
-        width_px: int. How wide it will be shown.
+        start_s: float. Start of the waveform in the recording.
+        explanation: maps of the model; None draws the spectrogram alone.
+        width_px: int. Width at which the picture is shown.
 
     Raises:
         ConfigError: matplotlib is not installed.

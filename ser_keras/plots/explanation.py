@@ -1,4 +1,4 @@
-"""What a model listened to, drawn over the audio."""
+"""Pictures of a model's attention to a recording."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from ser_keras.plots.picture import open_figure, save_figure
 from ser_keras.plots.tiers import PANEL_INCHES, draw_boundaries, draw_tier
 
 WIDTH_INCHES = 10.0
-# What titles and colour bars leave of the width, roughly; decides which labels have room.
+# Share of the width without titles and colour bars, roughly; decides which labels have room.
 AXES_SHARE = 0.85
 RANGE_DB = 70.0
 TOP_DOWN_CLASSES = 3
-# More columns than a picture has pixels show nothing more.
+# A picture has about as many pixels in a row.
 WAVEFORM_COLUMNS = 1500
-# Colours that the colour-blind tell apart (Okabe and Ito 2008); for readers without colour there
-# are marks and dashes.
+# Colours that colour-blind readers can distinguish (Okabe and Ito 2008); marks and dashes help
+# without colour.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#332288")
 MARKS = "ovs^D<P>X*"
 DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -30,34 +30,34 @@ Panel = tuple[float, Callable[[Any, Any], None]]
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model made of a stretch of audio. Times are seconds from the start of the recording.
+    """The maps of a model for a part of a recording. Times are seconds from the recording's start.
 
     Args:
         system: str. A name in `ser_keras.models`.
         model: str. Name and version of the export.
         source: str. Name of the recording.
         probabilities: mapping of class to probability, in the model's order.
-        waveform: float32 (samples,). What was given to the model.
+        waveform: float32 (samples,). The input of the model.
         sample_rate_hz: int.
-        start_s: float. Where the waveform begins.
-        frame_edges_s: (frames + 1,). Frame t stands for the time between edges t and t + 1; what is
-            outside of them, silent ends for the most part, no frame holds.
-        features: (rows, frames). What the model heard, see `feature_name`.
+        start_s: float. Start of the waveform.
+        frame_edges_s: (frames + 1,). Frame t stands for the time between edges t and t + 1. No
+            frame covers the time before the first and after the last edge, mostly silence.
+        features: (rows, frames). The features of the model, see `feature_name`.
         feature_name: str. Quantity and unit.
         row_edges: (rows + 1,). Edges of the features' rows, see `row_name`.
         row_name: str. Quantity and unit.
-        maps: mapping of name to an array whose last axis is the frames. Weights, 1 where all frames
-            or cells count alike: "attention", of frames or of rows and frames; for MOMA
+        maps: mapping of name to an array whose last axis is the frames. Weights are 1 where all
+            frames or cells count alike: "attention", of frames or of rows and frames; for MOMA
             "attention_layer1" and "attention_blocks" (views, frames), whose sum, each times its
             "gamma" (views,), is its attention. Scores of the attention-pooling CNN: "top_down"
             (K, rows, frames). Of the predictive VRNN: "saliency" (values, frames), nan where
             nothing was predicted, "attention", its W of 0 and 1, and "sampled_share" (steps,).
-        posterior: (steps, K). What a model that goes along with the speech said at each step; empty
-            for the others.
-        posterior_s: (steps,). When it could say so.
+        posterior: (steps, K). Probabilities after each step of a model that streams; empty for the
+            others.
+        posterior_s: (steps,). End of each step.
         statistics: mapping of map to its numbers, see `ser_keras.models.attention.map_statistics`;
             empty where the model has no weights of frames.
-        tiers: words and phones between the ends of the waveform, where somebody has marked them.
+        tiers: annotated words and phones within the waveform.
     """
 
     system: str
@@ -80,7 +80,7 @@ class Explanation:
 
     @property
     def end_s(self) -> float:
-        """Where the waveform ends."""
+        """End of the waveform."""
         return self.start_s + len(self.waveform) / self.sample_rate_hz
 
     @property
@@ -101,9 +101,9 @@ class Explanation:
 
 
 def draw_explanation(explanation: Explanation, path: Path) -> None:
-    """Draws the maps of a model under the waveform, or over the spectrogram, on one time axis.
+    """Draws the maps of a model below the waveform, or over the spectrogram, on one time axis.
 
-    Tiers of words and phones stand below, their boundaries run through the panels of lines.
+    Tiers of words and phones stand below; their boundaries run through the panels of lines.
 
     MOMA: the attention of both layers (its Figs. 2-5). Sparse autoencoder: its attention. Attention
     FCN: the spectrogram and the attention of its cells (its Fig. 4). Attention-pooling CNN: the
@@ -190,17 +190,17 @@ def _weights(
 
 
 def _even(axes: Any, weight: float) -> None:
-    """Draws the weight that every frame would have if all counted alike, names all lines."""
+    """Draws the weight of every frame if all counted alike, and the legend of all lines."""
     axes.axhline(weight, color="0.5", linewidth=0.8, label="all frames alike")
     low, high = axes.get_ylim()
-    # Seen from 0, a margin of what the lines move is too little.
+    # The axis starts at 0, where matplotlib's margin, a share of the range, is too small.
     axes.set_ylim(min(0.0, low), 1.05 * high)
     axes.set_ylabel("attention\n(weight x frames)")
     _legend(axes)
 
 
 def _spectrogram(axes: Any, explanation: Explanation) -> None:
-    """Draws what the model heard, with an outline around the cells with half of the attention."""
+    """Draws the features, with an outline around the cells with half of the attention."""
     levels, name = explanation.features, explanation.feature_name
     lowest = max(levels.min(), levels.max() - RANGE_DB) if "dB" in name else None
     _cells(axes, explanation, levels, name, cmap="Greys", vmin=lowest)
@@ -220,7 +220,7 @@ def _attention_map(axes: Any, explanation: Explanation) -> None:
 
 
 def _top_down(rank: int) -> Callable[[Any, Explanation], None]:
-    """Returns what draws the map of the class of that rank; all of them on one colour scale."""
+    """Returns a function that draws the map of the class of a rank; all share a colour scale."""
 
     def draw(axes: Any, explanation: Explanation) -> None:
         name, share = explanation.likeliest[rank]
@@ -269,13 +269,13 @@ def _sampled(axes: Any, explanation: Explanation) -> None:
 
 
 def _legend(axes: Any) -> None:
-    """Names the lines in a row above them, where no line is."""
+    """Draws the legend in a row above the lines, which it does not cover."""
     position = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
     axes.legend(**position, ncols=9, fontsize="small", frameon=False, borderaxespad=0.1)
 
 
 def _cells(axes: Any, explanation: Explanation, values: np.ndarray, name: str, **style: Any) -> Any:
-    """Draws values (rows, frames) as a picture on the two axes; returns its colour bar."""
+    """Draws values (rows, frames) as an image; returns its colour bar."""
     rows, row_name = explanation.row_edges, explanation.row_name
     if len(values) != len(rows) - 1:
         # Windows that the model makes have values of their own.

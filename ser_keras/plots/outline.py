@@ -10,7 +10,7 @@ OUTLINE = "#d55e00"
 def outline_half(
     axes: Any, attention: np.ndarray, frame_edges_s: np.ndarray, row_edges: np.ndarray
 ) -> None:
-    """Draws an outline around the cells with half of the attention, over what is there.
+    """Draws an outline around the heaviest cells, which hold half of the attention.
 
     Args:
         axes: matplotlib axes.
@@ -31,14 +31,14 @@ def outline_half(
 
 
 def _half(weights: np.ndarray) -> np.ndarray:
-    """Returns where the heaviest cells are that hold half of the weight, bool (rows, frames).
+    """Returns which cells are the heaviest and hold half of the weight, bool (rows, frames).
 
     Example:
         >>> _half(np.array([[0.3, 0.3, 0.1], [0.1, 0.1, 0.5]])).tolist()
         [[False, False, False], [False, False, True]]
     """
     weights = np.nan_to_num(weights)
-    # A cell of the model is several values here; each counts once.
+    # A cell of the model covers several rows and frames; it counts once.
     rows = np.diff(weights, axis=0, prepend=np.nan).any(axis=1)
     frames = np.diff(weights, axis=1, prepend=np.nan).any(axis=0)
     falling = -np.sort(-weights[rows][:, frames], axis=None)

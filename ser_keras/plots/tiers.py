@@ -1,4 +1,4 @@
-"""Words and phones under the maps of a recording, on the same time axis."""
+"""Words and phones below the maps of a recording, on the same time axis."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,20 +9,20 @@ FONT_POINTS = 8.0
 # Of DejaVu Sans, on average: width of a letter and height of a line, in sizes of the font.
 LETTER_WIDTH, LINE_HEIGHT = 0.62, 1.2
 PANEL_INCHES = 0.34
-# More lines than that would hide the map.
+# More lines would hide the map.
 MOST_BOUNDARIES = 200
 
 
 def draw_tier(axes: Any, tier: Tier, start_s: float, end_s: float, width_inches: float) -> int:
-    """Draws the intervals of a tier with their labels; returns how many had no room.
+    """Draws the intervals of a tier with their labels; returns the number of omitted labels.
 
     A label that is too wide for its interval is turned; one that is still too wide is left out.
 
     Args:
         axes: matplotlib axes, as high as `PANEL_INCHES`.
-        tier: what lies between the two times.
+        tier: its intervals between the two times.
         start_s: float. Left end of the axis.
-        end_s: float. Right end.
+        end_s: float. Right end of the axis.
         width_inches: float. Width of the axes.
     """
     inches_per_s = width_inches / (end_s - start_s)
@@ -57,7 +57,7 @@ def draw_tier(axes: Any, tier: Tier, start_s: float, end_s: float, width_inches:
 
 
 def draw_boundaries(axes: Any, tiers: Sequence[Tier]) -> None:
-    """Draws thin lines through a map at the boundaries of the finest tier that is not too fine."""
+    """Draws thin lines at the boundaries of the finest tier with at most `MOST_BOUNDARIES`."""
     edges = [
         sorted({time for interval in tier.intervals for time in (interval.start_s, interval.end_s)})
         for tier in tiers

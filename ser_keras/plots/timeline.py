@@ -1,4 +1,4 @@
-"""How the emotions of a long recording change, as a picture that is clicked on."""
+"""The emotions of a recording over time, as a picture to click on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from ser_keras.plots.picture import open_figure, save_figure
 
-# With 100 pixels to an inch, letters are as large as a page's. Screens have finer dots than that.
+# At 100 pixels per inch letters are as large as a page's; screens have finer dots.
 PIXELS_PER_INCH = 100
 DOTS_PER_INCH = 2 * PIXELS_PER_INCH
 
@@ -25,19 +25,20 @@ def emotion_timeline(
     marked: int | None = None,
     uncertain: np.ndarray | None = None,
 ) -> tuple[float, float]:
-    """Draws the probability of every emotion over time; returns where in the picture time runs.
+    """Draws the probability of every emotion over time; returns the position of the time axis.
 
     Args:
         classes: the K emotions.
-        edges_s: array (N + 1,). Where each of the N windows begins and the last ends, in seconds.
+        edges_s: array (N + 1,). Start of each of the N windows and end of the last, in seconds.
         probabilities: array (N, K).
         path: Path. `.png` or `.svg`.
-        width_px: int. How wide it will be shown, for letters that can be read on a phone.
-        marked: int. The window with a frame around it; none when left out.
-        uncertain: bool (N,). Which windows have no answer; no row says so when left out.
+        width_px: int. Width at which the picture is shown; letters keep their size on a phone.
+        marked: int. Number of the window with a frame around it; none when left out.
+        uncertain: bool (N,). Windows without an answer, shown in a row of their own; no such row
+            when left out.
 
     Returns:
-        (left, right) of the time axis as shares of the width, so that a click has a time.
+        (left, right) end of the time axis as shares of the width, which give a click its time.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -48,7 +49,7 @@ def emotion_timeline(
     rows = np.arange(len(classes) + 1) - 0.5
     mesh = axes.pcolormesh(edges_s, rows, 100 * probabilities.T, cmap="cividis", vmin=0, vmax=100)
     if uncertain is not None:
-        # No probability, hence grey on white, and apart from them.
+        # Not a probability, hence grey on white, with a gap.
         doubts = [rows[-1] + 0.15, rows[-1] + 1]
         axes.pcolormesh(edges_s, doubts, uncertain[None], cmap="Greys", vmin=0, vmax=1.4)
     axes.set(yticks=range(len(names)), ylim=(len(names) - 0.5, rows[0]))
@@ -75,7 +76,7 @@ def _frame(axes: Any, left: float, right: float) -> None:
 
     bottom, top = axes.get_ylim()
     frame = Rectangle((left, top), right - left, bottom - top, fill=False, clip_on=False, zorder=3)
-    # White between two black lines is seen on every colour of the scale.
+    # White between two black lines is visible on every colour of the scale.
     frame.set(edgecolor="white", linewidth=2.5, joinstyle="miter")
     frame.set_path_effects([withStroke(linewidth=5, foreground="black", joinstyle="miter")])
     axes.add_patch(frame)

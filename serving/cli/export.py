@@ -27,7 +27,8 @@ def export(
 ) -> None:
     """Write a trained model as a SavedModel that takes raw speech, check it and publish it."""
     with starting() as status:
-        from serving.export.export import export_model, open_run
+        from serving.export.export import export_model
+        from serving.export.trained_model import open_run
 
         status.update("reading the run")
         trained = open_run(run, features, fold)

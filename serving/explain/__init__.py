@@ -1,1 +1,1 @@
-"""What a model attended to in a recording."""
+"""The attention of a model to a recording."""

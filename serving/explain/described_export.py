@@ -19,7 +19,7 @@ class DescribedExport:
 
     Args:
         folder: Path of the version.
-        about: mapping. What `ser export` wrote about it, see `serving.export.description.describe`.
+        about: mapping. What `ser export` wrote about it, see `serving.export.export.describe`.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""What an export attended to in a recording: its maps on the time line of the audio."""
+"""Explains a prediction: the attention maps of an export on the time line of the audio."""
 
 from collections.abc import Mapping
 from pathlib import Path

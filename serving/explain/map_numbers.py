@@ -1,4 +1,4 @@
-"""What an explanation says in numbers: of its maps, of words and phones, and all of it as JSON."""
+"""The numbers of an explanation: statistics of its maps by words and phones, ready for JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,23 +19,23 @@ from ser_keras.models.attention.map_statistics import (
 from ser_keras.plots.explanation import Explanation
 
 
-def map_numbers(pieces: Mapping[str, np.ndarray], columns: int) -> dict[str, Any]:
+def map_numbers(segment_maps: Mapping[str, np.ndarray], columns: int) -> dict[str, Any]:
     """Returns entropy, total variation and correlations of a recording's maps.
 
     Args:
-        pieces: maps by their names in the export, (segments, ..., columns) each.
-        columns: int. How many of the columns are not padding.
+        segment_maps: maps by their names in the export, (segments, ..., columns) each.
+        columns: int. Number of columns that are not padding.
 
     Returns:
         see `describe_maps`, the mean over the segments; empty where attention is not of frames.
     """
-    if pieces["attention"].ndim != 2:
+    if segment_maps["attention"].ndim != 2:
         return {}
-    names = [name for name in pieces if name.startswith("attention")]
+    names = [name for name in segment_maps if name.startswith("attention")]
     return mean_description(
         [
-            describe_maps({name: pieces[name][number, ..., :columns] for name in names})
-            for number in range(len(pieces["attention"]))
+            describe_maps({name: segment_maps[name][number, ..., :columns] for name in names})
+            for number in range(len(segment_maps["attention"]))
         ]
     )
 
@@ -60,11 +60,11 @@ def tiers_of(paths: Sequence[Path], recording: str) -> tuple[list[Tier], list[st
 
 
 def with_tiers(explanation: Explanation, tiers: Sequence[Tier]) -> Explanation:
-    """Returns the explanation with what of the tiers lies in its waveform.
+    """Returns the explanation with the part of the tiers that lies in its waveform.
 
-    Its statistics also say, for every map of frames and every tier, how far the weight of the words
-    or phones is from what their durations would give them ("divergence", see
-    `divergence_from_time`): MOMA's "well distributed over the phone boundaries" (Jalal et al. 2020,
+    For every map of frames and every tier, its statistics also have the "divergence": the distance
+    between the weights of the words or phones and their durations (see `divergence_from_time`).
+    MOMA's "well distributed over the phone boundaries" (Jalal et al. 2020,
     Sec. 5.1) is a small one.
 
     Raises:
@@ -73,7 +73,7 @@ def with_tiers(explanation: Explanation, tiers: Sequence[Tier]) -> Explanation:
     for tier in tiers:
         if not tier.intervals:
             continue
-        first, last = tier.intervals[0].start_s, max(one.end_s for one in tier.intervals)
+        first, last = tier.intervals[0].start_s, max(interval.end_s for interval in tier.intervals)
         if first >= explanation.end_s or last <= explanation.start_s:
             part = f"{explanation.start_s:g} and {explanation.end_s:g} s of {explanation.source}"
             raise ConfigError(
@@ -93,7 +93,7 @@ def with_tiers(explanation: Explanation, tiers: Sequence[Tier]) -> Explanation:
 
 
 def to_dict(explanation: Explanation) -> dict[str, Any]:
-    """Returns answer, numbers and tiers of an explanation, ready for JSON."""
+    """Returns the prediction, the numbers and the tiers of an explanation, ready for JSON."""
     return {
         "recording": explanation.source,
         "start_s": round(explanation.start_s, 6),
@@ -106,8 +106,8 @@ def to_dict(explanation: Explanation) -> dict[str, Any]:
         "statistics": dict(explanation.statistics),
         "tiers": {
             tier.name: [
-                {"start_s": one.start_s, "end_s": one.end_s, "text": one.text}
-                for one in tier.labelled
+                {"start_s": interval.start_s, "end_s": interval.end_s, "text": interval.text}
+                for interval in tier.labelled
             ]
             for tier in explanation.tiers
         },
@@ -117,11 +117,11 @@ def to_dict(explanation: Explanation) -> dict[str, Any]:
 def _divergences(
     weights: np.ndarray, explanation: Explanation, tiers: Sequence[Tier]
 ) -> dict[str, float | None]:
-    spans = {
-        tier.name: np.array([(one.start_s, one.end_s) for one in tier.labelled]).reshape(-1, 2)
-        for tier in tiers
-    }
-    return {
-        name: rounded(divergence_from_time(weights, explanation.frame_edges_s, span))
-        for name, span in spans.items()
-    }
+    divergences = {}
+    for tier in tiers:
+        spans = [(interval.start_s, interval.end_s) for interval in tier.labelled]
+        divergence = divergence_from_time(
+            weights, explanation.frame_edges_s, np.array(spans).reshape(-1, 2)
+        )
+        divergences[tier.name] = rounded(divergence)
+    return divergences

@@ -1,7 +1,7 @@
-"""Where exports lie: `<base>/<model>/<version>`, as TensorFlow Serving wants it.
+"""The folders of exports: `<base>/<model>/<version>`, as TensorFlow Serving expects them.
 
-A version is complete or absent: it is made in a folder whose name is no number, which every server
-passes over, and published by one rename.
+A version is complete or absent: it is written to a folder whose name is no number, which servers
+ignore, and published by one rename.
 """
 
 import os

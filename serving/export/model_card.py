@@ -1,4 +1,4 @@
-"""The model card that lies beside an export (Mitchell et al. 2019)."""
+"""The model card of an export (Mitchell et al. 2019)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from ser_keras.corpora import get_corpus
 
 INTENDED = """\
-For research on how emotion sounds, and for products whose users know that a machine guesses and can
-say that it is wrong. Not for decisions about people: hiring, policing, insurance, health, school.
+For research on emotion in speech, and for products whose users know that a machine guesses and can
+correct it. Not for decisions about people: hiring, policing, insurance, health, school.
 The European AI Act forbids inferring emotions at work and in education."""
 
 LIMITS = """\
-- It knows the classes above and always names one of them, whatever it hears: silence, music and a
-  calm sentence in a language it never met included.
-- Its data are acted or elicited speech in few voices, sentences and rooms. Spontaneous speech,
-  other languages, ages, microphones and noise are worse, by how much nobody measured here.
+- It knows the classes above and always names one of them, even for silence, music and speech in an
+  unknown language.
+- Its data are acted or elicited speech of few voices, sentences and rooms. Expect more errors for
+  spontaneous speech, other languages, ages and microphones, and noise; how many was not measured.
 - {calibration}
-- What a voice shows is not what a person feels."""
+- A voice does not always show what a person feels."""
 
 
 def model_card(about: Mapping[str, Any]) -> str:
@@ -34,12 +34,12 @@ def model_card(about: Mapping[str, Any]) -> str:
         ),
         "Input and output": (
             f"Mono speech at {about['sample_rate_hz']} Hz, samples from -1 to 1. Probabilities of "
-            "the classes, the likeliest one, and where the model listened. Signatures and their "
+            "the classes, the likeliest one, and the model's attention. Signatures and their "
             "tensors: `saved_model_cli show --all --dir .`"
         ),
         "Data": (
             f"{corpus.title} ({about['dataset']}): {about['sizes']['train']} recordings for "
-            f"training, {about['sizes']['test']} for the test. Licence: {corpus.licence} "
+            f"training, {about['sizes']['test']} for testing. Licence: {corpus.licence} "
             f"{corpus.citation} {corpus.home}"
         ),
         "Scores": (
@@ -72,19 +72,20 @@ def _scores(about: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _calibration(found: Mapping[str, Any]) -> str:
-    if not found["fitted_on"]:
+def _calibration(calibration: Mapping[str, Any]) -> str:
+    if not calibration["fitted_on"]:
         return "Its probabilities are not calibrated."
+    temperature, fitted_on = calibration["temperature"], calibration["fitted_on"]
     return (
-        f"Its probabilities are calibrated with the temperature T = {found['temperature']:.2f}, "
-        f"fitted on: {found['fitted_on']}. On other voices and rooms they are as doubtful as ever."
+        f"Its probabilities are calibrated with the temperature T = {temperature:.2f}, fitted on: "
+        f"{fitted_on}. For other voices and rooms they may be too high or too low."
     )
 
 
 def _checks(checked: Mapping[str, Mapping[str, float]]) -> str:
     lines = [
-        f"- `{key}`: " + ", ".join(f"{what} {value:.1e}" for what, value in found.items())
-        for key, found in checked.items()
+        f"- `{key}`: " + ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
+        for key, differences in checked.items()
     ]
     return "Largest differences between what is served and what was trained:\n\n" + "\n".join(lines)
 

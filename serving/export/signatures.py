@@ -1,7 +1,7 @@
-"""The graphs of an export: raw speech, WAV bytes, features, and one step of a live stream.
+"""The signatures of an export: for raw speech, WAV bytes, features, and steps of live speech.
 
-All are batched, all say the classes in the order of the probabilities, and all are made of
-TensorFlow's core operations, so that a stock TensorFlow Serving runs them.
+All take batches, name the classes in the order of the probabilities, and consist of TensorFlow's
+core operations, so that a stock TensorFlow Serving runs them.
 """
 
 import logging
@@ -32,8 +32,8 @@ class Served:
         spec: the features that the model was trained on.
         classes: names of the classes, in the order of the logits.
         segments: how utterances are cut in evaluation; `WHOLE` for models that take all of them.
-        temperature: float. What the logarithms of the probabilities are divided by, see
-            `ser_keras.metrics.with_temperature`; 1 leaves them as the model says them.
+        temperature: float. Divides the logarithms of the probabilities, see
+            `ser_keras.metrics.with_temperature`; 1 leaves them unchanged.
     """
 
     model: keras.Model
@@ -44,9 +44,9 @@ class Served:
 
     @property
     def streams(self) -> bool:
-        """Whether the export can predict step by step, while a recording goes on.
+        """Whether the export can predict step by step, during the recording.
 
-        A model that is tested on segments cannot: the mean over segments is no answer of a step.
+        A model that is tested on segments cannot: a step has no mean over segments.
         """
         return model_entry(self.model.name).streams and not self.segments.frames
 
@@ -57,8 +57,8 @@ class ServedModule:
     Args:
         served: what is exported.
 
-    Departures: waveforms of more than `MAX_SECONDS` are refused, since a request must not be able
-        to fill the memory; clients cut long recordings into windows.
+    Departures: waveforms longer than `MAX_SECONDS` are refused, so that no request can fill the
+        memory; clients cut long recordings into windows.
     """
 
     def __init__(self, served: Served):
@@ -71,10 +71,10 @@ class ServedModule:
         self.stream = Stream(served.model, served.spec, most_samples) if served.streams else None
 
     def trackable(self) -> tf.Module:
-        """Returns what the graphs' weights are saved with: TensorFlow's variables, by number.
+        """Returns the object to save the weights with: it holds TensorFlow's variables, by number.
 
-        Given the Keras model itself, TensorFlow 2.16 writes every weight twice and restores the one
-        that no graph reads; `tf.saved_model.load` hides that, a server's loader fails.
+        Given the Keras model itself, TensorFlow 2.16 writes every weight twice and restores the
+        copy that no graph reads. `tf.saved_model.load` copes with this, a server's loader fails.
         """
         module = tf.Module()
         module.weights = [variable.value for variable in self.model.variables]
@@ -84,25 +84,25 @@ class ServedModule:
         """Returns the functions to export, by signature name.
 
         `serving_default`: waveform float32 (batch, samples) at the spec's rate, -1 to 1, and length
-        int32 (batch,), the samples of each; what lies behind them does not matter.
+            int32 (batch,), the samples of each; samples behind them are padding.
         `wav_bytes`: wav, string (batch,), each a RIFF file of 16-bit PCM at that rate.
         `features`: features float32 (batch, frames, dim) and frames int32 (batch,).
-        `explain`: waveform and length; returns every map that the model makes, of which the others
-            return `attention` alone: an attention-pooling CNN has one of them and K more per
-            segment, megabytes that who wants a label should not wait for.
+        `explain`: waveform and length; returns all maps of the model. The other signatures return
+            `attention` alone: an attention-pooling CNN has K more maps per segment, megabytes that
+            are not needed for a label.
         `front_end`: waveform and length; returns features and frames, nothing else.
         `stream_front_end` (predictive VRNN of whole utterances): waveform and length, a stretch of
-            a recording that starts with one of its steps, and loudest_db float32 (batch,), what it
-            returned of the recording so far, -1000 at the start. Returns the steps of each, int32
-            (batch,), and what `stream` takes of them: features float32 (batch, steps, dim), or
-            (batch, steps, window, dim) and frames int32 (batch, steps) where the model makes the
-            windows. plan, string (batch,), is `Stream.plan` as JSON.
-        `stream`: features float32 (batch, dim), the vector of the next window, or (batch, window,
-            dim), its frames, and frames int32 (batch,); and the states that the step before
-            returned, zeros at the start.
+            a recording that starts with one of its steps, and loudest_db float32 (batch,), the
+            level that it returned for the recording so far, -1000 at the start. Returns the number
+            of steps, int32 (batch,), and the inputs of `stream`: features float32 (batch, steps,
+            dim), or, where the model makes the windows, (batch, steps, window, dim) and frames
+            int32 (batch, steps). plan, string (batch,), is `Stream.plan` as JSON.
+        `stream`: features float32 (batch, dim), the vector of the next window; or (batch, window,
+            dim), its frames, and frames int32 (batch,). Its other inputs are the states that the
+            step before returned, zeros at the start.
 
-        The others return probabilities float32 (batch, K), label string (batch,), classes string
-        (batch, K) and attention, where the model has it.
+        All others return probabilities float32 (batch, K), label string (batch,), classes string
+        (batch, K) and, where the model has it, attention.
         """
         rate = self.spec.sample_rate_hz
         text = tf.TensorSpec((None,), tf.string, "wav")
@@ -112,20 +112,20 @@ class ServedModule:
 
         @tf.function(input_signature=[waves, number])
         def from_waveform(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
-            return self._outputs(*self._heard(waveform, length))
+            return self._outputs(*self._features(waveform, length))
 
         @tf.function(input_signature=[waves, number])
         def explain(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
-            return self._outputs(*self._heard(waveform, length), every_map=True)
+            return self._outputs(*self._features(waveform, length), every_map=True)
 
         @tf.function(input_signature=[waves, number])
         def front_end(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
-            features, mask = self._heard(waveform, length)
+            features, mask = self._features(waveform, length)
             return {"features": features, "frames": tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)}
 
         @tf.function(input_signature=[text])
         def from_wav(wav: tf.Tensor) -> Outputs:
-            return self._outputs(*self._heard(*_decoded(wav, rate)))
+            return self._outputs(*self._features(*_decoded(wav, rate)))
 
         @tf.function(input_signature=[frames, number])
         def from_features(features: tf.Tensor, frames: tf.Tensor) -> Outputs:
@@ -138,16 +138,18 @@ class ServedModule:
                 mask = tf.sequence_mask(frames, tf.shape(features)[1])
             return self._outputs(features, mask)
 
-        made = {
+        functions = {
             "serving_default": from_waveform,
             "wav_bytes": from_wav,
             "features": from_features,
             "explain": explain,
             "front_end": front_end,
         }
-        return made | (self._streamed(self.stream) if self.stream is not None else {})
+        if self.stream is not None:
+            functions |= self._stream_signatures(self.stream)
+        return functions
 
-    def _streamed(self, stream: Stream) -> dict[str, Callable[..., Outputs]]:
+    def _stream_signatures(self, stream: Stream) -> dict[str, Callable[..., Outputs]]:
         @tf.function(
             input_signature=[
                 tf.TensorSpec((None, None), tf.float32),
@@ -156,8 +158,8 @@ class ServedModule:
             ]
         )
         def front(waveform: tf.Tensor, length: tf.Tensor, loudest_db: tf.Tensor) -> Outputs:
-            known = _all(tf.math.is_finite(loudest_db), "loudest_db must be finite.")
-            with tf.control_dependencies([known]):
+            check = _all(tf.math.is_finite(loudest_db), "loudest_db must be finite.")
+            with tf.control_dependencies([check]):
                 loudest_db = tf.identity(loudest_db)
             return stream.front(*self._checked(waveform, length), loudest_db)
 
@@ -166,13 +168,13 @@ class ServedModule:
     def _most_frames(self) -> int:
         return self.spec.num_frames(MAX_SECONDS * self.spec.sample_rate_hz)
 
-    def _heard(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _features(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns features and mask."""
-        heard: tuple[tf.Tensor, tf.Tensor] = self.front_end(*self._checked(waveform, length))
-        return heard
+        features, mask = self.front_end(*self._checked(waveform, length))
+        return features, mask
 
     def _checked(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns waveform and length, once it is sure that they mean something."""
+        """Returns waveform and length, after checks of their values."""
         samples = tf.shape(waveform)[1]
         checks = [
             _all(length > 0, "length must be 1 or more."),
@@ -185,39 +187,49 @@ class ServedModule:
 
     def _outputs(self, features: tf.Tensor, mask: tf.Tensor, *, every_map: bool = False) -> Outputs:
         if not self.segments.frames:
-            said = self.model({"features": features, "mask": mask}, training=False)
-            return self._named(tf.nn.softmax(said["logits"]), self._maps(said, every_map))
-        return self._of_segments(features, mask, every_map)
+            outputs = self.model({"features": features, "mask": mask}, training=False)
+            return self._named(tf.nn.softmax(outputs["logits"]), self._maps(outputs, every_map))
+        return self._outputs_of_segments(features, mask, every_map)
 
-    def _of_segments(self, features: tf.Tensor, mask: tf.Tensor, every_map: bool) -> Outputs:
+    def _outputs_of_segments(
+        self, features: tf.Tensor, mask: tf.Tensor, every_map: bool
+    ) -> Outputs:
         """Returns the mean of the probabilities of all segments, as evaluation takes it."""
-        size, hop = self.segments.frames, self.segments.hop
-        batch, frames = tf.unstack(tf.shape(mask))
-        real = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-        last = tf.maximum(real - size, 0)
-        count = 1 + (last + hop - 1) // hop
-        most = tf.reduce_max(count)
-        width = tf.minimum(size, frames)
-        # Behind its last segment an utterance repeats that one, which then does not count.
-        number = tf.minimum(tf.range(most)[None], count[:, None] - 1)
-        starts = tf.minimum(number * hop, last[:, None])
-        places = starts[..., None] + tf.range(width)[None, None]
-        pieces = tf.gather(features, places, batch_dims=1)
-        whole = tf.gather(mask, places, batch_dims=1)
+        segments, segment_masks, count = self._segments(features, mask)
+        batch, most, width = tf.unstack(tf.shape(segment_masks))
         inputs = {
-            "features": tf.reshape(pieces, (-1, width, self.spec.dim)),
-            "mask": tf.reshape(whole, (-1, width)),
+            "features": tf.reshape(segments, (-1, width, self.spec.dim)),
+            "mask": tf.reshape(segment_masks, (-1, width)),
         }
-        said = self.model(inputs, training=False)
+        outputs = self.model(inputs, training=False)
 
-        def apart(values: tf.Tensor) -> tf.Tensor:
+        def by_utterance(values: tf.Tensor) -> tf.Tensor:
             return tf.reshape(values, tf.concat([[batch, most], tf.shape(values)[1:]], 0))
 
-        counts = tf.sequence_mask(count, most, tf.float32)[..., None]
-        each = apart(tf.nn.softmax(said["logits"]))
-        mean = tf.reduce_sum(each * counts, axis=1) / tf.reduce_sum(counts, axis=1)
-        maps = {name: apart(values) for name, values in self._maps(said, every_map).items()}
+        weights = tf.sequence_mask(count, most, tf.float32)[..., None]
+        probabilities = by_utterance(tf.nn.softmax(outputs["logits"]))
+        mean = tf.reduce_sum(probabilities * weights, axis=1) / tf.reduce_sum(weights, axis=1)
+        maps = self._maps(outputs, every_map)
+        maps = {name: by_utterance(values) for name, values in maps.items()}
         return self._named(mean, maps | {"segments": count})
+
+    def _segments(
+        self, features: tf.Tensor, mask: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns (segments (batch, most, width, dim), their masks, how many are real (batch,)).
+
+        An utterance with fewer segments than others repeats its last one.
+        """
+        size, hop = self.segments.frames, self.segments.hop
+        real_frames = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+        last = tf.maximum(real_frames - size, 0)
+        count = 1 + (last + hop - 1) // hop
+        number = tf.minimum(tf.range(tf.reduce_max(count))[None], count[:, None] - 1)
+        starts = tf.minimum(number * hop, last[:, None])
+        width = tf.minimum(size, tf.shape(mask)[1])
+        indices = starts[..., None] + tf.range(width)[None, None]
+        segments = tf.gather(features, indices, batch_dims=1)
+        return segments, tf.gather(mask, indices, batch_dims=1), count
 
     def _maps(self, outputs: Outputs, every_map: bool) -> Outputs:
         """Returns the map called attention, or every one that the model's entry names."""
@@ -246,8 +258,8 @@ def _all(condition: tf.Tensor, message: str) -> tf.Operation:
     return tf.debugging.Assert(tf.reduce_all(condition), [message])
 
 
-def _too_long(what: str) -> str:
-    return f"{what} is longer than {MAX_SECONDS} s. Cut it into windows, as SerClient does."
+def _too_long(name: str) -> str:
+    return f"{name} is longer than {MAX_SECONDS} s. Cut it into windows, as SerClient does."
 
 
 def _decoded(wav: tf.Tensor, sample_rate_hz: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -255,11 +267,11 @@ def _decoded(wav: tf.Tensor, sample_rate_hz: int) -> tuple[tf.Tensor, tf.Tensor]
 
     def decode(contents: tf.Tensor) -> tf.Tensor:
         audio, rate = tf.audio.decode_wav(contents)
-        right = _all(
+        check = _all(
             tf.equal(rate, sample_rate_hz),
             f"wav is not at {sample_rate_hz} Hz. Resample it, as SerClient does.",
         )
-        with tf.control_dependencies([right]):
+        with tf.control_dependencies([check]):
             return tf.reduce_mean(audio, axis=1)
 
     kind = tf.RaggedTensorSpec((None,), tf.float32, ragged_rank=0)

@@ -1,8 +1,8 @@
-"""The graphs of an export for speech that has no end: what completes a step, and the step.
+"""The signatures of an export for live speech: the inputs of the next steps, and one step.
 
-A client keeps the samples that no step has used up. `stream_front_end` makes of them the inputs of
-the next steps, as the features of the recording so far would have them; `stream` takes them one by
-one, with the states that the step before returned. `serving.client.stream` is such a client.
+A client keeps the samples that no step has used yet. `stream_front_end` turns them into the inputs
+of the next steps, equal to the features of the whole recording; `stream` takes them one by one,
+with the states that the step before returned. `serving.client.stream` is such a client.
 """
 
 import json
@@ -22,19 +22,19 @@ Outputs = dict[str, tf.Tensor]
 
 
 class Stream:
-    """A predictive VRNN that hears a recording step by step.
+    """A predictive VRNN that takes a recording step by step.
 
     Args:
         model: keras.Model, as `build_predictive_vrnn` made it.
         spec: the features that the model was trained on.
-        most_samples: int. Samples that a request may have.
+        most_samples: int. Most samples of a request.
     """
 
     def __init__(self, model: keras.Model, spec: FrameSpec, most_samples: int):
         self.step = streaming_predictive_vrnn(model)
         self.frames = step_frames(model)
         self.spec, self.most_samples = spec, most_samples
-        # Where speech begins and ends the client knows, which has heard all of it.
+        # The client trims silence: it has the whole recording.
         self.front_end = FrontEnd(replace(spec, trim_db=None))
 
     def plan(self) -> dict[str, Any]:
@@ -42,12 +42,12 @@ class Stream:
 
         Returns:
             dict, ready for JSON. A step has `window_samples`, and one starts every `hop_samples`;
-            behind the first one there is another as soon as it has `least_samples`. A step is final
-            when `ahead_samples` follow it, and is made together with the `context_steps` before it.
-            `most_samples` go into a request. `inputs` are what `stream` takes of
-            a step, `state` is the size of each state. `trim` is None where a recording is heard
-            whole; else it is heard from its first to its last frame whose energy is at most `db`
-            below the loudest, of frames of `frame_samples`, one every `hop_samples`.
+            every step but the first needs `least_samples`. A step is final when `ahead_samples`
+            follow it, and is computed together with the `context_steps` before it. A request has
+            at most `most_samples`. `inputs` names the inputs of `stream` for a step, `state` the
+            size of each state. `trim` is None where the model takes whole recordings. Else it takes
+            them from the first to the last frame whose energy is at most `db` below the loudest
+            one; such a frame has `frame_samples`, and one starts every `hop_samples`.
         """
         spec, steps = self.spec, self.frames
         size, hop, ahead = spec.vector_samples, spec.vector_hop_samples, spec.context_frames
@@ -71,11 +71,11 @@ class Stream:
         features, mask, loudest_db = self.front_end.of_stretch(waveform, length, loudest_db)
         frames = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
         steps = self.frames.count(frames)
-        made = {"steps": steps, "loudest_db": loudest_db}
+        outputs = {"steps": steps, "loudest_db": loudest_db}
         if "frames" in self.step.input:
-            features, made["frames"] = self._windows(features, frames, tf.reduce_max(steps))
+            features, outputs["frames"] = self._windows(features, frames, tf.reduce_max(steps))
         plan = tf.constant(json.dumps(self.plan()))
-        return {**made, "features": features, "plan": tf.fill(tf.shape(length), plan)}
+        return {**outputs, "features": features, "plan": tf.fill(tf.shape(length), plan)}
 
     def _windows(
         self, features: tf.Tensor, frames: tf.Tensor, most: tf.Tensor
@@ -84,21 +84,22 @@ class Stream:
         window, first = self.frames.window, self.frames.hop * tf.range(most)
         real = tf.clip_by_value(frames[:, None] - first[None], 0, window)
         padded = tf.pad(features, [[0, 0], [0, window], [0, 0]])
-        places = tf.minimum(first[:, None] + tf.range(window)[None], tf.shape(padded)[1] - 1)
-        return tf.gather(padded, places, axis=1), real
+        indices = tf.minimum(first[:, None] + tf.range(window)[None], tf.shape(padded)[1] - 1)
+        return tf.gather(padded, indices, axis=1), real
 
     def graph(self, named: Callable[[tf.Tensor, Outputs], Outputs]) -> Callable[..., Outputs]:
         """Returns the function of the signature `stream`.
 
         Args:
-            named: makes the answer of probabilities (batch, K) and what else there is.
+            named: returns the outputs of the signature, given probabilities (batch, K) and the
+                step's other outputs.
         """
         inputs = {
             name: tf.TensorSpec(tensor.shape, tensor.dtype, name)
             for name, tensor in self.step.input.items()
         }
 
-        # A dictionary would be one input; signatures want each by its name.
+        # A dictionary would be one input; a signature names every tensor.
         @tf.function
         def stream(**values: tf.Tensor) -> Outputs:
             outputs = dict(self.step(values, training=False))

@@ -1,8 +1,8 @@
-"""Requests that a server answers before it takes others, so that none of those is the first.
+"""Warm-up requests, which a server answers before it takes any others.
 
-TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests` when it loads a version. Graphs
-are optimised and buffers allocated at their first run with each signature and batch size; without
-this, the first users after every swap would wait for it.
+TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests` when it loads a version. It
+optimises graphs and allocates buffers at the first run of each signature and batch size; without a
+warm-up, the first users of every new version would wait for this.
 """
 
 from collections.abc import Mapping
@@ -24,15 +24,16 @@ def warmup_inputs(
     stream: Mapping[str, tuple[tuple[int, ...], str]],
     seconds: float = 1.0,
 ) -> dict[str, list[dict[str, np.ndarray]]]:
-    """Returns the inputs to replay, by signature: every batch size once, of `explain` only one.
+    """Returns the inputs to replay, by signature: one for each batch size.
 
-    A version is not ready before all of them have run, and explanations may come a little later.
+    `explain` has only batch size 1: a version is not ready before all of them have run, and a first
+    explanation may be slow.
 
     Args:
         sample_rate_hz: int. Of the waveforms.
         dim: int. Values per frame of the features.
         stream: mapping of input name to (shape without the batch, type) of one step of a stream;
-            empty where the model takes none.
+            empty for a model without one.
         seconds: float. Length of the noise.
     """
     rng = np.random.default_rng(0)
@@ -68,7 +69,7 @@ def warmup_inputs(
 def write_warmup(
     version: Path, model_name: str, inputs: Mapping[str, list[dict[str, np.ndarray]]]
 ) -> None:
-    """Writes the warm-up file of a version that is being made.
+    """Writes the warm-up file into the folder of a version.
 
     Raises:
         ModuleNotFoundError: the extra `serve` is not installed.
@@ -90,7 +91,7 @@ def write_warmup(
 
 
 def read_warmup(version: Path) -> list[Any]:
-    """Returns the requests of a version's warm-up file, `PredictRequest` each; none without one."""
+    """Returns the `PredictRequest`s of a version's warm-up file; none if there is no file."""
     path = version / "assets.extra" / FILE
     if not path.exists():
         return []

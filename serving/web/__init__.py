@@ -1,1 +1,1 @@
-"""The web page that records and recognises."""
+"""The web page that records speech and recognises its emotions."""

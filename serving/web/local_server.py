@@ -27,8 +27,8 @@ class Published:
     """A published model on disk.
 
     Args:
-        name: str. What a server calls it.
-        folder: Path. Of its versions.
+        name: str. Its name on a server.
+        folder: Path. Folder of its versions.
         version: int or None. None is the newest.
     """
 
@@ -38,7 +38,7 @@ class Published:
 
     @property
     def newest(self) -> Path:
-        """Folder of the version that a server takes."""
+        """Folder of the version that is served."""
         return self.folder / str(self.version or versions(self.folder)[-1])
 
     @classmethod
@@ -63,7 +63,7 @@ class Published:
 def local_server(models: Sequence[Published]) -> Iterator[str]:
     """Gives `host:port` of a development server of these models; stops it at the end.
 
-    It listens to this machine alone, at a free port.
+    It listens on a free port and accepts connections from this machine only.
 
     Raises:
         ServingError: it does not start; says why.
@@ -93,7 +93,7 @@ def _port_of(pipe: Connection) -> int:
     except EOFError:
         raise ServingError(
             "development server: it ended before it was ready. Start ser serve with the same "
-            "folder, which says why."
+            "folder to see the reason."
         ) from None
     return port
 

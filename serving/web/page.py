@@ -1,7 +1,7 @@
-"""The page of `ser web`: a recording in, emotions over time out, for mouse, keyboard and phone.
+"""The page of `ser web`: takes a recording and shows its emotions over time.
 
-Made with gradio, whose analytics, fonts from the network and history of runs are off: the page
-needs no other machine than the one it runs on.
+It works with mouse, keyboard and phone. It is made with gradio, whose analytics, fonts from the
+network and history of runs are off: the page needs no other machine than its own.
 """
 
 import os
@@ -19,15 +19,15 @@ from ser_keras.errors import ConfigError, SerError
 from serving.client.connection import ServerError
 from serving.web.model_facts import WARNING
 from serving.web.recognition import HOP_S, WINDOW_S, Recognition, recognize
-from serving.web.view import Models, View, look, summary, trouble, window_names
+from serving.web.view import Models, View, error_html, summary, timeline_view, window_names
 
 LARGEST_UPLOAD = "500mb"
-# Uploads are looked for every ten minutes, and deleted when they are an hour old.
+# Every ten minutes uploads that are an hour old are deleted.
 CLEANING_S = (600, 3600)
 NARROWEST_PX, WIDEST_PX = 280, 794
-# Gives what the page has for pictures, so that their letters are as large as its own. A list of
-# gradio that is left by Tab opens again, hence it must not hear of it.
-LOADED = f"""() => {{
+# Returns the width for pictures, so that their letters are as large as the page's. Keeps Tab from
+# gradio's lists, which open again when Tab leaves them.
+ON_LOAD = f"""() => {{
     window.addEventListener("keydown", event => {{
         if (event.key === "Tab" && event.target.role === "combobox") event.stopPropagation()
     }}, true)
@@ -51,18 +51,18 @@ body:not(.dark) #speech {--neutral-400: var(--neutral-600)}
 HELP = f"""\
 ## Over time
 
-A model hears {WINDOW_S:g} s at a time, every {HOP_S:g} s. The predictive VRNN remembers what came
-before: every {HOP_S:g} s it judges the recording up to there. Click on the picture to hear a window
-and see it below; or choose one from the list, with the keyboard, too."""
-DOUBT = " Where none of its emotions has {:g} %, the answer is **uncertain**."
+A model gets {WINDOW_S:g} s of the recording at a time, every {HOP_S:g} s. The predictive VRNN
+remembers what came before: every {HOP_S:g} s it judges the recording up to there. Click on the
+picture to play a window and to see it below, or choose a window from the list."""
+DOUBT = " If none of its emotions reaches {:g} %, the answer is **uncertain**."
 
 
 class Page:
     """The page as a gradio application.
 
     Args:
-        models: what people can pick from.
-        uncertain_below: float. Where no class has this probability, people are told `uncertain`.
+        models: the models that the page offers.
+        uncertain_below: float. If no class has this probability, the answer is `uncertain`.
     """
 
     def __init__(self, models: Models, uncertain_below: float = 0.0):
@@ -71,7 +71,7 @@ class Page:
             title="Emotion from speech", analytics_enabled=False, delete_cache=CLEANING_S
         ) as self.blocks:
             self._lay_out()
-            self._wire()
+            self._connect_events()
 
     def launch(self, host: str, port: int) -> str:
         """Opens the page; returns its address.
@@ -108,7 +108,7 @@ class Page:
         return address
 
     def close(self) -> None:
-        """Takes the page away."""
+        """Closes the page."""
         self.blocks.close(verbose=False)
 
     def _lay_out(self) -> None:
@@ -117,7 +117,7 @@ class Page:
         doubt = DOUBT.format(100 * self.uncertain_below) if self.uncertain_below else ""
         gr.Markdown(f"# Emotion from speech\n\n{WARNING}{doubt}")
         self.speech = gr.Audio(
-            label="Speech: a file (WAV, FLAC, Ogg, MP3), or recorded here",
+            label="Speech: a file (WAV, FLAC, Ogg, MP3) or a recording",
             sources=["upload", "microphone"],
             type="filepath",
             buttons=[],
@@ -137,100 +137,100 @@ class Page:
             self.card = gr.Markdown(card, elem_id="card")
 
     def _lay_out_results(self) -> None:
-        plain: dict[str, Any] = {
+        picture: dict[str, Any] = {
             "format": "png",
             "interactive": False,
             "buttons": [],
-            # It would lie on the picture.
+            # The label would cover the picture.
             "show_label": False,
         }
         gr.Markdown(HELP)
         self.timeline = gr.Image(
             label="Emotions over time",
-            alt_text="Probability of each emotion over time; the list of windows says the same",
+            alt_text="Probability of each emotion over time; the list of windows names them",
             elem_id="timeline",
-            **plain,
+            **picture,
         )
         self.number = gr.Dropdown(
             label="Window", interactive=True, filterable=False, elem_id="window"
         )
         with gr.Row():
-            self.before = gr.Button("Window before", size="sm", min_width=120)
-            self.after = gr.Button("Next window", size="sm", min_width=120)
+            self.previous = gr.Button("Previous window", size="sm", min_width=120)
+            self.next = gr.Button("Next window", size="sm", min_width=120)
         self.words = gr.Markdown(elem_id="words")
         self.part = gr.HTML(elem_id="part")
         self.spectrogram = gr.Image(
             label="Spectrogram and attention",
-            alt_text="Spectrogram of the window; over it the attention of the model, if known",
+            alt_text="Spectrogram of the window with the attention of the model, if it is known",
             elem_id="spectrogram",
-            **plain,
+            **picture,
         )
 
-    def _wire(self) -> None:
-        quiet: dict[str, Any] = {"api_visibility": "private"}
-        self.blocks.load(None, None, self.width, js=LOADED, **quiet)
-        self.model.change(self.models.about, self.model, [self.about, self.card], **quiet)
+    def _connect_events(self) -> None:
+        private: dict[str, Any] = {"api_visibility": "private"}
+        self.blocks.load(None, None, self.width, js=ON_LOAD, **private)
+        self.model.change(self.models.about, self.model, [self.about, self.card], **private)
         shown = [self.view, self.timeline, self.number, self.part, self.spectrogram, self.words]
         self.button.click(
             self.recognise,
             [self.speech, self.model, self.width],
             [self.status, self.results, *shown],
             show_progress_on=self.status,
-            **quiet,
+            **private,
         )
-        now = [self.view, self.width]
-        self.number.input(self.open, [*now, self.number], shown, **quiet)
-        self.before.click(partial(self.beside, -1), now, shown, **quiet)
-        self.after.click(partial(self.beside, 1), now, shown, **quiet)
-        self.timeline.select(self.open_at, now, shown, **quiet)
+        state = [self.view, self.width]
+        self.number.input(self.open, [*state, self.number], shown, **private)
+        self.previous.click(partial(self.open_neighbour, -1), state, shown, **private)
+        self.next.click(partial(self.open_neighbour, 1), state, shown, **private)
+        self.timeline.select(self.open_at, state, shown, **private)
 
-    # === What events do ===
+    # === Event handlers ===
 
     def recognise(
         self,
         path: str | None,
         model: str,
         width_px: float,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how gradio hands it over
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how gradio passes it
     ) -> list[Any]:
-        """Asks a model about a recording; returns status, results, and what `open` returns."""
+        """Recognises a recording; returns status, results, and the outputs of `open`."""
         try:
             if path is None:
                 raise ConfigError("There is no speech yet. Record some, or choose a file.")
             client = self.models.clients[model]
-            said = recognize(client, Path(path), progress, self.uncertain_below)
+            recognition = recognize(client, Path(path), progress, self.uncertain_below)
         except (SerError, ServerError) as error:
-            return [trouble(error), gr.update(visible=False), None, *[gr.skip()] * 5]
-        # Only who chose a window wants to hear it at once.
-        view, picture, _, *others = self._opened(said, width_px, 0, play=False)
-        names = [(name, place) for place, name in enumerate(window_names(said))]
-        number = gr.update(choices=names, value=0)
-        return [summary(said), gr.update(visible=True), view, picture, number, *others]
+            return [error_html(error), gr.update(visible=False), None, *[gr.skip()] * 5]
+        # A window is played at once only if it was chosen.
+        view, picture, _, *others = self._opened(recognition, width_px, 0, play=False)
+        choices = [(name, number) for number, name in enumerate(window_names(recognition))]
+        number = gr.update(choices=choices, value=0)
+        return [summary(recognition), gr.update(visible=True), view, picture, number, *others]
 
     def open(self, view: View, width_px: float, number: int) -> list[Any]:
-        """Returns view, timeline, window's number, sound, spectrogram and words of a window."""
-        # Whoever passes through the list has chosen nothing new, and wants to hear nothing.
+        """Returns view, timeline, window's number, player, spectrogram and words of a window."""
+        # Tab through the list chooses the window that is open already.
         if number == view.marked:
             return [gr.skip()] * 6
         return self._opened(view.recognition, width_px, number)
 
-    def beside(self, step: int, view: View, width_px: float) -> list[Any]:
-        """Returns the same of the window so many further on."""
+    def open_neighbour(self, step: int, view: View, width_px: float) -> list[Any]:
+        """Returns the outputs of `open` for the window `step` windows further on."""
         last = len(view.recognition.windows) - 1
         return self._opened(view.recognition, width_px, min(max(view.marked + step, 0), last))
 
     def open_at(self, view: View, width_px: float, click: gr.SelectData) -> list[Any]:
-        """Returns the same of the window that was clicked on."""
+        """Returns the outputs of `open` for the window that was clicked on."""
         return self._opened(view.recognition, width_px, view.window_at(click.index[0]))
 
     def _opened(
-        self, said: Recognition, width_px: float, number: int, play: bool = True
+        self, recognition: Recognition, width_px: float, number: int, play: bool = True
     ) -> list[Any]:
-        # What a browser says may be anything.
-        wide = int(min(max(width_px or WIDEST_PX, NARROWEST_PX), WIDEST_PX))
+        # A browser may send any width.
+        picture_px = int(min(max(width_px or WIDEST_PX, NARROWEST_PX), WIDEST_PX))
         try:
-            view, picture = look(said, number, wide)
-            shown = self.models.window(said, number, wide, play)
+            view, picture = timeline_view(recognition, number, picture_px)
+            shown = self.models.window(recognition, number, picture_px, play)
         except SerError as error:
             raise gr.Error(str(error), duration=None) from None
         return [view, picture, number, *shown]

@@ -1,4 +1,4 @@
-"""What a model says of a recording of any length, as time goes on, for people who look at it."""
+"""The predictions of a model along a recording of any length, for the page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,28 +14,28 @@ from serving.client.prediction import Prediction
 
 WINDOW_S = 4.0
 HOP_S = 2.0
-# Up to here a model hears a recording in one piece; more would not fit one request everywhere.
+# Longest recording that is sent in one piece; a longer one might exceed the size of a request.
 WHOLE_S = 30.0
 LONGEST_S = 2 * 3600.0
 
-Tell = Callable[[float, str], None]
+ReportProgress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a model said of a recording.
+    """The predictions of a model for a recording.
 
     Args:
         path: Path of the recording.
-        model: str. Its name on the server.
+        model: str. Name of the model on the server.
         duration_s: float. Length of the recording.
-        overall: Prediction. Of the whole recording.
-        whole: bool. Whether the model heard it in one piece; otherwise the probabilities are the
-            mean over the windows.
-        windows: tuple of predictions, in their order.
-        uncertain_below: float. Where no class has this probability, people are told `uncertain`.
-        streamed: bool. Whether the model carried on from window to window what it had heard: then
-            the prediction of a window is that of the recording up to its end.
+        overall: Prediction for the whole recording.
+        whole: bool. Whether the model got the recording in one piece; otherwise the probabilities
+            of `overall` are the mean over the windows.
+        windows: tuple of predictions, in the order of time.
+        uncertain_below: float. If no class has this probability, the answer is `uncertain`.
+        streamed: bool. Whether the model keeps its state from window to window: then the prediction
+            of a window is that of the recording up to its end.
     """
 
     path: Path
@@ -56,36 +56,35 @@ class Recognition:
 def recognize(
     client: SerClient,
     path: Path,
-    tell: Tell = lambda share, text: None,
+    report_progress: ReportProgress = lambda share, text: None,
     uncertain_below: float = 0.0,
 ) -> Recognition:
-    """Asks a model about a recording of any length.
+    """Returns the predictions of a model for a recording of any length.
 
     The recording is read block by block: an hour needs hardly more memory than a minute. A model
-    that streams hears it as one, however long it is.
+    that streams takes it as one, however long it is.
 
     Args:
-        client: of the model.
-        path: of the recording.
-        tell: called with the share that is done and a sentence.
+        client: client of the model.
+        path: path of the recording.
+        report_progress: called with the share that is done and a sentence.
         uncertain_below: float. See `Recognition`.
 
     Raises:
-        AudioError: not a recording that can be read, or one that is too long.
-        ServerError: no answer, or a refusal.
+        AudioError: the file is no recording that can be read, or it is too long.
+        ServerError: the server does not answer, or refuses.
     """
     duration_s = _duration_s(path)
     windows: list[Prediction] = []
     streamed = client.streams()
     try:
-        for said in client.timeline(path, window_s=WINDOW_S, hop_s=HOP_S):
-            # What is shown of a step is what was new to it, and what came shortly before.
-            start_s = max(0.0, said.end_s - WINDOW_S) if streamed else said.start_s
-            windows.append(replace(said, start_s=start_s))
-            tell(
-                min(1.0, said.end_s / duration_s),
-                f"heard {clock(said.end_s)} of {clock(duration_s)}",
-            )
+        for prediction in client.timeline(path, window_s=WINDOW_S, hop_s=HOP_S):
+            # The page shows a step with the audio shortly before it.
+            end_s = prediction.end_s
+            start_s = max(0.0, end_s - WINDOW_S) if streamed else prediction.start_s
+            windows.append(replace(prediction, start_s=start_s))
+            share = min(1.0, end_s / duration_s)
+            report_progress(share, f"heard {clock(end_s)} of {clock(duration_s)}")
         if not windows:
             raise _unreadable(path, "has no samples", "empty")
         whole = streamed or duration_s <= WHOLE_S
@@ -101,10 +100,10 @@ def recognize(
 
 
 def samples_of(path: Path, start_s: float, end_s: float, sample_rate_hz: int) -> np.ndarray:
-    """Returns a stretch of a recording, mono (n,), without reading the rest of it.
+    """Returns a part of a recording, mono (n,), without reading the rest of it.
 
     Raises:
-        AudioError: the recording is not there any more.
+        AudioError: the recording has been deleted.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -113,15 +112,14 @@ def samples_of(path: Path, start_s: float, end_s: float, sample_rate_hz: int) ->
             samples = file.read(round((end_s - start_s) * rate), dtype=np.float32, always_2d=True)
     except soundfile.LibsndfileError:
         raise AudioError(
-            f"{path.name}: is not here any more; what is uploaded is deleted after an hour. Choose "
-            "it again.",
+            f"{path.name}: was deleted; uploads are deleted after an hour. Choose the file again.",
             "missing",
         ) from None
     return soxr.resample(samples.mean(axis=1), rate, sample_rate_hz)
 
 
 def clock(seconds: float) -> str:
-    """Returns a time as people say it.
+    """Returns a time as minutes and seconds, from an hour on with hours.
 
     Example:
         >>> clock(62.5), clock(3723)
@@ -134,12 +132,12 @@ def clock(seconds: float) -> str:
 
 def _duration_s(path: Path) -> float:
     try:
-        about = soundfile.info(path)
+        info = soundfile.info(path)
     except soundfile.LibsndfileError:
-        raise _unreadable(path, "is no recording that can be read", "not_audio") from None
-    if not about.frames:
+        raise _unreadable(path, "is no audio file that can be read", "not_audio") from None
+    if not info.frames:
         raise _unreadable(path, "has no samples", "empty")
-    duration_s = about.frames / about.samplerate
+    duration_s = info.frames / info.samplerate
     if duration_s > LONGEST_S:
         raise AudioError(
             f"{path.name}: is {clock(duration_s)} h long, expected at most {clock(LONGEST_S)}. Cut "
@@ -149,16 +147,16 @@ def _duration_s(path: Path) -> float:
     return duration_s
 
 
-def _unreadable(path: Path, found: str, kind: str) -> AudioError:
+def _unreadable(path: Path, reason: str, kind: str) -> AudioError:
     return AudioError(
-        f"{path.name}: {found}; expected speech as WAV, FLAC, Ogg or MP3. Save it in one of these "
-        "and try again.",
+        f"{path.name}: {reason}; expected speech as WAV, FLAC, Ogg or MP3. Save it in one of these "
+        "formats and try again.",
         kind,
     )
 
 
 def _mean(windows: list[Prediction]) -> Prediction:
-    """Returns a prediction of all windows together: the mean of their probabilities."""
+    """Returns the prediction for all windows together: the mean of their probabilities."""
     probabilities = {
         name: float(np.mean([window.probabilities[name] for window in windows]))
         for name in windows[0].probabilities

@@ -1,6 +1,6 @@
-"""What the page of `ser web` says and shows, made without the page.
+"""The texts and pictures of the page of `ser web`.
 
-`serving.web.page` puts it on a screen. Nothing here needs gradio, a browser or TensorFlow.
+`serving.web.page` arranges them. Nothing here needs gradio, a browser or TensorFlow.
 """
 
 import base64
@@ -27,76 +27,76 @@ from serving.explain.described_export import open_export
 from serving.explain.explain import explain
 from serving.explain.signature_runners import client_signatures
 from serving.web.local_server import Published
-from serving.web.model_facts import card, described, facts
+from serving.web.model_facts import card, description, facts
 from serving.web.recognition import Recognition, clock, samples_of
 
 
 @dataclass(frozen=True)
 class Models:
-    """What people can pick from, and who answers.
+    """The models that the page offers.
 
     Args:
         clients: mapping of model to its client, in the order of the list.
-        exports: mapping of model to its files, for those that are at hand.
+        exports: mapping of model to its files, for those on this machine.
     """
 
     clients: Mapping[str, SerClient]
     exports: Mapping[str, Published]
 
     def about(self, model: str) -> tuple[str, str]:
-        """Returns (what a model was trained on, its card), both as Markdown."""
+        """Returns (the training data and score of a model, its card), both as Markdown."""
         export = self.exports.get(model)
-        return facts(model, export), card(export) or "No card is at hand."
+        return facts(model, export), card(export) or "This model has no card here."
 
     def window(
-        self, said: Recognition, number: int, width_px: int, play: bool = False
+        self, recognition: Recognition, number: int, width_px: int, play: bool = False
     ) -> tuple[str, Image.Image, str]:
-        """Returns (HTML to hear it, spectrogram with attention, a sentence) of one window.
+        """Returns (HTML of a player, spectrogram with attention, a sentence) for one window.
 
         Args:
-            said: of the recording.
-            number: of the window.
-            width_px: how wide the picture will be shown.
-            play: whether it is heard at once.
+            recognition: predictions for the recording.
+            number: number of the window.
+            width_px: width at which the picture is shown.
+            play: whether the player starts at once.
 
         Raises:
-            AudioError: the recording is not there any more.
+            AudioError: the recording has been deleted.
         """
-        window, client = said.windows[number], self.clients[said.model]
-        waveform = samples_of(said.path, window.start_s, window.end_s, client.sample_rate_hz)
-        explanation, note = self._explained(said.model, waveform, window.start_s)
+        window, client = recognition.windows[number], self.clients[recognition.model]
+        waveform = samples_of(recognition.path, window.start_s, window.end_s, client.sample_rate_hz)
+        explanation, note = self._explained(recognition.model, waveform, window.start_s)
         picture, _ = _drawn(
             lambda path: draw_attention_spectrogram(
                 waveform, path, start_s=window.start_s, explanation=explanation, width_px=width_px
             )
         )
-        what = f"the first {clock(window.end_s)}" if said.streamed else "this window"
-        words = f"{said.model} says of {what}: {window.in_words(said.uncertain_below)}.{note}"
+        part = f"the first {clock(window.end_s)}" if recognition.streamed else "this window"
+        answer = window.in_words(recognition.uncertain_below)
+        words = f"{recognition.model} says of {part}: {answer}.{note}"
         return player(waveform, client.sample_rate_hz, play), picture, words
 
     def _explained(
         self, model: str, waveform: np.ndarray, start_s: float
     ) -> tuple[Explanation | None, str]:
-        """Returns (where the model attended, a note), one of which is empty."""
+        """Returns (the attention of the model, a note), one of which is empty."""
         export = self.exports.get(model)
-        if export is None or described(export) is None:
-            return None, " Where it attended is not known without its export."
+        if export is None or description(export) is None:
+            return None, " Its attention is not known without its export."
         run = client_signatures(self.clients[model])
         try:
-            return (
-                explain(open_export(export.newest), run, waveform, source=model, start_s=start_s),
-                "",
-            )
+            described_export = open_export(export.newest)
+            explanation = explain(described_export, run, waveform, source=model, start_s=start_s)
         except (SerError, ServerError) as error:
-            return None, f" Where it attended is not known: {error}"
+            return None, f" Its attention is not known: {error}"
+        return explanation, ""
 
 
 @dataclass(frozen=True)
 class View:
-    """A recognition, and where the time axis is in the picture of it.
+    """The predictions for a recording, and the position of the time axis in their picture.
 
     Args:
-        recognition: what was said.
+        recognition: the predictions.
         marked: int. Number of the window that is marked.
         left_px, right_px: float. Columns of the picture where the recording begins and ends.
     """
@@ -107,58 +107,60 @@ class View:
     right_px: float
 
     def window_at(self, x_px: float) -> int:
-        """Returns the number of the window that is under a column of the picture."""
+        """Returns the number of the window at a column of the picture."""
         share = (x_px - self.left_px) / (self.right_px - self.left_px)
         return self.recognition.window_at(share * self.recognition.duration_s)
 
 
-def look(said: Recognition, marked: int, width_px: int) -> tuple[View, Image.Image]:
+def timeline_view(recognition: Recognition, marked: int, width_px: int) -> tuple[View, Image.Image]:
     """Returns a view of the emotions over time and its picture, with one window marked.
 
     Args:
-        said: of the recording.
+        recognition: predictions for the recording.
         marked: number of the window.
-        width_px: how wide the picture will be shown.
+        width_px: width at which the picture is shown.
     """
-    middles = np.array([(window.start_s + window.end_s) / 2 for window in said.windows])
-    edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [said.duration_s]])
-    classes = list(said.overall.probabilities)
-    shares = np.array([[window.probabilities[name] for name in classes] for window in said.windows])
-    answers = np.array([window.answer(said.uncertain_below) for window in said.windows])
+    windows, limit = recognition.windows, recognition.uncertain_below
+    middles = np.array([(window.start_s + window.end_s) / 2 for window in windows])
+    edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [recognition.duration_s]])
+    classes = list(recognition.overall.probabilities)
+    probabilities = [[window.probabilities[name] for name in classes] for window in windows]
+    uncertain = np.array([window.answer(limit) == UNCERTAIN for window in windows])
     picture, (left, right) = _drawn(
         lambda path: emotion_timeline(
             classes,
             edges,
-            shares,
+            np.array(probabilities),
             path,
             width_px=width_px,
             marked=marked,
-            # Where nobody asks for doubts there is no row for them.
-            uncertain=answers == UNCERTAIN if said.uncertain_below else None,
+            # Without a limit no answer is uncertain, and the picture has no row for it.
+            uncertain=uncertain if limit else None,
         )
     )
-    return View(said, marked, left * picture.width, right * picture.width), picture
+    return View(recognition, marked, left * picture.width, right * picture.width), picture
 
 
-def summary(said: Recognition) -> str:
-    """Returns as HTML what a model says of the whole recording: a sentence and bars."""
-    how = "heard in one piece" if said.whole else f"the mean of {len(said.windows)} windows"
+def summary(recognition: Recognition) -> str:
+    """Returns HTML with the prediction for the whole recording: a sentence and bars."""
+    windows = f"the mean of {len(recognition.windows)} windows"
+    how = "heard in one piece" if recognition.whole else windows
     bars = "".join(
         f"<li><span>{html.escape(name)}</span><span>{100 * share:.0f} %</span>"
         f'<i style="width:{100 * share:.1f}%"></i></li>'
-        for name, share in said.overall.likeliest
+        for name, share in recognition.overall.likeliest
     )
-    answer = said.overall.answer(said.uncertain_below)
-    model, label, answer = map(html.escape, (said.model, said.overall.label, answer))
+    answer = recognition.overall.answer(recognition.uncertain_below)
+    model, label, answer = map(html.escape, (recognition.model, recognition.overall.label, answer))
     doubt = "" if answer == label else f", {label} is only the likeliest"
     return (
         f'<p role="status">{model} says: <strong>{answer}</strong>{doubt}. The whole recording of '
-        f'{clock(said.duration_s)}, {how}.</p><ul class="bars">{bars}</ul>'
+        f'{clock(recognition.duration_s)}, {how}.</p><ul class="bars">{bars}</ul>'
     )
 
 
 def player(waveform: np.ndarray, sample_rate_hz: int, play: bool) -> str:
-    """Returns HTML that plays samples (n,), at once or when it is asked to."""
+    """Returns HTML of a player of samples (n,), which starts at once or when it is clicked."""
     wav = io.BytesIO()
     soundfile.write(wav, waveform, sample_rate_hz, subtype="PCM_16", format="WAV")
     data = base64.b64encode(wav.getvalue()).decode()
@@ -166,8 +168,8 @@ def player(waveform: np.ndarray, sample_rate_hz: int, play: bool) -> str:
     return f'<audio {how} aria-label="This window" src="data:audio/wav;base64,{data}"></audio>'
 
 
-def window_names(said: Recognition) -> list[str]:
-    """Returns a line for each window, so that people tell them apart.
+def window_names(recognition: Recognition) -> list[str]:
+    """Returns a line of text for each window: its time and its prediction.
 
     Example:
         >>> from serving.client.prediction import Prediction
@@ -177,24 +179,24 @@ def window_names(said: Recognition) -> list[str]:
     """
 
     def stretch(window: Prediction) -> str:
-        start = "up to" if said.streamed else f"{clock(window.start_s)} -"
+        start = "up to" if recognition.streamed else f"{clock(window.start_s)} -"
         return f"{start} {clock(window.end_s)}"
 
     return [
-        f"{number}: {stretch(window)}, {window.in_words(said.uncertain_below, top=1)}"
-        for number, window in enumerate(said.windows, 1)
+        f"{number}: {stretch(window)}, {window.in_words(recognition.uncertain_below, top=1)}"
+        for number, window in enumerate(recognition.windows, 1)
     ]
 
 
-def trouble(error: Exception) -> str:
-    """Returns as HTML what went wrong, in the error's own words."""
+def error_html(error: Exception) -> str:
+    """Returns HTML with the message of an error."""
     return f'<p role="alert" class="trouble">{html.escape(str(error))}</p>'
 
 
 def _drawn(draw: Callable[[Path], Any]) -> tuple[Image.Image, Any]:
-    """Returns (the picture that a function of `ser_keras.plots` writes, what it returns)."""
+    """Returns (the picture that a function of `ser_keras.plots` writes, the function's result)."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
-        said = draw(path)
+        result = draw(path)
         with Image.open(path) as picture:
-            return picture.convert("RGB"), said
+            return picture.convert("RGB"), result

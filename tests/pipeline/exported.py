@@ -13,7 +13,7 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.record_files import read_framed
 from ser_keras.features.specs import get_spec
 from ser_keras.training.checkpoint import weights_sha256
-from serving.export.export import keras_probabilities
+from serving.export.checks import keras_probabilities
 from tests.pipeline.runs import write_run
 from tests.serving import exports
 

@@ -17,7 +17,7 @@ from ser_keras.features.specs import get_spec
 from ser_keras.layers.predictive_cell import STATES
 from ser_keras.models import build_model, model_entry
 from serving.client.client import SerClient
-from serving.export.export import keras_probabilities
+from serving.export.checks import keras_probabilities
 from serving.export.signatures import Served, ServedModule
 from serving.server.config_files import ModelEntry
 from serving.server.server import Server, ServerOptions

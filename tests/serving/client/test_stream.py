@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ser_keras.data.segments import Segments
 from ser_keras.features.extract import extract
 from serving.client.connection import ServerError
-from serving.export.export import keras_probabilities
+from serving.export.checks import keras_probabilities
 from serving.export.signatures import ServedModule
 from serving.web.recognition import WHOLE_S, recognize
 from serving.web.view import Models, summary, window_names

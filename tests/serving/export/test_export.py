@@ -15,8 +15,9 @@ from ser_keras.experiments.calibration import calibrate_run
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.features.specs import get_spec
 from ser_keras.protocols import build_protocol
-from serving.export.export import export_model, open_run
+from serving.export.export import export_model
 from serving.export.layout import versions
+from serving.export.trained_model import open_run
 from serving.server.session import LoadedModel
 from tests.serving import exports
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ser_keras import metrics
 from serving.client.client import SerClient
 from serving.client.prediction import UNCERTAIN, Prediction
-from serving.export.export import keras_probabilities
+from serving.export.checks import keras_probabilities
 from serving.export.model_card import model_card
 from serving.export.signatures import ServedModule
 from serving.server.config_files import ModelEntry

@@ -286,7 +286,7 @@ def test_a_bad_file_is_said_to_be_one_and_the_page_goes_on(opened, speech, tmp_p
     page.locator("#speech input[type=file]").set_input_files(bad)
     page.wait_for_timeout(1500)
     page.locator("#recognise").click()
-    page.get_by_text("letter.wav: is no recording that can be read").wait_for()
+    page.get_by_text("letter.wav: is no audio file that can be read").wait_for()
     assert "expected speech as WAV, FLAC, Ogg or MP3" in alert.inner_text()
     assert not page.locator("#results").is_visible()
     keep(page, f"{screen}-bad-file")
@@ -322,8 +322,8 @@ def test_a_server_elsewhere_is_asked_and_what_is_not_known_is_said(
     elsewhere += ("--root-certificate", closed.root_certificate)
     with running(kept, *elsewhere, "--uncertain-below", 0.99) as other:
         page = opened("phone", other.address)
-        assert "Nobody said here which data moma was trained on" in page.inner_text("#about")
-        assert "Where none of its emotions has 99 %, the answer is uncertain" in page.inner_text(
+        assert "The training data of moma are unknown here" in page.inner_text("#about")
+        assert "If none of its emotions reaches 99 %, the answer is uncertain" in page.inner_text(
             "body"
         )
         upload(page, speech)
@@ -332,7 +332,7 @@ def test_a_server_elsewhere_is_asked_and_what_is_not_known_is_said(
         window = page.locator("#window input").input_value()
         assert re.fullmatch(r"1: 0:00 - 0:04, uncertain: \w+ \d+ %", window)
         assert "moma says of this window: uncertain: " in page.inner_text("#words")
-        assert "Where it attended is not known" in page.inner_text("#words")
+        assert "Its attention is not known" in page.inner_text("#words")
         keep(page, "phone-uncertain")
         again = exports.completed(*web(other.port, *elsewhere), cwd=ROOT)
         assert again.returncode == 2

@@ -27,7 +27,7 @@ from serving.explain.signature_runners import client_signatures
 from serving.web.local_server import Published, local_server
 from serving.web.model_facts import card, facts
 from serving.web.recognition import LONGEST_S, recognize, samples_of
-from serving.web.view import Models, look, summary, trouble, window_names
+from serving.web.view import Models, error_html, summary, timeline_view, window_names
 from tests.architecture import ROOT
 from tests.serving import exports
 from tests.serving.client.described import described
@@ -102,9 +102,9 @@ def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path)
 @pytest.mark.parametrize(
     ("write", "found"),
     [
-        (lambda path: path.write_text("no speech"), "is no recording that can be read"),
+        (lambda path: path.write_text("no speech"), "is no audio file that can be read"),
         (lambda path: soundfile.write(path, np.zeros(0), RATE), "has no samples"),
-        (lambda path: path.write_bytes(b""), "is no recording that can be read"),
+        (lambda path: path.write_bytes(b""), "is no audio file that can be read"),
     ],
     ids=["text", "no samples", "no bytes"],
 )
@@ -148,7 +148,7 @@ def test_a_recording_that_was_deleted_is_asked_for_again(tmp_path):
 
 @pytest.mark.parametrize("width_px", [300, 760])
 def test_a_click_in_the_picture_finds_the_window_there(said, width_px):
-    view, picture = look(said, 1, width_px)
+    view, picture = timeline_view(said, 1, width_px)
     # Twice the dots, for screens that have them.
     assert picture.width == 2 * width_px
     assert 0 < view.left_px < view.right_px < picture.width
@@ -161,8 +161,8 @@ def test_a_click_in_the_picture_finds_the_window_there(said, width_px):
 
 
 def test_the_marked_window_is_seen_where_it_is(said):
-    view, first = look(said, 0, 500)
-    _, last = look(said, len(said.windows) - 1, 500)
+    view, first = timeline_view(said, 0, 500)
+    _, last = timeline_view(said, len(said.windows) - 1, 500)
     differing = np.flatnonzero(np.any(np.asarray(first) != np.asarray(last), axis=(0, 2)))
     middle = (view.left_px + view.right_px) / 2
     assert differing.min() < middle < differing.max()
@@ -188,9 +188,9 @@ def test_doubts_are_said_with_the_likeliest_in_the_answer_and_in_the_list(said):
 def test_doubts_are_seen_in_the_picture_where_they_are(said):
     shares = [max(window.probabilities.values()) for window in said.windows]
     limit = float(np.mean(shares))
-    view, mixed = look(replace(said, uncertain_below=limit), 0, 500)
-    _, sure = look(replace(said, uncertain_below=0.01), 0, 500)
-    _, without = look(said, 0, 500)
+    view, mixed = timeline_view(replace(said, uncertain_below=limit), 0, 500)
+    _, sure = timeline_view(replace(said, uncertain_below=0.01), 0, 500)
+    _, without = timeline_view(said, 0, 500)
     assert without.height < sure.height == mixed.height
     differing = np.flatnonzero(np.any(np.asarray(mixed) != np.asarray(sure), axis=(0, 2)))
     uncertain = {number for number, share in enumerate(shares) if share < limit}
@@ -216,7 +216,7 @@ def test_a_window_is_heard_and_drawn_with_its_attention(client, published, said)
     words = with_export.window(doubtful, 2, 500)[2]
     assert words.startswith(f"moma says of this window: uncertain: {said.windows[2].label} ")
     _, plain, note = without.window(said, 2, 500)
-    assert "Where it attended is not known" in note
+    assert "Its attention is not known" in note
     assert picture.size == plain.size
     assert (np.asarray(picture) != np.asarray(plain)).mean() > 0.01
 
@@ -224,7 +224,7 @@ def test_a_window_is_heard_and_drawn_with_its_attention(client, published, said)
 def test_what_cannot_be_explained_is_shown_with_the_reason(server, published, said, tmp_path):
     with SerClient(f"localhost:{server.port}", "nobody") as nobody:
         _, _, words = Models({"moma": nobody}, {"moma": published}).window(said, 0, 500)
-    assert "Where it attended is not known: " in words
+    assert "Its attention is not known: " in words
     assert "nobody" in words
     streaming = Published.open(shutil.copytree(published.folder, tmp_path / "moma"))
     description = streaming.newest / "assets.extra" / "model.json"
@@ -245,7 +245,7 @@ def test_names_from_outside_are_text_not_markup(said):
     overall = replace(said.overall, label="<u>x</u>", probabilities={"<u>x</u>": 0.9})
     odd = replace(said, model="<b>m</b>", overall=overall)
     doubtful = replace(odd, uncertain_below=1.0)
-    shown = summary(odd) + summary(doubtful) + trouble(ConfigError("<script>"))
+    shown = summary(odd) + summary(doubtful) + error_html(ConfigError("<script>"))
     assert "<b>" not in shown
     assert "<u>" not in shown
     assert "<script>" not in shown
@@ -265,7 +265,7 @@ def test_the_page_says_which_data_a_model_learnt_from_and_how_often_it_is_right(
 
 
 def test_without_its_export_nobody_knows_what_a_model_learnt_from(moma):
-    assert "Nobody said here which data **moma** was trained on" in facts("moma", None)
+    assert "The training data of **moma** are unknown here" in facts("moma", None)
     bare = Published.open(moma[1])
     assert facts("moma", bare) == facts("moma", None)
     assert card(bare) == ""

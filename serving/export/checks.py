@@ -1,0 +1,175 @@
+"""The checks of an export before it is published: it has to be the trained model.
+
+The weights have to be finite, the graph may hold only operations that a stock server has, and the
+served features and probabilities have to be those of training.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ser_keras.audio import read_audio
+from ser_keras.corpora import read_corpus
+from ser_keras.data.part import UNLABELLED, FoldPart
+from ser_keras.errors import ConfigError, ExportError
+from ser_keras.metrics import with_temperature
+from serving.export.signatures import Served
+from serving.export.trained_model import TrainedModel
+
+# Largest differences that rounding explains.
+LIMITS = {
+    "features": 1e-3,
+    "probabilities from features": 1e-5,
+    "probabilities from waveform": 1e-4,
+}
+FOREIGN_OPERATIONS = ("PyFunc", "EagerPyFunc", "PyFuncStateless", "IO>")
+
+
+def check_weights(model: keras.Model) -> None:
+    """Checks that all weights are finite.
+
+    Raises:
+        ExportError: one is not; names it.
+    """
+    for weight in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ExportError(
+                f"{model.name}: weight {weight.path} has values that are not finite; nothing was "
+                "published. Train again, with a smaller learning rate."
+            )
+
+
+def check_operations(version: Path) -> None:
+    """Checks that a stock TensorFlow Serving has all operations of a SavedModel.
+
+    Raises:
+        ExportError: it lacks some; names them.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0].graph_def
+    functions = graph.library.function
+    nodes = [*graph.node, *(node for function in functions for node in function.node_def)]
+    foreign = {node.op for node in nodes if node.op.startswith(FOREIGN_OPERATIONS)}
+    if any(function.attr["_XlaMustCompile"].b for function in functions):
+        foreign.add("_XlaMustCompile")
+    if foreign:
+        raise ExportError(
+            f"{version.parent.name}: found {', '.join(sorted(foreign))} in the graph, expected "
+            "TensorFlow's core operations alone; nothing was published."
+        )
+
+
+def check_answers(
+    version: Path, trained: TrainedModel, data_dir: Path
+) -> dict[str, dict[str, float]]:
+    """Checks the answers of a SavedModel against training; returns the differences by recording.
+
+    The shortest, the median and the longest recording of the test part are served from the audio
+    on disk. Their features are compared with the stored ones, their probabilities with Keras.
+
+    Raises:
+        ExportError: a difference exceeds its limit; says which, where and by how much.
+        ConfigError: the recordings are not in `data_dir`.
+    """
+    signatures = tf.saved_model.load(str(version)).signatures
+    keys = _shortest_median_longest(trained)
+    paths = _paths_of(keys, trained, data_dir)
+    stored = _stored_features(keys, trained)
+    rate = trained.served.spec.sample_rate_hz
+    differences = {}
+    for key in keys:
+        waveform = read_audio(paths[key], sample_rate_hz=rate)
+        differences[key] = _differences(signatures, trained.served, waveform, stored[key])
+    _check_limits(differences)
+    return differences
+
+
+def keras_probabilities(served: Served, features: np.ndarray) -> np.ndarray:
+    """Returns the probabilities (K,) that the Keras model has for features (frames, dim).
+
+    They are the mean over the utterance's segments, with the temperature of the export.
+    """
+    size, hop = served.segments.frames or len(features), served.segments.hop
+    last = max(0, len(features) - size)
+    starts = [min(number * hop, last) for number in range(served.segments.count(len(features)))]
+    served.model.jit_compile = False  # XLA would compile it for every length
+    probabilities = []
+    for start in starts:
+        segment = features[start:][:size]
+        inputs = {"features": segment[None], "mask": np.ones((1, len(segment)), bool)}
+        logits = keras.ops.convert_to_numpy(served.model.predict_on_batch(inputs)["logits"][0])
+        powers = np.exp(logits.astype(np.float64) - logits.max())
+        probabilities.append(powers / powers.sum())
+    return with_temperature(np.mean(probabilities, axis=0)[None], served.temperature)[0]
+
+
+def _shortest_median_longest(trained: TrainedModel) -> Sequence[str]:
+    test_keys = set(trained.test_keys)
+    rows = [row for row in trained.feature_set.rows if row.key in test_keys]
+    rows.sort(key=lambda row: (row.frames, row.key))
+    return [rows[number].key for number in (0, len(rows) // 2, len(rows) - 1)]
+
+
+def _paths_of(keys: Sequence[str], trained: TrainedModel, data_dir: Path) -> dict[str, Path]:
+    corpus = trained.feature_set.schema.corpus
+    utterances = read_corpus(corpus, data_dir, allow_partial=True)
+    paths = {utterance.key: utterance.path for utterance in utterances}
+    if missing := [key for key in keys if key not in paths]:
+        raise ConfigError(
+            f"--data-dir {data_dir}: found no recording {missing[0]}, expected the corpus that the "
+            f"features in {trained.feature_set.path} were made from."
+        )
+    return paths
+
+
+def _stored_features(keys: Sequence[str], trained: TrainedModel) -> dict[str, np.ndarray]:
+    part = FoldPart(trained.feature_set, dict.fromkeys(keys, UNLABELLED))
+    return {
+        example["key"].decode(): example["features"]
+        for example in part.utterances.as_numpy_iterator()
+    }
+
+
+def _differences(
+    signatures: Mapping[str, Any], served: Served, waveform: np.ndarray, features: np.ndarray
+) -> dict[str, float]:
+    """Returns the largest differences between served and trained, by the keys of `LIMITS`."""
+    expected = keras_probabilities(served, features)
+    audio = {"waveform": tf.constant(waveform[None]), "length": tf.constant([len(waveform)])}
+    frames = {"features": tf.constant(features[None]), "frames": tf.constant([len(features)])}
+
+    def answer(signature: str, inputs: dict[str, tf.Tensor], output: str) -> np.ndarray:
+        values: np.ndarray = signatures[signature](**inputs)[output][0].numpy()
+        return values
+
+    from_features = answer("features", frames, "probabilities")
+    from_waveform = answer("serving_default", audio, "probabilities")
+    return {
+        "features": _distance(answer("front_end", audio, "features"), features),
+        "probabilities from features": _distance(from_features, expected),
+        "probabilities from waveform": _distance(from_waveform, expected),
+    }
+
+
+def _distance(values: np.ndarray, expected: np.ndarray) -> float:
+    if values.shape != expected.shape:
+        return float("inf")
+    return float(np.abs(values - expected).max())
+
+
+def _check_limits(differences: Mapping[str, Mapping[str, float]]) -> None:
+    for key, by_quantity in differences.items():
+        for quantity, limit in LIMITS.items():
+            if not by_quantity[quantity] <= limit:
+                raise ExportError(
+                    f"{key}: served {quantity} are {by_quantity[quantity]:.2g} from those of "
+                    f"training, expected at most {limit:g}. The export is not the trained model; "
+                    "nothing was published. Make the features again with this version, train, and "
+                    "export."
+                )

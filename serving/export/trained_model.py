@@ -1,0 +1,99 @@
+"""A trained fold of a run, opened for its export."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.segments import Segments
+from ser_keras.errors import ConfigError, SchemaError, unknown_name
+from ser_keras.experiments.calibration import temperature_of
+from ser_keras.features.specs import spec_from_dict
+from ser_keras.models import load_model
+from ser_keras.protocols import Protocol
+from serving.export.signatures import Served
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The model of one fold of a run, and the files that describe it. Made by `open_run`.
+
+    Args:
+        record: mapping. The fold's `fold.json`.
+        protocol: the run's folds.
+        feature_set: the features that the model was trained on.
+        model: keras.Model.
+        result: mapping. The run's `result.json`; empty before the run is complete.
+        calibration: mapping. See `ser_keras.experiments.calibration.temperature_of`.
+    """
+
+    record: dict[str, Any]
+    protocol: Protocol
+    feature_set: FeatureSet
+    model: keras.Model
+    result: dict[str, Any]
+    calibration: dict[str, Any]
+
+    @property
+    def served(self) -> Served:
+        """What is exported."""
+        batch = self.record["config"]["batch"]
+        return Served(
+            self.model,
+            spec_from_dict(self.feature_set.schema.spec),
+            self.protocol.class_set.classes,
+            Segments(batch["segment_frames"], batch["test_hop"]),
+            self.calibration["temperature"],
+        )
+
+    @property
+    def test_keys(self) -> tuple[str, ...]:
+        """Keys of the test part, which the model has not seen."""
+        name = self.record["fold"]
+        return next(fold.test for fold in self.protocol.folds if fold.name == name)
+
+
+def open_run(run: Path, features: Path, fold: str | None = None) -> TrainedModel:
+    """Returns the model of a fold with the files that describe it.
+
+    Args:
+        run: folder of `ser train` or `ser crossval`.
+        features: output folder of `ser features`.
+        fold: name of the fold; may be left out where the run has only one.
+
+    Raises:
+        ConfigError: the folder is no run, or the fold is unknown or not given.
+        SchemaError: features of another spec, or a temperature of other weights.
+    """
+    names = sorted(path.parent.name for path in run.glob("folds/*/fold.json"))
+    if not names:
+        raise ConfigError(
+            f"{run}: found no trained fold, expected folds/<name>/fold.json. Give the --output "
+            "folder of ser train or ser crossval."
+        )
+    if fold is None and len(names) > 1:
+        raise ConfigError(f"{run}: has folds {', '.join(names)}; say which with --fold.")
+    fold = fold or names[0]
+    if fold not in names:
+        raise ConfigError(unknown_name("trained fold", fold, names))
+    folder = run / "folds" / fold
+    record = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
+    feature_set = FeatureSet.open(features)
+    spec_name, expected = feature_set.schema.spec_name, record["config"]["spec"]
+    if spec_name != expected:
+        raise SchemaError(
+            f"{feature_set.path}: holds features {spec_name!r}, the model was trained on "
+            f"{expected!r}. Give the --features of its training."
+        )
+    result = run / "result.json"
+    return TrainedModel(
+        record,
+        Protocol.load(run / "protocol.json"),
+        feature_set,
+        load_model(folder / "model.keras", record["config"]["model"]["name"]),
+        json.loads(result.read_text(encoding="utf-8")) if result.exists() else {},
+        temperature_of(run, record),
+    )
