@@ -10,9 +10,9 @@ from ser_keras.corpora import get_corpus
 from serving.web.local_server import Published
 
 WARNING = """\
-A machine guesses here, and it can be wrong. It always names one of its emotions, even for silence,
-music and unknown languages. A voice does not always show what a person feels: do not judge people
-by it."""
+A machine guesses here, and it can be wrong. It knows only its own emotions, and finds them even in
+silence, music and unknown languages. A voice does not always show what a person feels: do not judge
+people by it."""
 
 
 def facts(name: str, export: Published | None) -> str:

@@ -102,7 +102,7 @@ def test_what_has_no_room_is_counted(explained, tmp_path):
 def run(*arguments):
     app = typer.Typer()
     app.command()(explain_verb)
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

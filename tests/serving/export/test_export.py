@@ -54,8 +54,8 @@ def test_an_export_is_checked_published_and_described(trained, tmp_path):
     for part in ("not for decisions", "Licence", "speakers not shared", about["weights_sha256"]):
         assert part.lower() in card.lower()
     model = LoadedModel(folder)
-    found = model.run("serving_default", exports.batch(exports.clips(2)))
-    assert found["classes"][0].tolist() == [name.encode() for name in about["classes"]]
+    outputs = model.run("serving_default", exports.batch(exports.clips(2)))
+    assert outputs["classes"][0].tolist() == [name.encode() for name in about["classes"]]
     model.close()
     export_model(opened, corpus, tmp_path, name="mine")
     assert versions(tmp_path / "mine") == [1, 2]
@@ -64,14 +64,14 @@ def test_an_export_is_checked_published_and_described(trained, tmp_path):
 def test_a_calibrated_run_is_exported_with_its_temperature(trained, tmp_path):
     run, features, corpus = trained
     plain = open_run(run, features)
-    found = calibrate_run(run, plain.feature_set)["folds"][plain.record["fold"]]
+    fitted = calibrate_run(run, plain.feature_set)["folds"][plain.record["fold"]]
     opened = open_run(run, features)
-    assert (plain.served.temperature, opened.served.temperature) == (1.0, found["temperature"])
+    assert (plain.served.temperature, opened.served.temperature) == (1.0, fitted["temperature"])
     folder = export_model(opened, corpus, tmp_path)
     about = json.loads((folder / "assets.extra" / "model.json").read_text())
-    assert about["calibration"]["temperature"] == found["temperature"]
+    assert about["calibration"]["temperature"] == fitted["temperature"]
     card = (folder / "assets.extra" / "model_card.md").read_text()
-    assert f"T = {found['temperature']:.2f}, fitted on: {found['fitted_on']}" in card
+    assert f"T = {fitted['temperature']:.2f}, fitted on: {fitted['fitted_on']}" in card
     (run / "calibration.json").unlink()
 
 

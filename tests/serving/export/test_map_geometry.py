@@ -82,9 +82,9 @@ def test_every_column_has_a_frame_for_its_weight(strided):
 
 
 def test_the_number_of_columns_is_that_of_the_mask(strided):
-    model, layer, dim = strided
-    output = model.get_layer(layer).output
-    masks = [each.output for each in model.layers if isinstance(each, StridedMask)]
+    model, name, dim = strided
+    output = model.get_layer(name).output
+    masks = [layer.output for layer in model.layers if isinstance(layer, StridedMask)]
     if isinstance(output, list | tuple):
         masks.append(output[1])
     counts = keras.Model(model.input, masks[-1])

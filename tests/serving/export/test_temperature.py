@@ -19,10 +19,10 @@ from serving.server.server import Server, ServerOptions
 from tests.serving import exports
 
 TEMPERATURE = 2.5
-HEARD = exports.batch(exports.clips(2, least=16000))
+AUDIO = exports.batch(exports.clips(2, least=16000))
 
 
-def asked(signatures, name, inputs):
+def run(signatures, name, inputs):
     values = {key: tf.constant(value) for key, value in inputs.items()}
     return {key: value.numpy() for key, value in signatures[name](**values).items()}
 
@@ -36,29 +36,29 @@ def test_every_answer_has_the_temperature_and_the_same_label(name):
     plain = exports.small(name)
     cooled = replace(plain, temperature=TEMPERATURE)
     before, after = (ServedModule(served).signatures() for served in (plain, cooled))
-    heard = asked(before, "front_end", HEARD)
-    features = {"features": heard["features"], "frames": heard["frames"]}
+    front_end = run(before, "front_end", AUDIO)
+    features = {"features": front_end["features"], "frames": front_end["frames"]}
     for signature, inputs in (
-        ("serving_default", HEARD),
-        ("explain", HEARD),
+        ("serving_default", AUDIO),
+        ("explain", AUDIO),
         ("features", features),
     ):
-        one, other = (asked(made, signature, inputs) for made in (before, after))
-        wanted = metrics.with_temperature(one["probabilities"], TEMPERATURE)
-        np.testing.assert_allclose(other["probabilities"], wanted, atol=1e-6)
-        np.testing.assert_array_equal(other["label"], one["label"])
-        assert np.abs(other["probabilities"] - one["probabilities"]).max() > 1e-4
+        without, scaled = (run(signatures, signature, inputs) for signatures in (before, after))
+        expected = metrics.with_temperature(without["probabilities"], TEMPERATURE)
+        np.testing.assert_allclose(scaled["probabilities"], expected, atol=1e-6)
+        np.testing.assert_array_equal(scaled["label"], without["label"])
+        assert np.abs(scaled["probabilities"] - without["probabilities"]).max() > 1e-4
 
 
 def test_the_check_at_export_compares_with_the_same_temperature():
     served = replace(exports.small("moma"), temperature=TEMPERATURE)
     signatures = ServedModule(served).signatures()
-    heard = asked(signatures, "front_end", HEARD)
-    found = asked(signatures, "serving_default", HEARD)["probabilities"][0]
-    wanted = keras_probabilities(served, heard["features"][0][: heard["frames"][0]])
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
-    other = keras_probabilities(replace(served, temperature=1.0), heard["features"][0])
-    assert np.abs(found - other).max() > 1e-4
+    front_end = run(signatures, "front_end", AUDIO)
+    probabilities = run(signatures, "serving_default", AUDIO)["probabilities"][0]
+    expected = keras_probabilities(served, front_end["features"][0][: front_end["frames"][0]])
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    uncalibrated = keras_probabilities(replace(served, temperature=1.0), front_end["features"][0])
+    assert np.abs(probabilities - uncalibrated).max() > 1e-4
 
 
 @pytest.mark.slow
@@ -71,11 +71,11 @@ def test_a_stream_has_the_temperature_and_the_same_states():
         name: tf.constant(rng.normal(size=(2, *spec.shape[1:])), tf.float32)
         for name, spec in steps[0].structured_input_signature[1].items()
     }
-    one, other = (step(**inputs) for step in steps)
-    wanted = metrics.with_temperature(one["probabilities"].numpy(), TEMPERATURE)
-    np.testing.assert_allclose(other["probabilities"], wanted, atol=1e-6)
-    for name in set(one) - {"probabilities"}:
-        np.testing.assert_array_equal(one[name], other[name])
+    without, scaled = (step(**inputs) for step in steps)
+    expected = metrics.with_temperature(without["probabilities"].numpy(), TEMPERATURE)
+    np.testing.assert_allclose(scaled["probabilities"], expected, atol=1e-6)
+    for name in set(without) - {"probabilities"}:
+        np.testing.assert_array_equal(without[name], scaled[name])
 
 
 ABOUT = {
@@ -107,8 +107,8 @@ def test_the_model_card_says_the_temperature_and_what_it_was_fitted_on():
 
 
 def test_an_answer_below_the_limit_is_uncertain():
-    said = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
-    assert [said.answer(limit) for limit in (0.0, 0.6, 0.61)] == ["sad", "sad", UNCERTAIN]
+    prediction = Prediction("sad", {"angry": 0.4, "sad": 0.6}, {}, 1, 0.0, 1.0)
+    assert [prediction.answer(limit) for limit in (0.0, 0.6, 0.61)] == ["sad", "sad", UNCERTAIN]
 
 
 def test_the_command_says_uncertain_in_both_of_its_formats(ser, server, tmp_path):
@@ -119,9 +119,9 @@ def test_the_command_says_uncertain_in_both_of_its_formats(ser, server, tmp_path
     assert code == 0
     assert " s: uncertain: " in out
     assert "uncertain" not in ser(*line)[1]
-    told = json.loads(ser(*line, "--json", "--uncertain-below", "1")[1])
-    assert told["label"] == UNCERTAIN
-    assert sum(told["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    answer = json.loads(ser(*line, "--json", "--uncertain-below", "1")[1])
+    assert answer["label"] == UNCERTAIN
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert json.loads(ser(*line, "--json")[1])["label"] != UNCERTAIN
     assert ser(*line, "--uncertain-below", "1.5")[0] == 2
 
@@ -134,8 +134,8 @@ def test_a_server_answers_with_the_temperature_of_the_export(tmp_path):
     server.start()
     try:
         with SerClient(f"localhost:{server.port}", "moma") as client:
-            outputs, _ = client.ask(HEARD)
+            outputs, _ = client.ask(AUDIO)
     finally:
         server.stop()
-    wanted = asked(ServedModule(served).signatures(), "serving_default", HEARD)
-    np.testing.assert_allclose(outputs["probabilities"], wanted["probabilities"], atol=1e-6)
+    expected = run(ServedModule(served).signatures(), "serving_default", AUDIO)
+    np.testing.assert_allclose(outputs["probabilities"], expected["probabilities"], atol=1e-6)

@@ -82,10 +82,10 @@ def running(kept, *options):
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(kept)},
     ) as process:
-        said = process.stdout.readline()
-        if f"http://127.0.0.1:{port}/ shows moma" not in said:
+        line = process.stdout.readline()
+        if f"http://127.0.0.1:{port}/ shows moma" not in line:
             process.kill()
-            pytest.fail(f"the page did not start: {said}")
+            pytest.fail(f"the page did not start: {line}")
         yield Running(port, process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
@@ -96,10 +96,10 @@ def running(kept, *options):
 @pytest.fixture(scope="module")
 def page_of(tmp_path_factory, moma):
     """The page of two models that it serves itself."""
-    base, made = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("made")
-    other = exports.small("alexnet_fcn")
-    exports.publish(other, made / "alexnet_fcn")
-    folders = [described(*moma, base), described(other, made / "alexnet_fcn", base)]
+    base, published = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("published")
+    alexnet = exports.small("alexnet_fcn")
+    exports.publish(alexnet, published / "alexnet_fcn")
+    folders = [described(*moma, base), described(alexnet, published / "alexnet_fcn", base)]
     kept = tmp_path_factory.mktemp("kept")
     with running(kept, "--export", folders[0], "--export", folders[1]) as page:
         yield page
@@ -205,7 +205,7 @@ def status_of(page):
     return page.locator("#status").inner_text()
 
 
-def test_whoever_hears_the_page_is_told_what_everything_is(opened, speech):
+def test_every_control_has_a_name_for_screen_readers(opened, speech):
     page = opened("phone")
     upload(page, speech)
     recognise(page)
@@ -318,10 +318,10 @@ def test_a_server_elsewhere_is_asked_and_what_is_not_known_is_said(
     kept = tmp_path / "kept"
     kept.mkdir()
     shown = ("--certificate", closed.certificate, "--key", closed.key)
-    elsewhere = ("--server", closed.address, "--model", "moma", *shown)
-    elsewhere += ("--root-certificate", closed.root_certificate)
-    with running(kept, *elsewhere, "--uncertain-below", 0.99) as other:
-        page = opened("phone", other.address)
+    options = ("--server", closed.address, "--model", "moma", *shown)
+    options += ("--root-certificate", closed.root_certificate)
+    with running(kept, *options, "--uncertain-below", 0.99) as remote:
+        page = opened("phone", remote.address)
         assert "The training data of moma are unknown here" in page.inner_text("#about")
         assert "If none of its emotions reaches 99 %, the answer is uncertain" in page.inner_text(
             "body"
@@ -334,7 +334,7 @@ def test_a_server_elsewhere_is_asked_and_what_is_not_known_is_said(
         assert "moma says of this window: uncertain: " in page.inner_text("#words")
         assert "Its attention is not known" in page.inner_text("#words")
         keep(page, "phone-uncertain")
-        again = exports.completed(*web(other.port, *elsewhere), cwd=ROOT)
+        again = exports.completed(*web(remote.port, *options), cwd=ROOT)
         assert again.returncode == 2
-        assert f"--port {other.port}: taken" in again.stderr
+        assert f"--port {remote.port}: taken" in again.stderr
         page.context.close()

@@ -57,7 +57,7 @@ def speech(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def said(client, speech):
+def recognition(client, speech):
     return recognize(client, speech)
 
 
@@ -65,42 +65,44 @@ def said(client, speech):
 
 
 def test_a_recognition_is_what_the_client_says_of_the_whole_and_of_the_windows(
-    client, speech, said
+    client, speech, recognition
 ):
     windows = list(client.timeline(speech))
-    assert [window.start_s for window in said.windows] == [window.start_s for window in windows]
-    for found, expected in zip(said.windows, windows, strict=True):
-        assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+    starts = [window.start_s for window in recognition.windows]
+    assert starts == [window.start_s for window in windows]
+    for window, expected in zip(recognition.windows, windows, strict=True):
+        assert window.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
     whole = client.predict(speech)
-    assert said.whole
-    assert said.overall.label == whole.label
-    assert said.overall.probabilities == pytest.approx(whole.probabilities, abs=1e-6)
-    assert said.overall.start_s == 0
-    assert said.overall.end_s == pytest.approx(said.duration_s, abs=1e-3)
+    assert recognition.whole
+    assert recognition.overall.label == whole.label
+    assert recognition.overall.probabilities == pytest.approx(whole.probabilities, abs=1e-6)
+    assert recognition.overall.start_s == 0
+    assert recognition.overall.end_s == pytest.approx(recognition.duration_s, abs=1e-3)
 
 
 def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path):
     clip = exports.clips(1, seed=1, least=39000)[0]
     path = tmp_path / "long.flac"
     soundfile.write(path, np.resize(clip, 40 * RATE), RATE)
-    told = []
-    said = recognize(client, path, lambda share, text: told.append((share, text)))
-    shares = [share for share, _ in told]
+    progress = []
+    recognition = recognize(client, path, lambda share, text: progress.append((share, text)))
+    shares = [share for share, _ in progress]
     assert shares == sorted(shares)
-    assert len(set(shares)) == len(said.windows) == 19
-    assert told[-1] == (1.0, "heard 0:40 of 0:40")
-    assert not any(window.maps for window in (said.overall, *said.windows))
-    assert not said.whole
-    assert (said.overall.start_s, said.overall.end_s) == (0, 40)
+    assert len(set(shares)) == len(recognition.windows) == 19
+    assert progress[-1] == (1.0, "heard 0:40 of 0:40")
+    assert not any(window.maps for window in (recognition.overall, *recognition.windows))
+    assert not recognition.whole
+    assert (recognition.overall.start_s, recognition.overall.end_s) == (0, 40)
     means = {
-        name: np.mean([w.probabilities[name] for w in said.windows]) for name in exports.CLASSES
+        name: np.mean([window.probabilities[name] for window in recognition.windows])
+        for name in exports.CLASSES
     }
-    assert said.overall.probabilities == pytest.approx(means)
-    assert said.overall.label == max(means, key=means.get)
+    assert recognition.overall.probabilities == pytest.approx(means)
+    assert recognition.overall.label == max(means, key=means.get)
 
 
 @pytest.mark.parametrize(
-    ("write", "found"),
+    ("write", "reason"),
     [
         (lambda path: path.write_text("no speech"), "is no audio file that can be read"),
         (lambda path: soundfile.write(path, np.zeros(0), RATE), "has no samples"),
@@ -108,10 +110,10 @@ def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path)
     ],
     ids=["text", "no samples", "no bytes"],
 )
-def test_a_bad_file_is_said_to_be_one_and_what_is_expected(client, tmp_path, write, found):
+def test_a_bad_file_is_named_with_the_formats_that_are_expected(client, tmp_path, write, reason):
     path = tmp_path / "mine.wav"
     write(path)
-    with pytest.raises(AudioError, match=rf"mine\.wav: {found}; expected speech as WAV, FLAC"):
+    with pytest.raises(AudioError, match=rf"mine\.wav: {reason}; expected speech as WAV, FLAC"):
         recognize(client, path)
 
 
@@ -122,7 +124,7 @@ def test_a_recording_of_many_hours_is_refused_before_it_is_read(client, tmp_path
         recognize(client, path)
 
 
-def test_a_server_that_refuses_is_heard(server, speech):
+def test_the_refusal_of_a_server_is_raised(server, speech):
     with (
         SerClient(f"localhost:{server.port}", "nobody") as client,
         pytest.raises(ServerError, match="nobody"),
@@ -147,22 +149,22 @@ def test_a_recording_that_was_deleted_is_asked_for_again(tmp_path):
 
 
 @pytest.mark.parametrize("width_px", [300, 760])
-def test_a_click_in_the_picture_finds_the_window_there(said, width_px):
-    view, picture = timeline_view(said, 1, width_px)
+def test_a_click_in_the_picture_finds_the_window_there(recognition, width_px):
+    view, picture = timeline_view(recognition, 1, width_px)
     # Twice the dots, for screens that have them.
     assert picture.width == 2 * width_px
     assert 0 < view.left_px < view.right_px < picture.width
-    per_second = (view.right_px - view.left_px) / said.duration_s
-    for number, window in enumerate(said.windows):
+    per_second = (view.right_px - view.left_px) / recognition.duration_s
+    for number, window in enumerate(recognition.windows):
         middle = (window.start_s + window.end_s) / 2
         assert view.window_at(view.left_px + per_second * middle) == number
     assert view.window_at(0) == 0
-    assert view.window_at(picture.width) == len(said.windows) - 1
+    assert view.window_at(picture.width) == len(recognition.windows) - 1
 
 
-def test_the_marked_window_is_seen_where_it_is(said):
-    view, first = timeline_view(said, 0, 500)
-    _, last = timeline_view(said, len(said.windows) - 1, 500)
+def test_the_marked_window_is_seen_where_it_is(recognition):
+    view, first = timeline_view(recognition, 0, 500)
+    _, last = timeline_view(recognition, len(recognition.windows) - 1, 500)
     differing = np.flatnonzero(np.any(np.asarray(first) != np.asarray(last), axis=(0, 2)))
     middle = (view.left_px + view.right_px) / 2
     assert differing.min() < middle < differing.max()
@@ -173,24 +175,24 @@ def test_the_marked_window_is_seen_where_it_is(said):
     )
 
 
-def test_doubts_are_said_with_the_likeliest_in_the_answer_and_in_the_list(said):
-    unsure, sure = (replace(said, uncertain_below=limit) for limit in (1.0, 0.01))
-    likeliest = said.overall.label
-    told = f"moma says: <strong>uncertain</strong>, {likeliest} is only the likeliest. "
-    assert told in summary(unsure)
-    assert summary(sure) == summary(said)
-    assert "uncertain" not in summary(said)
-    assert window_names(sure) == window_names(said)
-    for window, name in zip(said.windows, window_names(unsure), strict=True):
+def test_doubts_are_named_with_the_likeliest_in_the_answer_and_in_the_list(recognition):
+    unsure, sure = (replace(recognition, uncertain_below=limit) for limit in (1.0, 0.01))
+    likeliest = recognition.overall.label
+    sentence = f"moma says: <strong>uncertain</strong>, {likeliest} is only the likeliest. "
+    assert sentence in summary(unsure)
+    assert summary(sure) == summary(recognition)
+    assert "uncertain" not in summary(recognition)
+    assert window_names(sure) == window_names(recognition)
+    for window, name in zip(recognition.windows, window_names(unsure), strict=True):
         assert re.fullmatch(rf"\d: 0:\d\d - 0:\d\d, uncertain: {window.label} \d+ %", name)
 
 
-def test_doubts_are_seen_in_the_picture_where_they_are(said):
-    shares = [max(window.probabilities.values()) for window in said.windows]
+def test_doubts_are_seen_in_the_picture_where_they_are(recognition):
+    shares = [max(window.probabilities.values()) for window in recognition.windows]
     limit = float(np.mean(shares))
-    view, mixed = timeline_view(replace(said, uncertain_below=limit), 0, 500)
-    _, sure = timeline_view(replace(said, uncertain_below=0.01), 0, 500)
-    _, without = timeline_view(said, 0, 500)
+    view, mixed = timeline_view(replace(recognition, uncertain_below=limit), 0, 500)
+    _, sure = timeline_view(replace(recognition, uncertain_below=0.01), 0, 500)
+    _, without = timeline_view(recognition, 0, 500)
     assert without.height < sure.height == mixed.height
     differing = np.flatnonzero(np.any(np.asarray(mixed) != np.asarray(sure), axis=(0, 2)))
     uncertain = {number for number, share in enumerate(shares) if share < limit}
@@ -198,32 +200,34 @@ def test_doubts_are_seen_in_the_picture_where_they_are(said):
     assert {view.window_at(column) for column in differing} == uncertain
 
 
-def test_a_window_is_heard_and_drawn_with_its_attention(client, published, said):
+def test_a_window_has_a_player_and_a_picture_with_the_attention(client, published, recognition):
     with_export = Models({"moma": client}, {"moma": published})
     without = Models({"moma": client}, {})
-    html, picture, words = with_export.window(said, 2, 500)
+    html, picture, words = with_export.window(recognition, 2, 500)
     data = re.search(r'src="data:audio/wav;base64,([^"]+)"', html).group(1)
     sound, rate = soundfile.read(io.BytesIO(base64.b64decode(data)))
-    window = said.windows[2]
+    window = recognition.windows[2]
     assert rate == RATE
-    expected = samples_of(said.path, window.start_s, window.end_s, RATE)
+    expected = samples_of(recognition.path, window.start_s, window.end_s, RATE)
     np.testing.assert_allclose(sound, expected, atol=1e-4)
     assert "autoplay" not in html
-    assert "autoplay" in with_export.window(said, 2, 500, play=True)[0]
-    assert words.startswith(f"moma says of this window: {said.windows[2].label} ")
+    assert "autoplay" in with_export.window(recognition, 2, 500, play=True)[0]
+    assert words.startswith(f"moma says of this window: {recognition.windows[2].label} ")
     assert words.count("%") == 3
-    doubtful = replace(said, uncertain_below=1.0)
+    doubtful = replace(recognition, uncertain_below=1.0)
     words = with_export.window(doubtful, 2, 500)[2]
-    assert words.startswith(f"moma says of this window: uncertain: {said.windows[2].label} ")
-    _, plain, note = without.window(said, 2, 500)
+    assert words.startswith(f"moma says of this window: uncertain: {recognition.windows[2].label} ")
+    _, plain, note = without.window(recognition, 2, 500)
     assert "Its attention is not known" in note
     assert picture.size == plain.size
     assert (np.asarray(picture) != np.asarray(plain)).mean() > 0.01
 
 
-def test_what_cannot_be_explained_is_shown_with_the_reason(server, published, said, tmp_path):
+def test_what_cannot_be_explained_is_shown_with_the_reason(
+    server, published, recognition, tmp_path
+):
     with SerClient(f"localhost:{server.port}", "nobody") as nobody:
-        _, _, words = Models({"moma": nobody}, {"moma": published}).window(said, 0, 500)
+        _, _, words = Models({"moma": nobody}, {"moma": published}).window(recognition, 0, 500)
     assert "Its attention is not known: " in words
     assert "nobody" in words
     streaming = Published.open(shutil.copytree(published.folder, tmp_path / "moma"))
@@ -231,19 +235,21 @@ def test_what_cannot_be_explained_is_shown_with_the_reason(server, published, sa
     about = json.loads(description.read_text()) | {"streams": True}
     description.write_text(json.dumps(about))
     with SerClient(f"localhost:{server.port}", "moma") as client:
-        _, _, words = Models({"moma": client}, {"moma": streaming}).window(said, 0, 500)
+        _, _, words = Models({"moma": client}, {"moma": streaming}).window(recognition, 0, 500)
     assert "its signature explain returns no step_logits" in words
 
 
-def test_a_server_that_wants_certificates_explains_to_who_shows_them(closed, published, said):
+def test_a_server_with_mutual_tls_explains_to_a_client_with_a_certificate(
+    closed, published, recognition
+):
     with closed.client("moma") as client:
-        _, _, words = Models({"moma": client}, {"moma": published}).window(said, 0, 500)
+        _, _, words = Models({"moma": client}, {"moma": published}).window(recognition, 0, 500)
     assert "not known" not in words
 
 
-def test_names_from_outside_are_text_not_markup(said):
-    overall = replace(said.overall, label="<u>x</u>", probabilities={"<u>x</u>": 0.9})
-    odd = replace(said, model="<b>m</b>", overall=overall)
+def test_names_from_outside_are_text_not_markup(recognition):
+    overall = replace(recognition.overall, label="<u>x</u>", probabilities={"<u>x</u>": 0.9})
+    odd = replace(recognition, model="<b>m</b>", overall=overall)
     doubtful = replace(odd, uncertain_below=1.0)
     shown = summary(odd) + summary(doubtful) + error_html(ConfigError("<script>"))
     assert "<b>" not in shown
@@ -253,18 +259,18 @@ def test_names_from_outside_are_text_not_markup(said):
 
 
 def test_the_page_says_which_data_a_model_learnt_from_and_how_often_it_is_right(published):
-    told = facts("moma", published)
-    assert "EmoDB" in told
-    assert "290 recordings" in told
-    assert "61 % of the recordings of speakers new to it" in told
-    assert "guessing gets 25 %" in told
+    text = facts("moma", published)
+    assert "EmoDB" in text
+    assert "290 recordings" in text
+    assert "61 % of the recordings of speakers new to it" in text
+    assert "guessing gets 25 %" in text
     for name in exports.CLASSES:
-        assert name in told
+        assert name in text
     assert card(published).startswith("### moma: emotion from speech")
     assert "\n#### Limits" in card(published)
 
 
-def test_without_its_export_nobody_knows_what_a_model_learnt_from(moma):
+def test_without_its_export_the_training_data_of_a_model_are_unknown(moma):
     assert "The training data of **moma** are unknown here" in facts("moma", None)
     bare = Published.open(moma[1])
     assert facts("moma", bare) == facts("moma", None)
@@ -284,7 +290,7 @@ def test_an_export_is_named_by_its_model_or_by_one_of_its_versions(moma, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("options", "found"),
+    ("options", "message"),
     [
         ({}, "give --export with the folder of a published model, or --server"),
         ({"server": "localhost:1"}, "give --export .*, or --server host:port and --model"),
@@ -293,8 +299,8 @@ def test_an_export_is_named_by_its_model_or_by_one_of_its_versions(moma, tmp_pat
         ({"root_certificate": Path("no.pem")}, "--root-certificate, .* are for a --server"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, found):
-    with pytest.raises(ConfigError, match=found):
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
         web(**options)
 
 
@@ -322,7 +328,7 @@ def test_the_local_server_answers_and_ends_with_the_block(published, speech):
 
 
 @pytest.mark.slow
-def test_whoever_started_the_local_server_may_be_killed(published, speech):
+def test_the_local_server_ends_when_its_parent_is_killed(published, speech):
     code = (
         "import time; from pathlib import Path; "
         "from serving.web.local_server import Published, local_server\n"
