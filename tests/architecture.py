@@ -91,7 +91,7 @@ MAX_LINES = 300
 MAX_FUNCTION_LINES = 60
 MAX_MODULES = 12
 # Rooms of many equal things.
-CROWDED = ("ser_keras.layers", "ser_keras.models", "ser_keras.corpora")
+CROWDED = ("ser_keras.layers", "ser_keras.corpora")
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,13 @@ def test_rule_finds_a_wrong_source(rule, name, source):
     assert list(getattr(architecture, rule)(Module(name, HEADER + source)))
 
 
+def test_no_room_is_crowded(monkeypatch):
+    assert list(architecture.crowded_rooms()) == []
+    crowd = [Module(f"pipeline.beam.module{number}", HEADER) for number in range(13)]
+    monkeypatch.setattr(architecture, "modules", lambda: crowd)
+    assert len(list(architecture.crowded_rooms())) == 1
+
+
 def test_rule_finds_a_missing_docstring():
     assert list(architecture.is_readable(Module("ser_keras.audio", "x = 1")))
 

@@ -46,7 +46,7 @@ MODELS: dict[str, RegisteredModel] = {
         pretrained="ser_keras.models.weights.alexnet",
     ),
     "alexnet_fixed": RegisteredModel(
-        "ser_keras.models.alexnet_fixed:build_alexnet_fixed",
+        "ser_keras.models.baselines.alexnet_fixed:build_alexnet_fixed",
         pretrained="ser_keras.models.weights.alexnet",
         baseline=True,
     ),
@@ -76,7 +76,7 @@ MODELS: dict[str, RegisteredModel] = {
         takes_unlabelled=True,
     ),
     "vgg16_fixed": RegisteredModel(
-        "ser_keras.models.vgg16_fixed:build_vgg16_fixed",
+        "ser_keras.models.baselines.vgg16_fixed:build_vgg16_fixed",
         pretrained="ser_keras.models.weights.vgg",
         baseline=True,
     ),

@@ -27,7 +27,7 @@ from ser_keras.models.alexnet_fcn import (
     pool,
     scaled,
 )
-from ser_keras.models.fixed_length import (
+from ser_keras.models.baselines.fixed_length import (
     DENSE_UNITS,
     FRAMES,
     check_fixed_options,

@@ -17,7 +17,7 @@ network's file.
 import keras
 
 from ser_keras.models.alexnet_fcn import INPUT_SCALINGS
-from ser_keras.models.fixed_length import (
+from ser_keras.models.baselines.fixed_length import (
     DENSE_UNITS,
     FRAMES,
     check_fixed_options,
