@@ -58,6 +58,11 @@ def test_every_module_keeps_the_rule(rule):
         ("label_order_has_one_owner", "ser_keras.metrics", "C = ['angry', 'happy', 'sad']"),
         ("is_readable", "ser_keras.audio", "x = 1\n" * 400),
         ("is_readable", "pipeline.utils", ""),
+        ("modules_are_named_after_what_they_hold", "pipeline.outcome", ""),
+        ("functions_are_short", "ser_keras.audio", "def f():\n" + "    x = 1\n" * 60),
+        ("names_say_what_they_hold", "ser_keras.audio", "for each in ():\n    pass"),
+        ("names_say_what_they_hold", "ser_keras.audio", "def f(found):\n    pass"),
+        ("names_say_what_they_hold", "ser_keras.audio", "def _said():\n    pass"),
         ("imports_are_plain", "ser_keras.data.batches", "from .schema import Schema"),
         ("imports_are_plain", "ser_keras.data.batches", "from math import *"),
         ("requirements_are_declared", "pipeline.orchestration.runner", "import pytest_randomly"),
@@ -84,7 +89,9 @@ def test_rule_finds_a_program_in_a_table_of_contents():
 
 
 def test_rules_accept_what_they_allow():
+    docstring = '    """' + "Says.\n    " * 60 + '"""\n'
     allowed = [
+        Module("ser_keras.audio", HEADER + "def f():\n" + docstring + "    return 1"),
         Module(
             "ser_keras.cli.training", HEADER + "def f():\n    from ser_keras.plots import curves"
         ),
