@@ -129,14 +129,14 @@ def within(name: str, *parents: str) -> bool:
 
 def modules() -> list[Module]:
     """Returns all modules of the packages that exist, by name."""
-    found = []
+    parsed = []
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             is_package = parts[-1] == "__init__"
             name = ".".join(parts[:-1] if is_package else parts)
-            found.append(Module(name, path.read_text(encoding="utf-8"), is_package))
-    return found
+            parsed.append(Module(name, path.read_text(encoding="utf-8"), is_package))
+    return parsed
 
 
 def packages_point_down(module: Module) -> Iterator[str]:
@@ -162,9 +162,9 @@ def imports_stand_to_the_left(module: Module) -> Iterator[str]:
 
 def fences_hold(module: Module) -> Iterator[str]:
     for name in module.imports:
-        for outside, place in FENCES.items():
-            if within(name, outside) and not within(module.name, place):
-                yield f"imports {name}; only {place} may"
+        for outside, owner in FENCES.items():
+            if within(name, outside) and not within(module.name, owner):
+                yield f"imports {name}; only {owner} may"
 
 
 def science_needs_no_framework(module: Module) -> Iterator[str]:
@@ -288,7 +288,7 @@ def requirements_are_declared(module: Module) -> Iterator[str]:
         if name in sys.stdlib_module_names or name in PACKAGES:
             continue
         distributions = _distributions().get(name, [name])
-        if not {_normal(each) for each in distributions} & _declared():
+        if not {_normal(distribution) for distribution in distributions} & _declared():
             yield f"imports {name}, which setup.cfg does not require"
 
 

@@ -118,13 +118,13 @@ class FlinkCluster:
             RuntimeError: a process of the cluster has died, or time is up.
         """
         end = time.monotonic() + seconds
-        while not (found := condition()):
+        while not (value := condition()):
             dead = [name for name, process in self._processes.items() if process.poll() is not None]
             if dead or time.monotonic() > end:
                 why = f"{', '.join(dead)} ended" if dead else f"not there after {seconds:.0f} s"
                 raise RuntimeError(f"waiting for {what}: {why}; logs are in {self.folder}")
             time.sleep(0.1)
-        return found
+        return value
 
     def _has_slots(self) -> bool:
         try:

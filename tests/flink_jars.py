@@ -121,13 +121,13 @@ def _stand_in(cache: Path, jars: Sequence[Path]) -> Path:
     if jar.is_file():
         return jar
     with tempfile.TemporaryDirectory(dir=cache) as work:
-        classes, made = Path(work) / "classes", Path(work) / jar.name
+        classes, built = Path(work) / "classes", Path(work) / jar.name
         classpath = os.pathsep.join(map(str, jars))
         services = ["-C", str(STAND_IN), "META-INF"]
         failing = f"{source} could not be compiled"
         _call(["javac", "-nowarn", "-cp", classpath, "-d", str(classes), str(source)], failing)
-        _call(["jar", "cf", str(made), "-C", str(classes), ".", *services], failing)
-        made.rename(jar)
+        _call(["jar", "cf", str(built), "-C", str(classes), ".", *services], failing)
+        built.rename(jar)
     return jar
 
 

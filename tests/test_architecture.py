@@ -20,9 +20,9 @@ HEADER = '"""A module."""\n'
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_every_module_keeps_the_rule(rule):
-    found = architecture.modules()
-    broken = [f"{module.name}: {why}" for module in found for why in rule(module)]
-    assert len(found) > 20
+    modules = architecture.modules()
+    broken = [f"{module.name}: {why}" for module in modules for why in rule(module)]
+    assert len(modules) > 20
     assert broken == []
 
 
@@ -70,6 +70,16 @@ def test_every_module_keeps_the_rule(rule):
 )
 def test_rule_finds_a_wrong_source(rule, name, source):
     assert list(getattr(architecture, rule)(Module(name, HEADER + source)))
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "docs", "examples"])
+def test_names_say_what_they_hold_outside_of_the_packages(folder):
+    broken = [
+        f"{path.relative_to(ROOT)}: {why}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for why in architecture.names_say_what_they_hold(Module(folder, path.read_text("utf-8")))
+    ]
+    assert broken == []
 
 
 def test_no_room_is_crowded(monkeypatch):

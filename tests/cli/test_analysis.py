@@ -17,8 +17,8 @@ def test_report_writes_its_three_files_where_asked(ser, tmp_path):
     code, out, _ = ser("report", *runs, "--output", tmp_path / "out")
     assert code == 0
     assert "report.html" in out
-    found = {path.name for path in (tmp_path / "out").iterdir()}
-    assert found == {"report.html", "report.json", "report.tex"}
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"report.html", "report.json", "report.tex"}
     assert len(json.loads((tmp_path / "out" / "report.json").read_text())["runs"]) == 2
 
 

@@ -120,9 +120,9 @@ def test_bad_input_ends_with_its_sentence_and_code(
     ser, tmp_path, monkeypatch, arguments, code, sentence
 ):
     monkeypatch.chdir(tmp_path)
-    found, _, err = ser(*arguments)
+    exit_code, _, err = ser(*arguments)
     assert sentence in err
-    assert found == code
+    assert exit_code == code
 
 
 def test_an_unknown_protocol_suggests_the_nearest(ser, features, tmp_path):

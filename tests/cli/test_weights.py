@@ -25,14 +25,14 @@ def test_torchvisions_alexnet_becomes_hdf5(ser, tmp_path, monkeypatch, container
     assert (code, "plan torchvision" in out) == (0, True)
     with h5py.File(target) as file:
         assert file.attrs["plan"] == "torchvision"
-        for number, place in enumerate((0, 3, 6, 8, 10)):
+        for number, layer in enumerate((0, 3, 6, 8, 10)):
             kernel, bias = (
                 file[f"layers/split_conv2d{f'_{number}' if number else ''}/vars/{index}"][()]
                 for index in (0, 1)
             )
-            expected = tensors[f"features.{place}.weight"].transpose(2, 3, 1, 0)
+            expected = tensors[f"features.{layer}.weight"].transpose(2, 3, 1, 0)
             np.testing.assert_array_equal(kernel, expected)
-            np.testing.assert_array_equal(bias, tensors[f"features.{place}.bias"])
+            np.testing.assert_array_equal(bias, tensors[f"features.{layer}.bias"])
 
 
 def test_caffes_alexnet_becomes_hdf5(ser, tmp_path):
@@ -59,9 +59,9 @@ def test_a_target_that_cannot_be_written_is_a_sentence(ser, tmp_path):
     source, target = tmp_path / "bvlc_alexnet.npy", tmp_path / "taken.h5"
     write_npy(source, caffe_layers())
     target.mkdir()
-    for place in (target, source / "alexnet.h5"):
-        code, _, err = ser("weights", "convert", source, "--output", place)
-        assert (code, f"{place}: cannot be written" in err) == (7, True), err
+    for output in (target, source / "alexnet.h5"):
+        code, _, err = ser("weights", "convert", source, "--output", output)
+        assert (code, f"{output}: cannot be written" in err) == (7, True), err
     assert sorted(tmp_path.iterdir()) == [source, target]
 
 

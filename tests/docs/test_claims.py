@@ -81,7 +81,7 @@ def test_the_attention_fcn_is_of_2018_everywhere(texts):
     }
     assert {name: wrong for name, wrong in years.items() if wrong} == {}
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["references"]
-    [fcn] = [each for each in cited if "Fully Convolutional" in each["title"]]
+    [fcn] = [paper for paper in cited if "Fully Convolutional" in paper["title"]]
     assert fcn["year"] == 2018
     assert "APSIPA 2018" in texts["docs/cite.md"]
     assert "Zhang and Tu 2018" in texts["docs/systems/alexnet_fcn.md"]

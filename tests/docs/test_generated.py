@@ -28,8 +28,8 @@ def sections(text):
 def leaves(command, name="ser"):
     if not hasattr(command, "commands"):
         return {name: command}
-    found = [leaves(below, f"{name} {verb}") for verb, below in command.commands.items()]
-    return {name: each for one in found for name, each in one.items()}
+    verbs = [leaves(below, f"{name} {verb}") for verb, below in command.commands.items()]
+    return {name: leaf for commands in verbs for name, leaf in commands.items()}
 
 
 def flat(values, prefix=""):
@@ -47,8 +47,10 @@ def test_every_verb_and_option_is_described():
     assert {name.split()[1] for name in page} == entry_points(group="ser_keras.commands").names
     for name, command in known.items():
         assert command.help.splitlines()[0] in page[name]
-        for each in command.params:
-            assert all(f"`{spelling}" in page[name] for spelling in each.opts if spelling[0] == "-")
+        for parameter in command.params:
+            assert all(
+                f"`{spelling}" in page[name] for spelling in parameter.opts if spelling[0] == "-"
+            )
 
 
 def test_every_key_of_a_recipe_is_described():
@@ -77,10 +79,10 @@ def test_a_key_that_nobody_described_stops_the_build():
         """A section.
 
         Args:
-            told: int. Something.
+            unit: int. Something.
         """
 
-        told: int = 1
+        unit: int = 1
         untold: int = 2
 
     with pytest.raises(KeyError, match="untold"):
@@ -118,7 +120,7 @@ def test_every_key_of_a_schema_of_data_is_described():
     from pipeline.statistics.schema import DataSchema
 
     page = generated.data_schema()
-    assert all(f"| `{each.name}` |" in page for each in dataclasses.fields(DataSchema))
+    assert all(f"| `{key.name}` |" in page for key in dataclasses.fields(DataSchema))
 
 
 def test_every_search_and_study_is_listed():
@@ -133,15 +135,15 @@ def test_every_search_and_study_is_listed():
 def test_every_class_of_error_says_who_acts():
     text = generated.errors()
     page = sections(text)
-    for each in (errors.SerError, *errors.SerError.__subclasses__()):
-        assert f"Exit code {each.exit_code}." in page[each.__name__]
-        row = text.partition(f"[`{each.__name__}`]")[2].splitlines()[0].split("|")
+    for cls in (errors.SerError, *errors.SerError.__subclasses__()):
+        assert f"Exit code {cls.exit_code}." in page[cls.__name__]
+        row = text.partition(f"[`{cls.__name__}`]")[2].splitlines()[0].split("|")
         assert all(len(cell.split()) > 2 for cell in row[1:3])
 
 
 def test_messages_are_found_where_they_are_raised():
-    found = dict(error_messages.messages()["ConfigError"])
-    text = found["ser_keras.corpora.synthetic"]
+    messages = dict(error_messages.messages()["ConfigError"])
+    text = messages["ser_keras.corpora.synthetic"]
     assert "found num_speakers=⟨num_speakers⟩" in text
     assert ("pipeline.components", "unknown component …; did you mean …? Known: ….") in (
         error_messages.messages()["ConfigError"]

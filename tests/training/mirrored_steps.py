@@ -75,7 +75,9 @@ def trained(model, strategy, name):
     logs = [step(*batch(rows, rng)) for rows in BATCHES]
     # Not the states of the seeds, which count.
     weights = arrays_of(copy.weights)
-    return weights, [np.array([float(each[name]) for name in sorted(each)]) for each in logs]
+    return weights, [
+        np.array([float(step_logs[name]) for name in sorted(step_logs)]) for step_logs in logs
+    ]
 
 
 def largest(some, others):

@@ -63,8 +63,8 @@ def test_it_survives_its_config():
 
 def test_biases_do_not_decay_once_it_is_loaded_again():
     config = OptimizerConfig(name="adamw", weight_decay=1e-2)
-    made = make_optimizer(config, steps_per_epoch=1, epochs=1)
-    optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(made))
+    built = make_optimizer(config, steps_per_epoch=1, epochs=1)
+    optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(built))
     network = model()
     optimizer.build(network.trainable_variables)
     for variable in network.trainable_variables:

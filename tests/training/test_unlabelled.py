@@ -30,7 +30,7 @@ def config_of(**changes):
     return config_from_dict({"epochs": 1, "select": "last", "model": MODEL, **changes})
 
 
-def made(corpus, data_dir, output, **changes):
+def build_set(corpus, data_dir, output, **changes):
     from pipeline.features.job import build_feature_set
 
     spec = get_spec("spectrogram200", **changes)
@@ -78,7 +78,7 @@ def table(feature_set, protocol, tmp_path_factory):
             write_wav(root / f"{number}.wav", gain * read_audio(path))
             # A speaker's name in the labelled corpus is that of a stranger here.
             writer.writerow([f"{number}.wav", "unknown", "anna" if number in (0, 4) else "s01"])
-    return made("manifest", root, root / "features")
+    return build_set("manifest", root, root / "features")
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_an_unlabelled_set_of_other_settings_under_the_same_name_is_refused(
     feature_set, protocol, tmp_path
 ):
     corpus = write_corpus(tmp_path / "corpus", num_speakers=2, utterances_per_class=1, seed=3)
-    trimmed = made("synthetic", corpus, tmp_path / "trimmed", trim_db=35)
+    trimmed = build_set("synthetic", corpus, tmp_path / "trimmed", trim_db=35)
     assert trimmed.schema.spec_name == feature_set.schema.spec_name
     with pytest.raises(SchemaError, match=r"trim_db 35\.0 instead of None"):
         run_crossval(

@@ -19,8 +19,8 @@ def test_recipe_and_best_are_scored_on_the_folds_of_the_search_alone(
     fold = protocol.folds[0]
     changes = (f"optimizer.learning_rate={RATES[0]}", "epochs=2")
     search = Search(Space(recipe, (setting,)), "random", 2, (fold.name,), changes, trial_epochs=1)
-    found = run_search(search, feature_set, protocol, tmp_path)
-    assert [trial["epochs"] for trial in found["trials"]] == [1, 1]
+    result = run_search(search, feature_set, protocol, tmp_path)
+    assert [trial["epochs"] for trial in result["trials"]] == [1, 1]
     assert load_config(tmp_path / "best.yaml").epochs == 2
     # Whichever was the better one: both cases are looked at.
     write = search.config({setting.key: best}).to_dict()

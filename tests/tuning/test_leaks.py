@@ -130,8 +130,8 @@ def test_the_result_says_who_was_heard_in_trials(best, feature_set, circle, tmp_
             folds=[fold],
             searched=searched_folds(best),
         )
-        found = [one["severity"] for one in result["audit"] if one["check"] == "settings"]
-        assert found == wanted
+        severities = [one["severity"] for one in result["audit"] if one["check"] == "settings"]
+        assert severities == wanted
 
 
 def test_other_recipes_come_from_no_search(recipe, best):

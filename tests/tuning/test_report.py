@@ -79,10 +79,10 @@ def test_kept_results_are_the_report_s_own_and_say_what_the_test_said(tmp_path):
     result = result_of(9) | {"test": TEST}
     (tmp_path / "best.yaml").write_text("epochs: 3")
     page = write_report(result, tmp_path).read_text()
-    said = describe_test(result)
-    assert "50.0 (40.0 to 60.0)" in said
-    assert "+5.0 (-1.0 to +11.0 over 5 speakers)" in said
-    assert said in page
+    sentence = describe_test(result)
+    assert "50.0 (40.0 to 60.0)" in sentence
+    assert "+5.0 (-1.0 to +11.0 over 5 speakers)" in sentence
+    assert sentence in page
     alone = TEST["best"] | {"speakers": 1}
     one = describe_test(result | {"test": TEST | {"best": alone, "difference": [-1e-9, -1.0, 1.0]}})
     assert "difference +0.0 (of one speaker, which says nothing about others)" in one

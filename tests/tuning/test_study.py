@@ -51,8 +51,8 @@ def test_a_study_trains_at_every_value_and_goes_on(study, feature_set, protocol,
     for point in points:
         assert set(point["recalls"]) == set(protocol.class_set.classes)
         assert 0 <= point["wa"] <= 1
-        found = [value for value in point["recalls"].values() if value is not None]
-        assert point["ua"] == pytest.approx(sum(found) / len(found), abs=1e-4)
+        recalls = [value for value in point["recalls"].values() if value is not None]
+        assert point["ua"] == pytest.approx(sum(recalls) / len(recalls), abs=1e-4)
     seen = []
     again = run_study(
         study, feature_set, protocol, tmp_path, folds=folds, progress=lambda *of: seen.append(of)
@@ -80,8 +80,8 @@ def test_points_hold_the_wa_and_the_study_s_criterion_chooses(
         for point in line["points"]:
             right = total = 0
             for fold in folds:
-                place = tmp_path / "how-much-of-it" / str(point["value"]) / fold / "scores.npz"
-                with np.load(place) as scores:
+                path = tmp_path / "how-much-of-it" / str(point["value"]) / fold / "scores.npz"
+                with np.load(path) as scores:
                     for row, label in zip(scores["probabilities"], scores["classes"], strict=True):
                         right += int(np.argmax(row) == label)
                         total += 1

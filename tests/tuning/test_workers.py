@@ -22,15 +22,15 @@ TRIALS = 20
 
 def children(name):
     """Returns the process numbers of this process's children that write to `name`.log."""
-    found = []
+    numbers = []
     for path in Path("/proc").glob("[0-9]*/status"):
         try:
             ours = f"PPid:\t{os.getpid()}\n" in path.read_text()
             if ours and os.readlink(path.parent / "fd" / "1").endswith(f"/{name}.log"):
-                found.append(int(path.parent.name))
+                numbers.append(int(path.parent.name))
         except OSError:
             continue
-    return found
+    return numbers
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +64,12 @@ def test_chief_and_worker_killed_once_each_lose_and_double_nothing(
     result = end_search(asked, feature_set, protocol, output, "")
     assert killed == ["worker-1", "chief"]
     values = [
-        sorted((trial["ua"], str(trial["values"])) for trial in found["trials"])
-        for found in (whole, result)
+        sorted((trial["ua"], str(trial["values"])) for trial in searched["trials"])
+        for searched in (whole, result)
     ]
     assert len(result["trials"]) == len(set(values[1])) == TRIALS
     assert len({str(trial["values"]) for trial in result["trials"]}) == TRIALS
-    best = {found["best"]: found for found in (whole, result)}
+    best = {searched["best"]: searched for searched in (whole, result)}
     assert max(values[0])[0] == max(values[1])[0]
     assert len(best) == 1
 
