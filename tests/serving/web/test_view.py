@@ -88,7 +88,7 @@ def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path)
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert len(set(shares)) == len(said.windows) == 19
-    assert told[-1] == (1.0, "heard 0:40 of 0:40")
+    assert told[-1] == (1.0, "analysed 0:40 of 0:40")
     assert not any(window.maps for window in (said.overall, *said.windows))
     assert not said.whole
     assert (said.overall.start_s, said.overall.end_s) == (0, 40)
