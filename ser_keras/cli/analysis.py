@@ -102,8 +102,8 @@ def attention_statistics(
 
     Expresses the claims of the paper's Sec. 5.1 as numbers: entropy, total variation and
     correlation of layer 1, of each block of layer 2 and of their mixture. Says whether each claim
-    holds. The result and its picture are written into the run's folder as attention.json and attention.svg, the
-    numbers of every recording as attention.csv.
+    holds. The result and its picture are written into the run's folder as attention.json and
+    attention.svg, the numbers of every recording as attention.csv.
     """
     with starting():
         from ser_keras.experiments import attention_statistics as statistics
