@@ -7,7 +7,7 @@ process on the same cores; calls in process and over gRPC take turns, so that a 
 drifts slows both, a third of them after each of three starts: one loaded graph is not as fast as
 the next. The server has the batching.config of serving/deploy. With 8 clients, threads
 call the graph in process, and threads of this process the server. Live streams are clients of the
-predictive VRNN, each with a window of speech to be heard every hop: front end, then one step.
+predictive VRNN, each with a window of speech to analyse every hop: front end, then one step.
 `late` is how long after the end of its hop an answer came; a stream keeps up when that is below one
 hop. Overload is ten times as many clients, each of which asks again as soon as it is answered or
 refused; a flood asks ten times as often as 8 clients got answers, whether the last has come or not.

@@ -45,7 +45,7 @@ class AudioError(SerError):
 
 
 class SchemaError(SerError):
-    """Features on disk do not match what the reader needs. Whoever made them runs the job again."""
+    """Features on disk do not match what the reader needs. Their owner runs the job again."""
 
     exit_code = 5
 

@@ -1,1 +1,1 @@
-"""Searches for settings, by keras-tuner, on speakers that no test part holds."""
+"""Searches for settings, by keras-tuner, on speakers that are in no test part."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tuning.search import Search
 
 Results = Annotated[Path | None, typer.Option(help="Also write figure and JSON into this folder.")]
-Model = Annotated[str | None, typer.Option(help="System whose search space is taken; see --space.")]
+Model = Annotated[str | None, typer.Option(help="System whose search space is used; see --space.")]
 SpaceFile = Annotated[
     Path | None, typer.Option(help="YAML file of a search space, instead of --model.")
 ]
@@ -25,10 +25,10 @@ Trials = Annotated[int, typer.Option(help="Number of trials.")]
 SearchFolds = Annotated[
     list[str] | None,
     typer.Option(
-        "--fold", help="Folds whose validation speakers score a trial; the first two if left out."
+        "--fold", help="Folds whose validation speakers score a trial; the first two by default."
     ),
 ]
-SearchSeed = Annotated[int, typer.Option(help="Seed of the choice of trials.")]
+SearchSeed = Annotated[int, typer.Option(help="Seed for choosing the trials.")]
 TrialEpochs = Annotated[
     int | None,
     typer.Option(help="Epochs of each trial; the best settings keep the recipe's epochs."),
@@ -76,7 +76,7 @@ def tune(
     chief: Chief = None,
     worker_id: WorkerId = None,
 ) -> None:
-    """Search for settings on speakers that no test part holds; write the best as a recipe.
+    """Search for settings on speakers that are in no test part; write the best as a recipe.
 
     With --workers or --chief no trial is stopped early, because which trials fall behind would then
     depend on timing.
@@ -179,7 +179,7 @@ class _Job:
         return self._end()
 
     def run_member(self, chief: str, worker_id: str | None) -> dict[str, Any] | None:
-        """Runs one process of a search across machines; a worker's has no result."""
+        """Runs one process of a search across machines; a worker has no result."""
         from tuning.search import begin_search
         from tuning.workers import CHIEF, Member
 
@@ -232,24 +232,26 @@ class _Job:
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="Which study; a wrong name lists them.")],
+    name: Annotated[str, typer.Argument(help="Name of the study; an unknown one lists all.")],
     features: Features,
     protocol: ProtocolName,
     output: Output,
-    recipe: Annotated[str | None, typer.Option(help="Instead of the study's own recipe.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe to use instead of the study's own.")
+    ] = None,
     folds: Annotated[
         list[str] | None,
-        typer.Option("--fold", help="Folds whose validation speakers judge; the first."),
+        typer.Option("--fold", help="Folds whose validation speakers judge; by default the first."),
     ] = None,
     values: Annotated[
         list[float] | None,
-        typer.Option("--value", help="Only these values of the setting; all when left out."),
+        typer.Option("--value", help="Only these values of the setting; all by default."),
     ] = None,
     class_set: ClassSetName = None,
     overrides: Overrides = None,
     results: Results = None,
 ) -> None:
-    """Train at every value of one setting and draw what it does."""
+    """Train with every value of one setting and draw the effect."""
     with starting():
         from ser_keras import plots
         from ser_keras.data.feature_set import FeatureSet

@@ -33,7 +33,7 @@ def compare_on_test(
         search: one that has ended in `output`.
         feature_set: features of the corpus.
         protocol: the folds.
-        output: Path. Of the search; the runs are in `test`. A killed one goes on.
+        output: Path. Of the search; the runs are in `test`. A killed run continues.
         command: what the user typed, for the record.
         progress: called as (run and fold, epoch, epochs, logs).
 

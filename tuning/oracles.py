@@ -1,7 +1,7 @@
-"""keras-tuner's choosers of trials, so that a kill at any time loses none and doubles none.
+"""keras-tuner's oracles, which choose trials, changed so that a kill loses and repeats none.
 
-As keras-tuner 1.4.8 has them, state is written in place, a trial that was begun just before a kill
-is forgotten, and what is drawn next depends on what was drawn before the kill.
+In keras-tuner 1.4.8, state is written in place, a trial that was begun just before a kill is
+forgotten, and the next draw depends on what was drawn before the kill.
 """
 
 from pathlib import Path
@@ -73,7 +73,7 @@ class _Bayesian(_ResumableOracle, keras_tuner.oracles.BayesianOptimizationOracle
 
 
 class _Hyperband(_ResumableOracle, keras_tuner.oracles.HyperbandOracle):
-    """Trials with few epochs, of which the better ones go on with more."""
+    """Trials with few epochs, of which the better ones continue for more."""
 
 
 def build_oracle(

@@ -20,8 +20,8 @@ ENOUGH = 8
 def settings_of(result: Mapping[str, Any]) -> list[Setting]:
     """Returns the settings of a search's result."""
     return [
-        Setting(key=key, **{**one, "values": tuple(one.get("values", ()))})
-        for key, one in result["settings"].items()
+        Setting(key=key, **{**fields, "values": tuple(fields.get("values", ()))})
+        for key, fields in result["settings"].items()
     ]
 
 
@@ -39,9 +39,7 @@ def importance(result: Mapping[str, Any]) -> dict[str, float]:
     if len(trials) < ENOUGH:
         return {}
     settings = settings_of(result)
-    positions = np.array(
-        [[s.position(trial["values"][s.key]) for s in settings] for trial in trials]
-    )
+    positions = np.array([_positions(trial, settings) for trial in trials])
     scores = np.array([trial["ua"] for trial in trials])
     forest = RandomForestRegressor(200, random_state=0).fit(positions, scores)
     importance = permutation_importance(forest, positions, scores, n_repeats=20, random_state=0)
@@ -63,13 +61,13 @@ def table(result: Mapping[str, Any], most: int | None = None) -> str:
         f"| trial | UA | {' | '.join(names)} | epochs | folds | minutes |",
         "|" + "---|" * (len(keys) + 5),
     ]
-    for trial in sorted(result["trials"], key=lambda one: -one["ua"])[:most]:
+    for trial in sorted(result["trials"], key=lambda trial: -trial["ua"])[:most]:
         values = " | ".join(_short(trial["values"][key]) for key in keys)
         folds = len(trial["folds"])
-        some = "" if trial["status"] == COMPLETED else ", stopped"
+        stopped = "" if trial["status"] == COMPLETED else ", stopped"
         rows.append(
             f"| {trial['trial']} | {100 * trial['ua']:.1f} | {values} | {trial['epochs']} "
-            f"| {folds}{some} | {trial['seconds'] / 60:.1f} |"
+            f"| {folds}{stopped} | {trial['seconds'] / 60:.1f} |"
         )
     return "\n".join(rows)
 

@@ -37,7 +37,7 @@ class Search:
     Args:
         space: recipe and settings.
         strategy: str. One of `tuning.oracles.STRATEGIES`.
-        trials: int. How many; hyperband, which has its own number of them, ends after so many.
+        trials: int. Number of trials; hyperband, which plans its own number, ends after so many.
         folds: tuple of str. Folds of the protocol whose validation speakers judge.
         changes: tuple of `key=value`, of all trials.
         seed: int. Of the choice of trials.
@@ -123,12 +123,12 @@ class FoldTuner(base_tuner.BaseTuner):
                 prunes=self.prunes,
             )
         except SerError as error:
-            # A leak or a recipe that cannot be built is no bad trial: it ends the search.
+            # A leak, or a recipe that cannot be built, is not a bad trial: it ends the search.
             raise keras_tuner.errors.FatalError(str(error)) from error
         return {OBJECTIVE.name: record["ua"]}
 
     def save(self) -> None:
-        """Writes what a search goes on from after a kill."""
+        """Writes the state from which a search continues after a kill."""
         if not self._is_worker():
             self.oracle.save()
         write_json(Path(self._get_tuner_fname()), self.get_state())
@@ -136,8 +136,8 @@ class FoldTuner(base_tuner.BaseTuner):
     def _run_and_update_trial(self, trial: Any, *args: Any, **options: Any) -> None:
         """Runs a trial and tells the oracle.
 
-        A chief that is not there to be told is no fault of the trial's: keras-tuner would take it
-        for one, and the trial for failed.
+        If the chief does not answer, the trial is not at fault; keras-tuner would count it as
+        failed.
         """
         results = self.run_trial(trial, *args, **options)
         try:
@@ -155,7 +155,7 @@ def run_search(
     command: str = "",
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
-    """Runs a search (or goes on with it) and returns what it found, also in `search.json`.
+    """Runs or continues a search and returns what it found, also in `search.json`.
 
     The best trial's configuration is in `best.yaml`, for `ser train` and `ser crossval`.
 
@@ -170,7 +170,7 @@ def run_search(
 
 
 def begin_search(search: Search, feature_set: FeatureSet, protocol: Protocol, output: Path) -> None:
-    """Audits what a search is to be run on and claims its folder.
+    """Audits the data of a search and claims its folder.
 
     Raises:
         SerError: as `run_search` does.
@@ -210,8 +210,8 @@ def summarize_search(
     records = finished_records(output / "trials")
     if not records:
         raise SerError(f"{output}: no trial has ended. Give the command again, with more time.")
-    whole = [record for record in records if record["status"] == COMPLETED]
-    best = max(whole, key=lambda record: record["ua"])
+    completed = [record for record in records if record["status"] == COMPLETED]
+    best = max(completed, key=lambda record: record["ua"])
     config = search.config(best["values"])
     write_config(output / BEST, config)
     return search.facts() | {
@@ -239,7 +239,7 @@ def check_data(config: TrainConfig, feature_set: FeatureSet, protocol: Protocol)
 
 
 def claim(output: Path, what: str, facts: Mapping[str, Any]) -> None:
-    """Writes what a folder is for, and refuses one of something else.
+    """Records what a folder is used for, and refuses one that is used for something else.
 
     Raises:
         SchemaError: `output` was claimed with other facts.
@@ -247,10 +247,10 @@ def claim(output: Path, what: str, facts: Mapping[str, Any]) -> None:
     path = output / "asked.json"
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        other = sorted(key for key in facts if before.get(key) != facts[key])
-        if other:
+        differing = sorted(key for key in facts if before.get(key) != facts[key])
+        if differing:
             raise SchemaError(
-                f"{output}: holds {what} with another {', '.join(other)}. Choose another "
+                f"{output}: holds {what} with another {', '.join(differing)}. Choose another "
                 "--output, or remove it."
             )
     write_json(path, facts)

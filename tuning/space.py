@@ -17,12 +17,12 @@ from ser_keras.models import model_options
 
 @dataclass(frozen=True)
 class Setting:
-    """One key of a recipe and what it may be.
+    """One key of a recipe and the values that it may take.
 
     Args:
         key: str. Such as `optimizer.learning_rate`.
         why: str. Reason for the range.
-        values: tuple. What it may be; empty where it is any number from `low` to `high`.
+        values: tuple. The choices; empty where it may be any number from `low` to `high`.
         low: float.
         high: float.
         log: bool. Whether equal ratios are equally likely, rather than equal differences.
@@ -91,7 +91,7 @@ class Space:
 
 
 def _own_value(config: TrainConfig, key: str) -> Any:
-    """Returns what a recipe has under a key, a model's own default where it says nothing."""
+    """Returns a recipe's value of a key, or the model's default if the recipe has none."""
     value: Any = config.to_dict()
     value["model"]["options"] = model_options(config.model.name) | value["model"]["options"]
     for part in key.split("."):
@@ -134,7 +134,7 @@ def load_space(name: str | Path) -> Space:
         raise ConfigError(f"search space {name}: not readable as YAML: {error}") from error
     if not isinstance(values, Mapping) or set(values) != {"recipe", "settings"}:
         raise ConfigError(f"search space {name}: expected the two keys recipe and settings.")
-    settings = tuple(_setting(str(name), key, one) for key, one in values["settings"].items())
+    settings = tuple(_setting(str(name), key, fields) for key, fields in values["settings"].items())
     for setting in settings:
         for value in setting.values or (setting.low, setting.high):
             load_config(values["recipe"], [f"{setting.key}={value}"])

@@ -100,8 +100,8 @@ def load_study(name: str, recipe: str | None = None, only: Sequence[Any] = ()) -
     if criterion not in CRITERIA:
         raise ConfigError(f"study {name}: {unknown_name('criterion', str(criterion), CRITERIA)}")
     lines = tuple(
-        Line(about, one["key"], one["unit"], tuple(one["values"]), one.get("fixed", {}))
-        for about, one in values["lines"].items()
+        Line(about, line["key"], line["unit"], tuple(line["values"]), line.get("fixed", {}))
+        for about, line in values["lines"].items()
     )
     if only:
         lines = _with_values(name, lines, only)
@@ -142,7 +142,7 @@ def run_study(
     command: str = "",
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
-    """Trains at every value and scores the folds' validation parts; goes on after a kill.
+    """Trains at every value and scores the folds' validation parts; continues after a kill.
 
     Test parts are neither trained on nor scored: a study may lead to a choice.
 

@@ -82,7 +82,9 @@ def run_trial(
         began = time.perf_counter()
         write_config(folder / "config.yaml", config)
         earlier = finished_records(folder.parent) if prunes else []
-        status, scored = _scored(config, feature_set, protocol, folds, folder, earlier, progress)
+        status, scored = _train_folds(
+            config, feature_set, protocol, folds, folder, earlier, progress
+        )
         record = {
             "trial": folder.name,
             "status": status,
@@ -94,15 +96,15 @@ def run_trial(
             "train_seconds": round(sum(fold["train_seconds"] for fold in scored), 1),
             "seconds": round(time.perf_counter() - began, 1),
             "folds": [
-                {key: one[key] for key in ("fold", "ua", "wa", "train_seconds", "history")}
-                for one in scored
+                {key: fold[key] for key in ("fold", "ua", "wa", "train_seconds", "history")}
+                for fold in scored
             ],
         }
         write_json(done, record)
         return record
 
 
-def _scored(
+def _train_folds(
     config: TrainConfig,
     feature_set: FeatureSet,
     protocol: Protocol,
@@ -132,8 +134,8 @@ def _scored(
 def _alone(folder: Path) -> Iterator[None]:
     """Waits until no other process runs the trial of this folder.
 
-    A chief that was killed hands out again what its workers are still at. The lock ends with the
-    process that has it.
+    A chief that is started again after a kill hands out trials that its workers still run. The
+    lock ends with the process that holds it.
     """
     with locked(folder / ".lock"):
         yield
@@ -146,7 +148,7 @@ def finished_records(folder: Path) -> list[dict[str, Any]]:
 
 
 def _mean_ua(scored: Sequence[Mapping[str, Any]]) -> float:
-    return float(np.mean([one["ua"] for one in scored]))
+    return float(np.mean([fold["ua"] for fold in scored]))
 
 
 def _is_below_median(

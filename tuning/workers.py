@@ -1,7 +1,7 @@
 """Searches spread over processes and machines: a chief chooses trials, workers run them.
 
 keras-tuner has both; this module starts them, starts them again under their own names when they
-die, and ends them when their time is over. A worker that was killed goes on with its trial where it
+die, and ends them when their time is over. A worker that was killed continues its trial where it
 was; a chief reads its state from disk, while the workers wait for it.
 """
 
@@ -87,7 +87,7 @@ def run_workers(
         features: Path. Folder of the features.
         output: Path. Of the search, which must have begun: it holds the protocol.
         workers: int. How many.
-        deadline_s: float. After so many seconds all are ended; the command given again goes on.
+        deadline_s: float. After so many seconds all are ended; the same command continues.
         progress: called with the number of trials that have ended and the best UA of them.
 
     Raises:
@@ -130,18 +130,18 @@ class _Crew:
         self.running = {member: self._started(member) for member in self.logs}
 
     def works(self) -> bool:
-        """Whether a worker is left; the chief alone waits for some that may come."""
+        """Whether a worker is left; a chief alone only waits for workers to join."""
         return any(member.name != CHIEF for member in self.running)
 
     def forgive(self) -> None:
-        """Counts deaths from here."""
+        """Resets the count of deaths."""
         self.deaths = dict.fromkeys(self.logs, 0)
 
     def restart_dead(self) -> None:
         """Starts the dead again under their own names.
 
         Raises:
-            SerError: one said that all trials would end so, or died `MOST_DEATHS` times.
+            SerError: a process met an error that awaits all trials, or died `MOST_DEATHS` times.
         """
         for member, process in list(self.running.items()):
             if process.is_alive():
@@ -156,7 +156,7 @@ class _Crew:
             self.running[member] = self._started(member)
 
     def end(self) -> None:
-        """Ends all that run."""
+        """Ends all running processes."""
         for process in self.running.values():
             process.terminate()
         for process in self.running.values():

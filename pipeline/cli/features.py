@@ -19,7 +19,7 @@ def features(
     spec: Annotated[str, typer.Option(help="Feature spec, such as logmel40 or spectrogram200.")],
     output: Annotated[Path, typer.Option(help="Folder in which feature sets are published.")],
     name: Annotated[
-        str | None, typer.Option(help="Name of the data in results; the corpus when left out.")
+        str | None, typer.Option(help="Name of the data in results; the corpus by default.")
     ] = None,
     trim_db: Annotated[
         float | None,
@@ -34,7 +34,7 @@ def features(
     ] = 0.01,
     shards: Annotated[
         int | None,
-        typer.Option(help="Number of shard files; by the size of the data when left out."),
+        typer.Option(help="Number of shard files; by default set by the size of the data."),
     ] = None,
     workers: Workers = 1,
 ) -> None:

@@ -138,7 +138,7 @@ def _facts_line(record: "Execution") -> str:
 def verify(root: Root) -> None:
     """Read every artifact again and list what was changed, removed, added or swapped.
 
-    The exit code is 5 if there is any.
+    The exit code is 5 if there is anything to list.
     """
     from pipeline.lineage.store import Lineage
     from pipeline.lineage.verify import verify as find_problems

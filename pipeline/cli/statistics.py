@@ -25,7 +25,7 @@ def statistics(
         Path | None, typer.Option(help="Folder of the corpus, to measure silence and clipping.")
     ] = None,
     schema: Annotated[
-        Path | None, typer.Option(help="YAML file that describes what the data have to be.")
+        Path | None, typer.Option(help="YAML file with the requirements that the data must meet.")
     ] = None,
     draft: Annotated[
         Path | None, typer.Option(help="Write a first schema into this new file, for correction.")

@@ -45,7 +45,7 @@ def evaluate(run: Path, features: Path) -> dict[str, Any]:
     except OSError:
         raise ConfigError(
             f"{run}: found no result.json, expected a finished run of ser crossval or ser train. "
-            "Run the same training command again; it goes on."
+            "Run the same training command again to continue it."
         ) from None
     scores = pooled_scores(run / "folds", result["folds"])
     row_of = {row.key: row for row in FeatureSet.open(features).rows}

@@ -23,7 +23,7 @@ def reproduce(
     system: Annotated[str, typer.Argument(help=f"One of {', '.join(SYSTEMS)}.")],
     data_dir: Annotated[Path, typer.Option(help="Folder of the corpus.")],
     corpus: Annotated[
-        str | None, typer.Option(help="One of the paper's corpora; the first when left out.")
+        str | None, typer.Option(help="One of the paper's corpora; the first by default.")
     ] = None,
     output: Annotated[
         Path,
@@ -49,7 +49,7 @@ def reproduce(
     folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
     allow_partial: Annotated[bool, typer.Option(help="Accept a partial copy.")] = False,
     class_set: Annotated[
-        str | None, typer.Option("--classes", help="Class set; the experiment's when left out.")
+        str | None, typer.Option("--classes", help="Class set; the experiment's by default.")
     ] = None,
 ) -> None:
     """Run a paper's experiment and print the published numbers beside the results.

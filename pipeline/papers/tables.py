@@ -127,11 +127,11 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     for metric in ("wa", "ua"):
         low, high = pooled[f"{metric}_interval"]
         spread = ours["over_folds"][metric]
-        several = f"{_percent(spread['mean'])} ± {_percent(spread['std'])}"
+        mean_and_std = f"{_percent(spread['mean'])} ± {_percent(spread['std'])}"
         cells += [
             _percent(pooled[metric]),
             f"{_percent(low)} – {_percent(high)}" if ours["speakers"] > 1 else "one speaker",
-            several if ours["folds_run"] > 1 else "one fold",
+            mean_and_std if ours["folds_run"] > 1 else "one fold",
         ]
     return [*cells, f"{ours['folds_run']} of {ours['folds']}"]
 

@@ -46,7 +46,7 @@ def enforce(findings: Iterable[Finding]) -> None:
 
 
 def audit_audio(rows: Sequence[Any]) -> list[Finding]:
-    """Returns a warning for each recording that is there more than once.
+    """Returns a warning for each recording that occurs more than once.
 
     Args:
         rows: objects with `key`, `audio_sha256` and `fingerprint`.

@@ -16,7 +16,7 @@ def report(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Folders of `ser crossval`, or results of it; several stand side by side."
+            help="Folders of `ser crossval`, or its result files; several are compared."
         ),
     ] = None,
     output: Annotated[
@@ -100,10 +100,10 @@ def attention_statistics(
 ) -> None:
     """Measure how smooth, even and alike MOMA's attention maps are on the test parts of a run.
 
-    The claims of the paper's Sec. 5.1 as numbers: entropy, total variation and correlation of
-    layer 1, of each block of layer 2 and of their mixture, and whether each claim holds. The result
-    and its picture are written into the run's folder as attention.json and attention.svg, the
-    numbers of every recording as attention.csv.
+    Expresses the claims of the paper's Sec. 5.1 as numbers: entropy, total variation and
+    correlation of layer 1, of each block of layer 2 and of their mixture. Says whether each claim
+    holds. The result and its picture are written into the run's folder as attention.json and
+    attention.svg, the numbers of every recording as attention.csv.
     """
     with starting():
         from ser_keras.experiments import attention_statistics as statistics
@@ -148,10 +148,10 @@ def calibrate(
         Path | None, typer.Option(help="Also write it beside the run's result in this folder.")
     ] = None,
 ) -> None:
-    """Fit a temperature per fold on its validation part, for probabilities that can be believed.
+    """Fit each fold's temperature on its validation part, so that its probabilities can be trusted.
 
-    With epochs fixed in advance the models have trained on that part: then a second model trains
-    without it, which takes as long as the run did.
+    If the epochs were fixed in advance, the models have trained on that part. A second model is
+    then trained without it, which takes as long as the run did.
     """
     with starting():
         from ser_keras.data.feature_set import FeatureSet

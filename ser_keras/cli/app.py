@@ -17,7 +17,7 @@ def make_app() -> typer.Typer:
     """Returns the command-line application with the verbs of all installed packages."""
     app = typer.Typer(
         name="ser",
-        help="Speech emotion recognition: from a folder of speech to an honest number.",
+        help="Speech emotion recognition: from recordings to honest scores and served models.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

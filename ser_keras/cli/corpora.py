@@ -37,7 +37,7 @@ def _size(info: Any) -> str:
 
 def download(
     corpus: Annotated[str, typer.Argument(help="ravdess or emodb.")],
-    data_dir: Annotated[Path, typer.Option(help="Where a folder of the corpus's name is made.")],
+    data_dir: Annotated[Path, typer.Option(help="Folder in which the corpus's own is created.")],
 ) -> None:
     """Download a free corpus: resumable, hash-checked, unpacked safely."""
     from ser_keras.corpora.download import download as fetch

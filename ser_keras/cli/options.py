@@ -8,7 +8,7 @@ import typer
 Features = Annotated[Path, typer.Option(help="Output folder of `ser features`.")]
 ProtocolName = Annotated[str, typer.Option(help="Named protocol; see `ser corpora`.")]
 ClassSetName = Annotated[
-    str | None, typer.Option("--classes", help="Class set; the protocol's own when left out.")
+    str | None, typer.Option("--classes", help="Class set; the protocol's own by default.")
 ]
 Recipe = Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")]
 Recipes = Annotated[

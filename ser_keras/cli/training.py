@@ -128,7 +128,7 @@ def evaluate(
     ] = None,
     whole: Annotated[
         bool,
-        typer.Option("--all", help="Score every utterance of the features, not the test part."),
+        typer.Option("--all", help="Score all utterances of the features, not only the test part."),
     ] = False,
     output: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
 ) -> None:
@@ -154,13 +154,13 @@ def label_curve(
     folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
     fractions: Annotated[
         list[float] | None,
-        typer.Option("--fraction", help="Share of labels; 0.05, 0.1, 0.25, 0.5, 1 if left out."),
+        typer.Option("--fraction", help="Share of labels; 0.05, 0.1, 0.25, 0.5, 1 by default."),
     ] = None,
     unlabelled: Unlabelled = None,
     seed: Seed = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the curve here.")] = None,
 ) -> None:
-    """Train with fewer and fewer labels, with and without the rest; print UA at each share."""
+    """Train with several shares of labels, with and without the unlabelled rest; print each UA."""
     with starting():
         from ser_keras import plots
         from ser_keras.config import load_config
@@ -228,10 +228,10 @@ def crosscorpus(
     output: Output,
     recipe: Recipe = DEFAULT_RECIPE,
     class_set: Annotated[
-        str | None, typer.Option("--classes", help="Class set; what the corpora share if left out.")
+        str | None, typer.Option("--classes", help="Class set; what the corpora share by default.")
     ] = None,
     overrides: Overrides = None,
-    seed: Annotated[int, typer.Option(help="Draws validation speakers, where there are any.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for drawing validation speakers.")] = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
 ) -> None:
     """Train on each corpus and test on all others, over the classes that they share."""

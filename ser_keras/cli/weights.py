@@ -1,4 +1,4 @@
-"""The verb `weights`: pretrained weights files, turned into what is data only."""
+"""The verb `weights`: turns files of pretrained weights into files that hold only data."""
 
 from pathlib import Path
 from typing import Annotated

@@ -146,5 +146,5 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
 def _refusal(archive: Path, content: str, expected: str) -> CorpusError:
     return CorpusError(
         f"{archive}: found {content}, expected {expected}. Nothing was unpacked. This is not the "
-        "published archive; do not use it, and tell whoever serves it."
+        "published archive; do not use it, and tell its publisher."
     )

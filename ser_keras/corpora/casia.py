@@ -13,7 +13,7 @@ by hyphens, which is also the utterance's key: `liuchanhg-angry-201`.
 Counts: the public subset has 1200 = 4 speakers x 6 emotions x sentences 201 to 250. The full corpus
 has 9600, 400 per speaker and emotion: 300 sentences that all share, and 100 that differ, kept in
 folders that spell the same four people `Chang.Liu`, `Zhe.Wang`, `Quanyin.Zhao`, `Zuoxiang.Zhao`. A
-copy with more than 1200 different recordings is held against the full corpus.
+copy with more than 1200 different recordings is checked against the full corpus.
 
 Trap: every cell holds the same sentences, so a random split leaks text as well as speakers.
 """

@@ -1,7 +1,7 @@
 """`ser download`: RAVDESS and EmoDB from their publishers, checked, unpacked, all or nothing.
 
-The archive comes over HTTP and goes on where an interrupted run stopped. RAVDESS is held against
-the md5 its publisher gives; EmoDB's publisher gives none, so each of its 535 recordings is held
+The archive comes over HTTP and continues where an interrupted run stopped. RAVDESS is checked
+against its publisher's md5; EmoDB's publisher gives none, so each of its 535 recordings is checked
 against a sha256 of the original, and everything else in the archive is left out. The corpus appears
 under its name only when it is complete, with a `.completed` marker; a rerun then does nothing.
 """

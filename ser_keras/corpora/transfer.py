@@ -1,4 +1,4 @@
-"""A download that goes on where it stopped, for `pooch.retrieve(..., downloader=...)`."""
+"""A download that continues where it stopped, for `pooch.retrieve(..., downloader=...)`."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ class ResumingDownloader:
     """Fetches one file over HTTP into a `.part` file that survives an interruption.
 
     Args:
-        part: Path. The partial file; the next call, also of another process, goes on from its end.
+        part: Path. The partial file; the next call, in any process, continues from its end.
         max_bytes: int. Most bytes the file may have.
         progress: bool. Show a bar.
         attempts: int. Connections tried in one call.
@@ -69,7 +69,7 @@ class ResumingDownloader:
                 raise CorpusError(f"{url}: cannot be asked for ({error}). Correct it.") from error
         raise CorpusError(
             f"{url}: the transfer was cut short {self.attempts} times, {self._have()} bytes are "
-            f"kept ({reason}). Check the network and run the command again; it goes on from there."
+            f"kept ({reason}). Check the network and run the command again to continue."
         )
 
     def _have(self) -> int:

@@ -1,4 +1,4 @@
-"""What training utterances go through and test utterances never do.
+"""Augmentation, for training utterances only.
 
 SpecAugment (Park et al. 2019) comes from tensorflow-io; this is the only module that imports it.
 Its masks write zeros, so features are centred on the training fold first and moved back after:
@@ -165,7 +165,7 @@ def mix_pairs(
     def mix(values: tf.Tensor) -> tf.Tensor:
         return share * values + (1 - share) * values[::-1]
 
-    # Where one of the pair has ended, the other goes on alone: no silence is mixed into speech.
+    # Where one of the pair has ended, the other continues alone: no silence is mixed into speech.
     mask = inputs["mask"]
     both = (mask & mask[::-1])[..., None]
     own = tf.where(mask[..., None], inputs["features"], inputs["features"][::-1])

@@ -30,7 +30,7 @@ def searched_folds(recipe: str | Path) -> tuple[Fold, ...]:
     except (ValueError, KeyError, TypeError):
         raise SchemaError(
             f"{result}: found no result of a search, expected the folds it was run on. Give the "
-            "`ser tune` command again; it goes on."
+            "`ser tune` command again to continue it."
         ) from None
     protocol = Protocol.load(path.with_name(PROTOCOL))
     return tuple(fold for fold in protocol.folds if fold.name in names)

@@ -21,7 +21,7 @@ def extract(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
         drops silent ends.
 
     Raises:
-        ConfigError: the waveform has channels, or the spec is of no kind.
+        ConfigError: the waveform has channels, or the spec has no kind of features.
 
     Example:
         >>> from ser_keras.features.specs import get_spec

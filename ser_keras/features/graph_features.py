@@ -28,7 +28,7 @@ def first(count: Any, size: Any) -> Any:
 
 
 def spectrogram(spec: SpectrogramSpec, frames: Any, count: Any, loudest_db: Any) -> tuple[Any, Any]:
-    """Returns the spectrogram, and the level as it was."""
+    """Returns the spectrogram, and the level unchanged."""
     del count
     if spec.scale == "magnitude":
         features = ops.sqrt(_power(spec, frames, "float32")[..., : spec.num_bins])
@@ -39,7 +39,7 @@ def spectrogram(spec: SpectrogramSpec, frames: Any, count: Any, loudest_db: Any)
 
 
 def logmel(spec: LogMelSpec, frames: Any, count: Any, loudest_db: Any) -> tuple[Any, Any]:
-    """Returns the log-mel energies and their derivatives, and the level as it was."""
+    """Returns the log-mel energies and their derivatives, and the level unchanged."""
     static = ops.log(ops.maximum(_mel(spec, frames), spec.floor))
     return _with_deltas(spec, static, count), loudest_db
 
@@ -63,7 +63,7 @@ def mfcc(spec: MfccSpec, frames: Any, count: Any, loudest_db: Any) -> tuple[Any,
 def mfcc_windows(
     spec: MfccWindowsSpec, windows: Any, count: Any, loudest_db: Any
 ) -> tuple[Any, Any]:
-    """Returns one vector of each window, and the level as it was."""
+    """Returns one vector of each window, and the level unchanged."""
     del count
     frames = ops.extract_sequences(windows, spec.frame_samples, spec.hop_samples)
     shape = ops.shape(frames)

@@ -52,7 +52,7 @@ class FeatureNormalizer(keras.layers.Layer):
         return ops.cast(scaled, self.compute_dtype)
 
     def compute_mask(self, inputs, previous_mask=None):
-        """Returns None: what follows is told its own mask."""
+        """Returns None: the layers that follow get their mask as an argument."""
         return None
 
     def compute_output_shape(self, input_shape):

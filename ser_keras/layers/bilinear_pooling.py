@@ -12,7 +12,7 @@ ROOT_EPSILON = 1e-8
 
 @keras.saving.register_keras_serializable("ser_keras")
 class BilinearPooling(MaskedLayer):
-    """Pools the products of all pairs of channels, signed square root and unit length after.
+    """Pools the products of all pairs of channels, takes signed roots, scales to unit length.
 
     Implements Li et al. 2018, Sec. 2.4.2 and 3.3 ("CNN TF Bilinear"): the feature X^T X in front of
     the dense layer of Eq. (4), X being the (height x frames, channels) cells.

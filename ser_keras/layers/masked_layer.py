@@ -19,7 +19,7 @@ class MaskedLayer(keras.layers.Layer):
         self.supports_masking = True
 
     def compute_mask(self, inputs, previous_mask=None):
-        """Returns None: what follows is told its own mask."""
+        """Returns None: the layers that follow get their mask as an argument."""
         return None
 
 

@@ -72,7 +72,7 @@ class PredictiveVRNN(MaskedLayer):
 
     @property
     def cell(self):
-        """The `PredictiveCell`, there once the layer is built."""
+        """The `PredictiveCell`; it exists once the layer is built."""
         return self.recurrence.cell
 
     def build(self, inputs_shape, mask_shape=None):

@@ -192,7 +192,7 @@ def predictive_vrnn_objective(
         ConfigError: unknown `label_time`.
 
     Departures: utterance weights balance the classes, so they multiply the classification alone;
-        how speech goes on is learnt from all utterances alike.
+        to predict speech is learnt from all utterances alike.
     """
     if label_time not in LABEL_TIMES:
         raise ConfigError(f"predictive_vrnn: {unknown_name('label_time', label_time, LABEL_TIMES)}")

@@ -81,12 +81,12 @@ def build_sparse_autoencoder(
         >>> model.output["logits"].shape, model.output["logits_with_pseudo"].shape
         ((None, 4), (None, 5))
 
-    Departures: sizes are ours, the paper names none but that the code is larger than the input; it
-        does not name the number of layers either, here it is one. The decoder is one linear layer
-        with weights of its own, for inputs of unit variance have no bounds. At inference the
+    Departures: sizes are ours: the paper says only that the code is larger than the input. It does
+        not give the number of layers; here it is one. The decoder is one linear layer with weights
+        of its own, because inputs of unit variance have no bounds. At inference the
         pseudo-class is left out, which the paper does not say. `pooling`, `stride`, `code_norm` and
-        both dropouts are ours: activations of 0.05 are faint, and what is learnt from them is slow
-        to come. The strided convolution spans 2 stride - 1 frames with zeros around each utterance;
+        both dropouts are ours: activations of 0.05 are so small that the layers behind them learn
+        slowly. The strided convolution spans 2 stride - 1 frames with zeros around each utterance;
         the attention is then over its columns.
     """
     _check_options(dim, encoder_units, pooling, stride, recurrent_layers)
@@ -96,8 +96,8 @@ def build_sparse_autoencoder(
     frames = keras.Input((None,), dtype="bool", name="mask")
     # The target of the reconstruction: in half precision its error would be noise to be learnt.
     clean = FeatureNormalizer(name="normalizer", dtype="float32")(features, mask=frames)
-    seen = keras.layers.Dropout(input_dropout, name="input_dropout")(clean)
-    code = SparseDense(encoder_units, noise, name="encoder")(seen, mask=frames)
+    corrupted = keras.layers.Dropout(input_dropout, name="input_dropout")(clean)
+    code = SparseDense(encoder_units, noise, name="encoder")(corrupted, mask=frames)
     reconstruction = keras.layers.Dense(dim, dtype="float32", name="decoder")(code)
     x = code
     if code_norm:
@@ -133,7 +133,11 @@ def sparse_autoencoder_objective(
     sparsity_target: float = 0.05,
     unlabelled_weight: float = 0.3,
 ) -> dict[str, Tensor]:
-    """Returns the terms of the joint objective of Sun and Wu 2019, Sec. III-D, Eq. (4).
+    """Returns the terms of the joint objective, whose sum is minimised.
+
+    Implements Sun and Wu 2019, Sec. III-D, Eq. (4): L = Ls + C Lu, with the cross-entropy Ls over
+    the classes and the pseudo-class, and the mean squared error Lu of the rebuilt frames. The
+    sparsity of Eq. (3) is a term of its own.
 
     Args:
         inputs: "features" (batch, frames, dim) and "mask", bool (batch, frames).

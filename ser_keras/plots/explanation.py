@@ -130,7 +130,7 @@ def draw_explanation(explanation: Explanation, path: Path) -> None:
         width = AXES_SHARE * WIDTH_INCHES
         omitted += draw_tier(axes, tier, explanation.start_s, explanation.end_s, width)
     rows[-1].set_xlim(explanation.start_s, explanation.end_s)
-    hatched = "; hatched: not heard by the model" if has_gaps else ""
+    hatched = "; hatched: not read by the model" if has_gaps else ""
     cramped = f"; {omitted} labels have no room" if omitted else ""
     rows[-1].set_xlabel(f"time in the recording (s){hatched}{cramped}")
     model = f"{explanation.model} ({explanation.system})"
@@ -262,7 +262,7 @@ def _sampled(axes: Any, explanation: Explanation) -> None:
     bar = _cells(axes, explanation, sampled, "sampled (W)", cmap=two, vmin=-0.5, vmax=1.5)
     bar.set_ticks([0, 1], labels=["no", "yes"])
     title = f"sampled: {100 * explanation.maps['sampled_share'].mean():.0f} % of all values"
-    axes.set_title(f"{title}; elsewhere the prediction is heard", fontsize="small")
+    axes.set_title(f"{title}; elsewhere the prediction is used", fontsize="small")
 
 
 # === Parts of panels ===

@@ -24,7 +24,7 @@ def open_figure(path: Path, size: tuple[float, float], dots_per_inch: int = 100)
         raise ConfigError(
             f"{path}: pictures need matplotlib. Install it with: pip install 'ser-keras[plot]'"
         ) from error
-    return Figure(figsize=size, dpi=dots_per_inch, layout=_layout())
+    return Figure(figsize=size, dpi=dots_per_inch, layout=_repeatable_layout())
 
 
 def save_figure(figure: Any, path: Path) -> None:
@@ -37,7 +37,7 @@ def save_figure(figure: Any, path: Path) -> None:
         figure.savefig(stream, format=path.suffix.removeprefix("."), metadata=metadata)
 
 
-def _layout() -> Any:
+def _repeatable_layout() -> Any:
     """Returns a layout engine that makes room for texts and gives the same positions every time.
 
     The last digits of its solver's solution depend on addresses in memory, and the ids in an SVG

@@ -71,7 +71,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "")
     body = [
         "".join(_cell(cell, _WORDS if cell[:1].isalpha() else "") for cell in row) for row in rows
     ]
-    return _table(head, body, caption)
+    return _table_of_rows(head, body, caption)
 
 
 def shaded_table(
@@ -90,7 +90,7 @@ def shaded_table(
         _cell(name) + "".join(_cell(text, _shade(share)) for text, share in cells)
         for name, cells in rows
     ]
-    return _table(head, body, caption)
+    return _table_of_rows(head, body, caption)
 
 
 def markdown_table(markdown: str) -> str:
@@ -119,7 +119,7 @@ def picture(path: Path, words: str) -> str:
     return f'<figure><svg role="img" aria-label="{label}"{" " + inside}</figure>'
 
 
-def _table(head: Sequence[str], body: Iterable[str], caption: str) -> str:
+def _table_of_rows(head: Sequence[str], body: Iterable[str], caption: str) -> str:
     cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
     above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     rows = "".join(f"<tr>{row}</tr>" for row in body)

@@ -74,15 +74,15 @@ def _score_row(fact: Mapping[str, Any]) -> list[str]:
         f"{fact['dataset']}, {len(fact['class_set']['classes'])} classes",
         f"{protocol['name']}, {protocol['folds_run']} of {protocol['folds']} folds",
         percent(pooled["ua"]),
-        _interval(pooled["ua_interval"]),
+        _interval_text(pooled["ua_interval"]),
         percent(pooled["wa"]),
-        _interval(pooled["wa_interval"]),
+        _interval_text(pooled["wa_interval"]),
         percent(pooled["macro_f1"]),
         *(percent(fact[key]) for key in ("chance", "floor_ua", "svm_ua")),
     ]
 
 
-def _interval(ends: Sequence[float]) -> str:
+def _interval_text(ends: Sequence[float]) -> str:
     return " to ".join(map(percent, ends))
 
 

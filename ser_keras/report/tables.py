@@ -157,7 +157,7 @@ def _search_row(search: Mapping[str, Any]) -> list[str]:
     test = search["test"]
     # Adding zero turns -0.0 into 0.0.
     difference, low, high = (f"{round(100 * v, 1) + 0:+.1f}" for v in test["difference"])
-    several = test["recipe"]["speakers"] > 1
+    has_interval = test["recipe"]["speakers"] > 1
     changes = ", ".join(search["changes"])
     return [
         _data(search),
@@ -165,10 +165,10 @@ def _search_row(search: Mapping[str, Any]) -> list[str]:
         f"`{search['model']}`{f' with {changes}' if changes else ''}",
         f"{len(search['trials'])}, {search['trial_epochs'] or 'all'}",
         *(
-            ua_with_interval(scores) if several else percent(scores["ua"])
+            ua_with_interval(scores) if has_interval else percent(scores["ua"])
             for scores in (test["recipe"], test["best"])
         ),
-        difference + (f" ({low} – {high})" if several else ", one speaker"),
+        difference + (f" ({low} – {high})" if has_interval else ", one speaker"),
     ]
 
 

@@ -19,10 +19,10 @@ def export(
         str | None, typer.Option(help="Fold of the run; required if the run has several.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name on the server; the system's name when left out.")
+        str | None, typer.Option(help="Name on the server; the system's name by default.")
     ] = None,
     version: Annotated[
-        int | None, typer.Option(help="Version number; the next free one when left out.")
+        int | None, typer.Option(help="Version number; the next free one by default.")
     ] = None,
 ) -> None:
     """Write a trained model as a SavedModel that takes raw speech, check it and publish it."""

@@ -30,12 +30,12 @@ def predict(
     ] = False,
     window_s: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Length of a window in seconds; 4 when left out."),
+        typer.Option(min=0.01, help="Length of a window in seconds; 4 by default."),
     ] = None,
     hop_s: Annotated[
         float | None,
         typer.Option(
-            min=0.01, help="Seconds between two predictions; 2, or the model's step, when left out."
+            min=0.01, help="Seconds between two predictions; 2, or the model's step, by default."
         ),
     ] = None,
     rate: Annotated[

@@ -24,8 +24,8 @@ def serve(
         Path | None,
         typer.Option("--model_config_file", help="A models.config that lists several models."),
     ] = None,
-    port: Annotated[int, typer.Option("--port", help="Port of gRPC.")] = 8500,
-    rest_api_port: Annotated[int, typer.Option("--rest_api_port", help="Port of REST.")] = 8501,
+    port: Annotated[int, typer.Option("--port", help="Port for gRPC.")] = 8500,
+    rest_api_port: Annotated[int, typer.Option("--rest_api_port", help="Port for REST.")] = 8501,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     poll_s: Annotated[
         float,
@@ -49,7 +49,8 @@ def serve(
         typer.Option("--batching_parameters_file", help="A batching.config for --enable_batching."),
     ] = None,
     threads: Annotated[
-        int, typer.Option("--grpc_max_threads", help="Calls that are read at once.")
+        int,
+        typer.Option("--grpc_max_threads", help="Number of calls that are read at the same time."),
     ] = 16,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols on this machine, for development."""

@@ -52,8 +52,8 @@ def web(
     """Open a page that records speech and shows a model's predictions.
 
     With --export alone, the model is served on this machine as long as the page is open. With
-    --server and --model, add --export if the export is at hand: from it the page takes the model's
-    training data and its attention maps.
+    --server and --model, add --export if you have the export: the page takes the facts about the
+    training data and the attention maps from it.
     """
     from serving.web.local_server import Published
 

@@ -124,7 +124,7 @@ class SerClient(ModelConnection):
 
         Args:
             source: as in `predict`, or an open binary stream of 16-bit little-endian mono samples,
-                such as a microphone's; with `batch_size=1`, predictions come as it goes on.
+                such as a microphone's; with `batch_size=1`, predictions come while it runs.
             sample_rate_hz: int. Rate of the samples or the stream; the model's when left out.
             window_s: float. Length of a window, 4 s when left out; a model that streams has its
                 own.

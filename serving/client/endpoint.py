@@ -55,8 +55,8 @@ class Endpoint:
         for option, path in files.items():
             if path is not None and not path.is_file():
                 raise ConfigError(
-                    f"{option} {path}: found no file, expected one in PEM format. Ask whoever runs "
-                    "the server for it."
+                    f"{option} {path}: found no file, expected one in PEM format. Ask the "
+                    "operator of the server for it."
                 )
         if (self.certificate is None) != (self.key is None):
             raise ConfigError("found one of --certificate and --key, expected both or none.")

@@ -45,7 +45,7 @@ def tensor_of(values: np.ndarray) -> Any:
 def fill_tensor(tensor: Any, values: np.ndarray) -> None:
     """Writes an array into an empty TensorProto: bytes into `tensor_content`, texts as texts.
 
-    It is filled where it is, since recordings are large to copy.
+    It is filled in place, because recordings are too large to copy.
 
     Raises:
         TypeError: as of `tensor_of`.

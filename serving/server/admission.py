@@ -193,7 +193,7 @@ class AdmissionControl:
             return True
 
     def usual_s(self, signature: str, size: int) -> float:
-        """Returns the usual duration of late.
+        """Returns the usual duration of recent requests.
 
         It decays with time, so that one slow answer does not shut out all later requests.
         """

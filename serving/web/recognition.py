@@ -84,7 +84,7 @@ def recognize(
             start_s = max(0.0, end_s - WINDOW_S) if streamed else prediction.start_s
             windows.append(replace(prediction, start_s=start_s))
             share = min(1.0, end_s / duration_s)
-            report_progress(share, f"heard {clock(end_s)} of {clock(duration_s)}")
+            report_progress(share, f"analysed {clock(end_s)} of {clock(duration_s)}")
         if not windows:
             raise _unreadable(path, "has no samples", "empty")
         whole = streamed or duration_s <= WHOLE_S

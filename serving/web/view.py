@@ -144,7 +144,7 @@ def timeline_view(recognition: Recognition, marked: int, width_px: int) -> tuple
 def summary(recognition: Recognition) -> str:
     """Returns HTML with the prediction for the whole recording: a sentence and bars."""
     windows = f"the mean of {len(recognition.windows)} windows"
-    how = "heard in one piece" if recognition.whole else windows
+    how = "analysed in one piece" if recognition.whole else windows
     bars = "".join(
         f"<li><span>{html.escape(name)}</span><span>{100 * share:.0f} %</span>"
         f'<i style="width:{100 * share:.1f}%"></i></li>'

@@ -91,8 +91,8 @@ def compare_claims(
     Example:
         >>> table = {"share": {"neutral": 0.5, "sad": 0.4, "angry": 0.6}}
         >>> table["similarity"] = [[1.0, 0.9, 0.8], [0.9, 1.0, 0.7], [0.8, 0.7, 1.0]]
-        >>> for one in compare_claims(PUBLISHED["iemocap"], ["neutral", "sad", "angry"], table):
-        ...     print(one["ours"], one["holds"])
+        >>> for claim in compare_claims(PUBLISHED["iemocap"], ["neutral", "sad", "angry"], table):
+        ...     print(claim["ours"], claim["holds"])
         neutral is most similar to sad and least to angry True
         sad is sampled least True
     """

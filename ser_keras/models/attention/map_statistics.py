@@ -172,8 +172,8 @@ def describe_maps(maps: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if "layer 1" in named:
         blocks = [name for name in named if name.startswith("block")]
         pairs = {
-            f"{one}, {other}": correlation(named[one], named[other])
-            for one, other in combinations(blocks, 2)
+            f"{first}, {second}": correlation(named[first], named[second])
+            for first, second in combinations(blocks, 2)
         }
         known = [abs(value) for value in pairs.values() if not np.isnan(value)]
         pairs["blocks, absolute"] = float(np.mean(known)) if known else float("nan")
@@ -191,7 +191,7 @@ def mean_description(descriptions: Sequence[Mapping[str, Any]]) -> dict[str, Any
     """
     result: dict[str, Any] = {}
     for name, first in descriptions[0].items():
-        values = [one[name] for one in descriptions]
+        values = [description[name] for description in descriptions]
         if isinstance(first, Mapping):
             result[name] = mean_description(values)
         else:

@@ -282,7 +282,7 @@ def test_the_page_takes_a_recording_of_any_length_as_one(serve, models, tmp_path
         expected = keras_probabilities(models["frames"], features)
         np.testing.assert_allclose(values(window.probabilities), expected, atol=TOLERANCE)
         assert window.end_s - window.start_s <= 4.0
-    assert "heard in one piece" in summary(recognition)
+    assert "analysed in one piece" in summary(recognition)
     with serve.client("frames") as client:
         *_, words = Models({"frames": client}, {}, None).window(recognition, 1, 300)
     assert words.startswith(f"frames says of the first 0:02: {recognition.windows[1].label} ")

@@ -172,7 +172,7 @@ def test_a_picture_names_axes_units_scales_and_who_says_what(explanation, tmp_pa
         "alexnet_fcn": ["frequency (Hz)", "level (dB)", "(weight x cells)"],
         "sparse_autoencoder": ["attention", "(weight x frames)"],
     }
-    time = "time in the recording (s); hatched: not heard by the model"
+    time = "time in the recording (s); hatched: not read by the model"
     for words in [
         *named[explanation.system],
         time,

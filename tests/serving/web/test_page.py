@@ -303,7 +303,7 @@ def test_ten_minutes_show_their_progress_within_a_gigabyte(opened, page_of, tmp_
     page = opened("phone")
     upload(page, path)
     page.locator("#recognise").click()
-    page.locator("#status").get_by_text(re.compile(r"heard \d:\d\d of 10:00")).first.wait_for()
+    page.locator("#status").get_by_text(re.compile(r"analysed \d:\d\d of 10:00")).first.wait_for()
     keep(page, "phone-progress")
     page.locator("#spectrogram img").wait_for()
     assert "The whole recording of 10:00, the mean of 299 windows" in status_of(page)

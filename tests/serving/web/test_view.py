@@ -89,7 +89,7 @@ def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path)
     shares = [share for share, _ in progress]
     assert shares == sorted(shares)
     assert len(set(shares)) == len(recognition.windows) == 19
-    assert progress[-1] == (1.0, "heard 0:40 of 0:40")
+    assert progress[-1] == (1.0, "analysed 0:40 of 0:40")
     assert not any(window.maps for window in (recognition.overall, *recognition.windows))
     assert not recognition.whole
     assert (recognition.overall.start_s, recognition.overall.end_s) == (0, 40)
