@@ -3,17 +3,23 @@
 import pytest
 
 
-@pytest.fixture(scope="session")
-def features(tmp_path_factory):
-    """Output folder of the feature job on a small synthetic corpus."""
+def write_features(folder, spec, utterances_per_class):
+    """Returns the output folder of the feature job on synthetic speech of four speakers."""
     from pipeline.features.job import build_feature_set
     from ser_keras.corpora.synthetic import write_corpus
     from ser_keras.features.specs import get_spec
 
-    root = tmp_path_factory.mktemp("training")
-    corpus = write_corpus(root / "corpus", num_speakers=4, utterances_per_class=3, seed=0)
-    build_feature_set("synthetic", corpus, get_spec("spectrogram200"), root / "features")
-    return root / "features"
+    corpus = write_corpus(
+        folder / "corpus", num_speakers=4, utterances_per_class=utterances_per_class, seed=0
+    )
+    build_feature_set("synthetic", corpus, get_spec(spec), folder / "features")
+    return folder / "features"
+
+
+@pytest.fixture(scope="session")
+def features(tmp_path_factory):
+    """Output folder of the feature job on a small synthetic corpus."""
+    return write_features(tmp_path_factory.mktemp("training"), "spectrogram200", 3)
 
 
 @pytest.fixture(scope="session")

@@ -7,17 +7,15 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.features.job import build_feature_set
 from ser_keras.config import config_from_dict
-from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.attention_statistics import attention_statistics
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import open_fold
-from ser_keras.features.specs import get_spec
 from ser_keras.models.attention.map_statistics import describe_maps
 from ser_keras.protocols import build_protocol
+from tests.small_features import write_features
 
 pytestmark = pytest.mark.slow
 
@@ -41,10 +39,7 @@ def trained(options, feature_set, protocol, folder, folds):
 @pytest.fixture(scope="module")
 def features(tmp_path_factory):
     """Output folder of the feature job."""
-    root = tmp_path_factory.mktemp("moma")
-    corpus = write_corpus(root / "corpus", num_speakers=4, utterances_per_class=2, seed=0)
-    build_feature_set("synthetic", corpus, get_spec("logmel23"), root / "features")
-    return root / "features"
+    return write_features(tmp_path_factory.mktemp("moma"), "logmel23", 2)
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,18 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.features.job import build_feature_set
 from ser_keras.config import config_from_dict
-from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.experiments import sampling_by_emotion
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import open_fold
 from ser_keras.experiments.sampling_by_emotion import sampled_by_emotion
-from ser_keras.features.specs import get_spec
 from ser_keras.models.attention.emergent import PUBLISHED, compare_claims
 from ser_keras.plots import sampled_input
 from ser_keras.protocols import build_protocol
 from ser_keras.report.attention import describe_sampled
+from tests.small_features import write_features
 
 pytestmark = pytest.mark.slow
 
@@ -38,11 +36,7 @@ def trained_once(feature_set, model):
 @pytest.fixture(scope="module")
 def features(tmp_path_factory):
     """Output folder of the feature job: windows of half a second, as the system reads them."""
-    root = tmp_path_factory.mktemp("windows")
-    corpus = write_corpus(root / "corpus", num_speakers=4, utterances_per_class=2, seed=0)
-    spec = get_spec("mfcc40-windows-short")
-    build_feature_set("synthetic", corpus, spec, root / "features")
-    return root / "features"
+    return write_features(tmp_path_factory.mktemp("windows"), "mfcc40-windows-short", 2)
 
 
 @pytest.fixture(scope="module")
