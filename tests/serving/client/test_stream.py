@@ -284,7 +284,7 @@ def test_the_page_takes_a_recording_of_any_length_as_one(serve, models, tmp_path
         assert window.end_s - window.start_s <= 4.0
     assert "analysed in one piece" in summary(recognition)
     with serve.client("frames") as client:
-        *_, words = Models({"frames": client}, {}, None).window(recognition, 1, 300)
+        *_, words = Models({"frames": client}, {}).window(recognition, 1, 300)
     assert words.startswith(f"frames says of the first 0:02: {recognition.windows[1].label} ")
     assert window_names(recognition)[-1].startswith(f"{len(recognition.windows)}: up to 0:40, ")
 
