@@ -141,6 +141,7 @@ def test_other_recipes_come_from_no_search(recipe, best):
         searched_folds(best)
 
 
+@pytest.mark.slow
 def test_a_search_and_a_study_are_not_gone_on_with_on_other_features(
     recipe, feature_set, circle, tmp_path
 ):

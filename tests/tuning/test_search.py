@@ -20,6 +20,7 @@ def search_of(recipe, protocol, judging=1, **changes):
     return replace(asked, **changes)
 
 
+@pytest.mark.slow
 def test_best_trial_is_a_recipe_and_no_test_part_was_scored(
     recipe, feature_set, protocol, tmp_path
 ):
@@ -83,6 +84,7 @@ def test_a_planted_leak_stops_the_search(recipe, feature_set, protocol, tmp_path
     assert not (tmp_path / "trials").exists()
 
 
+@pytest.mark.slow
 def test_a_trial_below_the_median_is_not_trained_on_the_other_folds(
     recipe, feature_set, protocol, tmp_path
 ):
@@ -130,6 +132,7 @@ def test_a_folder_of_another_search_is_refused(recipe, feature_set, protocol, tm
         run_search(search_of(recipe, protocol), feature_set, protocol, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_trial_trains_as_a_fold_without_its_test_part_does(
     recipe, feature_set, protocol, tmp_path
 ):

@@ -43,6 +43,7 @@ def test_a_study_of_some_values_leaves_the_others_out():
         load_study("filter_shapes", only=(3,))
 
 
+@pytest.mark.slow
 def test_a_study_trains_at_every_value_and_goes_on(study, feature_set, protocol, tmp_path):
     folds = [protocol.folds[0].name]
     result = run_study(study, feature_set, protocol, tmp_path, folds=folds)

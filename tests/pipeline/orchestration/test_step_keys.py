@@ -12,6 +12,9 @@ import pytest
 from ser_keras.models import MODELS
 from tests.architecture import PACKAGES, ROOT
 
+# The pipelines are read on a copy of the tree, once for every edit.
+pytestmark = pytest.mark.slow
+
 TRAINED = ("attention_cnn", "moma", "predictive_vrnn", "alexnet_fcn")
 # Edit: file, text, other text.
 EDITS = {
