@@ -10,11 +10,11 @@ from typing import Any
 from keras import ops
 
 from ser_keras.features.frames import FrameSpec, window
-from ser_keras.features.logmel import LogMelSpec
+from ser_keras.features.kinds.logmel import LogMelSpec
+from ser_keras.features.kinds.mfcc import MfccSpec, dct_matrix
+from ser_keras.features.kinds.mfcc_windows import MfccWindowsSpec
+from ser_keras.features.kinds.spectrogram import SpectrogramSpec
 from ser_keras.features.mel import DELTA_FRAMES, MelSpec, delta_kernel, mel_matrix
-from ser_keras.features.mfcc import MfccSpec, dct_matrix
-from ser_keras.features.mfcc_windows import MfccWindowsSpec
-from ser_keras.features.spectrogram import SpectrogramSpec
 
 # From spec, pieces (batch, rows, `spec.vector_samples`), rows (batch,) that are real, and the
 # loudest mel level of the recording so far (batch,) or None, to features (batch, rows, dim) and

@@ -10,10 +10,10 @@ from ser_keras.features.frames import FrameSpec
 
 # Imported when a spec of the kind is made.
 KINDS = {
-    "logmel": "ser_keras.features.logmel:LogMelSpec",
-    "mfcc": "ser_keras.features.mfcc:MfccSpec",
-    "mfcc_windows": "ser_keras.features.mfcc_windows:MfccWindowsSpec",
-    "spectrogram": "ser_keras.features.spectrogram:SpectrogramSpec",
+    "logmel": "ser_keras.features.kinds.logmel:LogMelSpec",
+    "mfcc": "ser_keras.features.kinds.mfcc:MfccSpec",
+    "mfcc_windows": "ser_keras.features.kinds.mfcc_windows:MfccWindowsSpec",
+    "spectrogram": "ser_keras.features.kinds.spectrogram:SpectrogramSpec",
 }
 # What `spec_from_dict` takes. Fields that are not named have the defaults of their kind.
 SPECS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ser_keras.features.extract import extract
-from ser_keras.features.spectrogram import SpectrogramSpec
+from ser_keras.features.kinds.spectrogram import SpectrogramSpec
 from ser_keras.plots.explanation import RANGE_DB, Explanation
 from ser_keras.plots.outline import outline_half
 from ser_keras.plots.picture import open_figure, save_figure

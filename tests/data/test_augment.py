@@ -14,10 +14,10 @@ from ser_keras.data.augment import (
     warp_matrices,
 )
 from ser_keras.errors import ConfigError
-from ser_keras.features.logmel import LogMelSpec
-from ser_keras.features.mfcc import MfccSpec
+from ser_keras.features.kinds.logmel import LogMelSpec
+from ser_keras.features.kinds.mfcc import MfccSpec
+from ser_keras.features.kinds.spectrogram import SpectrogramSpec
 from ser_keras.features.specs import get_spec
-from ser_keras.features.spectrogram import SpectrogramSpec
 
 SPEC = SpectrogramSpec(num_bins=12)
 

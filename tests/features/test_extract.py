@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from ser_keras.audio import read_audio
 from ser_keras.errors import ConfigError
-from ser_keras.features import frames, logmel
+from ser_keras.features import frames
 from ser_keras.features.extract import extract
 from ser_keras.features.frames import FrameSpec
+from ser_keras.features.kinds import logmel
 from ser_keras.features.mel import delta_kernel, mel_matrix
 from ser_keras.features.specs import SPECS, get_spec
 from tests.reference import features as reference

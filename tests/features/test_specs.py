@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec
-from ser_keras.features.logmel import LogMelSpec
-from ser_keras.features.mfcc import MfccSpec
-from ser_keras.features.mfcc_windows import MfccWindowsSpec
+from ser_keras.features.kinds.logmel import LogMelSpec
+from ser_keras.features.kinds.mfcc import MfccSpec
+from ser_keras.features.kinds.mfcc_windows import MfccWindowsSpec
+from ser_keras.features.kinds.spectrogram import SpectrogramSpec
 from ser_keras.features.specs import KINDS, SPECS, class_of_kind, get_spec, spec_from_dict
-from ser_keras.features.spectrogram import SpectrogramSpec
 from tests.reference import features as reference
 
 

@@ -37,12 +37,12 @@ EDITS = {
     "weights of AlexNet": ("ser_keras/models/weights/alexnet.py", "104.0", "105.0"),
     "another corpus": ("ser_keras/corpora/casia.py", "INFO = ", "MORE = 1\nINFO = "),
     "another kind of feature": (
-        "ser_keras/features/mfcc.py",
+        "ser_keras/features/kinds/mfcc.py",
         "@dataclass",
         "MORE = 1\n\n\n@dataclass",
     ),
     "the kind of feature": (
-        "ser_keras/features/spectrogram.py",
+        "ser_keras/features/kinds/spectrogram.py",
         "@dataclass",
         "MORE = 1\n\n\n@dataclass",
     ),

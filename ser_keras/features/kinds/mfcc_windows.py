@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from ser_keras.features.frames import frames, pieces
+from ser_keras.features.kinds.mfcc import MfccSpec, mfcc
 from ser_keras.features.mel import with_deltas
-from ser_keras.features.mfcc import MfccSpec, mfcc
 
 
 @dataclass(frozen=True, kw_only=True)

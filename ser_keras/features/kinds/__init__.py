@@ -1,0 +1,1 @@
+"""The kinds of features, one module each: a spec with its `compute`."""
