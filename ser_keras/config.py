@@ -121,6 +121,28 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
+class AdaptationConfig:
+    """How a model with `normalizer: speaker` is trained for its two tracks.
+
+    A batch is blind, normalised by the training part as a whole, or adapted, normalised by the
+    speakers' own recordings.
+
+    Args:
+        blind_share: float. Share of the batches that are blind, above 0. With 1 the model is made
+            for the blind track alone.
+        speakers: int. Speakers in an adapted batch, with equally many utterances of each.
+        random_enrolment: bool. Statistics in training come from a random number of the speaker's
+            utterances, a new one in every epoch; else from all of them.
+        least_s: float. A test speaker with less speech than this gets the blind answer.
+    """
+
+    blind_share: Annotated[Number, Field(gt=0, le=1)] = 0.5
+    speakers: Annotated[StrictInt, Field(ge=2)] = 4
+    random_enrolment: StrictBool = False
+    least_s: Number = 2.0
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class OptimizerConfig:
     """The optimizer and its schedule. Every default is neutral: a recipe names what it changes.
 
@@ -181,12 +203,13 @@ class TrainConfig:
         patience: int. Epochs without a better validation UA before training stops.
         seed: int. Seed of everything random; each fold derives its own.
         precision: str. `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
-        normalizer: str. `"unit"`, `"standard"` or `"none"`, see `FeatureStatistics.affine`.
+        normalizer: str. `"unit"`, `"standard"` or `"none"`, see `FeatureStatistics.affine`; or
+            `"speaker"` for the track where a speaker's own unlabelled recordings are known.
         objective: mapping. Options of what the model is trained for, see
             `ser_keras.models.objective_of`.
         jit_compile: bool. Compile the training step with XLA: quicker for recurrent models, slower
             for convolutions on CPUs.
-        model, batch, unlabelled, augment, optimizer: the sections.
+        model, batch, unlabelled, adaptation, augment, optimizer: the sections.
     """
 
     spec: StrictStr = "spectrogram200"
@@ -196,18 +219,31 @@ class TrainConfig:
     patience: StrictInt = 15
     seed: StrictInt = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    normalizer: Literal["unit", "standard", "none"] = "standard"
+    normalizer: Literal["unit", "standard", "none", "speaker"] = "standard"
     jit_compile: StrictBool = False
     objective: dict[str, NumberOrText] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     unlabelled: UnlabelledConfig = field(default_factory=UnlabelledConfig)
+    adaptation: AdaptationConfig = field(default_factory=AdaptationConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain values, as YAML and JSON write them."""
-        return asdict(self)
+        """Returns plain values, as YAML and JSON write them.
+
+        Without `normalizer: speaker` there is no section `adaptation`, which then says nothing.
+        """
+        values = asdict(self)
+        if self.normalizer != "speaker":
+            del values["adaptation"]
+        return values
+
+    @property
+    def track(self) -> str:
+        """What the model knows of a test speaker: `"blind"` nothing, `"adapted"` recordings."""
+        adapted = self.normalizer == "speaker" and self.adaptation.blind_share < 1
+        return "adapted" if adapted else "blind"
 
     @property
     def sha256(self) -> str:

@@ -39,8 +39,8 @@ ORDER = {
             "corpora",
             "protocols",
         ),
-        *("audit", "metrics", "features", "data", "layers", "models", "recipes", "training"),
-        *("experiments", "plots", "report", "cli", "__main__"),
+        *("audit", "metrics", "features", "data", "layers", "models", "recipes", "adaptation"),
+        *("training", "experiments", "plots", "report", "cli", "__main__"),
     ),
     "serving": ("client", "export", "server", "explain", "web", "cli"),
     "pipeline": (

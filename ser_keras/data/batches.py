@@ -72,7 +72,7 @@ class TrainingBatches:
             batches = batches.concatenate(self._pass(number * passes + index))
         if self.steps:
             batches = batches.take(self.steps)
-        return batches.prefetch(2).with_options(_without_autotune())
+        return batches.prefetch(2).with_options(without_autotune())
 
     def _pass(self, number: int) -> tf.data.Dataset:
         seed = mixed_seed(self.seed, "epoch", number)
@@ -89,7 +89,7 @@ class TrainingBatches:
         def finish(example: dict[str, tf.Tensor]) -> Batch:
             classes = example["class"]
             return (
-                _inputs(example, multiple),
+                padded_inputs(example, multiple),
                 tf.one_hot(classes, self.num_classes),
                 tf.where(classes < 0, 1.0, tf.gather(weights, tf.maximum(classes, 0))),
             )
@@ -145,21 +145,23 @@ class JointBatches:
         """Returns the joint batches of epoch `number`, utterances in the order of the streams."""
         joint, *remaining = (stream.epoch(number) for stream in self.streams)
         for batches in remaining:
-            joint = tf.data.Dataset.zip((joint, batches)).map(_joined)
-        return joint.with_options(_without_autotune())
+            joint = tf.data.Dataset.zip((joint, batches)).map(joined)
+        return joint.with_options(without_autotune())
 
 
-def _joined(first: Batch, second: Batch) -> Batch:
+def joined(first: Batch, second: Batch) -> Batch:
     """Returns one batch of two, padded to the longer."""
     frames = tf.maximum(tf.shape(first[0]["mask"])[1], tf.shape(second[0]["mask"])[1])
 
-    def padded(values: tf.Tensor) -> tf.Tensor:
+    def padded(name: str, values: tf.Tensor) -> tf.Tensor:
+        if name not in ("features", "mask"):
+            return values
         padding = [[0, 0], [0, frames - tf.shape(values)[1]]] + [[0, 0]] * (len(values.shape) - 2)
         return tf.pad(values, padding)
 
     inputs = {
-        name: tf.concat([padded(first[0][name]), padded(second[0][name])], axis=0)
-        for name in ("features", "mask")
+        name: tf.concat([padded(name, values), padded(name, second[0][name])], axis=0)
+        for name, values in first[0].items()
     }
     targets = tf.concat([first[1], second[1]], axis=0)
     weights = tf.concat([first[2], second[2]], axis=0)
@@ -176,12 +178,12 @@ def evaluation_batches(
     """Yields (keys, inputs, classes) of every utterance (or segment) of `part`, unaugmented."""
     multiple = bucket_frames if fixed_shapes else 1
     batches = _similar_lengths(segments.cut(part.utterances), batch_size)
-    for example in batches.with_options(_without_autotune()):
+    for example in batches.with_options(without_autotune()):
         keys = np.array([key.decode() for key in example["key"].numpy()])
-        yield keys, _inputs(example, multiple), example["class"].numpy()
+        yield keys, padded_inputs(example, multiple), example["class"].numpy()
 
 
-def _without_autotune() -> tf.data.Options:
+def without_autotune() -> tf.data.Options:
     """Returns options without tf.data's autotuner.
 
     Its thread sleeps 10 ms, 20 ms, 40 ms, ... and TensorFlow 2.16 waits for it when an iterator is
@@ -193,7 +195,7 @@ def _without_autotune() -> tf.data.Options:
     return options
 
 
-def _inputs(example: dict[str, tf.Tensor], multiple: int) -> dict[str, tf.Tensor]:
+def padded_inputs(example: dict[str, tf.Tensor], multiple: int) -> dict[str, tf.Tensor]:
     """Returns features and mask, padded to a multiple of `multiple` frames."""
     features = example["features"]
     padding = -tf.shape(features)[1] % multiple

@@ -141,7 +141,9 @@ def _fitted(
     if config.select == "validation":
         model = load_model(folder / "model.keras", config.model.name)
         validation_part = fold_trainer.parts.part(sorted(fold_trainer.fold.valid))
-        scores = vars(predict(model, validation_part, config.batch))
+        scores = vars(
+            predict(model, validation_part, config.batch, config.track, config.adaptation.least_s)
+        )
         by = "which also chose the epoch"
     else:
         inner = validation_fold(fold)

@@ -63,10 +63,12 @@ class CorpusTrainer(FoldTrainer):
         }
         return super().identity() | fingerprints
 
-    def score_test_part(self, model: keras.Model) -> Scores:
+    def score_test_part(self, model: keras.Model, track: str | None = None) -> Scores:
         """Returns the scores of all tested corpora, one after the other, by `key_in`'s keys."""
+        config = self.config
+        track, least_s = track or config.track, config.adaptation.least_s
         scores_of = {
-            name: predict(model, self._part_of(feature_set), self.config.batch)
+            name: predict(model, self._part_of(feature_set), config.batch, track, least_s)
             for name, feature_set in self.tested.items()
         }
         keys = [key_in(name, key) for name, scores in scores_of.items() for key in scores.keys]

@@ -1,6 +1,7 @@
 """Cross-validation: trains and tests all folds of a protocol, and summarises them in one result."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ser_keras.models.cost import multiply_accumulates
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_training import resolved_options
+from ser_keras.training.trainer import scores_name
 from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
@@ -88,8 +90,13 @@ def run_crossval(
     prepare_output(recipes, protocol, output)
     records = [runs.run(recipes, fold, output / "folds" / fold.name) for fold in chosen]
     findings += withheld_findings(records)
-    result = summarize_run(recipes, feature_set, protocol, output, records, findings, command)
+    summary = partial(
+        summarize_run, recipes, feature_set, protocol, output, records, findings, command
+    )
+    result = summary()
     write_json(output / "result.json", result)
+    if result["track"] == "adapted":
+        write_json(output / "result-blind.json", summary("blind"))
     return result
 
 
@@ -144,16 +151,21 @@ def write_config(path: Path, config: TrainConfig) -> None:
     write_text(path, yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
-def pooled_scores(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+def pooled_scores(
+    folder: Path, records: Sequence[Mapping[str, Any]], track: str | None = None
+) -> dict[str, np.ndarray]:
     """Returns keys, classes and probabilities of all scored parts, one after the other.
 
     Args:
         folder: Path. Holds a folder per fold.
         records: of the folds, in this order.
+        track: str or None. The recipe's own where it is None.
     """
     parts = []
     for record in records:
-        with np.load(folder / record["fold"] / "scores.npz", allow_pickle=False) as stored:
+        own_track = record.get("track", "blind")
+        name = scores_name(track or own_track, own_track)
+        with np.load(folder / record["fold"] / name, allow_pickle=False) as stored:
             parts.append({name: stored[name] for name in stored.files})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -175,22 +187,26 @@ def summarize_run(
     records: Sequence[Mapping[str, Any]],
     findings: Sequence[audit.Finding],
     command: str,
+    track: str | None = None,
 ) -> dict[str, Any]:
     """Returns the scores with all facts that a reader needs to judge and repeat them.
 
     Scores are pooled over all test utterances, with mean and deviation over folds beside them.
     Intervals come from resampling whole speakers.
     """
-    scores = pooled_scores(output / "folds", records)
+    config = recipes[records[0]["recipe"]]
+    track = track or config.track
+    scores = pooled_scores(output / "folds", records, track)
+    by_track = [record.get("tracks", {}).get(track, record) for record in records]
     speaker_of = {row.key: row.speaker for row in feature_set.rows}
     speakers = [speaker_of[key] for key in scores["keys"]]
     classes = protocol.class_set.classes
     truth, probabilities = scores["classes"], scores["probabilities"]
     predicted = probabilities.argmax(axis=1)
-    config = recipes[records[0]["recipe"]]
     return {
         "model": config.model.name,
         "settings": config.settings,
+        "track": track,
         "chosen": len(recipes) > 1,
         "dataset": feature_set.schema.name,
         "corpus": feature_set.schema.corpus,
@@ -201,7 +217,7 @@ def summarize_run(
         "by_speaker": metrics.confusion_by_speaker(truth, predicted, speakers, len(classes)),
         "reliability": metrics.reliability(truth, probabilities),
         "over_folds": {
-            name: _spread([record[name] for record in records]) for name in ("wa", "ua")
+            name: _spread([scored[name] for scored in by_track]) for name in ("wa", "ua")
         },
         "cost": _cost(config, feature_set, protocol, records),
         "weights": records[0]["weights"],
@@ -211,7 +227,10 @@ def summarize_run(
         "command": command,
         "versions": provenance.versions(),
         "commit": provenance.git_commit(),
-        "folds": [{k: v for k, v in record.items() if k != "config"} for record in records],
+        "folds": [
+            {name: value for name, value in (record | scored).items() if name != "config"}
+            for record, scored in zip(records, by_track, strict=True)
+        ],
     }
 
 

@@ -103,7 +103,10 @@ def evaluate_run(
     if fold is None and len(names) > 1:
         raise ConfigError(f"{run}: has folds {', '.join(names)}; say which with --fold.")
     trained = open_fold(run, features, fold or names[0], whole=whole)
-    scores = predict(trained.model, trained.part, trained.config.batch)
+    config = trained.config
+    scores = predict(
+        trained.model, trained.part, config.batch, config.track, config.adaptation.least_s
+    )
     speaker_of = {row.key: row.speaker for row in trained.feature_set.rows}
     return {
         "fold": trained.name,

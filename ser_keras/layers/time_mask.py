@@ -34,6 +34,33 @@ class TimeMask(MaskedLayer):
 
 
 @keras.saving.register_keras_serializable("ser_keras")
+class FrameMask(MaskedLayer):
+    """Sets the frames of padding to zero, so that the next window sees only its own zeros.
+
+    Args:
+        **kwargs: Of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: (batch, frames, channels).
+        mask: bool (batch, frames), False = padding.
+
+    Returns:
+        The shape of `inputs`.
+
+    Example:
+        >>> mask = ops.convert_to_tensor([[True, False]])
+        >>> ops.convert_to_numpy(FrameMask()(ops.ones((1, 2, 1)), mask=mask)).ravel().tolist()
+        [1.0, 0.0]
+    """
+
+    def call(self, inputs, mask):
+        return inputs * ops.cast(mask, inputs.dtype)[..., None]
+
+    def compute_output_shape(self, inputs_shape, mask_shape=None):
+        return inputs_shape
+
+
+@keras.saving.register_keras_serializable("ser_keras")
 class StridedMask(keras.layers.Layer):
     """Returns the mask of what a convolution or a pooling makes of each utterance alone.
 

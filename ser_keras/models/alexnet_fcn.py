@@ -12,6 +12,7 @@ What the paper fixes, and where; the rest is a `Departures:` line of `build_alex
 | initialisation | ImageNet, see `ser_keras.models.weights.alexnet` | III-C |
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
@@ -24,6 +25,7 @@ from ser_keras.layers.spectrogram_attention import SpectrogramAttention
 from ser_keras.layers.spectrogram_image import SpectrogramImage
 from ser_keras.layers.split_conv2d import SplitConv2D
 from ser_keras.layers.time_mask import StridedMask, TimeMask
+from ser_keras.models.speaker_head import speaker_head
 
 MINIMUM_FRAMES = 70  # 0.7 s at a 10 ms hop; narrower images leave no cell after the last pooling
 POOL_WINDOW = 3
@@ -31,6 +33,7 @@ POOL_STRIDE = 2
 NORMALIZATIONS = ("lrn", "batch", "none")
 INPUT_SCALINGS = ("unit_imagenet", "standard")
 INPUT_CHANNELS = (3, 1)
+POOLINGS = ("mean", "mean_std")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ def build_alexnet_fcn(
     spatial_dropout: float = 0.0,
     width: float = 1.0,
     final_pool: bool = True,
+    pooling: str = "mean",
+    speaker: Mapping[str, int] | None = None,
     name: str = "alexnet_fcn",
 ) -> keras.Model:
     """Returns the functional model of Zhang et al. 2018, Sec. II, with random weights.
@@ -99,6 +104,9 @@ def build_alexnet_fcn(
         spatial_dropout: float. Share of whole channels dropped before conv3 and conv4.
         width: float. Factor on the number of filters, rounded to multiples of 8.
         final_pool: bool. Keep the max-pooling after conv5.
+        pooling: str. "mean", weighted by the attention, or "mean_std" with the deviation behind it.
+        speaker: mapping or None. Sizes of a `SpeakerHead`, which normalises frames and context by
+            speaker; None leaves it out.
         name: str.
 
     Call arguments:
@@ -107,7 +115,8 @@ def build_alexnet_fcn(
 
     Returns:
         keras.Model with outputs "logits", float32 (batch, num_classes), and "attention", float32
-        (batch, F', T'), which sums to 1 (Fig. 4).
+        (batch, F', T'), which sums to 1 (Fig. 4). With `speaker` there are further inputs, see
+        `SpeakerHead`, and the output "embedding" (batch, values).
 
     Raises:
         ConfigError: an option has no meaning, or `dim` is too small for the encoder.
@@ -123,19 +132,21 @@ def build_alexnet_fcn(
         ours. Each convolution pads the utterance, not the batch, so that batching changes no
         result.
     """
-    _check_options(plan, normalization, input_channels, input_scaling, dim)
+    _check_options(plan, normalization, input_channels, input_scaling, dim, pooling)
     convolutions = scaled(PLANS[plan], width)
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
     frames = keras.Input((None,), dtype="bool", name="mask")
     x = FeatureNormalizer(name="normalizer")(features, mask=frames)
+    head = speaker_head(dim, speaker)
+    x, mask = head.frames(x, frames)
     x, mask = SpectrogramImage(
         channels=input_channels,
         imagenet=input_scaling == "unit_imagenet",
         minimum_frames=MINIMUM_FRAMES,
         name="image",
-    )(x, mask=frames)
+    )(x, mask=mask)
     for number, convolution in enumerate(convolutions, start=1):
         if spatial_dropout and number in (3, 4):
             x = keras.layers.SpatialDropout2D(spatial_dropout, name=f"spatial_dropout{number}")(x)
@@ -144,16 +155,15 @@ def build_alexnet_fcn(
         x, mask = convolve(x, mask, convolution, number, style)
         if convolution.pool and (final_pool or number < len(convolutions)):
             x, mask = pool(x, mask, number)
-    context, attention = SpectrogramAttention(attention_units, attention_lambda, name="attention")(
-        x, mask=mask
+    attend = SpectrogramAttention(
+        attention_units, attention_lambda, deviation=pooling == "mean_std", name="attention"
     )
+    context, attention = attend(x, mask=mask)
+    context, adapted = head.embedding(context)
     context = keras.layers.Dropout(dropout, name="dropout")(context)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(context)
-    return keras.Model(
-        {"features": features, "mask": frames},
-        {"logits": logits, "attention": attention},
-        name=name,
-    )
+    outputs = {"logits": logits, "attention": attention, **adapted}
+    return keras.Model({"features": features, "mask": frames, **head.inputs}, outputs, name=name)
 
 
 # === Layers ===
@@ -205,12 +215,18 @@ def scaled(convolutions: tuple[ConvPlan, ...], width: float) -> tuple[ConvPlan, 
 
 
 def _check_options(
-    plan: str, normalization: str, input_channels: int, input_scaling: str, dim: int
+    plan: str,
+    normalization: str,
+    input_channels: int,
+    input_scaling: str,
+    dim: int,
+    pooling: str = "mean",
 ) -> None:
     for option, value, known in (
         ("plan", plan, PLANS),
         ("normalization", normalization, NORMALIZATIONS),
         ("input_scaling", input_scaling, INPUT_SCALINGS),
+        ("pooling", pooling, POOLINGS),
     ):
         if value not in known:
             raise ConfigError(f"alexnet_fcn: {unknown_name(option, str(value), known)}")

@@ -16,6 +16,8 @@ Segments are cut, and their scores averaged, outside of the model (Sec. 2.1). Th
 whether it averages before or after the softmax; here it is after.
 """
 
+from collections.abc import Mapping
+
 import keras
 
 from ser_keras.errors import ConfigError, unknown_name
@@ -23,17 +25,20 @@ from ser_keras.features.normalize import FeatureNormalizer
 from ser_keras.layers.bilinear_pooling import BilinearPooling
 from ser_keras.layers.bottom_up_attention import BottomUpAttention
 from ser_keras.layers.fit_frames import FitFrames
+from ser_keras.layers.frame_attention import AttentionPooling
 from ser_keras.layers.masked_average_pooling import MaskedAveragePooling2D
 from ser_keras.layers.masked_batch_norm import MaskedBatchNormalization
 from ser_keras.layers.mu_law import MuLaw
 from ser_keras.layers.spectrogram_image import SpectrogramImage
-from ser_keras.layers.time_mask import StridedMask, TimeMask
+from ser_keras.layers.time_mask import FrameMask, StridedMask, TimeMask
+from ser_keras.models.speaker_head import NoSpeakerHead, SpeakerHead, speaker_head
 
 MINIMUM_FRAMES = 200  # 2 s at a 10 ms hop; 197 whole frames fit
 FILTERS = (16, 32, 48, 64, 80)
 FREQUENCY_WINDOW = (10, 2)
 TIME_WINDOW = (2, 8)
 POOL_WINDOW = 2
+TIME_KERNEL = 5
 MU = 255.0
 # Where the smallest value of a segment goes before the mu-law; None: no mu-law.
 INPUT_SCALINGS = {"mu_law": -1.0, "mu_law_unit": 0.0, "standard": None}
@@ -54,6 +59,7 @@ def build_attention_cnn(
     spatial_dropout: float = 0.0,
     minimum_frames: int = MINIMUM_FRAMES,
     width: float = 1.0,
+    speaker: Mapping[str, int] | None = None,
     name: str = "attention_cnn",
 ) -> keras.Model:
     """Returns the functional model of Li et al. 2018, Sec. 2, with random weights.
@@ -71,6 +77,9 @@ def build_attention_cnn(
         spatial_dropout: float. Share of whole channels dropped before Conv3 and Conv4.
         minimum_frames: int. Shorter batches are widened to this; the new frames are masked.
         width: float. Factor on the number of filters, rounded to even numbers.
+        speaker: mapping or None. Sizes of a `SpeakerHead`: frames and embedding are normalised by
+            speaker, and the convolutions run over time alone, with the values of a frame as
+            channels, see `_by_speaker`; None leaves it out.
         name: str.
 
     Call arguments:
@@ -80,7 +89,9 @@ def build_attention_cnn(
     Returns:
         keras.Model with outputs "logits", float32 (batch, num_classes), and "attention", float32
         (batch, H', T'), which sums to 1: the bottom-up map, or with the other two heads the same
-        weight for every real cell. Head "attention" also has "top_down", (batch, H', T', K).
+        weight for every real cell. Head "attention" also has "top_down", (batch, H', T', K). With
+        `speaker` there are further inputs, see `SpeakerHead`; the outputs are then "logits",
+        "attention" (batch, T') and "embedding" (batch, values).
 
     Raises:
         ConfigError: an option has no meaning.
@@ -97,6 +108,10 @@ def build_attention_cnn(
         not say which layers it follows. "mu_law_unit", "standard" and both dropouts are ours.
     """
     filters, pool_after = _checked(head, filters, pool_after)
+    if speaker:
+        adapting = speaker_head(dim, speaker)
+        inputs, outputs = _by_speaker(adapting, num_classes, dim, filters, pool_after, dropout)
+        return keras.Model(inputs, outputs, name=name)
 
     # === Functional Model ===
     inputs, x, mask = spectrogram_input(dim, input_scaling, minimum_frames, model="attention_cnn")
@@ -114,6 +129,44 @@ def build_attention_cnn(
 
 
 # === Layers ===
+
+
+def _by_speaker(
+    head: SpeakerHead | NoSpeakerHead,
+    num_classes: int,
+    dim: int,
+    filters: tuple[int, ...],
+    pool_after: tuple[int, ...],
+    dropout: float,
+) -> tuple[dict[str, keras.KerasTensor], dict[str, keras.KerasTensor]]:
+    """Returns inputs and outputs of the model that is normalised by speaker.
+
+    The bottom-up attention of Eq. (10) weighs the columns of a convolution over time. The top-down
+    maps are linear, so that their weighted sum is a linear function of the weighted mean column:
+    here this mean, with the deviation beside it, is the embedding that is normalised, and the
+    classifier behind it takes the place of the top-down attention.
+    """
+    features = keras.Input((None, dim), name="features")
+    frames = keras.Input((None,), dtype="bool", name="mask")
+    x = FeatureNormalizer(name="normalizer")(features, mask=frames)
+    x, mask = head.frames(x, frames)
+    for number, count in enumerate(filters, start=1):
+        stride = POOL_WINDOW if number in pool_after else 1
+        name, previous = f"conv{number}", x
+        x = keras.layers.ZeroPadding1D(TIME_KERNEL // 2, name=f"{name}_pad")(x)
+        x = keras.layers.Conv1D(count, TIME_KERNEL, strides=stride, name=name)(x)
+        mask = StridedMask(TIME_KERNEL, stride, TIME_KERNEL // 2, name=f"{name}_columns")(mask)
+        x = MaskedBatchNormalization(**BATCH_NORM, name=f"{name}_batch_norm")(x, mask=mask)
+        x = keras.layers.ReLU(name=f"{name}_relu")(x)
+        if x.shape[-1] == previous.shape[-1] and stride == 1:
+            x = keras.layers.Add(name=f"{name}_residual")([x, previous])
+        x = FrameMask(name=f"{name}_mask")(x, mask=mask)
+    pooled, attention = AttentionPooling(deviation=True, name="attention")(x, mask=mask)
+    pooled, adapted = head.embedding(pooled)
+    pooled = keras.layers.Dropout(dropout, name="dropout")(pooled)
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(pooled)
+    inputs = {"features": features, "mask": frames, **head.inputs}
+    return inputs, {"logits": logits, "attention": attention, **adapted}
 
 
 def spectrogram_input(

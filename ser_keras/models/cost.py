@@ -26,7 +26,11 @@ def multiply_accumulates(model: keras.Model, frames: int) -> int:
     """
     counted = {layer.name: layer for layer in model.layers if _is_counted(layer)}
     outputs = keras.Model(model.inputs, {name: layer.output for name, layer in counted.items()})
-    shapes = outputs.compute_output_shape([(1, frames, model.inputs[0].shape[-1]), (1, frames)])
+    sizes = [
+        (1, *(frames if size is None else size for size in given.shape[1:]))
+        for given in model.inputs
+    ]
+    shapes = outputs.compute_output_shape(sizes)
     return sum(_operations(layer, shapes[name]) for name, layer in counted.items())
 
 

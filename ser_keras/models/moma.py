@@ -12,21 +12,24 @@ What the paper fixes, and where; the rest is a `Departures:` line of `build_moma
 | optimiser | Adam 1e-4; PyTorch's ReduceLROnPlateau, patience 4, factor 0.1 | 4.3 |
 """
 
+from collections.abc import Mapping
+
 import keras
 
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
+from ser_keras.layers.masked_batch_norm import MaskedBatchNormalization
 from ser_keras.layers.moma_attention import AttentionMixture, ProductAttention, ResidualAttention
 from ser_keras.layers.projected_lstm import BidirectionalLSTM
 from ser_keras.layers.time_mask import StridedMask
 from ser_keras.layers.weighted_pooling import WeightedPooling
+from ser_keras.models.speaker_head import speaker_head
 
 ATTENTIONS = ("mixture", "single", "none")
 PROJECTIONS = ("none", "tanh")
 POOLINGS = ("mean", "mean_std")
 FRONTS = ("none", "conv")
 FRONT_WINDOW = 5
-FRONT_STRIDE = 2
 
 
 def build_moma(
@@ -43,6 +46,9 @@ def build_moma(
     pooling: str = "mean",
     front: str = "none",
     front_units: int = 128,
+    front_stride: int = 2,
+    front_norm: bool = False,
+    speaker: Mapping[str, int] | None = None,
     dropout: float = 0.0,
     input_dropout: float = 0.0,
     recurrent_dropout_between: float = 0.0,
@@ -62,8 +68,13 @@ def build_moma(
         scale_by_length: bool. Multiply the attention of layer 1 by the frames it sums to 1 over.
         projection: str. "none", or "tanh": a dense layer of 2 units before the classifier.
         pooling: str. "mean", weighted by the attention, or "mean_std" with the deviation behind it.
-        front: str. "none", or "conv": every second frame of a convolution over 5 goes to the BLSTM.
+        front: str. "none", or "conv": every `front_stride`-th frame of a convolution over 5 goes to
+            the BLSTM.
         front_units: int. Filters of that convolution.
+        front_stride: int. 2 halves the number of frames.
+        front_norm: bool. Batch normalisation between that convolution and its ReLU.
+        speaker: mapping or None. Sizes of a `SpeakerHead`, which normalises frames and context by
+            speaker; None leaves it out.
         dropout: float. Share of the context vector dropped before the classifier.
         input_dropout: float. Share of the features set to zero, in training.
         recurrent_dropout_between: float. Share dropped between a BLSTM and the next.
@@ -77,8 +88,9 @@ def build_moma(
         keras.Model with float32 outputs "logits" (batch, K) and "attention" (batch, frames), which
         sums to 1, for the mixture to the sum of gamma (Eq. 9). The mixture also has
         "attention_layer1" (batch, frames) and "attention_blocks" (batch, N, frames), each summing
-        to 1, and "gamma" (batch, N), the same in every row. With `front="conv"` there are half as
-        many frames in all of them, rounded up.
+        to 1, and "gamma" (batch, N), the same in every row. With `front="conv"` there
+        are fewer frames in all of them. With `speaker` there are further inputs, see `SpeakerHead`,
+        and the output "embedding", (batch, values).
 
     Raises:
         ConfigError: an option has no meaning.
@@ -102,16 +114,19 @@ def build_moma(
         attention_units=attention_units,
         blocks=blocks,
         front_units=front_units,
+        front_stride=front_stride,
     )
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
     frames = keras.Input((None,), dtype="bool", name="mask")
     x, mask = FeatureNormalizer(name="normalizer")(features, mask=frames), frames
+    head = speaker_head(dim, speaker)
+    x, mask = head.frames(x, mask)
     if input_dropout:
         x = keras.layers.Dropout(input_dropout, name="input_dropout")(x)
     if front == "conv":
-        x, mask = _front(x, mask, front_units)
+        x, mask = _front(x, mask, front_units, front_stride, front_norm)
     for number in range(1, layers + 1):
         if recurrent_dropout_between and number > 1:
             dropped = keras.layers.Dropout(recurrent_dropout_between, name=f"dropout{number - 1}")
@@ -122,25 +137,30 @@ def build_moma(
     context, weights = pool(x, mask=mask, weights=weights)
     if projection == "tanh":
         context = keras.layers.Dense(2 * units, activation="tanh", name="projection")(context)
+    context, adapted = head.embedding(context)
     context = keras.layers.Dropout(dropout, name="dropout")(context)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(context)
-    outputs = {"logits": logits, "attention": weights, **maps}
-    return keras.Model({"features": features, "mask": frames}, outputs, name=name)
+    outputs = {"logits": logits, "attention": weights, **maps, **adapted}
+    return keras.Model({"features": features, "mask": frames, **head.inputs}, outputs, name=name)
 
 
 # === Layers ===
 
 
 def _front(
-    x: keras.KerasTensor, mask: keras.KerasTensor, filters: int
+    x: keras.KerasTensor, mask: keras.KerasTensor, filters: int, stride: int, norm: bool
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Adds the strided convolution; returns (frames, mask of the frames)."""
     padding = FRONT_WINDOW // 2
     x = keras.layers.ZeroPadding1D(padding, name="front_pad")(x)
     x = keras.layers.Conv1D(
-        filters, FRONT_WINDOW, strides=FRONT_STRIDE, activation="relu", name="front"
+        filters, FRONT_WINDOW, strides=stride, activation=None if norm else "relu", name="front"
     )(x)
-    return x, StridedMask(FRONT_WINDOW, FRONT_STRIDE, padding, name="front_columns")(mask)
+    mask = StridedMask(FRONT_WINDOW, stride, padding, name="front_columns")(mask)
+    if norm:
+        x = MaskedBatchNormalization(momentum=0.9, name="front_batch_norm")(x, mask=mask)
+        x = keras.layers.ReLU(name="front_relu")(x)
+    return x, mask
 
 
 def _attend(

@@ -17,6 +17,7 @@ The paper states 22.6 and 12.78 million parameters. They do not follow from its 
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -26,8 +27,10 @@ from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.features.normalize import FeatureNormalizer
 from ser_keras.layers.predictive_cell import OUTPUTS
 from ser_keras.layers.predictive_vrnn import PredictiveVRNN
+from ser_keras.layers.weighted_pooling import WeightedPooling
 from ser_keras.models.objectives import cross_entropy
 from ser_keras.models.predictive_vrnn_windows import check_windows, window_vectors
+from ser_keras.models.speaker_head import SpeakerHead, speaker_head
 
 Tensor = Any
 
@@ -53,6 +56,7 @@ def build_predictive_vrnn(
     front_layers: int = 0,
     front_units: int = 128,
     input_dropout: float = 0.0,
+    speaker: Mapping[str, int] | None = None,
     name: str = "predictive_vrnn",
 ) -> keras.Model:
     """Returns the functional model of Baruah and Banerjee 2022, Sec. 2.3, with random weights.
@@ -80,6 +84,9 @@ def build_predictive_vrnn(
         front_units: int. Filters of each.
         input_dropout: float. Share of the values of the frames set to zero, in training, where
             windows are made here.
+        speaker: mapping or None. Sizes of a `SpeakerHead`: frames are normalised by speaker, and so
+            are mean and deviation of the classification LSTM over all windows, which are then
+            classified; None leaves it out.
         name: str.
 
     Call arguments:
@@ -94,6 +101,8 @@ def build_predictive_vrnn(
         "normalized" (batch, frames, dim), the vectors on the scale of the predictions. All of
         them are 0 in the padding. With `window_frames` there are windows in the place of frames and
         twice `dim` values, or twice `front_units`; "steps" (batch, windows) is then their mask.
+        With `speaker` there are further inputs, see `SpeakerHead`, and the output "embedding"
+        (batch, values); "logits" are those of the whole utterance.
 
     Raises:
         ConfigError: a size is no positive number, or a dropout not in 0..1.
@@ -118,11 +127,12 @@ def build_predictive_vrnn(
         "latent_dim": latent_dim,
     }
     _check_sizes(num_classes=num_classes, dim=dim, front_units=front_units, **sizes)
+    dropouts = {
+        "recognition_dropout": recognition_dropout,
+        "generation_dropout": generation_dropout,
+    }
     _check_dropouts(
-        input_dropout=input_dropout,
-        recognition_dropout=recognition_dropout,
-        generation_dropout=generation_dropout,
-        classification_dropout=classification_dropout,
+        **dropouts, input_dropout=input_dropout, classification_dropout=classification_dropout
     )
     check_windows(window_frames, window_hop, front_layers)
 
@@ -130,18 +140,18 @@ def build_predictive_vrnn(
     features = keras.Input((None, dim), name="features")
     mask = keras.Input((None,), dtype="bool", name="mask")
     normalized = FeatureNormalizer(dtype="float32", name="normalizer")(features, mask=mask)
-    steps = mask
+    head = speaker_head(dim, speaker)
+    normalized, steps = head.frames(normalized, mask)
     if window_frames:
         dropped = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
         normalized, steps = window_vectors(
-            dropped, mask, window_frames, window_hop, front_layers, front_units
+            dropped, steps, window_frames, window_hop, front_layers, front_units
         )
     *predictive, hidden = PredictiveVRNN(
         **sizes,
         attention=attention,
         initial_log_variance=initial_log_variance,
-        recognition_dropout=recognition_dropout,
-        generation_dropout=generation_dropout,
+        **dropouts,
         name="predictive",
     )(normalized, mask=steps)
     outputs = {
@@ -149,8 +159,10 @@ def build_predictive_vrnn(
         **dict(zip(OUTPUTS[:-1], predictive, strict=True)),
         "normalized": normalized,
     }
-    outputs |= {"steps": steps} if window_frames else {}
-    return keras.Model({"features": features, "mask": mask}, outputs, name=name)
+    outputs |= {"steps": steps} if window_frames or speaker else {}
+    if isinstance(head, SpeakerHead):
+        outputs |= _of_utterance(head, hidden, steps, num_classes, classification_dropout)
+    return keras.Model({"features": features, "mask": mask, **head.inputs}, outputs, name=name)
 
 
 def predictive_vrnn_objective(
@@ -186,7 +198,7 @@ def predictive_vrnn_objective(
 
     Returns:
         dict of "generation", "classification" and "kl" to scalars, already weighted; their sum is
-        minimised.
+        minimised. "utterance", where the model classifies whole utterances.
 
     Raises:
         ConfigError: unknown `label_time`.
@@ -210,7 +222,11 @@ def predictive_vrnn_objective(
     mean, log_variance = outputs["latent_mean"], outputs["latent_log_variance"]
     distance = ops.square(mean) + ops.exp(log_variance) - log_variance - 1.0
     divergence = 0.5 * ops.sum(distance, axis=-1)
-    return {
+    terms = {}
+    if "embedding" in outputs:
+        of_utterance = cross_entropy(targets[:, 0], outputs["logits"], label_smoothing)
+        terms["utterance"] = classification_weight * ops.mean(weights * of_utterance)
+    return terms | {
         "generation": generation_weight * _over_batch(surprise * valid[:, 1:]),
         "classification": classification_weight
         * _over_batch(ops.expand_dims(weights, 1) * losses * counted),
@@ -229,6 +245,17 @@ def _classified(
     step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
     step_logits = ops.where(ops.expand_dims(mask, -1), step_logits, 0.0)
     return {"logits": _at_last_step(step_logits, mask), "step_logits": step_logits}
+
+
+def _of_utterance(
+    head: SpeakerHead, hidden: Tensor, mask: Tensor, num_classes: int, dropout: float
+) -> dict[str, Tensor]:
+    """Adds the classifier of the whole utterance; returns its logits and its embedding."""
+    pooled, _ = WeightedPooling(deviation=True, name="pooling")(hidden, mask=mask)
+    x, adapted = head.embedding(pooled)
+    x = keras.layers.Dropout(dropout, name="utterance_dropout")(x)
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="utterance_classifier")(x)
+    return {"logits": logits, **adapted}
 
 
 def _at_last_step(values: Tensor, mask: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ What the paper fixes, and where; the rest is a `Departures:` line of the two fun
 | objective | cross-entropy + C reconstruction error | III-D, Eq. 4 |
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -24,6 +25,7 @@ from ser_keras.layers.projected_lstm import BidirectionalLSTM
 from ser_keras.layers.sparse_dense import SparseDense
 from ser_keras.layers.time_mask import StridedMask
 from ser_keras.models.objectives import cross_entropy
+from ser_keras.models.speaker_head import speaker_head
 
 Tensor = Any
 
@@ -44,6 +46,7 @@ def build_sparse_autoencoder(
     code_norm: bool = False,
     dropout: float = 0.0,
     input_dropout: float = 0.0,
+    speaker: Mapping[str, int] | None = None,
     name: str = "sparse_autoencoder",
 ) -> keras.Model:
     """Returns the functional model of Sun and Wu 2019, Sec. III, with random weights.
@@ -60,6 +63,8 @@ def build_sparse_autoencoder(
         code_norm: bool. Normalise each frame of the code to unit variance before the BLSTM.
         dropout: float. Share of the pooled vector dropped before the classifier.
         input_dropout: float. Share of the encoder's input set to zero, in training.
+        speaker: mapping or None. Sizes of a `SpeakerHead`, which normalises frames and context by
+            speaker; None leaves it out.
         name: str.
 
     Call arguments:
@@ -71,7 +76,9 @@ def build_sparse_autoencoder(
         classes renormalised over the K; "logits_with_pseudo" (batch, K + 1), the pseudo-class last;
         "attention" (batch, ceil(frames / stride)), which sums to 1; "activations" (batch, frames,
         encoder_units), 0 in the padding; "reconstruction" and what it is compared with,
-        "normalized" (batch, frames, dim). The reconstruction of padding has no meaning.
+        "normalized" (batch, frames, dim). The reconstruction of padding has no meaning. With
+        `speaker` there are further inputs, see `SpeakerHead`, the output "embedding" (batch,
+        values), and the mask "columns" of the frames that are encoded.
 
     Raises:
         ConfigError: an option has no meaning, or the encoder is not wider than its input.
@@ -96,18 +103,21 @@ def build_sparse_autoencoder(
     frames = keras.Input((None,), dtype="bool", name="mask")
     # The target of the reconstruction: in half precision its error would be noise to be learnt.
     clean = FeatureNormalizer(name="normalizer", dtype="float32")(features, mask=frames)
+    head = speaker_head(dim, speaker)
+    clean, encoded = head.frames(clean, frames)
     corrupted = keras.layers.Dropout(input_dropout, name="input_dropout")(clean)
-    code = SparseDense(encoder_units, noise, name="encoder")(corrupted, mask=frames)
+    code = SparseDense(encoder_units, noise, name="encoder")(corrupted, mask=encoded)
     reconstruction = keras.layers.Dense(dim, dtype="float32", name="decoder")(code)
     x = code
     if code_norm:
         # Without a shift, so that padding stays 0.
         x = keras.layers.LayerNormalization(center=False, name="code_norm")(x)
-    x, columns = (x, frames) if stride == 1 else _strided(x, frames, stride)
+    x, columns = (x, encoded) if stride == 1 else _strided(x, encoded, stride)
     for number in range(1, recurrent_layers + 1):
         x = BidirectionalLSTM(recurrent_units, name=f"blstm{number}")(x, mask=columns)
     pool = AttentionPooling(deviation=pooling == "mean_std", name="attention")
     context, attention = pool(x, mask=columns)
+    context, adapted = head.embedding(context)
     context = keras.layers.Dropout(dropout, name="dropout")(context)
     logits = keras.layers.Dense(num_classes + 1, dtype="float32", name="classifier")(context)
     outputs = {
@@ -117,8 +127,10 @@ def build_sparse_autoencoder(
         "reconstruction": reconstruction,
         "activations": keras.layers.Identity(dtype="float32", name="activations")(code),
         "normalized": clean,
+        **adapted,
     }
-    return keras.Model({"features": features, "mask": frames}, outputs, name=name)
+    outputs |= {"columns": encoded} if speaker else {}
+    return keras.Model({"features": features, "mask": frames, **head.inputs}, outputs, name=name)
 
 
 def sparse_autoencoder_objective(
@@ -174,7 +186,7 @@ def sparse_autoencoder_objective(
     losses = ops.cast(weights, "float32") * cross_entropy(
         with_pseudo, outputs["logits_with_pseudo"]
     )
-    real = ops.cast(inputs["mask"], "float32")[..., None]
+    real = ops.cast(outputs.get("columns", inputs["mask"]), "float32")[..., None]
     errors = ops.square(outputs["reconstruction"] - outputs["normalized"])
     activity = _mean(outputs["activations"], real, axis=(0, 1))
     return {

@@ -6,6 +6,9 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from ser_keras.adaptation.batches import SpeakerBatches, SpeakerStreams
+from ser_keras.adaptation.speakers import takes_speakers, utterance_moments
+from ser_keras.adaptation.utterances import SpeakerPart
 from ser_keras.config import BatchConfig, TrainConfig
 from ser_keras.data.batches import JointBatches, TrainingBatches
 from ser_keras.data.feature_set import FeatureSet
@@ -75,11 +78,11 @@ def training_batches(
     hidden: Collection[str],
     unlabelled: Sequence[FoldPart],
     statistics: FeatureStatistics,
-    num_classes: int,
+    model: keras.Model,
     *,
     steps: int,
     seed: int,
-) -> JointBatches:
+) -> JointBatches | SpeakerStreams:
     """Returns the batches of a fold: its labelled stream, and one stream per unlabelled source.
 
     Args:
@@ -88,7 +91,7 @@ def training_batches(
         hidden: those of them that are used without their labels.
         unlabelled: the training utterances of each unlabelled set, without classes.
         statistics: of the training part.
-        num_classes: int.
+        model: keras.Model that is trained, with the classes in its logits; its normalisers are set.
         steps: int. Batches per epoch.
         seed: int. Of the fold.
     """
@@ -110,6 +113,7 @@ def training_batches(
         (f"unlabelled/{other.feature_set.schema.name}", other, unlabelled_size)
         for other in unlabelled
     ]
+    num_classes = model.output["logits"].shape[-1]
     streams = [
         TrainingBatches(
             source,
@@ -127,7 +131,27 @@ def training_batches(
         )
         for name, source, size in sources
     ]
+    if takes_speakers(model):
+        by_speaker = [
+            _by_speaker(config, stream, model, number) for number, stream in enumerate(streams)
+        ]
+        return SpeakerStreams(by_speaker, seed)
     return JointBatches(tuple(streams))
+
+
+def _by_speaker(
+    config: TrainConfig, stream: TrainingBatches, model: keras.Model, number: int
+) -> SpeakerBatches:
+    """Returns a stream for a model that takes statistics of speakers."""
+    speech = SpeakerPart(stream.part, "functionals" in model.input)
+    return SpeakerBatches(
+        stream,
+        speech,
+        utterance_moments(model, speech),
+        config.adaptation,
+        model.output["embedding"].shape[-1],
+        number,
+    )
 
 
 def _class_weights(class_of: Mapping[str, int], num_classes: int, balanced: bool) -> np.ndarray:

@@ -11,7 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from ser_keras import metrics
+from ser_keras.adaptation.speakers import check_takes_speakers
+from ser_keras.adaptation.utterances import SpeakerPart
 from ser_keras.config import ModelConfig, TrainConfig
+from ser_keras.data.part import FoldPart
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.models import build_model, objective_of
 from ser_keras.models.weights.pretrained import load_pretrained, weights_options
@@ -69,7 +72,8 @@ class FoldTraining:
             dim=parts.feature_set.schema.dim,
             **resolved_options(config.model),
         )
-        self.model.get_layer("normalizer").set_affine(*statistics.affine(config.normalizer))
+        check_takes_speakers(config, self.model)
+        set_normalizers(self.model, config, training_part, statistics)
         self.initial_weights = load_initial_weights(config.model, self.model)
         steps = epoch_steps(config.batch, parts.feature_set, set(parts.own_keys))
         self.batches = training_batches(
@@ -78,7 +82,7 @@ class FoldTraining:
             parts.hidden,
             parts.unlabelled_parts(),
             statistics,
-            num_classes,
+            self.model,
             steps=steps,
             seed=parts.seed,
         )
@@ -179,7 +183,13 @@ class FoldTraining:
     def _validate(self) -> Logs:
         if self.config.select != "validation":
             return {}
-        scores = predict(self.model, self.validation_part, self.config.batch)
+        scores = predict(
+            self.model,
+            self.validation_part,
+            self.config.batch,
+            self.config.track,
+            self.config.adaptation.least_s,
+        )
         num_classes = len(self.class_set.classes)
         return {
             "valid_ua": metrics.unweighted_accuracy(scores.classes, scores.predicted, num_classes),
@@ -197,6 +207,18 @@ def precision(policy: str) -> Iterator[None]:
         yield
     finally:
         keras.mixed_precision.set_global_policy(before)
+
+
+def set_normalizers(
+    model: keras.Model, config: TrainConfig, part: FoldPart, statistics: FeatureStatistics
+) -> None:
+    """Gives the normalisers inside of a model the statistics of the training part."""
+    # What a speaker's statistics change is standardised first.
+    kind = "standard" if config.normalizer == "speaker" else config.normalizer
+    model.get_layer("normalizer").set_affine(*statistics.affine(kind))
+    if "functionals" in model.input:
+        functionals = SpeakerPart(part, with_functionals=True).functional_statistics()
+        model.get_layer("functional_normalizer").set_affine(*functionals.affine(kind))
 
 
 def resolved_options(config: ModelConfig) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from ser_keras import audit, metrics
+from ser_keras.adaptation.utterances import SpeakerPart
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.files import write_atomic, write_json
@@ -94,9 +95,11 @@ class FoldTrainer:
         """Returns the training of this fold, with a model that has not been trained yet."""
         return FoldTraining(self.parts, self.folder, self.identity(), self.progress, self.workers)
 
-    def score_test_part(self, model: keras.Model) -> Scores:
-        """Returns the model's scores of the test part, in key order."""
-        return predict(model, self.parts.part(sorted(self.fold.test)), self.config.batch)
+    def score_test_part(self, model: keras.Model, track: str | None = None) -> Scores:
+        """Returns the model's scores of the test part, in key order, on the recipe's own track."""
+        part = self.parts.part(sorted(self.fold.test))
+        least_s = self.config.adaptation.least_s
+        return predict(model, part, self.config.batch, track or self.config.track, least_s)
 
     def _synchronize_workers(self, record_path: Path) -> None:
         """Checks that all workers train the same, and gives them what the chief has stored."""
@@ -109,14 +112,11 @@ class FoldTrainer:
         training = self.prepare()
         started = time.perf_counter()
         history, epoch = training.run()
-        scores = self.score_test_part(training.model)
-        write_atomic(self.folder / "scores.npz", lambda file: np.savez(file, **vars(scores)))
+        by_track = {track: self._write_scores(training.model, track) for track in self._tracks()}
         training.model.save(self.folder / "model.keras")
         return self._configuration_facts() | {
-            "wa": metrics.weighted_accuracy(scores.classes, scores.predicted),
-            "ua": metrics.unweighted_accuracy(
-                scores.classes, scores.predicted, len(self.class_set.classes)
-            ),
+            **by_track[self.config.track],
+            "tracks": by_track,
             "epoch": epoch + 1,
             "epoch_chosen_by": self.config.select,
             "history": history,
@@ -124,6 +124,21 @@ class FoldTrainer:
             "weights_sha256": weights_sha256(training.model),
             "parameters": training.model.count_params(),
             "train_seconds": round(time.perf_counter() - started, 1),
+        }
+
+    def _tracks(self) -> tuple[str, ...]:
+        return ("adapted", "blind") if self.config.track == "adapted" else ("blind",)
+
+    def _write_scores(self, model: keras.Model, track: str) -> dict[str, float]:
+        """Writes the scores of the test part on a track; returns "wa" and "ua"."""
+        scores = self.score_test_part(model, track)
+        path = self.folder / scores_name(track, self.config.track)
+        write_atomic(path, lambda file: np.savez(file, **vars(scores)))
+        return {
+            "wa": metrics.weighted_accuracy(scores.classes, scores.predicted),
+            "ua": metrics.unweighted_accuracy(
+                scores.classes, scores.predicted, len(self.class_set.classes)
+            ),
         }
 
     def _configuration_facts(self) -> dict[str, Any]:
@@ -138,4 +153,19 @@ class FoldTrainer:
             "sizes": self.parts.sizes(),
             "unlabelled_sets": [part.facts() for part in self.parts.unlabelled],
             "test_speakers": sorted({speaker_of[key] for key in self.fold.test}),
+            "track": self.config.track,
+            "not_adapted": self._not_adapted(),
         }
+
+    def _not_adapted(self) -> list[str]:
+        """Returns the test speakers with too little speech for statistics of their own."""
+        if self.config.track == "blind":
+            return []
+        speech = SpeakerPart(self.parts.part(sorted(self.fold.test)), with_functionals=False)
+        least_s = self.config.adaptation.least_s
+        return sorted(name for name, seconds in speech.seconds.items() if seconds < least_s)
+
+
+def scores_name(track: str, own_track: str) -> str:
+    """Returns the name of a fold's file of scores on a track, where its recipe has `own_track`."""
+    return "scores.npz" if track == own_track else f"scores-{track}.npz"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ser_keras.config import BatchConfig, TrainConfig, UnlabelledConfig
 from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.features.statistics import FeatureStatistics
+from ser_keras.models import build_model
 from ser_keras.training.fold_batches import (
     epoch_steps,
     hide_labels,
@@ -51,9 +52,9 @@ def joint(config, feature_set, hidden, others=(), steps=None):
     bins = feature_set.schema.dim
     statistics = FeatureStatistics.fit([np.random.default_rng(0).normal(size=(9, bins))])
     steps = steps or epoch_steps(config.batch, feature_set, class_of)
-    return training_batches(
-        config, FoldPart(feature_set, class_of), hidden, others, statistics, 4, steps=steps, seed=0
-    )
+    model = build_model("moma", num_classes=4, dim=bins, units=1, layers=1)
+    part = FoldPart(feature_set, class_of)
+    return training_batches(config, part, hidden, others, statistics, model, steps=steps, seed=0)
 
 
 def test_each_step_draws_a_labelled_and_an_unlabelled_batch(config, feature_set):

@@ -1,0 +1,134 @@
+"""The inputs of a model that depend on the speaker, for scoring: on either track."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from ser_keras.adaptation.moments import moments, unknown
+from ser_keras.adaptation.utterances import Affine, SpeakerPart, UtteranceMoments
+from ser_keras.config import TrainConfig
+from ser_keras.data.part import FoldPart
+from ser_keras.errors import ConfigError
+
+TRACKS = ("blind", "adapted")
+
+
+def takes_speakers(model: keras.Model) -> bool:
+    """Tells whether a model has the statistics of a speaker among its inputs."""
+    return "frame_statistics" in model.input
+
+
+def check_takes_speakers(config: TrainConfig, model: keras.Model) -> None:
+    """Checks that a model is built for the normaliser of its recipe.
+
+    Raises:
+        ConfigError: `normalizer: speaker` and a model without statistics of a speaker, the reverse,
+            or utterances cut into segments, of which a speaker's statistics know nothing.
+    """
+    if takes_speakers(model) != (config.normalizer == "speaker"):
+        raise ConfigError(
+            f"config: normalizer is {config.normalizer!r}, and model {config.model.name} is built "
+            f"{'with' if takes_speakers(model) else 'without'} statistics of a speaker. Set both "
+            "normalizer: speaker and model.options.speaker, or neither."
+        )
+    if config.normalizer == "speaker" and config.batch.segment_frames:
+        raise ConfigError(
+            f"config: batch.segment_frames is {config.batch.segment_frames} with normalizer "
+            "'speaker', expected 0: statistics of a speaker are those of whole utterances."
+        )
+
+
+def affine_of(model: keras.Model, layer: str = "normalizer") -> Affine:
+    """Returns offset and scale of a normaliser inside of a model, float32 (dim,) each."""
+    normalizer = model.get_layer(layer)
+    convert = keras.ops.convert_to_numpy
+    return convert(normalizer.offset), convert(normalizer.scale)
+
+
+def utterance_moments(model: keras.Model, speech: SpeakerPart) -> UtteranceMoments:
+    """Returns the moments of utterances, as the normalisers of a model standardise them."""
+    functional = affine_of(model, "functional_normalizer") if speech.with_functionals else None
+    return UtteranceMoments.of(speech, affine_of(model), functional)
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What a model is told of the speakers of a part, beside the features of an utterance.
+
+    Args:
+        speech: the utterances.
+        row_of: mapping of key to row in the tables.
+        tables: mapping of input name to its values, (utterances, values) each.
+        adapted: frozenset of str. Speakers whose own statistics are used.
+    """
+
+    speech: SpeakerPart
+    row_of: Mapping[str, int]
+    tables: Mapping[str, np.ndarray]
+    adapted: frozenset[str]
+
+    def inputs(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+        """Returns the inputs of a batch of utterances, beside features and mask."""
+        rows = [self.row_of[key] for key in keys]
+        return {name: table[rows] for name, table in self.tables.items()} | {
+            "speaker": np.full(len(rows), -1, np.int32)
+        }
+
+
+def blind(model: keras.Model, part: FoldPart) -> Enrolment:
+    """Returns the inputs of a model that is told nothing of any speaker."""
+    speech = SpeakerPart(part, "functionals" in model.input)
+    return _enrolment(model, speech, {}, frozenset())
+
+
+def enrolled(
+    model: keras.Model,
+    part: FoldPart,
+    embeddings: Mapping[str, np.ndarray] | None = None,
+    least_s: float = 0.0,
+) -> Enrolment:
+    """Returns the inputs of a model that knows all recordings of each speaker of the part.
+
+    Args:
+        model: keras.Model.
+        part: the utterances; of their classes nothing is used.
+        embeddings: mapping of key to the model's output "embedding", made with the statistics of
+            frames and functionals; None before they are made.
+        least_s: float. A speaker with less speech than this is not adapted to.
+    """
+    speech = SpeakerPart(part, "functionals" in model.input)
+    speakers = {
+        name: numbers
+        for name, numbers in speech.by_speaker().items()
+        if speech.seconds[name] >= least_s
+    }
+    of_utterances = utterance_moments(model, speech)
+    statistics: dict[str, dict[str, np.ndarray]] = {}
+    for name, numbers in speakers.items():
+        frames, functionals = of_utterances.statistics(numbers)
+        statistics[name] = {"frame_statistics": frames, "functional_statistics": functionals}
+        if embeddings is not None:
+            rows = np.stack([embeddings[speech.keys[number]] for number in numbers])
+            statistics[name]["embedding_statistics"] = moments(rows)
+    return _enrolment(model, speech, statistics, frozenset(speakers))
+
+
+def _enrolment(
+    model: keras.Model,
+    speech: SpeakerPart,
+    statistics: Mapping[str, Mapping[str, np.ndarray]],
+    adapted: frozenset[str],
+) -> Enrolment:
+    tables: dict[str, np.ndarray] = {}
+    for name in model.input:
+        if not name.endswith("_statistics"):
+            continue
+        nothing = unknown((model.input[name].shape[-1] - 1) // 2)
+        rows = [statistics.get(speaker, {}).get(name, nothing) for speaker in speech.speakers]
+        tables[name] = np.stack(rows).astype(np.float32)
+    if speech.with_functionals:
+        tables["functionals"] = speech.functionals
+    row_of = {key: number for number, key in enumerate(speech.keys)}
+    return Enrolment(speech, row_of, tables, adapted)

@@ -1,0 +1,125 @@
+"""The utterances of a part in memory, with what normalisation by speaker needs of each."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ser_keras.adaptation.functionals import functionals_of
+from ser_keras.adaptation.moments import merged, moments, unknown
+from ser_keras.data.part import FoldPart
+from ser_keras.features.statistics import FeatureStatistics
+
+Affine = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class SpeakerPart:
+    """The utterances of a part, in key order of the part's dataset, by speaker.
+
+    Args:
+        part: the utterances.
+        with_functionals: bool. Whether the model has the functionals beside its attention.
+    """
+
+    part: FoldPart
+    with_functionals: bool
+    _read: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Keys of the utterances."""
+        return [example["key"].decode() for example in self._examples]
+
+    @cached_property
+    def features(self) -> list[np.ndarray]:
+        """Features of the utterances, float32 (frames, dim) each."""
+        return [example["features"] for example in self._examples]
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """Classes of the utterances, int64 (n,)."""
+        return np.array([example["class"] for example in self._examples], np.int64)
+
+    @cached_property
+    def functionals(self) -> np.ndarray:
+        """Functionals of the utterances, float32 (n, functionals); (n, 0) without."""
+        if not self.with_functionals:
+            return np.zeros((len(self.keys), 0), np.float32)
+        vectors = functionals_of(self.part.feature_set)
+        return np.stack([vectors[key] for key in self.keys])
+
+    @cached_property
+    def speakers(self) -> list[str]:
+        """Speakers of the utterances, by corpus and name."""
+        row_of = {row.key: row for row in self.part.feature_set.rows}
+        return [f"{row_of[key].corpus}/{row_of[key].speaker}" for key in self.keys]
+
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """Seconds of speech of each speaker."""
+        row_of = {row.key: row for row in self.part.feature_set.rows}
+        seconds: dict[str, float] = {}
+        for key, speaker in zip(self.keys, self.speakers, strict=True):
+            seconds[speaker] = seconds.get(speaker, 0.0) + row_of[key].duration_s
+        return seconds
+
+    def functional_statistics(self) -> FeatureStatistics:
+        """Returns the statistics of the functionals over the part, for the model's normaliser."""
+        return FeatureStatistics.fit([self.functionals])
+
+    def by_speaker(self) -> dict[str, np.ndarray]:
+        """Returns the numbers of each speaker's utterances, speakers in order of their names."""
+        speakers = np.array(self.speakers)
+        return {str(name): np.flatnonzero(speakers == name) for name in np.unique(speakers)}
+
+    @property
+    def _examples(self) -> list[dict[str, Any]]:
+        if not self._read:
+            self._read.extend(self.part.utterances.as_numpy_iterator())
+        return self._read
+
+
+@dataclass(frozen=True)
+class UtteranceMoments:
+    """The moments of every utterance, which make those of any choice of a speaker's utterances.
+
+    Args:
+        frames: float64 (n, 1 + 2 dim). Over the frames of each utterance.
+        functionals: float64 (n, 1 + 2 functionals), with a count of 1.
+    """
+
+    frames: np.ndarray
+    functionals: np.ndarray
+
+    @classmethod
+    def of(
+        cls, speech: SpeakerPart, frame_affine: Affine, functional_affine: Affine | None
+    ) -> "UtteranceMoments":
+        """Returns the moments of a part's utterances.
+
+        Args:
+            speech: the utterances.
+            frame_affine: offset and scale that standardise the frames on the training part.
+            functional_affine: the same for the functionals; None without.
+        """
+        frames = np.stack([moments(_scaled(values, frame_affine)) for values in speech.features])
+        if functional_affine is None:
+            return cls(frames, np.zeros((len(frames), 1)))
+        functionals = _scaled(speech.functionals, functional_affine)
+        return cls(frames, np.stack([moments(row[None]) for row in functionals]))
+
+    def statistics(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the statistics of frames and functionals over the utterances `numbers`."""
+        if not len(numbers):
+            return (
+                unknown((self.frames.shape[1] - 1) // 2),
+                unknown((self.functionals.shape[1] - 1) // 2),
+            )
+        return merged(self.frames[numbers]), merged(self.functionals[numbers])
+
+
+def _scaled(values: np.ndarray, affine: Affine) -> np.ndarray:
+    offset, scale = affine
+    return (np.asarray(values, np.float64) - offset) * scale
