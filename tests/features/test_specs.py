@@ -184,7 +184,11 @@ def test_unknown_kind_suggests_the_nearest():
         ("mfcc40-windows", {"window_hop_s": 0}, "found window_hop_s = 0, expected a positive"),
         ("mfcc40-windows", {"statistics": "std"}, "expected one of mean, mean_std, frames"),
         ("mel64-prosody", {"pitch_frame_s": 0.02}, "found pitch_frame_s = 0.02, expected at least"),
-        ("mel64-prosody", {"f0_min_hz": 40}, "expected at least two periods per pitch frame, which"),
+        (
+            "mel64-prosody",
+            {"f0_min_hz": 40},
+            "at least two periods per pitch frame, which is 50",
+        ),
         ("mel64-prosody", {"f0_max_hz": 60}, "expected more than f0_min_hz and at most 4000"),
         ("mel64-prosody", {"f0_max_hz": 4001}, "expected more than f0_min_hz and at most 4000"),
         ("mel64-prosody", {"low_bands": 64}, "found low_bands = 64, expected fewer than num_mels"),
