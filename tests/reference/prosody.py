@@ -123,7 +123,7 @@ def _levels(spec: ProsodySpec, mel: list[float], earlier: list[float]) -> list[f
     fall = sum((number - middle) * math.log(energy) for number, energy in enumerate(mel))
     return [
         sum(energy**0.3 for energy in mel),
-        sum(rises) / count,
+        sum(max(0.0, change) for change in changes) / count,
         sum(number * energy for number, energy in enumerate(mel)) / (sum(mel) + 1e-6),
         fall / sum((number - middle) ** 2 for number in range(count)),
         math.log(sum(mel[: spec.low_bands]) / sum(mel[spec.low_bands :])),
