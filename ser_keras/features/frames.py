@@ -52,6 +52,8 @@ class FrameSpec:
     trim_db: float | None = None
 
     kind: ClassVar[str] = ""
+    # Packages beyond NumPy and SciPy whose versions decide the values.
+    libraries: ClassVar[tuple[str, ...]] = ()
     # The values of the fields that are chosen from a few.
     choices: ClassVar[dict[str, tuple[Any, ...]]] = {"window": ("hann", "hamming")}
 
