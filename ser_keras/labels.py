@@ -90,6 +90,7 @@ CLASS_SETS = {
         ),
         ClassSet("emodb4", ("angry", "happy", "neutral", "sad")),
         ClassSet("casia6", ("angry", "fearful", "happy", "neutral", "sad", "surprised")),
+        ClassSet("nemo6", ("neutral", "sad", "angry", "happy", "fearful", "surprised")),
         ClassSet("synthetic4", ("angry", "happy", "neutral", "sad")),
     )
 }

@@ -57,6 +57,7 @@ FENCES = {
     "tensorflow_serving": "serving",
     "matplotlib": "ser_keras.plots",
     "tensorflow_io": "ser_keras.data.augment",
+    "opensmile": "ser_keras.features.kinds.opensmile",
 }
 FRAMEWORKS = ("tensorflow", "tensorflow_io", "keras", "jax", "torch")
 # Listings and millisecond tests need these without a framework.

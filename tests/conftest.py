@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-CORPORA = ("ravdess", "emodb", "emodb-2s")
+CORPORA = ("ravdess", "emodb", "emodb-2s", "nemo")
 SEED = 20240607
 
 # On a busy machine one example in fifty takes a second; that says nothing about the code.

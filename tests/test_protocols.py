@@ -101,8 +101,8 @@ def speakers_of(rows, keys):
 def test_the_table_holds_the_named_protocols():
     assert set(PROTOCOLS) == {
         *("iemocap-session5", "iemocap-improvised-loso", "iemocap-improvised-session"),
-        *("ravdess-actor5", "ravdess-sentence", "emodb-loso", "casia-loso", "synthetic-loso"),
-        *("manifest-split", "manifest-loso"),
+        *("ravdess-actor5", "ravdess-sentence", "emodb-loso", "casia-loso", "nemo-loso"),
+        *("synthetic-loso", "manifest-split", "manifest-loso"),
     }
     assert set(PROTOCOLS) < set(NAMES)
 

@@ -105,6 +105,23 @@ def casia(
     return root
 
 
+NEMO_SPEAKERS = {"KS0": "male", "KD0": "female", "MP0": "male"}
+
+
+def nemo(root: Path, *, sentences: Iterable[int] = range(1, 4), distinct: bool = False) -> Path:
+    """Builds `samples/` with three of the nine speakers, and their `data.tsv`."""
+    recordings = Recordings(root, distinct)
+    emotions = ("neutral", "sadness", "anger", "happiness", "fear", "surprised")
+    rows = ["file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage"]
+    for speaker, emotion, number in itertools.product(NEMO_SPEAKERS, emotions, tuple(sentences)):
+        name = f"{speaker}_{emotion}_{number}.wav"
+        recordings.put(root / "samples" / name)
+        texts = f'"Zda\u0144, {number}".\tzda\u0144'
+        rows.append(f"{name}\t{emotion}\t{texts}\t        {speaker}\t{NEMO_SPEAKERS[speaker]}\t23")
+    (root / "data.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return root
+
+
 def manifest(root: Path, text: str, recordings: Iterable[str] = ()) -> Path:
     """Builds a folder with `manifest.csv` and the recordings named; returns the table."""
     files = Recordings(root, distinct=True)

@@ -12,6 +12,7 @@ CORPORA = {
     "ravdess": "ser_keras.corpora.ravdess",
     "emodb": "ser_keras.corpora.emodb",
     "casia": "ser_keras.corpora.casia",
+    "nemo": "ser_keras.corpora.nemo",
     "manifest": "ser_keras.corpora.manifest",
     "synthetic": "ser_keras.corpora.synthetic",
 }

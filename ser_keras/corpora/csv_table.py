@@ -1,4 +1,4 @@
-"""Strict reading of a CSV table a user wrote: every refusal names file, row and cure."""
+"""Strict reading of a table of recordings: every refusal names file, row and cure."""
 
 import csv
 import difflib
@@ -12,7 +12,12 @@ MAX_BYTES = 512 * 2**20
 
 
 def read_rows(
-    table: Path, *, required: Sequence[str], optional: Sequence[str], max_rows: int
+    table: Path,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str],
+    max_rows: int,
+    tab_separated: bool = False,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields `("file:row", values by column)`, white space around values removed.
 
@@ -21,12 +26,17 @@ def read_rows(
         required: columns that must be there, and filled in every row.
         optional: columns that may be there; `""` where not. Further columns are ignored.
         max_rows: most rows below the header.
+        tab_separated: fields end at tabs instead of commas, and quotes are letters like others.
 
     Raises:
         CorpusError: too large, not UTF-8, not CSV, a column missing or doubled, a row with too many
             or too few fields, an empty required field.
     """
-    reader = csv.reader(io.StringIO(_text(table), newline=""), strict=True)
+    lines = io.StringIO(_text(table), newline="")
+    if tab_separated:
+        reader = csv.reader(lines, strict=True, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(lines, strict=True)
     try:
         columns = [name.strip() for name in next(reader, [])]
         _check_header(columns, table, required, optional)
@@ -38,6 +48,7 @@ def read_rows(
             where = f"{table}:{reader.line_num}"
             if number > max_rows:
                 raise CorpusError(f"{where}: found more than {max_rows} rows. Split the table.")
+            _check_length(fields, columns, where, "tab" if tab_separated else "comma")
             yield where, _values(fields, columns, where, required, optional)
     except csv.Error as error:
         raise CorpusError(
@@ -78,6 +89,15 @@ def _check_header(
             raise CorpusError(f"{table}:1: found the column {name!r} twice. Remove one of them.")
 
 
+def _check_length(fields: list[str], columns: list[str], where: str, separator: str) -> None:
+    if len(fields) != len(columns):
+        quotes = "Quote fields that hold commas, and write" if separator == "comma" else "Write"
+        raise CorpusError(
+            f"{where}: found {len(fields)} fields, expected {len(columns)} as in the header. "
+            f"{quotes} a {separator} for each empty field."
+        )
+
+
 def _values(
     fields: list[str],
     columns: list[str],
@@ -85,11 +105,6 @@ def _values(
     required: Sequence[str],
     optional: Sequence[str],
 ) -> dict[str, str]:
-    if len(fields) != len(columns):
-        raise CorpusError(
-            f"{where}: found {len(fields)} fields, expected {len(columns)} as in the header. Quote "
-            "fields that hold commas, and write a comma for each empty field."
-        )
     row = dict(zip(columns, fields, strict=True))
     values = {name: row.get(name, "").strip() for name in (*required, *optional)}
     for name in required:

@@ -54,6 +54,8 @@ class FrameSpec:
     kind: ClassVar[str] = ""
     # Whether rows can be computed while the recording still goes on.
     streams: ClassVar[bool] = True
+    # Packages beyond NumPy and SciPy whose versions decide the values.
+    libraries: ClassVar[tuple[str, ...]] = ()
     # The values of the fields that are chosen from a few.
     choices: ClassVar[dict[str, tuple[Any, ...]]] = {"window": ("hann", "hamming")}
 

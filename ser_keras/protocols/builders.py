@@ -220,6 +220,7 @@ PROTOCOLS = {
     "ravdess-sentence": ProtocolEntry("ravdess", new_sentence_and_actors),
     "emodb-loso": ProtocolEntry("emodb", leave_one_speaker_out),
     "casia-loso": ProtocolEntry("casia", leave_one_speaker_out),
+    "nemo-loso": ProtocolEntry("nemo", leave_one_speaker_out),
     "synthetic-loso": ProtocolEntry("synthetic", leave_one_speaker_out),
     "manifest-split": ProtocolEntry("manifest", split_column),
     "manifest-loso": ProtocolEntry("manifest", leave_one_speaker_out),

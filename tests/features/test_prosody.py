@@ -206,7 +206,7 @@ def some_files(root, corpus, count):
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("corpus", ["ravdess", "emodb", "emodb-2s"])
+@pytest.mark.parametrize("corpus", ["ravdess", "emodb", "emodb-2s", "nemo"])
 def test_the_twin_equals_the_job_on_real_speech(corpus, real_data):
     spec = get_spec("mel64-prosody", trim_db=35)
     waveforms = [read_audio(path) for path in some_files(real_data, corpus, 40)]

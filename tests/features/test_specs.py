@@ -13,6 +13,7 @@ from ser_keras.features.kinds.mfcc_windows import MfccWindowsSpec
 from ser_keras.features.kinds.prosody import ProsodySpec
 from ser_keras.features.kinds.spectrogram import SpectrogramSpec
 from ser_keras.features.specs import KINDS, SPECS, class_of_kind, get_spec, spec_from_dict
+from tests.features.test_extract import FRAME_SPECS
 from tests.reference import features as reference
 
 
@@ -61,7 +62,7 @@ def test_two_seconds_of_spectrogram_are_197_frames():
     assert get_spec("spectrogram400").num_frames(32000) == 197
 
 
-@given(name=st.sampled_from(sorted(SPECS)), num_samples=st.integers(0, 5000))
+@given(name=st.sampled_from(FRAME_SPECS), num_samples=st.integers(0, 5000))
 def test_num_frames_counts_whole_frames(name, num_samples):
     spec = get_spec(name)
     assert spec.num_frames(num_samples) == reference.num_frames(spec, num_samples)

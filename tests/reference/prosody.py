@@ -116,9 +116,7 @@ def _filled(track: list[float], voiced: list[bool]) -> list[float]:
 
 def _levels(spec: ProsodySpec, mel: list[float], earlier: list[float]) -> list[float]:
     count = len(mel)
-    rises = [
-        max(0.0, math.log(now) - math.log(past)) for now, past in zip(mel, earlier, strict=True)
-    ]
+    changes = [math.log(now) - math.log(past) for now, past in zip(mel, earlier, strict=True)]
     middle = (count - 1) / 2
     fall = sum((number - middle) * math.log(energy) for number, energy in enumerate(mel))
     return [
