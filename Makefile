@@ -112,7 +112,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	fi; \
 	rm -f $(INSTALLED); \
 	echo "Installing the packages of constraints.txt into $(VENV): 3 GB, a few minutes"; \
-	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint,serve]'; \
+	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint,serve,opensmile]'; \
 	touch $(INSTALLED)
 
 $(DOCS_INSTALLED): $(INSTALLED)

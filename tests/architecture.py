@@ -57,6 +57,7 @@ FENCES = {
     "tensorflow_serving": "serving",
     "matplotlib": "ser_keras.plots",
     "tensorflow_io": "ser_keras.data.augment",
+    "opensmile": "ser_keras.features.kinds.opensmile",
 }
 FRAMEWORKS = ("tensorflow", "tensorflow_io", "keras", "jax", "torch")
 # Listings and millisecond tests need these without a framework.
@@ -77,7 +78,7 @@ FRAMEWORK_FREE = (
 )
 USES_KERAS = (
     *("ser_keras.features.normalize", "ser_keras.features.frontend"),
-    "ser_keras.features.graph_features",
+    *("ser_keras.features.graph_features", "ser_keras.features.graph_prosody"),
 )
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}
 # Names of modules that readers could not guess from; a module is called after what it holds.

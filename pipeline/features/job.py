@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.metrics import MetricsFilter
 
 from pipeline.beam.run import Progress, run_graph, watching
@@ -43,6 +44,7 @@ from ser_keras.corpora import get_corpus
 from ser_keras.data.feature_set import DEAD_LETTERS, MANIFEST, SCHEMA, check_set
 from ser_keras.data.schema import Schema
 from ser_keras.errors import ConfigError, SchemaError, SerError
+from ser_keras.features.extract import extract
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.specs import name_of_spec
 from ser_keras.files import replacing
@@ -86,7 +88,7 @@ class FeatureJob:
             "num_shards": self.num_shards,
             "limits": asdict(self.limits),
         }
-        return fingerprint(of_recordings, settings)
+        return fingerprint(of_recordings, settings, self.spec.libraries)
 
 
 def build_feature_set(
@@ -212,6 +214,8 @@ def _has_similar_set(job: FeatureJob, output: Path) -> bool:
 def _build_set(
     job: FeatureJob, output: Path, workers: int, beam_args: Sequence[str], report: Progress
 ) -> Path:
+    # A package that the spec needs and that is missing is reported before any worker starts.
+    extract(job.spec, np.zeros(job.spec.frame_samples, np.float32))
     with StagedOutput(output) as staged:
         positions = positions_by_shard(job.recordings, job.num_shards)
         write_lists(staged.path, job.recordings, positions)
@@ -234,7 +238,7 @@ def _build_set(
             "source_fingerprint": collected.source_fingerprint,
             "name": job.schema.name,
             "corpus": job.schema.corpus,
-            "versions": {"ser-keras": __version__, **library_versions()},
+            "versions": {"ser-keras": __version__, **library_versions(job.spec.libraries)},
         }
         write_set(staged.path, collected, job.schema, facts)
         return staged.commit(identity[:16])

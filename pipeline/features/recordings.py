@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, overload
 
@@ -219,17 +220,20 @@ def recordings_fingerprint(recordings: Iterable[Recording]) -> str:
     return digest.hexdigest()
 
 
-def fingerprint(of_recordings: str, settings: Mapping[str, Any]) -> str:
+def fingerprint(
+    of_recordings: str, settings: Mapping[str, Any], libraries: Sequence[str] = ()
+) -> str:
     """Returns the fingerprint of a job's result.
 
     Args:
         of_recordings: str. The result of `recordings_fingerprint`.
         settings: mapping, ready for JSON. Spec, names, limits, number of shards.
+        libraries: packages that the spec needs beside the usual ones.
     """
     depends_on = {
         "sources": of_recordings,
         "settings": settings,
-        "versions": library_versions(),
+        "versions": library_versions(libraries),
         "code": [file_sha256(path) for path in code_paths()],
     }
     return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
@@ -248,10 +252,16 @@ def code_paths() -> list[Path]:
     ]
 
 
-def library_versions() -> dict[str, str]:
-    """Returns the versions of the libraries that a feature's value can depend on."""
+def library_versions(libraries: Sequence[str] = ()) -> dict[str, str]:
+    """Returns the versions of the libraries that a feature's value can depend on.
+
+    Args:
+        libraries: packages that the spec needs beside the usual ones. One that is missing is left
+            out: the spec's `compute` says how to install it.
+    """
+    installed = {name for name in libraries if find_spec(name)}
     return {
-        **{name: version(name) for name in _LIBRARIES},
+        **{name: version(name) for name in (*_LIBRARIES, *sorted(installed))},
         "libsndfile": soundfile.__libsndfile_version__,
     }
 

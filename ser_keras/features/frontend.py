@@ -48,8 +48,9 @@ class FrontEnd(keras.layers.Layer):
         self.spec = spec if isinstance(spec, FrameSpec) else spec_from_dict(spec)
         if self.spec.kind not in TWINS:
             raise ConfigError(
-                f"front end: found a spec of type {type(self.spec).__name__}, expected one of "
-                f"the kinds {', '.join(TWINS)}. Add the kind to features.graph_features.TWINS."
+                f"front end: found features of the kind {self.spec.kind or '(none)'}, which a "
+                f"model's graph cannot compute, expected one of {', '.join(TWINS)}. Export a model "
+                "of such features."
             )
 
     def call(self, waveform: Any, length: Any) -> tuple[Any, Any]:
