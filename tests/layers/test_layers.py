@@ -10,8 +10,9 @@ import pytest
 from ser_keras import layers
 from tests.harness import check_layer
 
-# A base class, and a cell that the layer around it is checked with.
-PARTS = {"MaskedLayer", "PredictiveCell"}
+# A base class, a cell that the layer around it is checked with, and layers that take the statistics
+# of a speaker as well, which tests/layers/test_speaker_normalization.py checks.
+PARTS = {"MaskedLayer", "PredictiveCell", "SpeakerNormalization", "EmbeddingNormalization"}
 
 RNG = np.random.default_rng(3)
 MAP = RNG.normal(size=(2, 5, 7, 4)).astype("float32")
@@ -27,6 +28,7 @@ CASES = {
         FRAME_MASK,
     ),
     "AttentionPooling": ({"deviation": True}, FRAMES, [(2, 12), (2, 9)], FRAME_MASK),
+    "AverageFrames": ({"size": 2}, FRAMES, (2, 5, 6), FRAME_MASK),
     "BidirectionalLSTM": ({"units": 4}, FRAMES, (2, 9, 8), FRAME_MASK),
     "BilinearPooling": ({}, MAP, [(2, 16), (2, 5, 7)], COLUMNS),
     "BottomUpAttention": (
@@ -36,6 +38,7 @@ CASES = {
         COLUMNS,
     ),
     "FitFrames": ({"minimum": 12, "maximum": 14}, FRAMES, [(2, 12, 6), (2, 12)], FRAME_MASK),
+    "FrameMask": ({}, FRAMES, (2, 9, 6), FRAME_MASK),
     "LocalResponseNormalization": ({"size": 3, "alpha": 0.1}, MAP, (2, 5, 7, 4), None),
     "MaskedAveragePooling2D": ({}, MAP, [(2, 4), (2, 5, 7)], COLUMNS),
     "MaskedBatchNormalization": ({"momentum": 0.8}, MAP, (2, 5, 7, 4), COLUMNS),

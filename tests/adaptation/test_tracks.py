@@ -1,0 +1,142 @@
+"""Both tracks of a trained model: what it learns of a speaker, and what it must not."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ser_keras.adaptation.speakers import enrolled
+from ser_keras.config import config_from_dict
+from ser_keras.data.part import FoldPart
+from ser_keras.errors import ConfigError
+from ser_keras.experiments.crossval import run_crossval
+from ser_keras.models import load_model
+from ser_keras.training.predict import predict
+from tests.small_features import write_features
+
+RECIPE = {
+    "spec": "mel64-prosody",
+    "epochs": 2,
+    "select": "last",
+    "normalizer": "speaker",
+    "adaptation": {"blind_share": 0.5, "speakers": 2, "random_enrolment": True},
+    "model": {
+        "name": "attention_cnn",
+        "options": {
+            "filters": [8, 8],
+            "pool_after": [1],
+            "speaker": {"average_frames": 2, "functionals": 821, "functional_units": 8},
+        },
+    },
+    "batch": {"size": 8},
+    "augment": {"noise": 0.1, "stretch": 0.1, "warp": 0.05, "time_masks": 1, "time_mask_frames": 9},
+    "optimizer": {"name": "adamw", "learning_rate": 2e-3},
+}
+
+
+@pytest.fixture(scope="module")
+def prosody_set(tmp_path_factory):
+    from ser_keras.data.feature_set import FeatureSet
+
+    folder = tmp_path_factory.mktemp("prosody")
+    return FeatureSet.open(write_features(folder, "mel64-prosody", 2))
+
+
+@pytest.fixture(scope="module")
+def run(prosody_set, tmp_path_factory):
+    """The folder of a finished fold, its configuration, its fold and its features."""
+    from ser_keras.protocols import build_protocol
+
+    protocol = build_protocol("synthetic-loso", prosody_set.rows)
+    output, fold = tmp_path_factory.mktemp("run"), protocol.folds[0]
+    config = config_from_dict(RECIPE)
+    run_crossval({"two-tracks": config}, prosody_set, protocol, output, folds=[fold.name])
+    return output, config, fold
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_run_has_a_result_on_each_track(run):
+    output, _, fold = run
+    adapted, blind = read(output / "result.json"), read(output / "result-blind.json")
+    assert (adapted["track"], blind["track"]) == ("adapted", "blind")
+    record = read(output / "folds" / fold.name / "fold.json")
+    for result in (adapted, blind):
+        assert result["pooled"]["ua"] == record["tracks"][result["track"]]["ua"]
+    assert record["not_adapted"] == []
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    output, config, fold = run
+    return load_model(output / "folds" / fold.name / "model.keras", config.model.name)
+
+
+def scores(model, config, part, track):
+    return predict(model, part, config.batch, track, config.adaptation.least_s)
+
+
+def part_of(feature_set, keys, label=0):
+    return FoldPart(feature_set, dict.fromkeys(keys, label))
+
+
+def test_the_blind_answer_of_an_utterance_does_not_depend_on_others(run, model, prosody_set):
+    _, config, fold = run
+    together = scores(model, config, part_of(prosody_set, fold.test), "blind")
+    key = fold.test[3]
+    alone = scores(model, config, part_of(prosody_set, [key]), "blind")
+    row = list(together.keys).index(key)
+    np.testing.assert_allclose(alone.probabilities[0], together.probabilities[row], atol=1e-5)
+
+
+def test_the_adapted_answer_knows_no_label_and_no_other_speaker(run, model, prosody_set):
+    _, config, fold = run
+    adapted = scores(model, config, part_of(prosody_set, fold.test), "adapted")
+    other_labels = scores(model, config, part_of(prosody_set, fold.test, label=2), "adapted")
+    np.testing.assert_array_equal(adapted.probabilities, other_labels.probabilities)
+    with_others = scores(
+        model, config, part_of(prosody_set, [*fold.test, *fold.train[:9]]), "adapted"
+    )
+    rows = [list(with_others.keys).index(key) for key in adapted.keys]
+    np.testing.assert_allclose(with_others.probabilities[rows], adapted.probabilities, atol=1e-5)
+
+
+def test_the_adapted_answer_depends_on_the_other_recordings_of_the_speaker(run, model, prosody_set):
+    _, config, fold = run
+    adapted = scores(model, config, part_of(prosody_set, fold.test), "adapted")
+    half = scores(model, config, part_of(prosody_set, fold.test[::2]), "adapted")
+    rows = [list(adapted.keys).index(key) for key in half.keys]
+    assert np.abs(half.probabilities - adapted.probabilities[rows]).max() > 1e-3
+
+
+def test_a_speaker_with_too_little_speech_gets_the_blind_answer(run, model, prosody_set):
+    _, config, fold = run
+    strict = replace(config, adaptation=replace(config.adaptation, least_s=1e6))
+    part = part_of(prosody_set, fold.test)
+    assert enrolled(model, part, None, 1e6).adapted == frozenset()
+    np.testing.assert_allclose(
+        scores(model, strict, part, "adapted").probabilities,
+        scores(model, strict, part, "blind").probabilities,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"normalizer": "standard"},
+        {"model": {"name": "attention_cnn", "options": {"filters": [8, 8], "pool_after": [1]}}},
+        {"batch": {"size": 8, "segment_frames": 50, "segment_hop": 25, "test_hop": 25}},
+    ],
+    ids=["normaliser", "model", "segments"],
+)
+def test_a_recipe_is_for_both_tracks_or_for_none(change, prosody_set, tmp_path):
+    from ser_keras.protocols import build_protocol
+
+    protocol = build_protocol("synthetic-loso", prosody_set.rows)
+    recipes = {"x": config_from_dict(RECIPE | change)}
+    with pytest.raises(ConfigError, match="speaker"):
+        run_crossval(recipes, prosody_set, protocol, tmp_path, folds=[protocol.folds[0].name])
