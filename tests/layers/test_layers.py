@@ -10,9 +10,12 @@ import pytest
 from ser_keras import layers
 from tests.harness import check_layer
 
-# A base class, a cell that the layer around it is checked with, and layers that take the statistics
-# of a speaker as well, which tests/layers/test_speaker_normalization.py checks.
-PARTS = {"MaskedLayer", "PredictiveCell", "SpeakerNormalization", "EmbeddingNormalization"}
+# A base class, a cell that the layer around it is checked with, layers that take the statistics of
+# a speaker as well, and one whose values half precision cannot hold: each has a test of its own.
+PARTS = {
+    *("MaskedLayer", "PredictiveCell", "SpeakerNormalization", "EmbeddingNormalization"),
+    "UtteranceFunctionals",
+}
 
 RNG = np.random.default_rng(3)
 MAP = RNG.normal(size=(2, 5, 7, 4)).astype("float32")
