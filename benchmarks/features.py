@@ -29,6 +29,9 @@ from ser_keras.experiments.provenance import versions
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import SPECS, get_spec
 
+# What `librosa_features` computes.
+LIBROSA_KINDS = ("logmel", "mfcc", "spectrogram")
+
 
 def librosa_features(spec, waveform):
     """Returns the features as a user of librosa would compute them, (dim, frames).
@@ -104,9 +107,10 @@ def run(paths, rounds):
     waveforms = [read_audio(path) for path in track(paths, "decoding")]
     seconds = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
     rows = {"decode": compare(read_audio, librosa_audio, paths, rounds, seconds)}
-    # Windows are MFCC of slices of speech: nothing of their own to time.
+    # Windows are MFCC of slices of speech: nothing of their own to time. Prosody and openSMILE's
+    # functionals have no counterpart in librosa.
     specs = {name: get_spec(name) for name in SPECS}
-    framed = {name: spec for name, spec in specs.items() if spec.kind != "mfcc_windows"}
+    framed = {name: spec for name, spec in specs.items() if spec.kind in LIBROSA_KINDS}
     for name, spec in track(framed.items(), "comparing"):
         difference = max(
             np.abs(extract(spec, w) - librosa_features(spec, w.astype(np.float64)).T).max()

@@ -1,5 +1,6 @@
 """What every corpus reader shares: the utterance, the corpus facts, the check for completeness."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -150,6 +151,30 @@ def check_complete(
         f"{'; '.join(wrong[:4])}{more}.{doubled} Get the whole corpus again ({info.home}), or pass "
         "--allow-partial."
     )
+
+
+def match_name(
+    pattern: re.Pattern[str], stem: str, *, example: str, info: CorpusInfo, cure: str
+) -> re.Match[str]:
+    """Returns the fields of a recording's name.
+
+    Args:
+        pattern: matches whole names.
+        stem: str. The name without its suffix.
+        example: str. A name of the corpus, for the error.
+        info: the corpus.
+        cure: str. What to do instead of removing the file, for the error.
+
+    Raises:
+        CorpusError: the name does not match.
+    """
+    match = pattern.fullmatch(stem)
+    if match is None:
+        raise CorpusError(
+            f"{info.title}: found the file {stem!r}, expected a name such as {example}. Remove "
+            f"the file, or {cure}."
+        )
+    return match
 
 
 def look_up(table: Mapping[str, str], code: str, *, kind: str, stem: str, info: CorpusInfo) -> str:

@@ -24,10 +24,10 @@ from ser_keras.corpora.base import (
     audio_files,
     check_complete,
     look_up,
+    match_name,
     require_folder,
     unique_keys,
 )
-from ser_keras.errors import CorpusError
 
 _EMOTIONS = {
     "W": "angry",
@@ -80,12 +80,7 @@ def parse_stem(stem: str) -> dict[str, str]:
         >>> parse_stem("16b10Wb")["label"]
         'angry'
     """
-    match = _NAME.fullmatch(stem)
-    if match is None:
-        raise CorpusError(
-            f"{INFO.title}: found the file {stem!r}, expected a name such as 03a01Fa. Remove the "
-            "file, or get the corpus again."
-        )
+    match = match_name(_NAME, stem, example="03a01Fa", info=INFO, cure="get the corpus again")
     speaker, text, emotion, version = match.group("speaker", "text", "emotion", "version")
     return {
         "speaker": speaker,

@@ -27,6 +27,7 @@ from ser_keras.corpora.base import (
     audio_files,
     check_complete,
     look_up,
+    match_name,
     require_folder,
     unique_keys,
 )
@@ -82,12 +83,7 @@ def parse_stem(stem: str) -> dict[str, str]:
         >>> parse_stem("KS0_anger_13")["label"]
         'angry'
     """
-    match = _NAME.fullmatch(stem)
-    if match is None:
-        raise CorpusError(
-            f"{INFO.title}: found the file {stem!r}, expected a name such as KS0_anger_13. Remove "
-            "the file, or get the corpus again."
-        )
+    match = match_name(_NAME, stem, example="KS0_anger_13", info=INFO, cure="get the corpus again")
     speaker, emotion, sentence = match.group("speaker", "emotion", "sentence")
     return {
         "speaker": speaker,

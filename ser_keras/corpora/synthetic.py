@@ -33,6 +33,7 @@ from ser_keras.corpora.base import (
     audio_files,
     check_complete,
     look_up,
+    match_name,
     require_folder,
 )
 from ser_keras.corpora.voice import TONES, person, speak
@@ -68,12 +69,7 @@ def parse_stem(stem: str) -> dict[str, str]:
         >>> parse_stem("s02_sad_07")
         {'speaker': 's02', 'label': 'sad', 'sentence': '2', 'gender': 'male'}
     """
-    match = _NAME.fullmatch(stem)
-    if match is None:
-        raise CorpusError(
-            f"{INFO.title}: found the file {stem!r}, expected a name such as s01_angry_00. Remove "
-            "the file, or make the corpus again."
-        )
+    match = match_name(_NAME, stem, example="s01_angry_00", info=INFO, cure="make the corpus again")
     speaker, label, number = match.group("speaker", "label", "number")
     return {
         "speaker": speaker,

@@ -177,11 +177,16 @@ class FrameSpec:
         )
 
 
-@lru_cache
 def window(spec: FrameSpec) -> np.ndarray:
-    """Returns the periodic window, float64 (frame_samples,)."""
-    offset = {"hann": 0.5, "hamming": 0.54}[spec.window]
-    phase = 2.0 * math.pi * np.arange(spec.frame_samples) / spec.frame_samples
+    """Returns the periodic window of a frame, float64 (frame_samples,)."""
+    return periodic_window(spec.window, spec.frame_samples)
+
+
+@lru_cache
+def periodic_window(name: str, samples: int) -> np.ndarray:
+    """Returns the periodic window `"hann"` or `"hamming"`, float64 (samples,)."""
+    offset = {"hann": 0.5, "hamming": 0.54}[name]
+    phase = 2.0 * math.pi * np.arange(samples) / samples
     return frozen(offset - (1.0 - offset) * np.cos(phase))
 
 

@@ -13,7 +13,8 @@ from keras import ops
 
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec
-from ser_keras.features.graph_features import TWINS, first
+from ser_keras.features.graph_features import TWINS
+from ser_keras.features.graph_frames import first
 from ser_keras.features.specs import spec_from_dict
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from keras import ops
 
 from ser_keras.features.frames import FrameSpec, window
+from ser_keras.features.graph_frames import first, squared_spectrum
 from ser_keras.features.graph_prosody import prosody
 from ser_keras.features.kinds.logmel import LogMelSpec
 from ser_keras.features.kinds.mfcc import MfccSpec, dct_matrix
@@ -21,11 +22,6 @@ from ser_keras.features.mel import DELTA_FRAMES, MelSpec, delta_kernel, mel_matr
 # loudest mel level of the recording so far (batch,) or None, to features (batch, rows, dim) and
 # that level.
 Twin = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
-
-
-def first(count: Any, size: Any) -> Any:
-    """Returns bool (batch, size), True for the first `count` of each row."""
-    return ops.arange(size)[None] < ops.cast(count, "int32")[:, None]
 
 
 def spectrogram(spec: SpectrogramSpec, frames: Any, count: Any, loudest_db: Any) -> tuple[Any, Any]:
@@ -93,8 +89,7 @@ TWINS: dict[str, Twin] = {
 def _power(spec: FrameSpec, frames: Any, dtype: str) -> Any:
     """Returns |X|^2 of every frame, (batch, frames, fft_points // 2 + 1)."""
     windowed = ops.cast(frames, dtype) * ops.convert_to_tensor(window(spec), dtype)
-    real, imaginary = ops.rfft(windowed, fft_length=spec.fft_points)
-    return ops.square(real) + ops.square(imaginary)
+    return squared_spectrum(windowed, spec.fft_points)
 
 
 def _decibels(power: Any, floor: float) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from ser_keras.features.frames import window
+from ser_keras.features.graph_frames import first, squared_spectrum
 from ser_keras.features.kinds.prosody import (
     CENTROID_FLOOR,
     CORRELATION_RANGE,
@@ -34,7 +35,7 @@ from ser_keras.features.mel import mel_triangles
 def prosody(spec: ProsodySpec, frames: Any, count: Any, loudest_db: Any) -> tuple[Any, Any]:
     """Returns the log-mel energies and the prosodic values, and the level unchanged."""
     frames = ops.cast(frames, "float64")
-    real = ops.arange(ops.shape(frames)[1])[None] < count[:, None]
+    real = first(count, ops.shape(frames)[1])
     if spec.normalize_peak:
         peak = ops.max(ops.where(real, ops.max(ops.abs(frames), axis=2), 0.0), axis=1)
         frames = frames / ops.maximum(peak, LEAST_PEAK)[:, None, None]
@@ -52,7 +53,7 @@ def prosody(spec: ProsodySpec, frames: Any, count: Any, loudest_db: Any) -> tupl
 def _mel_energies(spec: ProsodySpec, frames: Any) -> Any:
     """Returns what the mel filters let pass, and the floor (batch, frames, num_mels)."""
     middle = frames[..., spec.mel_offset : spec.mel_offset + spec.frame_samples]
-    squares = _power(middle * window(spec), spec.fft_points)
+    squares = squared_spectrum(middle * window(spec), spec.fft_points)
     return ops.matmul(squares, ops.convert_to_tensor(mel_triangles(spec), "float64")) + spec.floor
 
 
@@ -69,7 +70,7 @@ def _pitch(spec: ProsodySpec, frames: Any, real: Any, count: Any) -> tuple[Any, 
 def _autocorrelation(spec: ProsodySpec, frames: Any) -> tuple[Any, Any]:
     """Returns r from lag 0 to one beyond the longest, and the energy."""
     frames = (frames - ops.mean(frames, axis=2, keepdims=True)) * pitch_window(spec)
-    squares = _power(frames, spec.pitch_fft_points)
+    squares = squared_spectrum(frames, spec.pitch_fft_points)
     shape = window_autocorrelation(spec)
     products = ops.irfft((squares, ops.zeros_like(squares)), spec.pitch_fft_points)
     products = products[..., : len(shape)]
@@ -135,11 +136,6 @@ def _level_values(spec: ProsodySpec, energies: Any, logs: Any) -> list[Any]:
         ops.log(ops.sum(energies[..., : spec.low_bands], axis=-1))
         - ops.log(ops.sum(energies[..., spec.low_bands :], axis=-1)),
     ]
-
-
-def _power(frames: Any, points: int) -> Any:
-    real, imaginary = ops.rfft(frames, fft_length=points)
-    return ops.square(real) + ops.square(imaginary)
 
 
 def _previous(values: Any) -> Any:

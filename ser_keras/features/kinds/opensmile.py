@@ -74,7 +74,7 @@ class OpenSmileSpec(FrameSpec):
 
     def value_axis(self) -> tuple[np.ndarray, str]:
         """Returns the edges of the functionals on their axis (dim + 1,), and its name."""
-        return np.arange(self.dim + 1) - 0.5, "functional (number)"
+        return super().value_axis()[0], "functional (number)"
 
 
 @lru_cache

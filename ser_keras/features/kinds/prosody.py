@@ -1,7 +1,8 @@
 """The feature kind `prosody`: log-mel energies and, beside them, pitch, voicing and loudness.
 
-Everything is computed in float64, and correlations are rounded to a fixed grid before they are
-compared: where two periods fit a frame equally well, the served graph has to choose as this does.
+Transforms and decisions are in float64, and correlations are rounded to a fixed grid before they
+are compared: where two periods fit a frame equally well, the served graph has to choose as this
+does.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import scipy.fft
 
-from ser_keras.features.frames import frozen, pieces, power
+from ser_keras.features.frames import frozen, periodic_window, pieces, power
 from ser_keras.features.mel import MelFilterSpec, mel_centres_hz, mel_triangles
 
 PROSODY_NAMES = (
@@ -156,9 +157,10 @@ class ProsodySpec(MelFilterSpec):
         middle = rows[:, self.mel_offset : self.mel_offset + self.frame_samples]
         triangles = mel_triangles(self)
         energies = power(self, middle, len(triangles), triangles).astype(np.float64) + self.floor
-        values = np.column_stack([_pitch_values(self, rows), _level_values(self, energies)])
-        in_order = [values[:, :5], values[:, 6:], values[:, 5:6]]
-        return np.column_stack([np.log(energies), *in_order]).astype(np.float32)
+        pitch = _pitch_values(self, rows)
+        change = DELTA_F0_SCALE * np.diff(pitch[:, 0], prepend=pitch[0, 0])
+        values = [np.log(energies), pitch, _level_values(self, energies), change]
+        return np.column_stack(values).astype(np.float32)
 
     def value_names(self) -> tuple[str, ...]:
         """Returns what each value of a row is called, (dim,)."""
@@ -169,11 +171,9 @@ class ProsodySpec(MelFilterSpec):
         return mel_centres_hz(self), np.eye(self.num_mels, self.dim)
 
 
-@lru_cache
 def pitch_window(spec: ProsodySpec) -> np.ndarray:
     """Returns the periodic Hann window of a pitch frame, float64 (pitch_frame_samples,)."""
-    phase = 2.0 * math.pi * np.arange(spec.pitch_frame_samples) / spec.pitch_frame_samples
-    return frozen(0.5 - 0.5 * np.cos(phase))
+    return periodic_window("hann", spec.pitch_frame_samples)
 
 
 @lru_cache
@@ -193,7 +193,7 @@ def octave_costs(spec: ProsodySpec) -> np.ndarray:
 
 
 def _pitch_values(spec: ProsodySpec, rows: np.ndarray) -> np.ndarray:
-    """Returns log2 F0, voiced, r, harmonics-to-noise ratio, log energy and delta F0 of each row."""
+    """Returns log2 F0, voiced, r, harmonics-to-noise ratio and log energy of each row."""
     peaks = np.empty((3, len(rows)))
     for start in range(0, len(rows), _BLOCK_FRAMES):
         block = slice(start, start + _BLOCK_FRAMES)
@@ -203,9 +203,8 @@ def _pitch_values(spec: ProsodySpec, rows: np.ndarray) -> np.ndarray:
     voiced = (correlation > spec.voicing_threshold) & loud
     track = _without_gaps(_median(log_f0), voiced)
     ratio = 10.0 * np.log10(correlation / (1.0 - correlation))
-    change = DELTA_F0_SCALE * np.diff(track, prepend=track[0])
     level = np.log10(energy + ENERGY_FLOOR)
-    return np.stack([track, voiced, correlation, ratio, level, change], axis=1)
+    return np.stack([track, voiced, correlation, ratio, level], axis=1)
 
 
 def _autocorrelation(spec: ProsodySpec, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
