@@ -1,12 +1,13 @@
 """Statistics of a whole utterance, of its cepstra and its prosody."""
 
+import math
+
 import keras
-import numpy as np
 from keras import ops
 
 from ser_keras.layers.masked_layer import MaskedLayer
 
-PERCENTILES = (5.0, 25.0, 50.0, 75.0, 95.0)
+PERCENTILES = (5, 25, 50, 75, 95)
 # Mean, deviation, percentiles and two ranges between them.
 STATISTICS = 2 + len(PERCENTILES) + 2
 # Of fewer voiced frames no percentile is to be trusted.
@@ -43,15 +44,16 @@ class UtteranceFunctionals(MaskedLayer):
         mask: bool (batch, frames), True for real frames, which come first; at least one each.
 
     Returns:
-        float32 (batch, 20 V - V + 9 P + 5 + 2 num_mels), 821 of the spec `mel64-prosody`, under
-        every precision policy: numbers of frames and loudness are too large for half precision.
+        float32 (batch, 19 V + 9 P + 5 + 2 num_mels), 821 of the spec `mel64-prosody`, under every
+        precision policy: numbers of frames and loudness are too large for half precision.
 
     Example:
         >>> mask = ops.convert_to_tensor([[True, True, True, False]])
-        >>> inputs = np.array([[[0.0, 1.0], [4.0, 1.0], [8.0, 0.0], [99.0, 1.0]]], "float32")
+        >>> frames = [[0.0, 1.0], [4.0, 1.0], [8.0, 0.0], [99.0, 1.0]]
+        >>> inputs = ops.convert_to_tensor([frames])
         >>> layer = UtteranceFunctionals(num_mels=1, num_prosody=1, num_cepstra=1, voiced=0)
         >>> functionals = layer(inputs, mask=mask)
-        >>> functionals.shape, float(functionals[0, 0]), round(float(functionals[0, -7]), 4)
+        >>> tuple(functionals.shape), float(functionals[0, 0]), round(float(functionals[0, -7]), 4)
         ((1, 54), 4.0, 0.6667)
     """
 
@@ -61,15 +63,14 @@ class UtteranceFunctionals(MaskedLayer):
         self.num_prosody = num_prosody
         self.num_cepstra = num_cepstra
         self.voiced = voiced
-        angles = np.outer(np.arange(num_mels) + 0.5, np.arange(num_cepstra)) * np.pi / num_mels
-        basis = np.cos(angles) * np.sqrt(np.where(np.arange(num_cepstra) == 0, 1.0, 2.0) / num_mels)
-        self.cosines = basis.astype("float32")
 
     def call(self, inputs, mask):
         mask = ops.cast(mask, "bool")
         inputs = ops.where(mask[..., None], ops.cast(inputs, "float32"), 0.0)
         mels, prosody = inputs[..., : self.num_mels], inputs[..., self.num_mels :]
-        values = ops.concatenate([ops.matmul(mels, self.cosines), prosody], axis=-1)
+        values = ops.concatenate(
+            [ops.matmul(mels, _cosines(self.num_mels, self.num_cepstra)), prosody], axis=-1
+        )
         voiced = mask & (prosody[..., self.voiced] > 0)
         many = ops.sum(ops.cast(voiced, "int32"), axis=1, keepdims=True) >= FEWEST_VOICED
         parts = [
@@ -95,6 +96,16 @@ class UtteranceFunctionals(MaskedLayer):
             "num_cepstra": self.num_cepstra,
             "voiced": self.voiced,
         }
+
+
+def _cosines(num_mels, num_cepstra):
+    """Returns the orthonormal DCT-II, float32 (num_mels, num_cepstra), first columns only."""
+    columns = []
+    for number in range(num_cepstra):
+        scale = math.sqrt((2.0 if number else 1.0) / num_mels)
+        angle = math.pi * number / num_mels
+        columns.append([scale * math.cos(angle * (mel + 0.5)) for mel in range(num_mels)])
+    return ops.transpose(ops.convert_to_tensor(columns, "float32"))
 
 
 def _statistics(values, mask):
@@ -127,11 +138,11 @@ def _percentiles(values, mask):
     values = ops.pad(values, [[0, 0], [0, 1], [0, 0]])
     selected = ops.pad(mask, [[0, 0], [0, 1]])[..., None]
     # Along the last axis, where sorting needs no transposition of its own.
-    values = ops.transpose(ops.where(selected, values, np.inf), (0, 2, 1))
+    values = ops.transpose(ops.where(selected, values, math.inf), (0, 2, 1))
     ordered = ops.sort(values, axis=-1)
     last = ops.sum(ops.cast(mask, "int32"), axis=1)[:, None, None] - 1
     # In hundredths of whole numbers, so that no position is rounded to the wrong frame.
-    hundredths = ops.cast(np.array(PERCENTILES), "int32")[None, None] * ops.maximum(last, 0)
+    hundredths = ops.convert_to_tensor(PERCENTILES, "int32")[None, None] * ops.maximum(last, 0)
     below = hundredths // 100
     above = ops.minimum(below + 1, ops.maximum(last, 0))
     share = ops.cast(hundredths - 100 * below, "float32") / 100.0
@@ -161,8 +172,8 @@ def _voicing(voiced, mask):
     total = ops.shape(voiced)[1]
     frames = ops.arange(total)[None]
     beside = ops.pad(voiced, [[0, 0], [1, 1]])
-    starts = ops.sort(ops.where(voiced & ~beside[:, :-2], frames, total), axis=1)
-    ends = ops.sort(ops.where(voiced & ~beside[:, 2:], frames, total), axis=1)
+    starts = ops.sort(ops.where(voiced & ops.logical_not(beside[:, :-2]), frames, total), axis=1)
+    ends = ops.sort(ops.where(voiced & ops.logical_not(beside[:, 2:]), frames, total), axis=1)
     is_run = starts < total
     lengths = ops.cast(ends - starts + 1, "float32")[..., None]
     mean, deviation = _mean_and_deviation(lengths, is_run)
