@@ -23,7 +23,7 @@ from ser_keras.cli.options import (
     Strategy,
     Unlabelled,
 )
-from ser_keras.cli.progress import EpochBars
+from ser_keras.cli.progress import EpochBars, FoldBar
 
 
 def crossval(
@@ -201,24 +201,52 @@ def baseline(
     features: Features,
     protocol: ProtocolName,
     class_set: ClassSetName = None,
+    kernel: Annotated[str, typer.Option(help="linear, rbf or both.")] = "both",
+    track: Annotated[
+        str,
+        typer.Option(
+            help="blind (nothing is known of a test speaker), adapted (normalised by the speaker's "
+            "own recordings, without labels) or both."
+        ),
+    ] = "both",
     seed: Seed = 0,
-    results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Also write the results here.")] = None,
 ) -> None:
-    """Score the baseline: an SVM on the mean and deviation of each utterance's features."""
+    """Score the baseline: support vector machines on one vector of each utterance.
+
+    Features of `--spec compare` or `--spec egemaps` are vectors of openSMILE's functionals; of
+    others the mean and deviation over time are taken. C is chosen on speakers of each training
+    part.
+    """
     with starting():
-        from ser_keras.experiments.baseline import run_baseline
+        from ser_keras.errors import ConfigError
+        from ser_keras.experiments.baseline import KERNELS, TRACKS, run_baselines
+        from ser_keras.experiments.provenance import command
+        from ser_keras.features.specs import SPECS
         from ser_keras.files import write_json
         from ser_keras.report.results_folder import baseline_path
+        from ser_keras.report.summary import describe_baseline
 
+    if str(features) in SPECS and not features.exists():
+        raise ConfigError(
+            f"--features {features}: found the name of features, expected a folder of them. Make "
+            f"it: ser features --corpus CORPUS --data-dir DIR --spec {features} --output FOLDER"
+        )
     feature_set, folds_of = _open(features, protocol, class_set, seed)
-    with console.status("scoring"):
-        result = run_baseline(feature_set, folds_of)
-    if results:
-        write_json(baseline_path(results, result), result)
-    console.print(
-        f"SVM on {result['dataset']}, {protocol}: UA {100 * result['pooled']['ua']:.1f}, "
-        f"WA {100 * result['pooled']['wa']:.1f}"
-    )
+    with FoldBar() as bar:
+        scored = run_baselines(
+            feature_set,
+            folds_of,
+            kernels=KERNELS if kernel == "both" else (kernel,),
+            tracks=TRACKS if track == "both" else (track,),
+            seed=seed,
+            command=command(),
+            progress=bar,
+        )
+    for result in scored:
+        if results:
+            write_json(baseline_path(results, result), result)
+        console.print(describe_baseline(result), markup=False)
 
 
 def crosscorpus(
