@@ -7,6 +7,7 @@ stands in the place of `<!-- generated: NAME -->`.
 
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -183,8 +184,15 @@ def feature_specs() -> str:
         # A class documents the fields that it adds.
         meaning = {k: v for base in reversed(cls.__mro__) for k, v in arguments_of(base).items()}
         defaults = {key.name: key.default for key in dataclasses.fields(cls)}
-        parts += [f"### `{kind}`", described(meaning, defaults)]
+        parts += [f"### `{kind}`", _about(cls), described(meaning, defaults)]
     return "\n\n".join(parts)
+
+
+def _about(cls: Any) -> str:
+    """Returns what the docstring of a class says before its first section."""
+    paragraphs = (inspect.getdoc(cls) or "").split("\n\n")
+    sections = ("Args:", "Example:", "Departures:")
+    return "\n\n".join(itertools.takewhile(lambda text: not text.startswith(sections), paragraphs))
 
 
 def components() -> str:

@@ -78,7 +78,7 @@ FRAMEWORK_FREE = (
 )
 USES_KERAS = (
     *("ser_keras.features.normalize", "ser_keras.features.frontend"),
-    "ser_keras.features.graph_features",
+    *("ser_keras.features.graph_features", "ser_keras.features.graph_prosody"),
 )
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}
 # Names of modules that readers could not guess from; a module is called after what it holds.

@@ -44,7 +44,8 @@ def warp_matrices(spec: FrameSpec, factors: np.ndarray) -> np.ndarray:
     2005): they are taken back to the bins of the spectrum, moved there, and transformed again.
 
     Args:
-        spec: what a frame is. Derivatives are warped like what they are derived from.
+        spec: what a frame is. Derivatives are warped like what they are derived from; values
+            without a frequency stay.
         factors: (factors,).
 
     Raises:
@@ -63,7 +64,8 @@ def warp_matrices(spec: FrameSpec, factors: np.ndarray) -> np.ndarray:
             for factor in factors
         ]
     )
-    return (warped @ basis).astype(np.float32)
+    without_frequency = ~basis.any(axis=0)
+    return (warped @ basis + np.diag(without_frequency)).astype(np.float32)
 
 
 def _interpolate(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:

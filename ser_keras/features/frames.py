@@ -52,6 +52,8 @@ class FrameSpec:
     trim_db: float | None = None
 
     kind: ClassVar[str] = ""
+    # Whether rows can be computed while the recording still goes on.
+    streams: ClassVar[bool] = True
     # Packages beyond NumPy and SciPy whose versions decide the values.
     libraries: ClassVar[tuple[str, ...]] = ()
     # The values of the fields that are chosen from a few.
@@ -123,6 +125,10 @@ class FrameSpec:
             f"features: found a spec of type {type(self).__name__}, expected a known one."
         )
 
+    def value_names(self) -> tuple[str, ...]:
+        """Returns what each value of a row is called, (dim,)."""
+        return tuple(f"value {number}" for number in range(self.dim))
+
     def value_axis(self) -> tuple[np.ndarray, str]:
         """Returns the edges of the values of a row on their axis (dim + 1,), and its name."""
         return np.arange(self.dim + 1) - 0.5, "value (number)"
@@ -136,8 +142,8 @@ class FrameSpec:
 
         Returns:
             The frequencies of its bins, float64 (bins,), increasing, and what each bin contributes
-            to each value, float64 (bins, values), with orthonormal columns. None where a row has no
-            such spectrum.
+            to each value, float64 (bins, values), with orthonormal columns, or zeros for a value
+            that has no frequency. None where a row has no such spectrum.
         """
         return None
 
@@ -148,6 +154,10 @@ class FrameSpec:
     def _checked(self, name: str, kind: Any, value: Any) -> Any:
         if name == "trim_db" and value is None:
             return None
+        if kind is bool:
+            if not isinstance(value, bool):
+                self._refuse(name, value, "true or false")
+            return value
         if name in self.choices:
             if isinstance(value, bool) or value not in self.choices[name]:
                 self._refuse(name, value, f"one of {', '.join(map(str, self.choices[name]))}")

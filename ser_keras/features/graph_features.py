@@ -10,6 +10,7 @@ from typing import Any
 from keras import ops
 
 from ser_keras.features.frames import FrameSpec, window
+from ser_keras.features.graph_prosody import prosody
 from ser_keras.features.kinds.logmel import LogMelSpec
 from ser_keras.features.kinds.mfcc import MfccSpec, dct_matrix
 from ser_keras.features.kinds.mfcc_windows import MfccWindowsSpec
@@ -84,6 +85,7 @@ TWINS: dict[str, Twin] = {
     "logmel": logmel,
     "mfcc": mfcc,
     "mfcc_windows": mfcc_windows,
+    "prosody": prosody,
     "spectrogram": spectrogram,
 }
 

@@ -1,6 +1,7 @@
-"""Mel filters and derivatives along time, which log-mel energies and MFCC share.
+"""Mel filters and derivatives along time, which several kinds of features share.
 
-The filters are triangles of equal area (librosa's `norm="slaney"`) on the Slaney or the HTK scale.
+The filters are triangles on the Slaney or the HTK scale: of equal area (librosa's `norm="slaney"`)
+for log-mel energies and MFCC, of equal height for prosody.
 """
 
 import math
@@ -16,8 +17,8 @@ DELTA_FRAMES = 9
 
 
 @dataclass(frozen=True, kw_only=True)
-class MelSpec(FrameSpec):
-    """Mel filters and derivatives, shared by `LogMelSpec` and `MfccSpec`.
+class MelFilterSpec(FrameSpec):
+    """Mel filters.
 
     Args:
         num_mels: int. Number of mel filters.
@@ -25,8 +26,6 @@ class MelSpec(FrameSpec):
         fmax_hz: float. Upper edge of the highest filter.
         mel_scale: str. `"slaney"` (librosa's default) or `"htk"`.
         floor: float. Smallest mel energy.
-        num_deltas: int. 0, 1 (first derivative appended) or 2 (first and second), regression over
-            9 frames with the edge frame repeated.
     """
 
     num_mels: int = 40
@@ -34,19 +33,28 @@ class MelSpec(FrameSpec):
     fmax_hz: float = 8000.0
     mel_scale: str = "slaney"
     floor: float = 1e-6
-    num_deltas: int = 0
 
-    choices: ClassVar = {
-        **FrameSpec.choices,
-        "mel_scale": ("slaney", "htk"),
-        "num_deltas": (0, 1, 2),
-    }
+    choices: ClassVar = {**FrameSpec.choices, "mel_scale": ("slaney", "htk")}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
             expected = f"more than fmin_hz and at most {self.sample_rate_hz / 2:g}"
             self._refuse("fmax_hz", self.fmax_hz, expected)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelSpec(MelFilterSpec):
+    """Mel filters and derivatives, shared by `LogMelSpec` and `MfccSpec`.
+
+    Args:
+        num_deltas: int. 0, 1 (first derivative appended) or 2 (first and second), regression over
+            9 frames with the edge frame repeated.
+    """
+
+    num_deltas: int = 0
+
+    choices: ClassVar = {**MelFilterSpec.choices, "num_deltas": (0, 1, 2)}
 
     @property
     def context_frames(self) -> int:
@@ -55,19 +63,35 @@ class MelSpec(FrameSpec):
 
 
 @lru_cache
-def mel_matrix(spec: MelSpec) -> np.ndarray:
+def mel_matrix(spec: MelFilterSpec) -> np.ndarray:
     """Returns the mel filters, float32 (fft_points // 2 + 1, num_mels): triangles of equal area."""
-    to_mel, to_hz = _SCALES[spec.mel_scale]
-    edges = to_hz(np.linspace(to_mel(spec.fmin_hz), to_mel(spec.fmax_hz), spec.num_mels + 2))
+    edges = _edges_hz(spec)
+    return frozen((_triangles(spec) * (2.0 / (edges[2:] - edges[:-2]))).astype(np.float32))
+
+
+@lru_cache
+def mel_triangles(spec: MelFilterSpec) -> np.ndarray:
+    """Returns the mel filters, float32 (fft_points // 2 + 1, num_mels): triangles of height 1."""
+    return frozen(_triangles(spec).astype(np.float32))
+
+
+def _triangles(spec: MelFilterSpec) -> np.ndarray:
+    edges = _edges_hz(spec)
     bins = np.arange(spec.fft_points // 2 + 1) * (spec.sample_rate_hz / spec.fft_points)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - low) / (centre - low)
     falling = (high - bins[:, None]) / (high - centre)
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return frozen((triangles * (2.0 / (high - low))).astype(np.float32))
+    return np.maximum(0.0, np.minimum(rising, falling))
 
 
-def mel_centres_hz(spec: MelSpec) -> np.ndarray:
+def _edges_hz(spec: MelFilterSpec) -> np.ndarray:
+    """Returns where the triangles start, peak and end, float64 (num_mels + 2,)."""
+    to_mel, to_hz = _SCALES[spec.mel_scale]
+    mels = np.linspace(to_mel(spec.fmin_hz), to_mel(spec.fmax_hz), spec.num_mels + 2)
+    return np.asarray(to_hz(mels))
+
+
+def mel_centres_hz(spec: MelFilterSpec) -> np.ndarray:
     """Returns the centre frequencies of the mel filters, float64 (num_mels,), of librosa."""
     # librosa takes half a second to import, which feature jobs need not wait for.
     import librosa

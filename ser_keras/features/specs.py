@@ -14,6 +14,7 @@ KINDS = {
     "mfcc": "ser_keras.features.kinds.mfcc:MfccSpec",
     "mfcc_windows": "ser_keras.features.kinds.mfcc_windows:MfccWindowsSpec",
     "opensmile": "ser_keras.features.kinds.opensmile:OpenSmileSpec",
+    "prosody": "ser_keras.features.kinds.prosody:ProsodySpec",
     "spectrogram": "ser_keras.features.kinds.spectrogram:SpectrogramSpec",
 }
 # What `spec_from_dict` takes. Fields that are not named have the defaults of their kind.
@@ -23,6 +24,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "logmel23": {"kind": "logmel", "num_mels": 23},
     "logmel40": {"kind": "logmel"},
     "logmel40-deltas": {"kind": "logmel", "num_deltas": 2},
+    "mel64-prosody": {"kind": "prosody"},
     "mfcc40": {"kind": "mfcc"},
     "mfcc40-delta": {"kind": "mfcc", "num_deltas": 1},
     "mfcc40-windows": {"kind": "mfcc_windows"},

@@ -119,8 +119,9 @@ def _check_maps(export: DescribedExport, outputs: Mapping[str, np.ndarray]) -> N
         )
     if "step_logits" in outputs and not export.streams:
         raise ConfigError(
-            f"--model {export.folder}: found a predictive VRNN that was tested on segments, "
-            "expected one of whole utterances, which has a posterior at every step."
+            f"--model {export.folder}: found a predictive VRNN that was tested on segments "
+            "or whose features need the whole recording, expected one that streams, which has a "
+            "posterior at every step."
         )
 
 

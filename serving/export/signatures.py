@@ -46,9 +46,11 @@ class Served:
     def streams(self) -> bool:
         """Whether the export can predict step by step, during the recording.
 
-        A model that is tested on segments cannot: a step has no mean over segments.
+        A model that is tested on segments cannot: a step has no mean over segments. Nor can one
+        whose features depend on what comes later.
         """
-        return model_entry(self.model.name).streams and not self.segments.frames
+        model_streams = model_entry(self.model.name).streams
+        return model_streams and self.spec.streams and not self.segments.frames
 
 
 class ServedModule:

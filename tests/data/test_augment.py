@@ -53,6 +53,16 @@ def test_warping_shows_at_each_frequency_what_stood_at_a_multiple(factor):
         np.testing.assert_allclose(warped, expected, atol=1e-3)
 
 
+def test_prosody_stays_while_its_mel_bands_are_warped():
+    spec = get_spec("mel64-prosody")
+    frames = np.random.default_rng(1).normal(size=(5, 75)).astype(np.float32)
+    warped = frames @ warp_matrices(spec, np.array([0.9]))[0]
+    np.testing.assert_array_equal(warped[:, 64:], frames[:, 64:])
+    hertz = librosa.mel_frequencies(66, fmin=50.0, fmax=7800.0, htk=True)[1:-1]
+    expected = [np.interp(hertz * 0.9, hertz, energies) for energies in frames[:, :64]]
+    np.testing.assert_allclose(warped[:, :64], expected, atol=1e-4)
+
+
 def test_derivatives_are_warped_like_what_they_are_derived_from():
     settings = AugmentConfig(warp=0.2)
     seed = tf.constant([1, 2], tf.int64)

@@ -11,7 +11,7 @@ from ser_keras.errors import ConfigError
 from ser_keras.features import frames
 from ser_keras.features.extract import extract
 from ser_keras.features.frames import FrameSpec
-from ser_keras.features.kinds import logmel
+from ser_keras.features.kinds import logmel, prosody
 from ser_keras.features.mel import delta_kernel, mel_matrix
 from ser_keras.features.specs import SPECS, get_spec
 from tests.reference import features as reference
@@ -30,6 +30,17 @@ VARIANTS = {
     "mfcc40-22050": get_spec("mfcc40", sample_rate_hz=22050, fft_points=2048),
     "mfcc40-windows-trimmed": get_spec(
         "mfcc40-windows-short", trim_db=35, num_deltas=1, statistics="mean_std"
+    ),
+    "mel64-prosody-trimmed": get_spec("mel64-prosody", trim_db=35, normalize_peak=False),
+    "mel40-prosody-22050": get_spec(
+        "mel64-prosody",
+        sample_rate_hz=22050,
+        fft_points=1024,
+        num_mels=40,
+        pitch_frame_s=0.03,
+        f0_min_hz=70.0,
+        octave_cost=0.01,
+        low_bands=10,
     ),
     "spectrogram200-magnitude": get_spec("spectrogram200", scale="magnitude"),
 }
@@ -166,6 +177,7 @@ def test_blocks_do_not_show(monkeypatch):
     whole = {name: extract(spec, waveform) for name, spec in VARIANTS.items()}
     monkeypatch.setattr(frames, "_BLOCK_BYTES", 1)
     monkeypatch.setattr(frames, "_BLOCK_FRAMES", 7)
+    monkeypatch.setattr(prosody, "_BLOCK_FRAMES", 7)
     for name, spec in VARIANTS.items():
         np.testing.assert_allclose(extract(spec, waveform), whole[name], rtol=1e-6, atol=1e-5)
 

@@ -10,6 +10,7 @@ from ser_keras.features.frames import FrameSpec
 from ser_keras.features.kinds.logmel import LogMelSpec
 from ser_keras.features.kinds.mfcc import MfccSpec
 from ser_keras.features.kinds.mfcc_windows import MfccWindowsSpec
+from ser_keras.features.kinds.prosody import ProsodySpec
 from ser_keras.features.kinds.spectrogram import SpectrogramSpec
 from ser_keras.features.specs import KINDS, SPECS, class_of_kind, get_spec, spec_from_dict
 from tests.features.test_extract import FRAME_SPECS
@@ -22,6 +23,7 @@ from tests.reference import features as reference
         ("logmel23", 23, 400, 160),
         ("logmel40", 40, 400, 160),
         ("logmel40-deltas", 120, 400, 160),
+        ("mel64-prosody", 75, 400, 160),
         ("mfcc40", 40, 1024, 320),
         ("mfcc40-windows", 40, 1024, 320),
         ("mfcc40-windows-std", 80, 1024, 320),
@@ -87,6 +89,13 @@ _mel_fields = {
         window_hop_s=st.floats(0.1, 3.0),
         statistics=st.sampled_from(["mean", "mean_std", "frames"]),
         **_mel_fields,
+    )
+    | st.builds(
+        ProsodySpec,
+        num_mels=st.integers(26, 64),
+        normalize_peak=st.booleans(),
+        f0_min_hz=st.floats(50.0, 100.0),
+        f0_max_hz=st.floats(101.0, 4000.0),
     )
     | st.builds(SpectrogramSpec, num_bins=st.integers(1, 401), scale=st.sampled_from(["db"]))
 )
@@ -175,6 +184,16 @@ def test_unknown_kind_suggests_the_nearest():
         ("mfcc40-windows", {"window_s": 0.05}, "window_s = 0.05, expected at least a frame"),
         ("mfcc40-windows", {"window_hop_s": 0}, "found window_hop_s = 0, expected a positive"),
         ("mfcc40-windows", {"statistics": "std"}, "expected one of mean, mean_std, frames"),
+        ("mel64-prosody", {"pitch_frame_s": 0.02}, "found pitch_frame_s = 0.02, expected at least"),
+        (
+            "mel64-prosody",
+            {"f0_min_hz": 40},
+            "at least two periods per pitch frame, which is 50",
+        ),
+        ("mel64-prosody", {"f0_max_hz": 60}, "expected more than f0_min_hz and at most 4000"),
+        ("mel64-prosody", {"f0_max_hz": 4001}, "expected more than f0_min_hz and at most 4000"),
+        ("mel64-prosody", {"low_bands": 64}, "found low_bands = 64, expected fewer than num_mels"),
+        ("mel64-prosody", {"normalize_peak": 1}, "normalize_peak = 1, expected true or false"),
         ("spectrogram200", {"num_bins": 402}, "found num_bins = 402, expected at most 401"),
         ("spectrogram200", {"scale": "log"}, "found scale = 'log', expected one of db, magnitude"),
     ],

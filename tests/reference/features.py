@@ -9,6 +9,7 @@ import librosa
 import numpy as np
 
 from ser_keras.features.frames import FrameSpec
+from tests.reference.prosody import prosody
 
 
 def features(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
@@ -16,6 +17,8 @@ def features(spec: FrameSpec, waveform: np.ndarray) -> np.ndarray:
     wave = trimmed(spec, waveform.astype(np.float64))
     if spec.kind == "mfcc_windows":
         return windows(spec, wave)
+    if spec.kind == "prosody":
+        return prosody(spec, wave)
     return frames(spec, wave)
 
 
@@ -78,6 +81,8 @@ def num_frames(spec: FrameSpec, num_samples: int) -> int:
     length, hop = spec.frame_samples, spec.hop_samples
     if spec.kind == "mfcc_windows":
         length, hop = spec.window_samples, spec.window_hop_samples
+    if spec.kind == "prosody":
+        length = round(spec.pitch_frame_s * spec.sample_rate_hz)
     return count(length, hop, num_samples)
 
 

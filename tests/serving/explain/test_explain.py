@@ -385,6 +385,13 @@ def test_a_vrnn_of_segments_has_no_posterior_along_the_speech():
         direct(speech(1.5))
 
 
+def test_features_of_the_whole_recording_do_not_stream():
+    direct = Direct("predictive_vrnn", exports.VRNN, get_spec("mel64-prosody"), WHOLE)
+    assert not direct.export.streams
+    with pytest.raises(ConfigError, match="or whose features need the whole recording"):
+        direct(speech(1.5))
+
+
 def test_what_a_server_computes_is_explained_without_tensorflow(server, published):
     model, recording = published
     code = f"""
