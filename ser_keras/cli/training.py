@@ -22,6 +22,7 @@ from ser_keras.cli.options import (
     Seed,
     Strategy,
     Unlabelled,
+    open_features,
 )
 from ser_keras.cli.progress import EpochBars, FoldBar
 
@@ -59,7 +60,7 @@ def crossval(
 
     names = recipe or [DEFAULT_RECIPE]
     recipes = {Path(name).stem: load_config(name, overrides) for name in names}
-    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    feature_set, folds_of = open_features(features, protocol, class_set, seed)
     for config in recipes.values():
         check_strategy(strategy, config)
         announce_weights(config)
@@ -173,7 +174,7 @@ def label_curve(
         from ser_keras.report.summary import label_curve_table
 
     config = load_config(recipe, list(overrides or ()))
-    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    feature_set, folds_of = open_features(features, protocol, class_set, seed)
     with EpochBars() as bars:
         result = run_label_curve(
             Path(recipe).stem,
@@ -219,20 +220,13 @@ def baseline(
     part.
     """
     with starting():
-        from ser_keras.errors import ConfigError
         from ser_keras.experiments.baseline import KERNELS, TRACKS, run_baselines
         from ser_keras.experiments.provenance import command
-        from ser_keras.features.specs import SPECS
         from ser_keras.files import write_json
         from ser_keras.report.results_folder import baseline_path
         from ser_keras.report.summary import describe_baseline
 
-    if str(features) in SPECS and not features.exists():
-        raise ConfigError(
-            f"--features {features}: found the name of features, expected a folder of them. Make "
-            f"it: ser features --corpus CORPUS --data-dir DIR --spec {features} --output FOLDER"
-        )
-    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    feature_set, folds_of = open_features(features, protocol, class_set, seed)
     with FoldBar() as bar:
         scored = run_baselines(
             feature_set,
@@ -292,11 +286,3 @@ def crosscorpus(
     plots.corpus_matrix(result, path.with_suffix(".svg"))
     console.print(crosscorpus_table(result), markup=False)
     console.print(f"matrix: {path.with_suffix('.svg')}")
-
-
-def _open(features: Path, protocol: str, class_set: str | None, seed: int) -> tuple[Any, Any]:
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.protocols import build_protocol
-
-    feature_set = FeatureSet.open(features)
-    return feature_set, build_protocol(protocol, feature_set.rows, class_set=class_set, seed=seed)

@@ -14,8 +14,8 @@ from ser_keras import metrics
 from ser_keras.report.percent import percent
 
 REFERENCE_FEATURES = "compare"
-# Nothing is known of a test speaker, or the speaker's own recordings normalise the features. Results
-# of earlier versions name no track and are blind.
+# Nothing is known of a test speaker, or the speaker's own recordings normalise the features. A
+# result of an earlier version names no track and is blind.
 TRACKS = ("blind", "adapted")
 # A confusion matrix for each speaker, true classes in the rows.
 BySpeaker = Mapping[str, Sequence[Sequence[int]]]

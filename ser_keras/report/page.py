@@ -50,11 +50,11 @@ def _page(
     yield _scores(facts)
     yield html_page.paragraph(
         "UA is the mean recall over classes, WA the share of correct utterances, both pooled over "
-        "all test utterances. The interval comes from resampling whole speakers. On the track blind "
-        "nothing is known of a test speaker; on the track adapted the speaker's own recordings "
-        "normalise the features, without labels. The baseline is a support vector machine on the "
-        "functionals named, tested on the same folds and track; the difference to it is scored on "
-        "the same resampled speakers."
+        "all test utterances. The interval comes from resampling whole speakers. On the blind "
+        "track nothing is known of a test speaker; on the adapted track the speaker's own "
+        "recordings normalise the features, without labels. The baseline is a support vector "
+        "machine on the functionals named, tested on the same folds and track; the difference "
+        "to it is scored on the same resampled speakers."
     )
     yield from _by_speaker(facts, folder)
     if pairs:

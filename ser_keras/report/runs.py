@@ -214,7 +214,7 @@ def latex_table(facts: Sequence[Mapping[str, Any]]) -> str:
         "% the last column: UA above the baseline in points, paired over speakers.",
         r"\begin{tabular}{llllrrrrrrr}",
         r"\hline",
-        r"model & data & protocol & track & UA & 95\,\% & WA & F1 & chance & baseline & above it \\",
+        r"model & data & protocol & track & UA & 95\,\% & WA & F1 & chance & baseline & above \\",
         r"\hline",
     ]
     for fact in facts:
