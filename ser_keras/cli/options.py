@@ -1,7 +1,7 @@
-"""Options that several verbs share."""
+"""Options that several verbs share, and what they lead to."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,3 +41,26 @@ Strategy = Annotated[
         "multiworker (the machines in TF_CONFIG)."
     ),
 ]
+
+
+def open_features(
+    features: Path, protocol: str, class_set: str | None, seed: int
+) -> tuple[Any, Any]:
+    """Returns a feature set and its folds.
+
+    Raises:
+        ConfigError: no such protocol, or the name of a feature spec in place of a folder.
+        SchemaError: no feature set is there.
+    """
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.errors import ConfigError
+    from ser_keras.features.specs import SPECS
+    from ser_keras.protocols import build_protocol
+
+    if str(features) in SPECS and not features.exists():
+        raise ConfigError(
+            f"--features {features}: found the name of features, expected a folder of them. Make "
+            f"it: ser features --corpus CORPUS --data-dir DIR --spec {features} --output FOLDER"
+        )
+    feature_set = FeatureSet.open(features)
+    return feature_set, build_protocol(protocol, feature_set.rows, class_set=class_set, seed=seed)

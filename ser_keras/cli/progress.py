@@ -66,3 +66,31 @@ class EpochBars:
         if epoch in (1, epochs) or now_s - self._logged_s >= self.LOG_EVERY_S:
             self._logged_s = now_s
             console.print(f"fold {fold}: epoch {epoch} of {epochs}, {text}", markup=False)
+
+
+class FoldBar:
+    """A progress bar per track of `ser baseline`: folds done.
+
+    Where the output is no terminal, a line for each fold takes its place.
+    """
+
+    def __init__(self) -> None:
+        from rich.progress import Progress
+
+        self.bars = Progress(console=console)
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "FoldBar":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bars.stop()
+
+    def __call__(self, track: str, done: int, total: int) -> None:
+        """Shows that `done` of `total` folds of a track are done."""
+        if track not in self.tasks:
+            self.tasks[track] = self.bars.add_task(f"track {track}", total=total)
+        self.bars.update(self.tasks[track], completed=done)
+        if not console.is_terminal:
+            console.print(f"track {track}: fold {done} of {total}", markup=False)

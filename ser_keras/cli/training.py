@@ -22,8 +22,9 @@ from ser_keras.cli.options import (
     Seed,
     Strategy,
     Unlabelled,
+    open_features,
 )
-from ser_keras.cli.progress import EpochBars
+from ser_keras.cli.progress import EpochBars, FoldBar
 
 
 def crossval(
@@ -59,7 +60,7 @@ def crossval(
 
     names = recipe or [DEFAULT_RECIPE]
     recipes = {Path(name).stem: load_config(name, overrides) for name in names}
-    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    feature_set, folds_of = open_features(features, protocol, class_set, seed)
     for config in recipes.values():
         check_strategy(strategy, config)
         announce_weights(config)
@@ -173,7 +174,7 @@ def label_curve(
         from ser_keras.report.summary import label_curve_table
 
     config = load_config(recipe, list(overrides or ()))
-    feature_set, folds_of = _open(features, protocol, class_set, seed)
+    feature_set, folds_of = open_features(features, protocol, class_set, seed)
     with EpochBars() as bars:
         result = run_label_curve(
             Path(recipe).stem,
@@ -201,24 +202,45 @@ def baseline(
     features: Features,
     protocol: ProtocolName,
     class_set: ClassSetName = None,
+    kernel: Annotated[str, typer.Option(help="linear, rbf or both.")] = "both",
+    track: Annotated[
+        str,
+        typer.Option(
+            help="blind (nothing is known of a test speaker), adapted (normalised by the speaker's "
+            "own recordings, without labels) or both."
+        ),
+    ] = "both",
     seed: Seed = 0,
-    results: Annotated[Path | None, typer.Option(help="Also write the result here.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Also write the results here.")] = None,
 ) -> None:
-    """Score the baseline: an SVM on the mean and deviation of each utterance's features."""
+    """Score the baseline: support vector machines on one vector of each utterance.
+
+    Features of `--spec compare` or `--spec egemaps` are vectors of openSMILE's functionals; of
+    others the mean and deviation over time are taken. C is chosen on speakers of each training
+    part.
+    """
     with starting():
-        from ser_keras.experiments.baseline import run_baseline
+        from ser_keras.experiments.baseline import KERNELS, TRACKS, run_baselines
+        from ser_keras.experiments.provenance import command
         from ser_keras.files import write_json
         from ser_keras.report.results_folder import baseline_path
+        from ser_keras.report.summary import describe_baseline
 
-    feature_set, folds_of = _open(features, protocol, class_set, seed)
-    with console.status("scoring"):
-        result = run_baseline(feature_set, folds_of)
-    if results:
-        write_json(baseline_path(results, result), result)
-    console.print(
-        f"SVM on {result['dataset']}, {protocol}: UA {100 * result['pooled']['ua']:.1f}, "
-        f"WA {100 * result['pooled']['wa']:.1f}"
-    )
+    feature_set, folds_of = open_features(features, protocol, class_set, seed)
+    with FoldBar() as bar:
+        scored = run_baselines(
+            feature_set,
+            folds_of,
+            kernels=KERNELS if kernel == "both" else (kernel,),
+            tracks=TRACKS if track == "both" else (track,),
+            seed=seed,
+            command=command(),
+            progress=bar,
+        )
+    for result in scored:
+        if results:
+            write_json(baseline_path(results, result), result)
+        console.print(describe_baseline(result), markup=False)
 
 
 def crosscorpus(
@@ -264,11 +286,3 @@ def crosscorpus(
     plots.corpus_matrix(result, path.with_suffix(".svg"))
     console.print(crosscorpus_table(result), markup=False)
     console.print(f"matrix: {path.with_suffix('.svg')}")
-
-
-def _open(features: Path, protocol: str, class_set: str | None, seed: int) -> tuple[Any, Any]:
-    from ser_keras.data.feature_set import FeatureSet
-    from ser_keras.protocols import build_protocol
-
-    feature_set = FeatureSet.open(features)
-    return feature_set, build_protocol(protocol, feature_set.rows, class_set=class_set, seed=seed)

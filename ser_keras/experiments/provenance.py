@@ -21,6 +21,7 @@ PACKAGES = (
     "soundfile",
     "soxr",
     "scikit-learn",
+    "opensmile",
 )
 
 

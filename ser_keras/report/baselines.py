@@ -1,52 +1,162 @@
-"""The support vector machines that results are compared with: our own, and published ones."""
+"""The support vector machines of `ser baseline` that results are compared with.
 
-from collections.abc import Iterable, Mapping
+A result stands beside the machine on the same data, folds and track. Of several it is one on
+ComParE's functionals, and of the two kernels the one with the better UA in the inner folds, which
+hold training speakers only. Scores on test speakers choose nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ser_keras import metrics
-from ser_keras.report.results_folder import Results
+from ser_keras.report.percent import percent
+
+REFERENCE_FEATURES = "compare"
+# Nothing is known of a test speaker, or the speaker's own recordings normalise the features. A
+# result of an earlier version names no track and is blind.
+TRACKS = ("blind", "adapted")
+# A confusion matrix for each speaker, true classes in the rows.
+BySpeaker = Mapping[str, Sequence[Sequence[int]]]
 
 
-def published_baselines(results: Results) -> list[Mapping[str, Any]]:
-    """Returns the published scores: "dataset", "protocol", "ua" and "wa" in percent of each."""
-    return [scores for table in results["published"].values() for scores in table["floors"]]
+def track_of(result: Mapping[str, Any]) -> str:
+    """Returns `blind` or `adapted`: whether recordings of a test speaker normalise the speaker's.
 
-
-def published_ua(baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> float | None:
-    """Returns the published UA on a result's data and protocol, None where there is none.
-
-    Args:
-        baselines: see `published_baselines`.
-        result: a cross-validation.
+    Example:
+        >>> track_of({}), track_of({"track": "adapted"})
+        ('blind', 'adapted')
     """
-    key = (result["dataset"], result["protocol"]["name"])
-    return next(
-        (row["ua"] / 100 for row in baselines if key == (row["dataset"], row["protocol"])), None
-    )
+    track: str = result.get("track", TRACKS[0])
+    return track
+
+
+def inner_ua(baseline: Mapping[str, Any]) -> float:
+    """Returns the UA of a baseline in the inner folds, with the best C, mean over folds."""
+    score: float = baseline["choice"]["inner_ua"][baseline["kernel"]]
+    return score
 
 
 def baseline_of(
     baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Returns the baseline with the data and the protocol of a result, None where there is none.
+    """Returns the baseline of a result, None where there is none.
+
+    Args:
+        baselines: results of `ser baseline`.
+        result: a cross-validation, or one of the baselines.
+    """
+    key = (result["dataset"], result["protocol"]["sha256"], track_of(result))
+    candidates = [
+        row for row in baselines if key == (row["dataset"], row["protocol"]["sha256"], row["track"])
+    ]
+    if not candidates:
+        return None
+    return max(
+        sorted(candidates, key=lambda row: (row["features"]["spec_name"], row["kernel"])),
+        key=lambda row: (row["features"]["spec_name"] == REFERENCE_FEATURES, inner_ua(row)),
+    )
+
+
+def baseline_facts(
+    baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Returns the baseline of a result on exactly the folds of the result, None without one.
 
     Args:
         baselines: results of `ser baseline`.
         result: a cross-validation.
+
+    Returns:
+        "features", "kernel" and "track" of the baseline, its "ua" with "ua_interval" on the
+        result's folds, and "difference": by how much the result's UA is higher with the ends of
+        the 95 % interval, both scored on the same resampled speakers; None where the result did not
+        record its speakers, or has not scored the same utterances.
     """
-    key = (result["dataset"], result["protocol"]["sha256"])
-    return next(
-        (row for row in baselines if key == (row["dataset"], row["protocol"]["sha256"])), None
-    )
-
-
-def baseline_ua(baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]) -> float | None:
-    """Returns the UA of `baseline_of` on exactly the folds of a result."""
     baseline = baseline_of(baselines, result)
     if baseline is None:
         return None
     names = {fold["fold"] for fold in result["folds"]}
-    counts = [fold["confusion"] for fold in baseline["folds"] if fold["fold"] in names]
-    return metrics.unweighted_accuracy_of(np.sum(counts, axis=0))
+    by_speaker = _summed(fold["by_speaker"] for fold in baseline["folds"] if fold["fold"] in names)
+    counts = np.sum(list(by_speaker.values()), axis=0)
+    true, predicted, speakers = predictions(by_speaker)
+    return {
+        "features": baseline["features"]["spec_name"],
+        **{key: baseline[key] for key in ("kernel", "track")},
+        "ua": metrics.unweighted_accuracy_of(counts),
+        "ua_interval": list(metrics.speaker_interval(true, predicted, speakers, len(counts))),
+        "speakers": len(by_speaker),
+        "difference": paired_difference(result.get("by_speaker", {}), by_speaker),
+    }
+
+
+def _summed(folds: Iterable[BySpeaker]) -> BySpeaker:
+    """Returns the confusions of each speaker over folds."""
+    total: dict[str, np.ndarray] = {}
+    for fold in folds:
+        for speaker, counts in fold.items():
+            total[speaker] = total.get(speaker, 0) + np.asarray(counts)
+    return {speaker: counts.tolist() for speaker, counts in total.items()}
+
+
+def paired_difference(by_speaker: BySpeaker, other: BySpeaker) -> list[float] | None:
+    """Returns how much higher the UA is than another, and the interval over speakers.
+
+    Args:
+        by_speaker: confusions of one model.
+        other: of the other, on the same utterances.
+
+    Returns:
+        Difference, low and high, see `metrics.speaker_difference`. None where the utterances
+        differ.
+
+    Example:
+        >>> paired_difference({"a": [[2, 0], [1, 1]]}, {"a": [[1, 1], [2, 0]]})[0]
+        0.5
+    """
+    true, predicted, speakers = predictions(by_speaker)
+    other_true, other_predicted, other_speakers = predictions(other)
+    if not true or (true, speakers) != (other_true, other_speakers):
+        return None
+    num_classes = len(next(iter(by_speaker.values())))
+    return list(metrics.speaker_difference(true, predicted, other_predicted, speakers, num_classes))
+
+
+def predictions(by_speaker: BySpeaker) -> tuple[list[int], list[int], list[str]]:
+    """Returns true class, predicted class and speaker of all utterances, by speaker and class.
+
+    Example:
+        >>> predictions({"a": [[1, 1], [0, 1]]})
+        ([0, 0, 1], [0, 1, 1], ['a', 'a', 'a'])
+    """
+    cells = [
+        (true, predicted, speaker, count)
+        for speaker, counts in sorted(by_speaker.items())
+        for true, row in enumerate(counts)
+        for predicted, count in enumerate(row)
+    ]
+    return (
+        [true for true, _, _, count in cells for _ in range(count)],
+        [predicted for _, predicted, _, count in cells for _ in range(count)],
+        [speaker for _, _, speaker, count in cells for _ in range(count)],
+    )
+
+
+def difference_in_words(facts: Mapping[str, Any] | None) -> str:
+    """Returns the difference to the baseline in points, with its interval in brackets.
+
+    Args:
+        facts: see `baseline_facts`.
+
+    Example:
+        >>> difference_in_words({"difference": [0.05, -0.01, 0.11], "speakers": 9})
+        '+5.0 (-1.0 – +11.0)'
+    """
+    if facts is None:
+        return ""
+    if facts["difference"] is None:
+        return percent(None)
+    # Adding zero turns -0.0 into 0.0.
+    difference, low, high = (f"{round(100 * end, 1) + 0:+.1f}" for end in facts["difference"])
+    return difference + (f" ({low} – {high})" if facts["speakers"] > 1 else ", one speaker")

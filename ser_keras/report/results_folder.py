@@ -2,8 +2,8 @@
 
     results/<data>/<protocol>/<model>/ours.json      cross-validations; also paper.json, and
                                                      paper-head=gap.json where a recipe was changed
-    results/baselines/<data>/<protocol>.json         support vector machines of `ser baseline`
-    results/baselines/published.json                 the same as others published it
+    results/baselines/<data>/<protocol>/<features>-<kernel>-<track>.json
+                                                     support vector machines of `ser baseline`
     results/crosscorpus/<data>-<data>/<model>.json   matrices of `ser crosscorpus`
     results/labels/<data>/<protocol>/<model>.json    curves of `ser label-curve`
     results/searches/<data>/<protocol>/<model>.json  searches of `ser tune`
@@ -43,8 +43,16 @@ def result_path(folder: Path, result: Result) -> Path:
 
 
 def baseline_path(folder: Path, result: Result) -> Path:
-    """Returns where a result of `ser baseline` belongs."""
-    return _path(folder, "baselines", result["dataset"], result["protocol"]["name"])
+    """Returns where a result of `ser baseline` belongs.
+
+    Example:
+        >>> result = {"dataset": "emodb", "protocol": {"name": "emodb-loso"}, "kernel": "rbf"}
+        >>> result |= {"features": {"spec_name": "compare"}, "track": "blind"}
+        >>> baseline_path(Path("results"), result).as_posix()
+        'results/baselines/emodb/emodb-loso/compare-rbf-blind.json'
+    """
+    name = "-".join((result["features"]["spec_name"], result["kernel"], result["track"]))
+    return _path(folder, "baselines", result["dataset"], result["protocol"]["name"], name)
 
 
 def crosscorpus_path(folder: Path, result: Result) -> Path:
@@ -100,13 +108,9 @@ class Kind:
 
 
 _SCORES = frozenset({"dataset", "protocol", "pooled", "folds"})
-# A file is of the first kind that fits: a cross-validation has all keys of a baseline, and more.
 KINDS: Mapping[str, Kind] = {
     "cross-validation": Kind(_SCORES | {"model", "settings", "recipes"}, result_path),
-    "baseline": Kind(_SCORES, baseline_path),
-    "published": Kind(
-        frozenset({"floors"}), lambda folder, _: _path(folder, "baselines", "published")
-    ),
+    "baseline": Kind(_SCORES | {"features", "kernel", "track", "choice"}, baseline_path),
     "search": Kind(frozenset({"dataset", "protocol", "model", "trials", "strategy"}), search_path),
     "crosscorpus": Kind(frozenset({"datasets", "model", "cells"}), crosscorpus_path),
     "study": Kind(frozenset({"dataset", "study", "lines"}), study_path),

@@ -11,7 +11,13 @@ import numpy as np
 from ser_keras import metrics
 from ser_keras.corpora import get_corpus
 from ser_keras.errors import ConfigError, SchemaError
-from ser_keras.report.baselines import baseline_ua, published_baselines, published_ua
+from ser_keras.report.baselines import (
+    baseline_facts,
+    difference_in_words,
+    paired_difference,
+    predictions,
+    track_of,
+)
 from ser_keras.report.percent import percent
 from ser_keras.report.results_folder import read_json, read_results, result_path
 
@@ -100,17 +106,13 @@ def facts_of(runs: Sequence[Run], results_folder: Path) -> list[dict[str, Any]]:
 
     Args:
         runs: see `open_runs`.
-        results_folder: where the published baselines and those of `ser baseline` are.
+        results_folder: where the results of `ser baseline` are.
     """
-    results = read_results(results_folder)
-    published, baselines = published_baselines(results), list(results["baseline"].values())
-    return [
-        _facts(run, published_ua(published, run.result), baseline_ua(baselines, run.result))
-        for run in runs
-    ]
+    baselines = list(read_results(results_folder)["baseline"].values())
+    return [_facts(run, baseline_facts(baselines, run.result)) for run in runs]
 
 
-def _facts(run: Run, published: float | None, svm: float | None) -> dict[str, Any]:
+def _facts(run: Run, baseline: Mapping[str, Any] | None) -> dict[str, Any]:
     result = run.result
     info = get_corpus(result["corpus"]).info
     copied = ("model", "settings", "dataset", "class_set", "protocol", "epoch_chosen_by", "pooled")
@@ -118,9 +120,9 @@ def _facts(run: Run, published: float | None, svm: float | None) -> dict[str, An
     return {
         "run": run.name,
         **{key: result[key] for key in (*copied, *origin)},
+        "track": track_of(result),
         "chance": 1 / len(run.classes),
-        "floor_ua": _as_printed(published),
-        "svm_ua": _as_printed(svm),
+        "baseline": baseline,
         "speakers": speaker_scores(result),
         "reliability": result.get("reliability"),
         "calibration": dict(run.calibration),
@@ -135,11 +137,6 @@ def _facts(run: Run, published: float | None, svm: float | None) -> dict[str, An
             for fold in result["folds"]
         ],
     }
-
-
-def _as_printed(share: float | None) -> float | None:
-    """Returns a share with the digits that tables have."""
-    return None if share is None else float(percent(share)) / 100
 
 
 def speaker_scores(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -176,14 +173,14 @@ def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def _difference(first: Run, second: Run) -> dict[str, Any]:
     if reason := _not_comparable(first, second):
         return {"not_compared": reason}
-    true, predicted, speakers = _predictions(first.result)
-    _, second_predicted, _ = _predictions(second.result)
-    difference, low, high = metrics.speaker_difference(
-        true, predicted, second_predicted, speakers, len(first.classes)
-    )
+    difference = paired_difference(first.result["by_speaker"], second.result["by_speaker"])
+    if difference is None:
+        # Recordings may have been dropped as too short, see `batch.drop_shorter_s`.
+        return {"not_compared": "one left out recordings that the other scored"}
+    true, _, speakers = predictions(first.result["by_speaker"])
     return {
-        "ua_difference": difference,
-        "interval": [low, high],
+        "ua_difference": difference[0],
+        "interval": difference[1:],
         "speakers": len(set(speakers)),
         "utterances": len(true),
     }
@@ -203,25 +200,7 @@ def _not_comparable(first: Run, second: Run) -> str:
     for run in (first, second):
         if "by_speaker" not in run.result:
             return f"speakers of {run.name} {NOT_RECORDED}"
-    # Recordings may have been dropped as too short, see `batch.drop_shorter_s`.
-    if _predictions(result)[0] != _predictions(other)[0]:
-        return "one left out recordings that the other scored"
     return ""
-
-
-def _predictions(result: Mapping[str, Any]) -> tuple[list[int], list[int], list[str]]:
-    """Returns true class, predicted class and speaker of all utterances, by speaker and class."""
-    cells = [
-        (true, predicted, speaker, count)
-        for speaker, counts in sorted(result["by_speaker"].items())
-        for true, row in enumerate(counts)
-        for predicted, count in enumerate(row)
-    ]
-    return (
-        [true for true, _, _, count in cells for _ in range(count)],
-        [predicted for _, predicted, _, count in cells for _ in range(count)],
-        [speaker for _, _, speaker, count in cells for _ in range(count)],
-    )
 
 
 def latex_table(facts: Sequence[Mapping[str, Any]]) -> str:
@@ -231,10 +210,11 @@ def latex_table(facts: Sequence[Mapping[str, Any]]) -> str:
         facts: see `facts_of`.
     """
     lines = [
-        "% UA with its 95 % interval over speakers, WA, macro-F1, chance and baselines in percent.",
-        r"\begin{tabular}{lllrrrrrrr}",
+        "% UA with its 95 % interval over speakers, WA, macro-F1, chance and baseline in percent;",
+        "% the last column: UA above the baseline in points, paired over speakers.",
+        r"\begin{tabular}{llllrrrrrrr}",
         r"\hline",
-        r"model & data & protocol & UA & 95\,\% & WA & F1 & chance & published & SVM \\",
+        r"model & data & protocol & track & UA & 95\,\% & WA & F1 & chance & baseline & above \\",
         r"\hline",
     ]
     for fact in facts:
@@ -242,12 +222,14 @@ def latex_table(facts: Sequence[Mapping[str, Any]]) -> str:
         low, high = pooled["ua_interval"]
         folds = f" ({protocol['folds_run']} of {protocol['folds']} folds)"
         partial = "" if protocol["folds_run"] == protocol["folds"] else folds
-        words = [fact["model"], fact["dataset"], protocol["name"] + partial]
+        words = [fact["model"], fact["dataset"], protocol["name"] + partial, fact["track"]]
+        baseline = fact["baseline"]
         numbers = [
             percent(pooled["ua"]),
             f"{percent(low)}--{percent(high)}",
             *map(percent, (pooled["wa"], pooled["macro_f1"], fact["chance"])),
-            *map(percent, (fact["floor_ua"], fact["svm_ua"])),
+            percent(baseline["ua"] if baseline else None),
+            difference_in_words(baseline).replace("–", "to") or percent(None),
         ]
         lines.append(" & ".join([*map(_latex, words), *numbers]) + r" \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])

@@ -58,7 +58,7 @@ def sections_of(results: Results) -> dict[str, str]:
         results: see `read_results`.
     """
     sections = {"results": best_table(results), "all results": table_of(results)}
-    if results["baseline"] or results["published"]:
+    if results["baseline"]:
         sections["baselines"] = baselines_table(results)
     if searches := [search for search in results["search"].values() if "test" in search]:
         sections["searches"] = searches_table(searches)

@@ -33,6 +33,19 @@ def describe(result: Mapping[str, Any]) -> str:
     )
 
 
+def describe_baseline(result: Mapping[str, Any]) -> str:
+    """Returns a result of `ser baseline` as a sentence."""
+    low, high = result["pooled"]["ua_interval"]
+    values = ", ".join(f"{c:g}" for c in sorted({fold["c"] for fold in result["folds"]}))
+    return (
+        f"{result['kernel']} SVM on {result['features']['spec_name']} of {result['dataset']}, "
+        f"{result['protocol']['name']}, {result['track']}: "
+        f"UA {percent(result['pooled']['ua'])} (95 % over speakers {percent(low)} to "
+        f"{percent(high)}), WA {percent(result['pooled']['wa'])}; inner UA "
+        f"{percent(result['choice']['inner_ua'][result['kernel']])}, C {values}."
+    )
+
+
 def _describe_unlabelled(folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yields a sentence for each unlabelled set: what was trained on and what was left out."""
     all_sets = [part for fold in folds for part in fold.get("unlabelled_sets", ())]

@@ -4,66 +4,59 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ser_keras.report.baselines import (
+    TRACKS,
+    baseline_facts,
     baseline_of,
-    baseline_ua,
-    published_baselines,
-    published_ua,
+    difference_in_words,
+    inner_ua,
+    track_of,
 )
 from ser_keras.report.percent import percent, ua_with_interval
 from ser_keras.report.results_folder import Results
 from ser_keras.report.variants import is_complete, settings_in_words, speakers_tested
 
 
-def table(
-    results: Iterable[Mapping[str, Any]],
-    published: Sequence[Mapping[str, Any]] = (),
-    baselines: Sequence[Mapping[str, Any]] = (),
-) -> str:
-    """Returns the table of cross-validations, each beside its baselines.
+def table(results: Iterable[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Returns the table of cross-validations, each beside its baseline.
 
     WA and UA are pooled over all test utterances; the interval is the 95 % one of resampling
     speakers.
 
     Args:
         results: cross-validations.
-        published: see `baselines.published_baselines`.
         baselines: results of `ser baseline`.
     """
     head = (
-        *("data", "protocol", "model", "settings", "UA", "95 % over speakers", "WA"),
-        *("UA over folds", "published SVM UA", "SVM UA, same folds", "chance"),
-        *("epoch chosen by", "parameters"),
+        *("data", "protocol", "model", "settings", "track", "UA", "95 % over speakers", "WA"),
+        *("UA over folds", "baseline UA, same folds", "UA above it (95 % over speakers)"),
+        *("chance", "epoch chosen by", "parameters"),
     )
-    return markdown(head, [_row(result, published, baselines) for result in results])
+    return markdown(head, [_row(result, baselines) for result in results])
 
 
 def table_of(results: Results) -> str:
     """Returns the table of all cross-validations of a folder, see `read_results`."""
-    cross_validations = results["cross-validation"].values()
-    baselines = list(results["baseline"].values())
-    return table(cross_validations, published_baselines(results), baselines)
+    return table(results["cross-validation"].values(), list(results["baseline"].values()))
 
 
-def _row(
-    result: Mapping[str, Any],
-    published: Iterable[Mapping[str, Any]],
-    baselines: Iterable[Mapping[str, Any]],
-) -> list[str]:
+def _row(result: Mapping[str, Any], baselines: Iterable[Mapping[str, Any]]) -> list[str]:
     pooled, protocol = result["pooled"], result["protocol"]
     low, high = map(percent, pooled["ua_interval"])
     folds, folds_run = result["over_folds"]["ua"], protocol["folds_run"]
     partial = f" ({folds_run} of {protocol['folds']} folds)" * (folds_run != protocol["folds"])
+    baseline = baseline_facts(baselines, result)
     return [
         _data(result),
         _protocol(protocol, partial),
         f"`{result['model']}`",
         settings_in_words(result),
+        track_of(result),
         f"**{percent(pooled['ua'])}**",
         f"{low} – {high}" if speakers_tested(result) > 1 else "one speaker",
         percent(pooled["wa"]),
         f"{percent(folds['mean'])} ± {percent(folds['std'])}" if folds_run > 1 else "one fold",
-        percent(published_ua(published, result), missing=""),
-        percent(baseline_ua(baselines, result), missing=""),
+        "" if baseline is None else percent(baseline["ua"]),
+        difference_in_words(baseline),
         percent(1 / len(result["class_set"]["classes"])),
         {"validation": "validation part", "last": "fixed in advance"}[result["epoch_chosen_by"]],
         f"{result['cost']['parameters'] / 1e6:.2f} M",
@@ -79,68 +72,74 @@ def _protocol(protocol: Mapping[str, Any], partial: str = "") -> str:
 
 
 def best_table(results: Results) -> str:
-    """Returns the best complete cross-validation of each data and protocol beside its baselines.
+    """Returns the best complete row of each data, protocol and track beside its baseline.
 
     A cross-validation is complete when all folds were trained for all epochs of their recipe.
 
     Args:
         results: see `read_results`.
     """
-    best: dict[tuple[str, str], Mapping[str, Any]] = {}
+    best: dict[tuple[str, ...], Mapping[str, Any]] = {}
     for result in results["cross-validation"].values():
-        key = (result["dataset"], result["protocol"]["sha256"])
+        key = (result["dataset"], result["protocol"]["sha256"], track_of(result))
         if is_complete(result):
             best[key] = max(best.get(key, result), result, key=lambda row: row["pooled"]["ua"])
-    published, baselines = published_baselines(results), list(results["baseline"].values())
-    head = ("data", "protocol", "model, settings", "UA (95 % over speakers)")
+    baselines = list(results["baseline"].values())
+    head = ("data", "protocol", "track", "model, settings", "UA (95 % over speakers)")
     return markdown(
-        (*head, "SVM baseline, same folds", "published SVM", "chance"),
-        [_best_row(result, published, baselines) for result in best.values()],
+        (*head, "baseline, same folds", "UA above it", "chance"),
+        [_best_row(result, baselines) for result in best.values()],
     )
 
 
-def _best_row(
-    result: Mapping[str, Any],
-    published: Iterable[Mapping[str, Any]],
-    baselines: Iterable[Mapping[str, Any]],
-) -> list[str]:
-    baseline = baseline_of(baselines, result)
+def _best_row(result: Mapping[str, Any], baselines: Iterable[Mapping[str, Any]]) -> list[str]:
+    baseline = baseline_facts(baselines, result)
     low, high = map(percent, result["pooled"]["ua_interval"])
     return [
         _data(result),
         _protocol(result["protocol"]),
+        track_of(result),
         f"`{result['model']}`, {settings_in_words(result)}",
         f"**{percent(result['pooled']['ua'])}** ({low} – {high})",
-        "" if baseline is None else ua_with_interval(baseline["pooled"]),
-        percent(published_ua(published, result), missing=""),
+        "" if baseline is None else ua_with_interval(baseline),
+        difference_in_words(baseline),
         percent(1 / len(result["class_set"]["classes"])),
     ]
 
 
 def baselines_table(results: Results) -> str:
-    """Returns the table of the support vector machines, ours and the published ones.
+    """Returns the table of the support vector machines; those that results stand beside in bold.
 
     Args:
         results: see `read_results`.
     """
-    measured = {
-        (result["dataset"], result["protocol"]["name"]): result["pooled"]
-        for result in results["baseline"].values()
-    }
-    published = {
-        (row["dataset"], row["protocol"]): [f"{row['ua']:.1f}", f"{row['wa']:.1f}"]
-        for row in published_baselines(results)
-    }
-    rows = [
-        [key[0], f"`{key[1]}`", *_ua_and_wa(measured.get(key)), *published.get(key, ["", ""])]
-        for key in sorted({*measured, *published})
-    ]
-    head = ("data", "protocol", "UA (95 % over speakers)", "WA", "published UA", "published WA")
-    return markdown(head, rows)
+    baselines = list(results["baseline"].values())
+    rows: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
+    for result in baselines:
+        key = (
+            *(_data(result), _protocol(result["protocol"])),
+            *(result["features"]["spec_name"], result["kernel"]),
+        )
+        rows.setdefault(key, {})[result["track"]] = result
+    head = ["data", "protocol", "features", "kernel"]
+    for track in TRACKS:
+        head += [f"{track}: inner UA", f"{track}: UA (95 % over speakers)"]
+    cells = [[*key, *_tracks(rows[key], baselines)] for key in sorted(rows)]
+    return markdown(head, cells)
 
 
-def _ua_and_wa(pooled: Mapping[str, Any] | None) -> list[str]:
-    return ["", ""] if pooled is None else [ua_with_interval(pooled), percent(pooled["wa"])]
+def _tracks(
+    by_track: Mapping[str, Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    cells = []
+    for track in TRACKS:
+        if track not in by_track:
+            cells += ["", ""]
+            continue
+        result = by_track[track]
+        bold = "**" * (baseline_of(baselines, result) is result)
+        cells += [percent(inner_ua(result)), f"{bold}{ua_with_interval(result['pooled'])}{bold}"]
+    return cells
 
 
 def searches_table(searches: Iterable[Mapping[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from ser_keras.config import config_from_dict
 from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import LeakageError, SchemaError
-from ser_keras.experiments.baseline import run_baseline
+from ser_keras.experiments.baseline import run_baselines
 from ser_keras.experiments.calibration import calibrate_run
 from ser_keras.experiments.crosscorpus import run_crosscorpus
 from ser_keras.experiments.crossval import run_crossval
@@ -79,11 +79,11 @@ def test_a_fold_is_not_taken_over_by_another_division(feature_set, protocol, tmp
         FoldTrainer(CONFIG, feature_set, protocol.class_set, swapped, tmp_path).run()
 
 
-def test_the_floor_is_audited_like_every_system(feature_set, protocol):
+def test_the_baseline_is_audited_like_every_system(feature_set, protocol):
     fold = protocol.folds[0]
     leaky = replace(fold, train=(*fold.train, fold.test[0]))
     with pytest.raises(LeakageError, match=r"duplicates|speakers"):
-        run_baseline(feature_set, replace(protocol, folds=(leaky,)))
+        run_baselines(feature_set, replace(protocol, folds=(leaky,)))
 
 
 def test_weights_of_classes_come_from_the_labels_that_train(feature_set, protocol, tmp_path):

@@ -69,6 +69,35 @@ def result_of(seed=0, *, skill=0.6, speakers=("a", "b", "c", "d"), **changes):
     } | changes
 
 
+def baseline_result(by_speaker, kernel="rbf", features="compare", track="blind", inner_ua=0.5):
+    """Returns a result of `ser baseline` on the data of `result_of`, one fold for each speaker."""
+    classes = tuple(str(number) for number in range(len(next(iter(by_speaker.values())))))
+    cells = [
+        (true, predicted, speaker)
+        for speaker, counts in by_speaker.items()
+        for true, row in enumerate(counts)
+        for predicted, count in enumerate(row)
+        for _ in range(count)
+    ]
+    true, predicted, speakers = zip(*cells, strict=True)
+    return {
+        "model": "svm",
+        "kernel": kernel,
+        "track": track,
+        "dataset": "mine",
+        "class_set": {"name": "mine", "classes": list(classes), "merge": {}},
+        "protocol": {"name": "manifest-loso", "sha256": "5" * 64, "shares_speakers": False},
+        "features": {"spec_name": features},
+        "choice": {"inner_ua": {kernel: inner_ua}, "kernel": kernel},
+        "pooled": metrics.summarize(true, np.eye(len(classes))[[*predicted]], speakers, classes),
+        "by_speaker": by_speaker,
+        "folds": [
+            {"fold": f"speaker-{name}", "confusion": counts, "by_speaker": {name: counts}}
+            for name, counts in by_speaker.items()
+        ],
+    }
+
+
 def write_run(folder, name, result):
     """Writes a result as the folder of a run has it; returns the folder."""
     (folder / name).mkdir()

@@ -14,6 +14,10 @@ BASELINE = {
     "protocol": {"name": "manifest-loso", "sha256": "5" * 64},
     "pooled": {"ua": 0.5},
     "folds": [],
+    "features": {"spec_name": "compare"},
+    "kernel": "rbf",
+    "track": "blind",
+    "choice": {"inner_ua": {"rbf": 0.5}, "kernel": "rbf"},
 }
 
 
@@ -68,11 +72,10 @@ def test_a_damaged_result_is_named(tmp_path):
 
 
 def test_a_flat_folder_of_an_earlier_version_is_read(tmp_path):
-    result, floors = result_of(), {"floors": [{"dataset": "mine", "protocol": "p", "ua": 41.5}]}
+    result = result_of()
     paths = {
         "cross-validation": write(tmp_path / "crossval-mine-manifest-loso-moma.json", result),
         "baseline": write(tmp_path / "baseline-mine-manifest-loso.json", BASELINE),
-        "published": write(tmp_path / "floors.json", floors),
     }
     write(tmp_path / "calibration-mine-manifest-loso-moma.json", {"folds": {}, "before": {}})
     write(tmp_path / "notes.json", ["none of ours"])

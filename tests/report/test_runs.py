@@ -16,7 +16,7 @@ from ser_keras.report.runs import (
     speaker_scores,
 )
 from tests.architecture import ROOT
-from tests.report.finished_runs import CLASSES, result_of, write_run
+from tests.report.finished_runs import CLASSES, baseline_result, result_of, write_run
 
 
 @pytest.fixture
@@ -123,23 +123,15 @@ def test_what_is_no_run_is_refused(tmp_path):
             open_runs([baseline])
 
 
-def test_baselines_are_those_of_the_data_and_folds(tmp_path):
-    run = open_runs([write_run(tmp_path, "run", result_of())])
-    (tmp_path / "floors.json").write_text(
-        json.dumps({"floors": [{"dataset": "mine", "protocol": "manifest-loso", "ua": 41.5}]})
-    )
-    svm = {
-        "dataset": "mine",
-        "protocol": {"name": "manifest-loso", "sha256": "5" * 64},
-        "pooled": {"ua": 0.5},
-        "folds": [{"fold": "speaker-a", "confusion": [[1, 0, 0], [0, 1, 0], [1, 0, 1]]}],
-    }
-    (tmp_path / "baseline-mine.json").write_text(json.dumps(svm))
-    (facts,) = facts_of(run, tmp_path)
-    assert (facts["chance"], facts["floor_ua"]) == (1 / len(CLASSES), pytest.approx(0.415))
-    assert facts["svm_ua"] == pytest.approx(0.833)
-    (without,) = facts_of(run, tmp_path / "none")
-    assert (without["floor_ua"], without["svm_ua"]) == (None, None)
+def test_the_baseline_is_that_of_the_data_folds_and_track(tmp_path):
+    blind, adapted = (write_run(tmp_path, t, result_of(track=t)) for t in ("blind", "adapted"))
+    svm = baseline_result({"a": [[1, 0, 0], [0, 1, 0], [1, 0, 1]]})
+    (tmp_path / "svm.json").write_text(json.dumps(svm))
+    facts, other_track = facts_of(open_runs([blind, adapted]), tmp_path)
+    assert (facts["chance"], facts["track"]) == (1 / len(CLASSES), "blind")
+    assert facts["baseline"]["ua"] == pytest.approx(0.833, abs=1e-3)
+    assert (other_track["track"], other_track["baseline"]) == ("adapted", None)
+    assert facts_of(open_runs([blind]), tmp_path / "none")[0]["baseline"] is None
 
 
 def test_every_committed_result_can_be_reported_on():
@@ -154,8 +146,8 @@ def test_a_latex_row_has_a_cell_for_every_column(tmp_path):
         open_runs([write_run(tmp_path, "run", result_of(model="alexnet_fcn"))]), tmp_path
     )
     head, row = (line for line in latex_table(facts).splitlines() if line.endswith(r"\\"))
-    assert head.count("&") == row.count("&") == 9
-    assert row.startswith(r"alexnet\_fcn & mine & manifest-loso & ")
+    assert head.count("&") == row.count("&") == 10
+    assert row.startswith(r"alexnet\_fcn & mine & manifest-loso & blind & ")
     low, high = (100 * end for end in facts[0]["pooled"]["ua_interval"])
     assert f" & {low:.1f}--{high:.1f} & " in row
 

@@ -1,3 +1,5 @@
+import numpy as np
+
 from ser_keras.config import load_config
 from ser_keras.report.results_folder import read_results
 from ser_keras.report.tables import (
@@ -9,6 +11,7 @@ from ser_keras.report.tables import (
 )
 from ser_keras.report.variants import is_complete
 from tests.architecture import ROOT
+from tests.report.finished_runs import baseline_result, result_of
 
 
 def committed():
@@ -35,34 +38,58 @@ def test_the_best_complete_row_of_each_data_and_protocol_stands_beside_its_basel
     results = read_results(ROOT / "results")
     best = {}
     for result in filter(is_complete, results["cross-validation"].values()):
-        best.setdefault((result["dataset"], result["protocol"]["name"]), []).append(result)
+        key = (result["dataset"], result["protocol"]["name"], result.get("track", "blind"))
+        best.setdefault(key, []).append(result)
     rows = [line.split(" | ") for line in best_table(results).splitlines()[2:]]
     assert len(rows) == len(best)
-    for row, ((dataset, protocol), complete) in zip(rows, best.items(), strict=True):
+    for row, ((dataset, protocol, track), complete) in zip(rows, best.items(), strict=True):
         assert row[0].startswith(f"| {dataset}, ")
         assert row[1].startswith(f"`{protocol}`")
-        assert f"**{100 * max(result['pooled']['ua'] for result in complete):.1f}** (" in row[3]
-        assert " – " in row[4]
+        assert row[2] == track
+        assert f"**{100 * max(result['pooled']['ua'] for result in complete):.1f}** (" in row[4]
+        assert " – " in row[5]
 
 
 def test_a_row_with_missing_folds_is_not_the_best(tmp_path):
     [partial] = [r for r in committed() if r["protocol"]["folds_run"] == 1][:1]
-    results = {"cross-validation": {tmp_path: partial}, "published": {}, "baseline": {}}
+    results = {"cross-validation": {tmp_path: partial}, "baseline": {}}
     assert len(best_table(results).splitlines()) == 2
     one_fold = {**partial, "protocol": {**partial["protocol"], "folds": 1}}
     results["cross-validation"] = {tmp_path: one_fold}
     assert len(best_table(results).splitlines()) == 3
 
 
-def test_baselines_stand_beside_the_published_ones(tmp_path):
-    scores = {"ua": 0.5, "ua_interval": [0.4, 0.6], "wa": 0.55}
-    measured = {"dataset": "d", "protocol": {"name": "p"}, "pooled": scores}
-    published = [{"dataset": "d", "protocol": name, "ua": 51.0, "wa": 52.0} for name in "pq"]
-    results = {"baseline": {tmp_path: measured}, "published": {tmp_path: {"floors": published}}}
-    assert baselines_table(results).splitlines()[2:] == [
-        "| d | `p` | 50.0 (40.0 – 60.0) | 55.0 | 51.0 | 52.0 |",
-        "| d | `q` |  |  | 51.0 | 52.0 |",
+def test_machines_of_all_kernels_are_listed_and_the_baseline_of_each_track_is_bold(tmp_path):
+    good, poor = {"a": [[3, 1], [0, 4]], "b": [[4, 0], [1, 3]]}, {"a": [[2, 2], [2, 2]]}
+    rows = [
+        baseline_result(good, "linear", inner_ua=0.5),
+        # Worse on test speakers, better on those that choose.
+        baseline_result(poor, "rbf", inner_ua=0.625),
+        baseline_result(good, "linear", track="adapted", inner_ua=0.75),
+        baseline_result(good, "linear", features="egemaps", inner_ua=0.9),
     ]
+    results = {"baseline": {tmp_path / str(number): row for number, row in enumerate(rows)}}
+    first = "| mine, 2 classes | `manifest-loso` |"
+    good_ua, poor_ua = "87.5 (87.5 – 87.5)", "50.0 (0.0 – 100.0)"
+    assert baselines_table(results).splitlines()[2:] == [
+        f"{first} compare | linear | 50.0 | {good_ua} | 75.0 | **{good_ua}** |",
+        f"{first} compare | rbf | 62.5 | **{poor_ua}** |  |  |",
+        f"{first} egemaps | linear | 90.0 | {good_ua} |  |  |",
+    ]
+
+
+def test_a_row_of_the_adapted_track_stands_beside_an_adapted_baseline():
+    counts = {name: np.diag([24, 0, 0]) + np.eye(3, dtype=int) for name in "abcd"}
+    perfect = {name: rows.tolist() for name, rows in counts.items()}
+    wrong = {name: rows[::-1].tolist() for name, rows in counts.items()}
+    adapted = result_of(track="adapted", by_speaker=perfect, chosen=False)
+    for speaker in adapted["folds"]:
+        speaker["test_speakers"] = [speaker["fold"].removeprefix("speaker-")]
+    machines = [baseline_result(wrong), baseline_result(perfect, track="adapted")]
+    cells = table([adapted], machines).splitlines()[2].split(" | ")
+    assert cells[4] == "adapted"
+    assert cells[9:11] == ["100.0", "+0.0 (+0.0 – +0.0)"]
+    assert table([adapted], machines[:1]).splitlines()[2].split(" | ")[9:11] == ["", ""]
 
 
 def test_a_study_shows_the_score_at_each_value_and_the_best():
