@@ -30,7 +30,7 @@ from ser_keras.layers.predictive_vrnn import PredictiveVRNN
 from ser_keras.layers.weighted_pooling import WeightedPooling
 from ser_keras.models.objectives import cross_entropy
 from ser_keras.models.predictive_vrnn_windows import check_windows, window_vectors
-from ser_keras.models.speaker_head import SpeakerHead, speaker_head
+from ser_keras.models.speaker_head import NoSpeakerHead, SpeakerHead, speaker_head
 
 Tensor = Any
 
@@ -143,25 +143,18 @@ def build_predictive_vrnn(
     head = speaker_head(dim, speaker)
     normalized, steps = head.frames(normalized, mask)
     if window_frames:
-        dropped = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
-        normalized, steps = window_vectors(
-            dropped, steps, window_frames, window_hop, front_layers, front_units
-        )
-    *predictive, hidden = PredictiveVRNN(
-        **sizes,
-        attention=attention,
-        initial_log_variance=initial_log_variance,
-        **dropouts,
-        name="predictive",
-    )(normalized, mask=steps)
+        normalized = keras.layers.Dropout(input_dropout, name="input_dropout")(normalized)
+        front = front_layers, front_units
+        normalized, steps = window_vectors(normalized, steps, window_frames, window_hop, *front)
+    options = {"attention": attention, "initial_log_variance": initial_log_variance}
+    cell = PredictiveVRNN(**sizes, **dropouts, **options, name="predictive")
+    *predictive, hidden = cell(normalized, mask=steps)
     outputs = {
-        **_classified(hidden, steps, num_classes, classification_dropout),
+        **_classified(head, hidden, steps, num_classes, classification_dropout),
         **dict(zip(OUTPUTS[:-1], predictive, strict=True)),
         "normalized": normalized,
     }
     outputs |= {"steps": steps} if window_frames or speaker else {}
-    if isinstance(head, SpeakerHead):
-        outputs |= _of_utterance(head, hidden, steps, num_classes, classification_dropout)
     return keras.Model({"features": features, "mask": mask, **head.inputs}, outputs, name=name)
 
 
@@ -238,24 +231,27 @@ def predictive_vrnn_objective(
 
 
 def _classified(
-    hidden: Tensor, mask: Tensor, num_classes: int, dropout: float
+    head: SpeakerHead | NoSpeakerHead,
+    hidden: Tensor,
+    mask: Tensor,
+    num_classes: int,
+    dropout: float,
 ) -> dict[str, Tensor]:
-    """Adds the classifier; returns the logits of the last step and of every step."""
-    hidden = keras.layers.Dropout(dropout, name="classification_dropout")(hidden)
-    step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(hidden)
+    """Adds the classifiers; returns the logits of the utterance and of every step.
+
+    Those of the utterance are those of the last step or, with statistics of speakers, those of mean
+    and deviation over all steps; then there is the output "embedding" as well.
+    """
+    dropped = keras.layers.Dropout(dropout, name="classification_dropout")(hidden)
+    step_logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(dropped)
     step_logits = ops.where(ops.expand_dims(mask, -1), step_logits, 0.0)
-    return {"logits": _at_last_step(step_logits, mask), "step_logits": step_logits}
-
-
-def _of_utterance(
-    head: SpeakerHead, hidden: Tensor, mask: Tensor, num_classes: int, dropout: float
-) -> dict[str, Tensor]:
-    """Adds the classifier of the whole utterance; returns its logits and its embedding."""
+    if isinstance(head, NoSpeakerHead):
+        return {"logits": _at_last_step(step_logits, mask), "step_logits": step_logits}
     pooled, _ = WeightedPooling(deviation=True, name="pooling")(hidden, mask=mask)
     x, adapted = head.embedding(pooled)
     x = keras.layers.Dropout(dropout, name="utterance_dropout")(x)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="utterance_classifier")(x)
-    return {"logits": logits, **adapted}
+    return {"logits": logits, "step_logits": step_logits, **adapted}
 
 
 def _at_last_step(values: Tensor, mask: Tensor) -> Tensor:
