@@ -14,6 +14,7 @@ from ser_keras.cli.options import (
     DEFAULT_RECIPE,
     ClassSetName,
     Features,
+    FeatureSets,
     Output,
     Overrides,
     ProtocolName,
@@ -22,6 +23,7 @@ from ser_keras.cli.options import (
     Seed,
     Strategy,
     Unlabelled,
+    only_one,
     open_features,
 )
 from ser_keras.cli.progress import EpochBars, FoldBar
@@ -122,8 +124,10 @@ def train(
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of `ser train` or `ser crossval`.")],
-    features: Features,
+    run: Annotated[
+        Path, typer.Argument(help="Folder of `ser train`, `ser crossval` or `ser ensemble`.")
+    ],
+    features: FeatureSets,
     fold: Annotated[
         str | None, typer.Option(help="The run's fold; needed if it has several.")
     ] = None,
@@ -135,11 +139,17 @@ def evaluate(
 ) -> None:
     """Score a trained model again, on its own test part or on another feature set."""
     with starting():
+        from ser_keras.data.feature_set import FeatureSet
+        from ser_keras.experiments.ensemble import evaluate_ensemble, is_ensemble
         from ser_keras.experiments.evaluate import evaluate_run
         from ser_keras.files import write_json
 
     with console.status("scoring"):
-        summary = evaluate_run(run, features, fold=fold, whole=whole)
+        if is_ensemble(run):
+            sets = [FeatureSet.open(path) for path in features]
+            summary = evaluate_ensemble(run, sets, fold=fold, whole=whole)
+        else:
+            summary = evaluate_run(run, only_one(features, run), fold=fold, whole=whole)
     if output:
         write_json(output, summary)
     console.print_json(data=summary)

@@ -33,6 +33,43 @@ def describe(result: Mapping[str, Any]) -> str:
     )
 
 
+def describe_members(result: Mapping[str, Any]) -> str:
+    """Returns the members of an ensemble with their scores, as a table and a sentence.
+
+    Args:
+        result: see `ser_keras.experiments.ensemble.run_ensemble`.
+    """
+    rows = [
+        [
+            member["name"],
+            member["model"],
+            str(member["seed"]),
+            f"{member['weight']:.3f}",
+            ua_with_interval(member),
+            percent(member["wa"]),
+            _points(member["ensemble_above"]),
+        ]
+        for member in result["members"]
+    ]
+    head = ("member", "model", "seed", "weight", "UA (95 % over speakers)", "WA")
+    best = result["best_member"]
+    text = (
+        f"{markdown((*head, 'ensemble above it'), rows)}\n\n"
+        f"Best single member on the same test parts: {best['name']}, UA {percent(best['ua'])}; the "
+        f"ensemble is {_points(best['ensemble_above'])} points above it."
+    )
+    for member in result["left_out"]:
+        text += f"\nNot in this mean: {member['name']}, which {member['reason']}."
+    return text
+
+
+def _points(difference: Sequence[float]) -> str:
+    """Returns a difference and the ends of its interval in points."""
+    # Adding zero turns -0.0 into 0.0.
+    value, low, high = (f"{round(100 * end, 1) + 0:+.1f}" for end in difference)
+    return f"{value} ({low} – {high})"
+
+
 def describe_baseline(result: Mapping[str, Any]) -> str:
     """Returns a result of `ser baseline` as a sentence."""
     low, high = result["pooled"]["ua_interval"]
