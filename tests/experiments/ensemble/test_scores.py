@@ -7,6 +7,8 @@ from ser_keras.errors import SchemaError
 from ser_keras.experiments.ensemble import evaluate_ensemble, is_ensemble, run_ensemble
 from tests.experiments.ensemble.conftest import FOLDS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ensemble(pool, tmp_path_factory):
