@@ -28,7 +28,7 @@ RECIPE = {
         "options": {
             "filters": [8, 8],
             "pool_after": [1],
-            "speaker": {"average_frames": 2, "functionals": 821, "functional_units": 8},
+            "speaker": {"average_frames": 2, "functionals": 1243, "functional_units": 8},
         },
     },
     "batch": {"size": 8},
