@@ -55,7 +55,7 @@ def report(
 
 def _report_on(runs: list[Path], output: Path, results: Path) -> None:
     with starting():
-        from ser_keras.report.page import write_report
+        from ser_keras.report.pages.page import write_report
         from ser_keras.report.runs import open_runs
 
     opened = open_runs(runs)

@@ -24,7 +24,7 @@ from ser_keras.training.checkpoint import Checkpoint, arrays_of, assign, check_i
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_batches import epoch_steps, training_batches
 from ser_keras.training.fold_parts import FoldParts
-from ser_keras.training.history import kept_epoch, summary_writer, write_summary
+from ser_keras.training.history import Stopwatch, kept_epoch, summary_writer, write_summary
 from ser_keras.training.optimizer import make_optimizer, plateau_rate
 from ser_keras.training.predict import predict
 from ser_keras.training.replicas import replicated, training_step
@@ -54,6 +54,7 @@ class FoldTraining:
         workers: Workers = ALONE,
     ):
         config = parts.config
+        self.stopwatch = Stopwatch()
         keras.backend.clear_session()
         keras.utils.set_random_seed(parts.seed)
         tf.config.experimental.enable_op_determinism()
@@ -117,12 +118,15 @@ class FoldTraining:
                     history.append(logs)
                     if self._newest_is_best(history):
                         best = arrays_of(self.model.weights)
-                meta = {"identity": self.identity, "history": history}
-                self.checkpoint.save(self._variables(), best, meta)
+                self.checkpoint.save(self._variables(), best, self._facts(history))
                 write_summary(writer, epoch, logs)
                 self.progress(epoch + 1, self.config.epochs, logs)
         assign(self.model.weights, best, self.folder)
         return history, kept_epoch(history)
+
+    def _facts(self, history: list[Logs]) -> dict[str, Any]:
+        """Returns what a checkpoint holds beside the values of variables."""
+        return {"identity": self.identity, "history": history, "cost": self.stopwatch.cost()}
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.trained.variables, *self.optimizer.variables]
@@ -136,6 +140,7 @@ class FoldTraining:
         path = self.checkpoint.paths[0]
         check_identity(path, meta, self.identity)
         assign(self._variables(), values, path)
+        self.stopwatch.resume(meta.get("cost", {}))
         return meta["history"], best
 
     def _patience_is_over(self, history: list[Logs]) -> bool:

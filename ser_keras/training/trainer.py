@@ -1,7 +1,6 @@
 """Trains and tests one fold, or takes over what an earlier run of the same fold has finished."""
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,6 @@ class FoldTrainer:
     def _train_and_test(self) -> dict[str, Any]:
         """Trains and tests; writes model and scores, and returns the record."""
         training = self.prepare()
-        started = time.perf_counter()
         history, epoch = training.run()
         by_track = {track: self._write_scores(training.model, track) for track in self._tracks()}
         training.model.save(self.folder / "model.keras")
@@ -123,7 +121,7 @@ class FoldTrainer:
             "weights": training.initial_weights,
             "weights_sha256": weights_sha256(training.model),
             "parameters": training.model.count_params(),
-            "train_seconds": round(time.perf_counter() - started, 1),
+            **training.stopwatch.cost(),
         }
 
     def _tracks(self) -> tuple[str, ...]:
