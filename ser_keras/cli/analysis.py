@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, starting
-from ser_keras.cli.options import Features, FeatureSets, Unlabelled, only_one
+from ser_keras.cli.options import Features, FeatureSets, Joint, Unlabelled, only_one
 from ser_keras.cli.progress import EpochBars
 from ser_keras.errors import ConfigError
 
@@ -55,7 +55,7 @@ def report(
 
 def _report_on(runs: list[Path], output: Path, results: Path) -> None:
     with starting():
-        from ser_keras.report.page import write_report
+        from ser_keras.report.pages.page import write_report
         from ser_keras.report.runs import open_runs
 
     opened = open_runs(runs)
@@ -146,6 +146,7 @@ def calibrate(
     features: FeatureSets,
     folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
     unlabelled: Unlabelled = None,
+    joint: Joint = None,
     results: Annotated[
         Path | None, typer.Option(help="Also write it beside the run's result in this folder.")
     ] = None,
@@ -165,14 +166,17 @@ def calibrate(
         from ser_keras.report.runs import calibration_path
 
     sets = [FeatureSet.open(path) for path in features]
-    others = [FeatureSet.open(path) for path in unlabelled or ()]
+    more: Any = {
+        "folds": folds or (),
+        "unlabelled_sets": [FeatureSet.open(path) for path in unlabelled or ()],
+        "joint_sets": [FeatureSet.open(path) for path in joint or ()],
+    }
     with EpochBars() as bars:
-        more: Any = {"folds": folds or (), "unlabelled_sets": others, "progress": bars}
         if is_ensemble(run):
-            calibration = calibrate_ensemble(run, sets, **more)
+            calibration = calibrate_ensemble(run, sets, progress=bars, **more)
         else:
             only_one(features, run)
-            calibration = calibrate_run(run, sets[0], **more)
+            calibration = calibrate_run(run, sets[0], progress=bars, **more)
     if results:
         path = result_path(results, read_json(run / "result.json"))
         write_json(calibration_path(path), calibration)

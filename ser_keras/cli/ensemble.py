@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, starting
-from ser_keras.cli.options import FeatureSets
+from ser_keras.cli.options import FeatureSets, only_one
 from ser_keras.cli.progress import FoldBar
 from ser_keras.errors import ConfigError
 
@@ -31,6 +31,10 @@ def ensemble(
         list[Path] | None,
         typer.Option(help="Unlabelled features that a run was trained on, for the audit."),
     ] = None,
+    joint: Annotated[
+        list[Path] | None,
+        typer.Option(help="Joint features that a run was trained on, for the audit."),
+    ] = None,
     results: Annotated[
         Path | None, typer.Option(help="Also write the results into this folder, for the report.")
     ] = None,
@@ -44,25 +48,39 @@ def ensemble(
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.ensemble import run_ensemble
         from ser_keras.experiments.provenance import command
+        from ser_keras.experiments.run_result import results_by_track
         from ser_keras.report.summary import describe, describe_members
 
     with FoldBar("ensemble") as bar:
-        result = run_ensemble(
+        run_ensemble(
             runs,
             [FeatureSet.open(path) for path in features],
             output,
             weights=shares,
             folds=folds or (),
             unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+            joint_sets=[FeatureSet.open(path) for path in joint or ()],
             command=command(),
             progress=lambda done, total: bar(f"of {len(runs)} runs", done, total),
         )
-    for scored in _by_track(result, output):
+    for scored in results_by_track(output):
         if results:
             _keep(scored, results)
         console.print(describe(scored), markup=False)
         console.print(describe_members(scored), markup=False)
     console.print(f"result: {output / 'result.json'}", markup=False)
+
+
+def scores_again(run: Path, features: list[Path], fold: str | None, whole: bool) -> dict[str, Any]:
+    """Returns the scores of a trained run or of an ensemble, by their models."""
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.experiments.ensemble import evaluate_ensemble, is_ensemble
+    from ser_keras.experiments.evaluate import evaluate_run
+
+    if is_ensemble(run):
+        sets = [FeatureSet.open(path) for path in features]
+        return evaluate_ensemble(run, sets, fold=fold, whole=whole)
+    return evaluate_run(run, only_one(features, run), fold=fold, whole=whole)
 
 
 def _numbers(weights: str | None) -> list[float]:
@@ -74,14 +92,6 @@ def _numbers(weights: str | None) -> list[float]:
             f"--weights {weights}: expected one number for each run, with commas between them, "
             "such as 2,1,1."
         ) from None
-
-
-def _by_track(result: Mapping[str, Any], output: Path) -> list[Mapping[str, Any]]:
-    """Returns the result of the own track, and that of the blind one where it is another."""
-    from ser_keras.report.results_folder import read_json
-
-    blind = output / "result-blind.json"
-    return [result, read_json(blind)] if result["track"] == "adapted" else [result]
 
 
 def _keep(result: Mapping[str, Any], results: Path) -> None:

@@ -3,7 +3,6 @@
 Heavy packages are imported inside the verbs, so that listings and help stay instant.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from ser_keras.cli.options import (
     ClassSetName,
     Features,
     FeatureSets,
+    Joint,
     Output,
     Overrides,
     ProtocolName,
@@ -23,7 +23,6 @@ from ser_keras.cli.options import (
     Seed,
     Strategy,
     Unlabelled,
-    only_one,
     open_features,
 )
 from ser_keras.cli.progress import EpochBars, FoldBar
@@ -42,6 +41,7 @@ def crossval(
         typer.Option(help="Share of the training utterances of each class that keep their labels."),
     ] = None,
     unlabelled: Unlabelled = None,
+    joint: Joint = None,
     seed: Seed = 0,
     results: Annotated[
         Path | None, typer.Option(help="Also write the result into this folder, for the report.")
@@ -68,33 +68,37 @@ def crossval(
         announce_weights(config)
     with joined(strategy, output, console.print) as (workers, folder):
         with EpochBars() as bars:
-            result = run_crossval(
+            run_crossval(
                 recipes,
                 feature_set,
                 folds_of,
                 folder,
                 folds=folds or (),
                 unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+                joint_sets=[FeatureSet.open(path) for path in joint or ()],
                 searched=[fold for name in names for fold in searched_folds(name)],
                 command=command(),
                 progress=bars,
                 workers=workers,
             )
         if workers.chief:
-            _show_result(result, output, results)
+            _show_results(output, results)
 
 
-def _show_result(result: Mapping[str, Any], output: Path, results: Path | None) -> None:
+def _show_results(output: Path, results: Path | None) -> None:
+    """Prints the result of a run on every track, and writes it into the folder of results."""
+    from ser_keras.experiments.run_result import results_by_track
     from ser_keras.files import write_json
     from ser_keras.plots import learning_curves
     from ser_keras.report.results_folder import result_path
     from ser_keras.report.summary import describe
 
-    if results:
-        path = result_path(results, result)
-        write_json(path, result)
-        learning_curves(result, path.with_suffix(".svg"))
-    console.print(describe(result), markup=False)
+    for result in results_by_track(output):
+        if results:
+            path = result_path(results, result)
+            write_json(path, result)
+            learning_curves(result, path.with_suffix(".svg"))
+        console.print(describe(result), markup=False)
     console.print(f"result: {output / 'result.json'}")
 
 
@@ -139,17 +143,11 @@ def evaluate(
 ) -> None:
     """Score a trained model again, on its own test part or on another feature set."""
     with starting():
-        from ser_keras.data.feature_set import FeatureSet
-        from ser_keras.experiments.ensemble import evaluate_ensemble, is_ensemble
-        from ser_keras.experiments.evaluate import evaluate_run
+        from ser_keras.cli.ensemble import scores_again
         from ser_keras.files import write_json
 
     with console.status("scoring"):
-        if is_ensemble(run):
-            sets = [FeatureSet.open(path) for path in features]
-            summary = evaluate_ensemble(run, sets, fold=fold, whole=whole)
-        else:
-            summary = evaluate_run(run, only_one(features, run), fold=fold, whole=whole)
+        summary = scores_again(run, features, fold, whole)
     if output:
         write_json(output, summary)
     console.print_json(data=summary)

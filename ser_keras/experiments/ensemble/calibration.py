@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.errors import ConfigError
 from ser_keras.experiments.calibration import (
     fitted_facts,
     stored_folds,
@@ -17,18 +16,11 @@ from ser_keras.experiments.calibration import (
     write_calibration,
 )
 from ser_keras.experiments.crossval import choose_folds
-from ser_keras.experiments.ensemble.stored import (
-    StoredMember,
-    features_of,
-    mean_of,
-    read_fold,
-    stored_members,
-)
+from ser_keras.experiments.ensemble.given import GivenSpeech
+from ser_keras.experiments.ensemble.stored import mean_of, read_fold, stored_members
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.experiments.fold_runs import FoldProgress
-from ser_keras.protocols import Fold, Protocol
-from ser_keras.training.predict import Scores
-from ser_keras.training.unlabelled import UnlabelledSpeech
+from ser_keras.protocols import Protocol
 
 
 def calibrate_ensemble(
@@ -37,6 +29,7 @@ def calibrate_ensemble(
     *,
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
+    joint_sets: Sequence[FeatureSet] = (),
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
     """Fits the temperatures of an ensemble, writes `calibration.json` and returns them.
@@ -49,23 +42,34 @@ def calibrate_ensemble(
         feature_sets: one for each kind of features of the members.
         folds: names of folds; all of them when empty.
         unlabelled_sets: those that any member was trained on.
+        joint_sets: the same.
         progress: called as (title, epoch, epochs, logs) while a second model is trained.
 
     Returns:
         dict ready for JSON, see `ser_keras.experiments.calibration.calibrate_run`.
 
     Raises:
-        ConfigError: an unknown fold, or features that are missing.
-        SchemaError: a member is gone, or was trained on other features or other unlabelled sets.
+        ConfigError: an unknown fold, or features or further sets that a member was trained on are
+            missing.
+        SchemaError: a member is gone or was trained again.
     """
     protocol = Protocol.load(run / "protocol.json")
+    given = GivenSpeech(feature_sets, unlabelled_sets, joint_sets)
     chosen = choose_folds(protocol, [*(folds or trained_folds(run)), *stored_folds(run)])
     calibrations = {}
     for fold in chosen:
         record = read_fold(run, fold.name)
         members = stored_members(run, record, record["track"])
         parts = [
-            _of_member(member, fold, protocol, feature_sets, unlabelled_sets, record, progress)
+            validation_scores(
+                member.run / "folds" / fold.name,
+                fold,
+                given.of(member.run, member.record),
+                protocol,
+                progress,
+                track=record["track"],
+                title=member.name,
+            )
             for member in members
         ]
         mean = mean_of([scores for scores, _ in parts], [member.weight for member in members])
@@ -76,29 +80,3 @@ def calibrate_ensemble(
             mean, feature_sets[0], protocol, record, f"by the mean of the members: {ways}"
         )
     return write_calibration(run, calibrations)
-
-
-def _of_member(
-    member: StoredMember,
-    fold: Fold,
-    protocol: Protocol,
-    feature_sets: Sequence[FeatureSet],
-    unlabelled_sets: Sequence[FeatureSet],
-    record: dict[str, Any],
-    progress: FoldProgress | None,
-) -> tuple[Scores, str]:
-    """Returns a member's scores of the validation part, and by what model."""
-    feature_set = features_of(member, feature_sets)
-    given = {other.manifest["fingerprint"]: other for other in unlabelled_sets}
-    wanted = member.record["unlabelled_sets"]
-    if missing := [facts for facts in wanted if facts["fingerprint"] not in given]:
-        raise ConfigError(
-            f"{member.run}: was also trained on the unlabelled set {missing[0]['dataset']} "
-            f"({missing[0]['fingerprint'][:12]}), which --unlabelled lacks. Give it, so that the "
-            "second model can be trained on it too."
-        )
-    speech = UnlabelledSpeech(feature_set, tuple(given[facts["fingerprint"]] for facts in wanted))
-    folder = member.run / "folds" / fold.name
-    return validation_scores(
-        folder, fold, speech, protocol, progress, track=record["track"], title=member.name
-    )

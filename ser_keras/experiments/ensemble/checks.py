@@ -1,12 +1,11 @@
 """The audit of an ensemble: each member must have been trained as the folds allow, and on them.
 
-Its folds, its features and its unlabelled speech are computed again from the data and compared with
+Its folds, its features and its further speech are computed again from the data and compared with
 the hashes that its training left. A model that was trained on an utterance that the fold tests has
 other hashes, whatever its files say.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,67 +16,7 @@ from ser_keras.experiments.ensemble.members import Member
 from ser_keras.protocols import PARTS, Fold, Protocol
 from ser_keras.training.checkpoint import identity_differences
 from ser_keras.training.fold_parts import FoldParts
-from ser_keras.training.unlabelled import UnlabelledSpeech
-
-
-@dataclass(frozen=True)
-class GivenSpeech:
-    """The feature sets and unlabelled sets that the members of an ensemble were trained on.
-
-    Args:
-        feature_sets: one for each kind of features, of the same utterances.
-        unlabelled_sets: all those that any member was trained on.
-    """
-
-    feature_sets: Sequence[FeatureSet]
-    unlabelled_sets: Sequence[FeatureSet] = ()
-    _speech: dict[tuple[str, ...], UnlabelledSpeech] = field(default_factory=dict, repr=False)
-
-    def of(self, member: Member, fold: str) -> UnlabelledSpeech:
-        """Returns the features of a member's fold, with its unlabelled sets.
-
-        Raises:
-            ConfigError: they are not among those that were given.
-        """
-        record = member.records[fold]
-        fingerprint = record.get("identity", {}).get("feature set", "")
-        spec = record["config"]["spec"]
-        features = self._given(
-            self.feature_sets,
-            fingerprint,
-            f"{member.run}, fold {fold}: was trained on features {spec!r}",
-            "--features",
-        )
-        others = [
-            self._given(
-                self.unlabelled_sets,
-                unlabelled["fingerprint"],
-                f"{member.run}, fold {fold}: was also trained on the unlabelled set "
-                f"{unlabelled['dataset']}",
-                "--unlabelled",
-            )
-            for unlabelled in record["unlabelled_sets"]
-        ]
-        # Comparing the recordings of all sets takes seconds.
-        names = (fingerprint, *(other.manifest["fingerprint"] for other in others))
-        if names not in self._speech:
-            self._speech[names] = UnlabelledSpeech(features, tuple(others))
-        return self._speech[names]
-
-    @staticmethod
-    def _given(
-        sets: Sequence[FeatureSet], fingerprint: str, sentence: str, option: str
-    ) -> FeatureSet:
-        for given in sets:
-            if given.manifest["fingerprint"] == fingerprint:
-                return given
-        known = ", ".join(
-            f"{given.schema.spec_name} ({given.manifest['fingerprint'][:12]})" for given in sets
-        )
-        raise ConfigError(
-            f"{sentence} ({fingerprint[:12] or 'hash not noted'}), found {known or 'none'} in "
-            f"{option}. Give {option} once for each set that a member was trained on."
-        )
+from ser_keras.training.further_speech import FurtherSpeech
 
 
 def audit_data(protocol: Protocol, feature_sets: Sequence[FeatureSet]) -> list[audit.Finding]:
@@ -105,7 +44,7 @@ def audit_data(protocol: Protocol, feature_sets: Sequence[FeatureSet]) -> list[a
     return findings
 
 
-def audit_member(member: Member, fold: Fold, speech: UnlabelledSpeech) -> None:
+def audit_member(member: Member, fold: Fold, speech: FurtherSpeech) -> None:
     """Checks what a member's fold was trained on and what it was tested on.
 
     Args:
@@ -127,7 +66,8 @@ def audit_member(member: Member, fold: Fold, speech: UnlabelledSpeech) -> None:
     )
     record = member.records[fold.name]
     # The recipe's hash changes with new keys; it says nothing of the utterances.
-    expected = {name: value for name, value in parts.identity().items() if name != "recipe"}
+    expected = dict.fromkeys(record.get("identity", {}), "") | parts.identity()
+    expected.pop("recipe")
     if differences := identity_differences(record, expected):
         raise LeakageError(
             f"{member.run}, fold {fold.name}: was trained on other utterances than this fold of "

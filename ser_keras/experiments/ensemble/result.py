@@ -18,6 +18,7 @@ from ser_keras.experiments.crossval import (
 )
 from ser_keras.experiments.ensemble.members import MEMBERS, Member
 from ser_keras.experiments.ensemble.scoring import members_on, own_track
+from ser_keras.experiments.run_result import not_adapted
 
 MODEL = "ensemble"
 _SCORES = ("ua", "ua_interval", "wa", "wa_interval", "macro_f1")
@@ -36,7 +37,8 @@ def summarize_ensemble(
 
     Beside the fields of a cross-validation it has "members", each with its own scores on the same
     folds and track and the paired difference to the ensemble; "best_member", the one with the
-    highest UA on the test parts; and "left_out", the members that are not in this track's mean.
+    highest UA on the test parts; "left_out", the members that are not in this track's mean; and
+    "note", a sentence where a member's adapted track has no use.
 
     Args:
         members: those of the ensemble.
@@ -54,13 +56,14 @@ def summarize_ensemble(
     speakers = [speaker_of[key] for key in scores["keys"]]
     predicted = scores["probabilities"].argmax(axis=1)
     among = members_on(members, track)
+    fell_back = not_adapted(records) if track == "adapted" else []
     facts = [_member_result(member, records, scores, speakers, track) for member in among]
     return {
         "model": MODEL,
         # Which runs to take and with what weights is nobody's paper.
         "settings": "ours",
         "track": track,
-        "not_adapted": _not_adapted(records) if track == "adapted" else [],
+        "not_adapted": fell_back,
         "chosen": False,
         "dataset": feature_sets[0].schema.name,
         "corpus": feature_sets[0].schema.corpus,
@@ -76,10 +79,14 @@ def summarize_ensemble(
         MEMBERS: facts,
         "best_member": _best(facts),
         "left_out": [_left_out(member, track) for member in members if member not in among],
+        "note": _note(members),
         "cost": _summed_cost(among, records),
         "weights": records[0]["weights"],
         "features": _joined_features(feature_sets),
-        "audit": [finding_dict(finding) for finding in findings],
+        "audit": [
+            finding_dict(finding)
+            for finding in (*findings, _track_finding(among, records, track, fell_back))
+        ],
         "recipes": {},  # those of the members stand with them
         "command": command,
         "versions": provenance.versions(),
@@ -129,9 +136,18 @@ def _member_result(
     }
 
 
-def _not_adapted(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the test speakers whom a member gave the blind answer for want of speech."""
-    return sorted({name for record in records for name in record["not_adapted"]})
+def _track_finding(
+    members: Sequence[Member],
+    records: Sequence[Mapping[str, Any]],
+    track: str,
+    fell_back: Sequence[str],
+) -> audit.Finding:
+    """Returns what was known of the test speakers, by the member that asks for the most speech."""
+    tested = sorted({name for record in records for name in record["test_speakers"]})
+    least_s = max(
+        member.config(record["fold"]).adaptation.least_s for member in members for record in records
+    )
+    return audit.audit_track(track, tested, fell_back, least_s)
 
 
 def _best(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -184,7 +200,7 @@ def _joined_features(feature_sets: Sequence[FeatureSet]) -> dict[str, Any]:
     }
 
 
-def caution(members: Sequence[Member]) -> str:
+def _note(members: Sequence[Member]) -> str:
     """Returns the sentence for an ensemble that has no adapted track though a member has one."""
     adapted = [member.name for member in members if member.track == "adapted"]
     if not adapted or own_track(members) == "adapted":

@@ -11,12 +11,12 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.experiments import provenance
 from ser_keras.experiments.ensemble.checks import (
-    GivenSpeech,
     audit_data,
     audit_member,
     check_different,
     check_same_tests,
 )
+from ser_keras.experiments.ensemble.given import GivenSpeech
 from ser_keras.experiments.ensemble.members import (
     MEMBERS,
     Member,
@@ -24,7 +24,7 @@ from ser_keras.experiments.ensemble.members import (
     open_members,
 )
 from ser_keras.experiments.ensemble.result import summarize_ensemble
-from ser_keras.experiments.ensemble.scoring import own_track, tracks_of, write_fold
+from ser_keras.experiments.ensemble.scoring import own_track, write_fold
 from ser_keras.files import write_json
 from ser_keras.protocols import Fold
 
@@ -39,6 +39,7 @@ def run_ensemble(
     weights: Sequence[float] = (),
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
+    joint_sets: Sequence[FeatureSet] = (),
     command: str = "",
     progress: FoldsDone = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def run_ensemble(
         weights: one of each run, in any scale; equal ones when empty.
         folds: names of folds; all that the members have when empty.
         unlabelled_sets: those that any of them was trained on.
+        joint_sets: the same.
         command: the command line, for the record.
         progress: called as (folds checked, folds).
 
@@ -76,7 +78,7 @@ def run_ensemble(
         raise ConfigError("--features: found none, expected those that the runs were trained on.")
     findings = audit_data(members[0].protocol, feature_sets)
     _check_output(output, members)
-    given = GivenSpeech(feature_sets, unlabelled_sets)
+    given = GivenSpeech(feature_sets, unlabelled_sets, joint_sets)
     for number, fold in enumerate(chosen):
         _check_fold(members, fold, given)
         progress(number + 1, len(chosen))
@@ -87,14 +89,14 @@ def run_ensemble(
     summary = partial(summarize_ensemble, members, used, output, records, findings, command)
     result = summary(own_track(members))
     write_json(output / "result.json", result)
-    for track in tracks_of(members)[1:]:
-        write_json(output / f"result-{track}.json", summary(track))
+    if result["track"] == "adapted":
+        write_json(output / provenance.BLIND_RESULT, summary("blind"))
     return result
 
 
 def _check_fold(members: Sequence[Member], fold: Fold, given: GivenSpeech) -> None:
     for member in members:
-        audit_member(member, fold, given.of(member, fold.name))
+        audit_member(member, fold, given.of(member.run, member.records[fold.name]))
     check_different(members, fold.name)
     check_same_tests(members, fold.name)
 
@@ -106,13 +108,14 @@ def _features_in_use(
     sets = {
         feature_set.manifest["fingerprint"]: feature_set
         for member in members
-        for feature_set in (given.of(member, fold.name).feature_set for fold in folds)
+        for fold in folds
+        for feature_set in [given.of(member.run, member.records[fold.name]).feature_set]
     }
     return list(sets.values())
 
 
 def _members_findings(members: Sequence[Member]) -> list[audit.Finding]:
-    """Returns what the audits of the members found in their settings and unlabelled sets."""
+    """Returns what the audits of the members found in their settings and further sets."""
     return [
         audit.Finding(
             finding["check"],

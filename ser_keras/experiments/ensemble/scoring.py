@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +157,10 @@ def _summed_facts(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "not_adapted": sorted(
             {name for record in records for name in record.get("not_adapted", ())}
         ),
-        "unlabelled_sets": _without_repeats(
-            unlabelled for record in records for unlabelled in record["unlabelled_sets"]
-        ),
+        **{
+            name: _without_repeats(facts for record in records for facts in record.get(name, ()))
+            for name in ("unlabelled_sets", "joint_sets")
+        },
         "epoch": max(record["epoch"] for record in records),
         "epoch_chosen_by": "validation" if "validation" in chosen else "last",
         "history": [],
@@ -173,8 +174,8 @@ def _summed_facts(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _without_repeats(sets: Any) -> list[dict[str, Any]]:
+def _without_repeats(sets: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     by_fingerprint: dict[str, dict[str, Any]] = {}
-    for unlabelled in sets:
-        by_fingerprint.setdefault(unlabelled["fingerprint"], unlabelled)
+    for facts in sets:
+        by_fingerprint.setdefault(facts["fingerprint"], facts)
     return list(by_fingerprint.values())

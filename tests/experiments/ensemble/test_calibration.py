@@ -1,4 +1,4 @@
-"""The temperature of an ensemble comes from validation speakers, by models that do not know them."""
+"""The temperature of an ensemble comes from validation speakers whom its models do not know."""
 
 import shutil
 

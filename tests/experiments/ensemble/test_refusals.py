@@ -11,8 +11,8 @@ from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.ensemble import calibrate_ensemble, evaluate_ensemble, run_ensemble
 from ser_keras.experiments.evaluate import open_fold
 from ser_keras.files import write_json
+from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.trainer import FoldTrainer
-from ser_keras.training.unlabelled import UnlabelledSpeech
 from tests.experiments.ensemble.conftest import BLIND, FOLDS
 
 pytestmark = pytest.mark.slow
@@ -188,7 +188,7 @@ def semi_supervised(tmp_path_factory):
 
 def test_unlabelled_speech_of_members_is_audited_again(semi_supervised, tmp_path):
     runs, feature_set, *_ = semi_supervised
-    with pytest.raises(ConfigError, match="also trained on the unlabelled set .* --unlabelled"):
+    with pytest.raises(ConfigError, match=r"also trained on the unlabelled set .* --unlabelled"):
         run_ensemble(runs, [feature_set], tmp_path)
     result = run_ensemble(runs, [feature_set], tmp_path, unlabelled_sets=[feature_set])
     messages = [f["message"] for f in result["audit"] if f["check"] == "unlabelled"]
@@ -217,7 +217,7 @@ def test_a_member_that_learned_from_unlabelled_test_speech_is_refused(
             protocol.class_set,
             fold,
             folder,
-            unlabelled=UnlabelledSpeech(feature_set, (feature_set,)),
+            further=FurtherSpeech(feature_set, (feature_set,)),
         )
         assert set(fold.test) <= set(trainer.parts.unlabelled[0].keys)
         trainer.run()

@@ -105,6 +105,7 @@ def test_results_of_both_tracks_have_every_member_and_the_best_beside_them(ensem
 def test_one_adapted_member_makes_no_adapted_track(pool, tmp_path, read):
     result = run_ensemble(pool.runs[1:], pool.sets, tmp_path)
     assert result["track"] == "blind"
+    assert "Only cnn-1 has an adapted track; an ensemble needs two" in result["note"]
     assert len(result["members"]) == 2
     assert not (tmp_path / "result-blind.json").exists()
     expected = naive_mean(
