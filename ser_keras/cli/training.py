@@ -13,6 +13,7 @@ from ser_keras.cli.options import (
     DEFAULT_RECIPE,
     ClassSetName,
     Features,
+    Joint,
     Output,
     Overrides,
     ProtocolName,
@@ -39,6 +40,7 @@ def crossval(
         typer.Option(help="Share of the training utterances of each class that keep their labels."),
     ] = None,
     unlabelled: Unlabelled = None,
+    joint: Joint = None,
     seed: Seed = 0,
     results: Annotated[
         Path | None, typer.Option(help="Also write the result into this folder, for the report.")
@@ -72,6 +74,7 @@ def crossval(
                 folder,
                 folds=folds or (),
                 unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+                joint_sets=[FeatureSet.open(path) for path in joint or ()],
                 searched=[fold for name in names for fold in searched_folds(name)],
                 command=command(),
                 progress=bars,

@@ -21,8 +21,8 @@ from ser_keras.labels import ClassSet
 from ser_keras.models import check_objective
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
+from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.trainer import scores_name
-from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
 def run_crossval(
@@ -33,6 +33,7 @@ def run_crossval(
     *,
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
+    joint_sets: Sequence[FeatureSet] = (),
     searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
@@ -54,6 +55,8 @@ def run_crossval(
         folds: names of the folds to run; all when empty.
         unlabelled_sets: further features, trained on without labels. A fold leaves out those of its
             test part, see `FoldParts`; the result lists them.
+        joint_sets: further features, trained on with their labels in a share of the batches, see
+            `adaptation.joint_share`. A fold leaves out the same of them.
         searched: folds on which a search chose the recipes' settings, see `searched_folds`.
         command: the command line, for the record.
         progress: called as (fold name, epoch, epochs, logs).
@@ -82,7 +85,7 @@ def run_crossval(
     runs = FoldRuns(
         feature_set,
         protocol,
-        UnlabelledSpeech(feature_set, tuple(unlabelled_sets)),
+        FurtherSpeech(feature_set, tuple(unlabelled_sets), tuple(joint_sets)),
         progress,
         workers,
     )

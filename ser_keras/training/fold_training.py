@@ -11,12 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from ser_keras import metrics
+from ser_keras.adaptation.batches import joint_steps
 from ser_keras.adaptation.speakers import check_takes_speakers
 from ser_keras.adaptation.utterances import SpeakerPart
 from ser_keras.config import ModelConfig, TrainConfig
 from ser_keras.data.part import FoldPart
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.models import build_model, objective_of
+from ser_keras.models.other_classes import with_other_classes
 from ser_keras.models.weights.pretrained import load_pretrained, weights_options
 from ser_keras.training.checkpoint import Checkpoint, arrays_of, assign, check_identity
 from ser_keras.training.distribute import ALONE, Workers
@@ -65,8 +67,8 @@ class FoldTraining:
         self.validation_part = parts.part(sorted(parts.fold.valid))
         statistics = FeatureStatistics.fit(training_part.frames())
         num_classes = len(self.class_set.classes)
-        # `model` is scored and saved, on one device. `trained` is the same model or, under a
-        # strategy, its copy on all devices.
+        # `model` is scored and saved, on one device. `trained` is the same model, with outputs for
+        # further classes where there are joint sets, or under a strategy its copy on all devices.
         self.model = build_model(
             config.model.name,
             num_classes=num_classes,
@@ -84,10 +86,15 @@ class FoldTraining:
             parts.unlabelled_parts(),
             statistics,
             self.model,
+            joint=parts.joint_parts(),
             steps=steps,
             seed=parts.seed,
         )
-        self.trained = replicated(self.model, workers.strategy)
+        # The same variables, and those of the classes that only joint sets have.
+        self.whole = with_other_classes(self.model, len(parts.union.others))
+        self.trained = replicated(self.whole, workers.strategy)
+        if parts.joint:
+            steps = joint_steps(steps, config.adaptation.joint_share)
         self.optimizer, self.step = compiled_step(config, self.trained, steps, workers)
 
     def run(self) -> tuple[list[Logs], int]:
@@ -165,8 +172,8 @@ class FoldTraining:
             assign(variables, latest, self.folder)
 
     def _copy_trained(self) -> None:
-        if self.trained is not self.model:
-            assign(self.model.weights, arrays_of(self.trained.weights), self.folder)
+        if self.trained is not self.whole:
+            assign(self.whole.weights, arrays_of(self.trained.weights), self.folder)
 
     def _set_rate(self, history: list[Logs]) -> None:
         if self.config.optimizer.schedule == "plateau":

@@ -19,8 +19,8 @@ from ser_keras.training.checkpoint import Checkpoint, check_identity, weights_sh
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import FoldTraining, Progress, precision
+from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.predict import Scores, predict
-from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
 class FoldTrainer:
@@ -33,13 +33,13 @@ class FoldTrainer:
         fold: the keys of the three parts.
         folder: Path. Everything of this fold is written here.
         progress: called as (epoch, epochs, logs) after every epoch.
-        unlabelled: further feature sets, trained on without labels.
+        further: further feature sets, trained on without labels or with.
         withheld: see `FoldParts`.
         workers: the processes that train this fold together.
 
     Raises:
         ConfigError: speech without labels, and a model that learns from labels alone.
-        LeakageError: nothing is left of an unlabelled set.
+        LeakageError: nothing is left of a further set.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class FoldTrainer:
         folder: Path,
         progress: Progress | None = None,
         *,
-        unlabelled: UnlabelledSpeech | None = None,
+        further: FurtherSpeech | None = None,
         withheld: Sequence[str] = (),
         workers: Workers = ALONE,
     ):
         self.config = config
         self.feature_set = feature_set
         self.class_set = class_set
-        self.parts = FoldParts(config, feature_set, class_set, fold, unlabelled, withheld)
+        self.parts = FoldParts(config, feature_set, class_set, fold, further, withheld)
         self.fold, self.seed = self.parts.fold, self.parts.seed
         self.folder = folder
         self.workers = workers
@@ -150,6 +150,7 @@ class FoldTrainer:
             "identity": self.identity(),
             "sizes": self.parts.sizes(),
             "unlabelled_sets": [part.facts() for part in self.parts.unlabelled],
+            "joint_sets": [part.facts() for part in self.parts.joint],
             "test_speakers": sorted({speaker_of[key] for key in self.fold.test}),
             "track": self.config.track,
             "not_adapted": self._not_adapted(),

@@ -148,6 +148,7 @@ def test_fixed_epochs_train_on_the_validation_part_too(tiny, feature_set, protoc
         "train": len(fold.train) + len(fold.valid),
         "labelled": len(fold.train) + len(fold.valid),
         "unlabelled": 0,
+        "joint": 0,
         "valid": 0,
         "test": len(fold.test),
         "dropped": 0,
