@@ -216,9 +216,9 @@ def fitted_facts(
 
 
 def _check_same_data(path: Path, record: Mapping[str, Any], trainer: FoldTrainer) -> None:
-    """Raises SchemaError if a fold was trained on other data than the trainer has now."""
+    """Raises SchemaError if a fold was trained on another part or on other features than now."""
     given = trainer.identity()
-    names = ["feature set"]
+    names = ["fold", "feature set"]
     if trainer.config.select == "last":
         names.append("unlabelled speech")  # of the second model
     if differences := identity_differences(record, {name: given[name] for name in names}):

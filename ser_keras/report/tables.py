@@ -53,7 +53,7 @@ def _row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
         _data(result),
         _protocol(protocol, partial),
         f"`{result['model']}`",
-        settings_in_words(result),
+        settings_in_words(result) + _best_member(result),
         track_of(result),
         str(len(row.results)),
         f"**{percent(row.ua)}**",
@@ -66,6 +66,17 @@ def _row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
         {"validation": "validation part", "last": "fixed in advance"}[result["epoch_chosen_by"]],
         f"{result['cost']['parameters'] / 1e6:.2f} M",
     ]
+
+
+def _best_member(result: Mapping[str, Any]) -> str:
+    """Returns the member of an ensemble with the highest test UA; "" for a single system."""
+    if "best_member" not in result:
+        return ""
+    best = result["best_member"]
+    value, low, high = (f"{100 * end:+.1f}" for end in best["ensemble_above"])
+    return (
+        f"; best member `{best['name']}` {percent(best['ua'])}, ensemble {value} ({low} – {high})"
+    )
 
 
 def _minutes(row: Row) -> str:
@@ -113,7 +124,7 @@ def _best_row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
         _data(result),
         _protocol(result["protocol"]),
         track_of(result),
-        f"`{result['model']}`, {settings_in_words(result)}{seeds}",
+        f"`{result['model']}`, {settings_in_words(result)}{seeds}{_best_member(result)}",
         f"**{percent(row.ua)}** ({' – '.join(map(percent, row.ua_interval))})",
         "" if baseline is None else ua_with_interval(baseline),
         difference_in_words(baseline),

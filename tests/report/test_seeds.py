@@ -3,7 +3,7 @@ import pytest
 
 from ser_keras.metrics import unweighted_accuracy_of
 from ser_keras.report.seeds import rows_of, seed_of
-from ser_keras.report.tables import table
+from ser_keras.report.tables import best_table, table
 from tests.report.finished_runs import baseline_result, result_of
 
 
@@ -54,6 +54,23 @@ def test_a_row_says_how_many_seeds_and_cpu_minutes_it_has():
     assert (cells[5], cells[12]) == ("2", "2.0")
     # Of an earlier version, which did not record it.
     assert table([seeded(0)]).splitlines()[2].split(" | ")[12] == "0.1 (clock)"
+
+
+def test_an_ensemble_stands_beside_its_best_member_and_the_best_single_system(tmp_path):
+    best = {"name": "cnn-1", "ua": 0.5, "ensemble_above": [0.1, -0.025, 0.2]}
+    single = seeded(0, skill=0.6, settings="ours", recipes={})
+    poor = seeded(1, skill=0.1, settings="ours", recipes={}, model="poor")
+    ensemble = seeded(2, skill=0.9, model="ensemble", recipes={}, best_member=best)
+    for result in (single, poor, ensemble):
+        for fold in result["folds"]:
+            fold["recipe"] = "tiny"
+    assert "; best member `cnn-1` 50.0, ensemble +10.0 (-2.5 – +20.0) |" in table([ensemble])
+    complete = [
+        r | {"recipes": {"tiny": {"epochs": 3, "select": "last"}}} for r in (single, poor, ensemble)
+    ]
+    results = {"cross-validation": dict(enumerate(complete)), "baseline": {}}
+    rows = best_table(results).splitlines()[2:]
+    assert [row.split(" | ")[3].partition(",")[0] for row in rows] == ["`moma`", "`ensemble`"]
 
 
 def test_a_result_of_an_earlier_version_stands_alone():
