@@ -147,9 +147,7 @@ class SpeakerSignatures:
         }
         identity = {"export_id": tf.TensorSpec((None,), tf.int64, "export_id")}
         # Of any length, so that a wrong one reaches the check, whose message names the right one.
-        every = {
-            name: tf.TensorSpec((None, None), tf.float32, name) for name in self.inputs.sizes
-        }
+        every = {name: tf.TensorSpec((None, None), tf.float32, name) for name in self.inputs.sizes}
         first = {name: every[name] for name in every if name != EMBEDDING}
         signatures = {
             "enrol": (enrol, waves),
