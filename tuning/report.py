@@ -8,7 +8,7 @@ import numpy as np
 
 from ser_keras.files import write_bytes, write_json
 from ser_keras.plots import parallel_coordinates
-from ser_keras.report import html
+from ser_keras.report.pages import html
 from ser_keras.report.results_folder import search_path
 from tuning.space import Setting
 from tuning.trial import COMPLETED

@@ -24,9 +24,9 @@ from ser_keras.protocols import Fold, Protocol, build_protocol
 from ser_keras.training.checkpoint import check_identity
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import resolved_options
+from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.optimizer import make_optimizer
 from ser_keras.training.step import TrainingModel
-from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def check_data(
     for unlabelled_set in unlabelled if row.variant.unlabelled else ():
         unlabelled_set.require(spec_name=row.config.spec)
     protocol = build_protocol(experiment.protocol, feature_set.rows, class_set=class_set)
-    speech = UnlabelledSpeech(feature_set, tuple(unlabelled) if row.variant.unlabelled else ())
+    speech = FurtherSpeech(feature_set, tuple(unlabelled) if row.variant.unlabelled else ())
     _refuse_other_run(row)
     for fold in choose_folds(protocol, folds):
         _refuse_empty_parts(row, fold, feature_set)

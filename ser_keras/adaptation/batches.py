@@ -14,6 +14,7 @@ from ser_keras.config import AdaptationConfig
 from ser_keras.data.batches import Batch, TrainingBatches, joined, padded_inputs
 from ser_keras.data.seeds import mixed_seed
 from ser_keras.features.specs import spec_from_dict
+from ser_keras.layers.speaker_normalization import UNKNOWN
 
 # Speakers of different streams of one batch are different people.
 SPEAKERS_PER_STREAM = 2**20
@@ -46,6 +47,9 @@ class SpeakerBatches:
         adaptation: shares and sizes.
         embedding_dim: int. Size of the embedding, whose statistics are not used in training.
         number: int. Number of the stream.
+        possible: bool (num_classes,) or None. The classes that the stream's corpus has; the targets
+            of the others are -1. None for all.
+        unknown: int. Stands for the speaker in blind batches.
     """
 
     stream: TrainingBatches
@@ -54,6 +58,8 @@ class SpeakerBatches:
     adaptation: AdaptationConfig
     embedding_dim: int
     number: int = 0
+    possible: np.ndarray | None = None
+    unknown: int = UNKNOWN
 
     def plan(self, epoch: int, blind: np.ndarray) -> StreamPlan:
         """Returns the utterances of every batch of an epoch.
@@ -116,9 +122,12 @@ class SpeakerBatches:
             classes = tf.gather(classes_of, utterances)
             inputs = padded_inputs({"features": frames, "length": length}, multiple)
             inputs |= self._speaker_inputs(utterances, speakers, tables)
+            targets = tf.one_hot(classes, stream.num_classes)
+            if self.possible is not None:
+                targets = tf.where(self.possible, targets, -1.0)
             return (
                 inputs,
-                tf.one_hot(classes, stream.num_classes),
+                targets,
                 tf.where(classes < 0, 1.0, tf.gather(class_weights, tf.maximum(classes, 0))),
             )
 
@@ -128,7 +137,7 @@ class SpeakerBatches:
         self, utterances: Tensor, speakers: Tensor, tables: tuple[Tensor, Tensor]
     ) -> dict[str, Tensor]:
         rows = tf.where(speakers < 0, tf.shape(tables[0])[0] - 1, speakers)
-        unique = tf.where(speakers < 0, -1, speakers + self.number * SPEAKERS_PER_STREAM)
+        unique = tf.where(speakers < 0, self.unknown, speakers + self.number * SPEAKERS_PER_STREAM)
         inputs = {
             "speaker": unique,
             "frame_statistics": tf.gather(tables[0], rows),
@@ -166,10 +175,15 @@ class SpeakerStreams:
     streams: Sequence[SpeakerBatches]
     seed: int
 
+    @property
+    def steps(self) -> int:
+        """Batches per epoch."""
+        labelled = self.streams[0].stream
+        return labelled.steps or labelled.one_pass
+
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Yields the joint batches of epoch `number`, utterances in the order of the streams."""
-        first = self.streams[0]
-        steps = first.stream.steps or first.stream.one_pass
+        """Yields the batches of epoch `number`, utterances in the order of the streams."""
+        first, steps = self.streams[0], self.steps
         seed = mixed_seed(self.seed, "track", number)
         draws = np.random.default_rng(seed).random(steps)
         blind = draws < first.adaptation.blind_share
@@ -189,6 +203,50 @@ class SpeakerStreams:
             for other in batches[1:]:
                 batch = joined(batch, other)
             yield batch
+
+
+@dataclass(frozen=True)
+class JointStreams:
+    """Batches of the fold's own set and of joint sets, in a random order.
+
+    Args:
+        own: the batches of the fold's own set. All of them are in every epoch.
+        joint: the stream of each joint set, drawn from by its number of utterances.
+        share: float. Share of the batches that come from joint sets.
+        seed: int. Decides the order.
+    """
+
+    own: SpeakerStreams
+    joint: Sequence[SpeakerBatches]
+    share: float
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch."""
+        return joint_steps(self.own.steps, self.share)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yields the batches of epoch `number`."""
+        rng = np.random.default_rng(mixed_seed(self.seed, "joint", number))
+        sizes = np.array([len(stream.speech.keys) for stream in self.joint])
+        further = self.steps - self.own.steps
+        drawn = rng.choice(len(self.joint), further, p=sizes / sizes.sum())
+        order = rng.permutation([*np.zeros(self.own.steps, int), *(1 + drawn)])
+        epochs = [self.own.epoch(number)]
+        epochs += [SpeakerStreams([stream], self.seed).epoch(number) for stream in self.joint]
+        for source in order:
+            yield next(epochs[source])
+
+
+def joint_steps(own: int, share: float) -> int:
+    """Returns the batches of an epoch, of which a share is not the fold's own.
+
+    Example:
+        >>> joint_steps(70, 0.3)
+        100
+    """
+    return round(own / (1.0 - share))
 
 
 def _endless_order(rng: np.random.Generator, count: int, length: int) -> np.ndarray:

@@ -29,7 +29,7 @@ def functionals_layer(spec: FrameSpec) -> UtteranceFunctionals:
             "mel64-prosody. Set model.options.functionals to 0, or choose that spec."
         )
     num_mels: int = vars(spec)["num_mels"]
-    return UtteranceFunctionals(num_mels=num_mels)
+    return UtteranceFunctionals(num_mels=num_mels, hop_s=spec.hop_s)
 
 
 def functionals_of(feature_set: FeatureSet) -> dict[str, np.ndarray]:

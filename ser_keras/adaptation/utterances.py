@@ -11,6 +11,9 @@ from ser_keras.adaptation.moments import merged, moments, unknown
 from ser_keras.data.part import FoldPart
 from ser_keras.features.statistics import FeatureStatistics
 
+# Of a value that is the same in all utterances.
+LEAST_DEVIATION = 1e-6
+
 Affine = tuple[np.ndarray, np.ndarray]
 
 
@@ -21,10 +24,14 @@ class SpeakerPart:
     Args:
         part: the utterances.
         with_functionals: bool. Whether the model has the functionals beside its attention.
+        like: SpeakerPart or None. Features and functionals are shifted and scaled so that they have
+            the mean and the deviation of this part: what a corpus and its recordings are like is
+            then no feature of its emotions.
     """
 
     part: FoldPart
     with_functionals: bool
+    like: "SpeakerPart | None" = None
     _read: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     @cached_property
@@ -35,7 +42,11 @@ class SpeakerPart:
     @cached_property
     def features(self) -> list[np.ndarray]:
         """Features of the utterances, float32 (frames, dim) each."""
-        return [example["features"] for example in self._examples]
+        features = [example["features"] for example in self._examples]
+        if self.like is None:
+            return features
+        own, other = FeatureStatistics.fit(features), FeatureStatistics.fit(self.like.features)
+        return [matched(values, own, other) for values in features]
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -48,7 +59,11 @@ class SpeakerPart:
         if not self.with_functionals:
             return np.zeros((len(self.keys), 0), np.float32)
         vectors = functionals_of(self.part.feature_set)
-        return np.stack([vectors[key] for key in self.keys])
+        functionals = np.stack([vectors[key] for key in self.keys])
+        if self.like is None:
+            return functionals
+        own = FeatureStatistics.fit([functionals])
+        return matched(functionals, own, self.like.functional_statistics())
 
     @cached_property
     def speakers(self) -> list[str]:
@@ -118,6 +133,21 @@ class UtteranceMoments:
                 unknown((self.functionals.shape[1] - 1) // 2),
             )
         return merged(self.frames[numbers]), merged(self.functionals[numbers])
+
+
+def matched(values: np.ndarray, own: FeatureStatistics, other: FeatureStatistics) -> np.ndarray:
+    """Returns values with the mean and deviation of others in the place of their own.
+
+    Args:
+        values: (n, dim).
+        own: statistics of a whole that the values are part of.
+        other: the statistics that the whole then has.
+
+    Returns:
+        float32 (n, dim).
+    """
+    scale = other.std / np.maximum(own.std, LEAST_DEVIATION)
+    return ((values - own.mean) * scale + other.mean).astype(np.float32)
 
 
 def _scaled(values: np.ndarray, affine: Affine) -> np.ndarray:

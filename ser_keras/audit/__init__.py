@@ -15,15 +15,18 @@ from ser_keras.audit.checks import (
 from ser_keras.audit.duplicates import AudioRow, duplicate_groups, row_of
 from ser_keras.audit.fingerprint import fingerprint
 from ser_keras.audit.settings import audit_settings
+from ser_keras.audit.track import KNOWN, audit_track
 from ser_keras.audit.unlabelled import Overlap, audit_unlabelled
 
 __all__ = [
+    "KNOWN",
     "AudioRow",
     "Finding",
     "Overlap",
     "audit_audio",
     "audit_protocol",
     "audit_settings",
+    "audit_track",
     "audit_training",
     "audit_unlabelled",
     "duplicate_groups",

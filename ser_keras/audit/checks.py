@@ -26,7 +26,7 @@ class Finding:
 
     Args:
         check: str. What was looked for: `duplicates`, `speakers`, `sentences`, `coverage`,
-            `promise`, `parts`, `normaliser`, `epoch`, `unlabelled` or `settings`.
+            `promise`, `parts`, `normaliser`, `epoch`, `unlabelled`, `settings` or `track`.
         severity: str. `fail`, `warn` or `info`.
         message: str. A sentence.
         keys: tuple of str. Utterances concerned.

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, starting
-from ser_keras.cli.options import Features, Unlabelled
+from ser_keras.cli.options import Features, Joint, Unlabelled
 from ser_keras.cli.progress import EpochBars
 from ser_keras.errors import ConfigError
 
@@ -55,7 +55,7 @@ def report(
 
 def _report_on(runs: list[Path], output: Path, results: Path) -> None:
     with starting():
-        from ser_keras.report.page import write_report
+        from ser_keras.report.pages.page import write_report
         from ser_keras.report.runs import open_runs
 
     opened = open_runs(runs)
@@ -144,6 +144,7 @@ def calibrate(
     features: Features,
     folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
     unlabelled: Unlabelled = None,
+    joint: Joint = None,
     results: Annotated[
         Path | None, typer.Option(help="Also write it beside the run's result in this folder.")
     ] = None,
@@ -166,6 +167,7 @@ def calibrate(
             FeatureSet.open(features),
             folds=folds or (),
             unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+            joint_sets=[FeatureSet.open(path) for path in joint or ()],
             progress=bars,
         )
     if results:

@@ -25,6 +25,13 @@ Unlabelled = Annotated[
         help="Further features to train on without labels; those of test speakers are left out."
     ),
 ]
+Joint = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Features of another corpus to train on with its labels, in a share of the batches; "
+        "speech of test speakers is left out."
+    ),
+]
 DEFAULT_RECIPE = "alexnet_fcn"
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Change one key, such as --set epochs=20.")

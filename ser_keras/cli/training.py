@@ -3,7 +3,6 @@
 Heavy packages are imported inside the verbs, so that listings and help stay instant.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from ser_keras.cli.options import (
     DEFAULT_RECIPE,
     ClassSetName,
     Features,
+    Joint,
     Output,
     Overrides,
     ProtocolName,
@@ -40,6 +40,7 @@ def crossval(
         typer.Option(help="Share of the training utterances of each class that keep their labels."),
     ] = None,
     unlabelled: Unlabelled = None,
+    joint: Joint = None,
     seed: Seed = 0,
     results: Annotated[
         Path | None, typer.Option(help="Also write the result into this folder, for the report.")
@@ -66,33 +67,37 @@ def crossval(
         announce_weights(config)
     with joined(strategy, output, console.print) as (workers, folder):
         with EpochBars() as bars:
-            result = run_crossval(
+            run_crossval(
                 recipes,
                 feature_set,
                 folds_of,
                 folder,
                 folds=folds or (),
                 unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
+                joint_sets=[FeatureSet.open(path) for path in joint or ()],
                 searched=[fold for name in names for fold in searched_folds(name)],
                 command=command(),
                 progress=bars,
                 workers=workers,
             )
         if workers.chief:
-            _show_result(result, output, results)
+            _show_results(output, results)
 
 
-def _show_result(result: Mapping[str, Any], output: Path, results: Path | None) -> None:
+def _show_results(output: Path, results: Path | None) -> None:
+    """Prints the result of a run on every track, and writes it into the folder of results."""
+    from ser_keras.experiments.run_result import results_by_track
     from ser_keras.files import write_json
     from ser_keras.plots import learning_curves
     from ser_keras.report.results_folder import result_path
     from ser_keras.report.summary import describe
 
-    if results:
-        path = result_path(results, result)
-        write_json(path, result)
-        learning_curves(result, path.with_suffix(".svg"))
-    console.print(describe(result), markup=False)
+    for result in results_by_track(output):
+        if results:
+            path = result_path(results, result)
+            write_json(path, result)
+            learning_curves(result, path.with_suffix(".svg"))
+        console.print(describe(result), markup=False)
     console.print(f"result: {output / 'result.json'}")
 
 

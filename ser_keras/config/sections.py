@@ -129,6 +129,8 @@ class AdaptationConfig:
         speakers: int. Speakers in an adapted batch, with equally many utterances of each.
         random_enrolment: bool. Statistics in training come from a random number of the speaker's
             utterances, a new one in every epoch; else from all of them.
+        joint_share: float. Share of the batches that come from the joint sets, which are other
+            corpora with their labels. The batches of the fold's own set stay as many.
         least_s: float. A test speaker with less speech than this gets the blind answer.
     """
 
@@ -136,6 +138,7 @@ class AdaptationConfig:
     speakers: Annotated[StrictInt, Field(ge=2)] = 4
     random_enrolment: StrictBool = False
     least_s: Number = 2.0
+    joint_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS_ONLY)

@@ -24,9 +24,9 @@ from ser_keras.files import write_json
 from ser_keras.models import load_model
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.checkpoint import identity_differences
+from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.predict import predict
 from ser_keras.training.trainer import FoldTrainer
-from ser_keras.training.unlabelled import UnlabelledSpeech
 
 FILE = "calibration.json"
 UNCALIBRATED = {"temperature": 1.0, "fitted_on": ""}
@@ -38,6 +38,7 @@ def calibrate_run(
     *,
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
+    joint_sets: Sequence[FeatureSet] = (),
     progress: FoldProgress | None = None,
 ) -> dict[str, Any]:
     """Fits the temperatures of a run, writes `calibration.json` and returns them.
@@ -49,6 +50,7 @@ def calibrate_run(
         feature_set: the features that it was trained on.
         folds: names of trained folds; all of them when empty.
         unlabelled_sets: those that it was trained on; needed if a second model is trained.
+        joint_sets: the same.
         progress: called as (fold name, epoch, epochs, logs) while a second model is trained.
 
     Returns:
@@ -60,7 +62,7 @@ def calibrate_run(
         ConfigError: nothing is trained, or an unknown fold.
         SchemaError: other features or other unlabelled sets than the run was trained on.
     """
-    speech = UnlabelledSpeech(feature_set, tuple(unlabelled_sets))
+    speech = FurtherSpeech(feature_set, tuple(unlabelled_sets), tuple(joint_sets))
     protocol = Protocol.load(run / "protocol.json")
     # Folds that were fitted before stay in the result; their models are not trained again.
     chosen = choose_folds(protocol, [*(folds or trained_folds(run)), *_stored(run)])
@@ -112,7 +114,7 @@ def _stored(run: Path) -> dict[str, Any]:
 def _fitted(
     folder: Path,
     fold: Fold,
-    speech: UnlabelledSpeech,
+    speech: FurtherSpeech,
     protocol: Protocol,
     progress: FoldProgress | None,
 ) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def _fitted(
             part,
             folder,
             named_progress(progress, f"{fold.name}, without its validation part"),
-            unlabelled=speech if config.select == "last" else None,
+            further=speech if config.select == "last" else None,
             withheld=fold.test,
         )
 
@@ -162,9 +164,9 @@ def _fitted(
 
 
 def _check_same_data(path: Path, record: Mapping[str, Any], trainer: FoldTrainer) -> None:
-    """Raises SchemaError if a fold was trained on other data than the trainer has now."""
+    """Raises SchemaError if a fold was trained on another part or on other features than now."""
     given = trainer.identity()
-    names = ["feature set"]
+    names = ["fold", "feature set"]
     if trainer.config.select == "last":
         names.append("unlabelled speech")  # of the second model
     if differences := identity_differences(record, {name: given[name] for name in names}):

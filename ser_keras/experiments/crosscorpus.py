@@ -38,9 +38,9 @@ from ser_keras.experiments.fold_runs import FoldProgress, named_progress
 from ser_keras.files import write_json
 from ser_keras.labels import ClassSet
 from ser_keras.protocols import Fold, Protocol
+from ser_keras.training.further_speech import check_same_spec
 from ser_keras.training.predict import Scores, predict
 from ser_keras.training.trainer import FoldTrainer
-from ser_keras.training.unlabelled import check_same_spec
 
 
 class CorpusTrainer(FoldTrainer):

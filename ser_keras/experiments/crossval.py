@@ -14,15 +14,15 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments import provenance
 from ser_keras.experiments.fold_runs import FoldProgress, FoldRuns, withheld_findings
+from ser_keras.experiments.provenance import BLIND_RESULT
+from ser_keras.experiments.run_result import cost_of, not_adapted
 from ser_keras.files import write_json, write_text
 from ser_keras.labels import ClassSet
-from ser_keras.models import build_model, check_objective
-from ser_keras.models.cost import multiply_accumulates
+from ser_keras.models import check_objective
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
-from ser_keras.training.fold_training import resolved_options
+from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.trainer import scores_name
-from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
 def run_crossval(
@@ -33,6 +33,7 @@ def run_crossval(
     *,
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
+    joint_sets: Sequence[FeatureSet] = (),
     searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
@@ -54,6 +55,8 @@ def run_crossval(
         folds: names of the folds to run; all when empty.
         unlabelled_sets: further features, trained on without labels. A fold leaves out those of its
             test part, see `FoldParts`; the result lists them.
+        joint_sets: further features, trained on with their labels in a share of the batches, see
+            `adaptation.joint_share`. A fold leaves out the same of them.
         searched: folds on which a search chose the recipes' settings, see `searched_folds`.
         command: the command line, for the record.
         progress: called as (fold name, epoch, epochs, logs).
@@ -82,7 +85,7 @@ def run_crossval(
     runs = FoldRuns(
         feature_set,
         protocol,
-        UnlabelledSpeech(feature_set, tuple(unlabelled_sets)),
+        FurtherSpeech(feature_set, tuple(unlabelled_sets), tuple(joint_sets)),
         progress,
         workers,
     )
@@ -96,7 +99,7 @@ def run_crossval(
     result = summary()
     write_json(output / "result.json", result)
     if result["track"] == "adapted":
-        write_json(output / "result-blind.json", summary("blind"))
+        write_json(output / BLIND_RESULT, summary("blind"))
     return result
 
 
@@ -203,10 +206,14 @@ def summarize_run(
     classes = protocol.class_set.classes
     truth, probabilities = scores["classes"], scores["probabilities"]
     predicted = probabilities.argmax(axis=1)
+    fell_back = not_adapted(records) if track == "adapted" else []
+    tested = sorted({name for record in records for name in record["test_speakers"]})
+    known = audit.audit_track(track, tested, fell_back, config.adaptation.least_s)
     return {
         "model": config.model.name,
         "settings": config.settings,
         "track": track,
+        "not_adapted": fell_back,
         "chosen": len(recipes) > 1,
         "dataset": feature_set.schema.name,
         "corpus": feature_set.schema.corpus,
@@ -219,10 +226,10 @@ def summarize_run(
         "over_folds": {
             name: _spread([scored[name] for scored in by_track]) for name in ("wa", "ua")
         },
-        "cost": _cost(config, feature_set, protocol, records),
+        "cost": cost_of(config, feature_set, protocol, records),
         "weights": records[0]["weights"],
         "features": feature_facts(feature_set),
-        "audit": [finding_dict(finding) for finding in findings],
+        "audit": [finding_dict(finding) for finding in (*findings, known)],
         "recipes": {name: recipe.to_dict() for name, recipe in recipes.items()},
         "command": command,
         "versions": provenance.versions(),
@@ -263,26 +270,4 @@ def feature_facts(feature_set: FeatureSet) -> dict[str, Any]:
         "fingerprint": feature_set.manifest["fingerprint"],
         "records": feature_set.manifest["num_records"],
         "dead": feature_set.manifest["num_dead"],
-    }
-
-
-def _cost(
-    config: TrainConfig,
-    feature_set: FeatureSet,
-    protocol: Protocol,
-    records: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Returns parameters, training time, and the multiply-accumulates of a median utterance."""
-    frames = int(np.median([row.frames for row in feature_set.rows]))
-    model = build_model(
-        config.model.name,
-        num_classes=len(protocol.class_set.classes),
-        dim=feature_set.schema.dim,
-        **resolved_options(config.model),
-    )
-    return {
-        "parameters": records[0]["parameters"],
-        "multiply_accumulates": multiply_accumulates(model, frames),
-        "at_frames": frames,
-        "train_seconds": round(sum(record["train_seconds"] for record in records), 1),
     }

@@ -11,8 +11,8 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_training import Progress
+from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.trainer import FoldTrainer
-from ser_keras.training.unlabelled import UnlabelledSpeech
 
 FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
 
@@ -24,14 +24,14 @@ class FoldRuns:
     Args:
         feature_set: features of the corpus.
         protocol: the folds' protocol.
-        unlabelled: the unlabelled sets.
+        further: the further sets to train on.
         progress: called as (fold name, epoch, epochs, logs).
         workers: the processes that train together.
     """
 
     feature_set: FeatureSet
     protocol: Protocol
-    unlabelled: UnlabelledSpeech
+    further: FurtherSpeech
     progress: FoldProgress | None = None
     workers: Workers = ALONE
 
@@ -82,7 +82,7 @@ class FoldRuns:
             fold,
             folder,
             named_progress(self.progress, title),
-            unlabelled=self.unlabelled,
+            further=self.further,
             withheld=outer.test,
             workers=self.workers,
         )
@@ -94,11 +94,11 @@ def validation_fold(fold: Fold) -> Fold:
 
 
 def withheld_findings(records: Sequence[Mapping[str, Any]]) -> list[audit.Finding]:
-    """Returns findings on what folds left out of unlabelled sets, see `audit.audit_unlabelled`."""
+    """Returns findings on what folds left out of further sets, see `audit.audit_unlabelled`."""
     return [
         finding
         for record in records
-        for facts in record["unlabelled_sets"]
+        for facts in (*record["unlabelled_sets"], *record.get("joint_sets", ()))
         for finding in audit.audit_unlabelled(record["fold"], facts["dataset"], facts["dropped"])
     ]
 

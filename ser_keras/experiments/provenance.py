@@ -9,6 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+# Beside result.json in a run's folder, where that is of the adapted track.
+BLIND_RESULT = "result-blind.json"
+
 PACKAGES = (
     "ser-keras",
     "tensorflow",

@@ -12,6 +12,10 @@ from ser_keras.layers.masked_layer import MaskedLayer
 
 # Added to variances, which are 1 on the whole training part.
 EPSILON = 1e-3
+# Instead of the number of a speaker, where none is known: utterances of the corpus that the model
+# is made for, and those of joint corpora.
+UNKNOWN = -1
+UNKNOWN_ELSEWHERE = -2
 
 
 @keras.saving.register_keras_serializable("ser_keras")
@@ -70,10 +74,11 @@ class EmbeddingNormalization(keras.layers.Layer):
     """Batch normalisation over the utterances of one speaker instead of those of a batch.
 
     In training the utterances of a batch that have the same `speaker` are a group with a mean and a
-    variance of its own, as in Ioffe and Szegedy 2015, Algorithm 1. Utterances with a negative
-    speaker are one group together, the batch as batch normalisation takes it, and they alone move
-    the averages. At inference values are standardised by these averages, and then by the
-    speaker's statistics as in `SpeakerNormalization`.
+    variance of its own, as in Ioffe and Szegedy 2015, Algorithm 1. Utterances of speaker -1 are one
+    group together, the batch as batch normalisation takes it, and they alone move the averages.
+    Those of speaker -2, from another corpus, are a group that moves nothing. At inference values
+    are standardised by these averages, and then by the speaker's statistics as in
+    `SpeakerNormalization`.
 
     Args:
         prior_count: float. What the averages weigh against a speaker's statistics, in utterances.
@@ -129,7 +134,7 @@ class EmbeddingNormalization(keras.layers.Layer):
 
     def _move(self, x, speaker):
         """Moves the averages by the utterances of no speaker, if there are any."""
-        weights = ops.cast(speaker < 0, "float32")[:, None]
+        weights = ops.cast(ops.equal(speaker, UNKNOWN), "float32")[:, None]
         count = ops.sum(weights)
         keep = ops.where(count > 0, self.momentum, 1.0)
         weights = weights / ops.maximum(count, 1.0)

@@ -25,6 +25,7 @@ from ser_keras.metrics.scores import (
     unweighted_accuracy_of,
     weighted_accuracy,
 )
+from ser_keras.metrics.seeds import difference_over_seeds, mean_over_seeds, same_utterances
 from ser_keras.metrics.summary import confusion_by_speaker, summarize
 
 __all__ = [
@@ -32,15 +33,18 @@ __all__ = [
     "confusion_by_speaker",
     "confusion_matrix",
     "cross_entropy",
+    "difference_over_seeds",
     "expected_calibration_error",
     "fit_temperature",
     "macro_f1",
     "mean_binary_accuracy",
     "mean_binary_balanced_accuracy",
     "mean_interval",
+    "mean_over_seeds",
     "recall_per_class",
     "recalls_of",
     "reliability",
+    "same_utterances",
     "speaker_difference",
     "speaker_interval",
     "summarize",

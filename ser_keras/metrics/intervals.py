@@ -49,7 +49,7 @@ def speaker_interval(
     )
     if len(counts) < 2:
         return 0.0, 1.0
-    return _quantiles(score(_tables(draws, counts)), level)
+    return quantiles(score(_tables(draws, counts)), level)
 
 
 def speaker_difference(
@@ -108,7 +108,7 @@ def speaker_difference(
     difference = float(differences(all_speakers)[0])
     if len(counts) < 2:
         return difference, -1.0, 1.0
-    return difference, *_quantiles(differences(draws), level)
+    return difference, *quantiles(differences(draws), level)
 
 
 def mean_interval(
@@ -150,7 +150,7 @@ def mean_interval(
     sums, counts = np.bincount(index, values), np.bincount(index)
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    return float(values.mean()), *_quantiles((draws @ sums) / (draws @ counts), level)
+    return float(values.mean()), *quantiles((draws @ sums) / (draws @ counts), level)
 
 
 def _resampled(
@@ -189,6 +189,7 @@ def _tables(draws: np.ndarray, by_speaker: np.ndarray) -> np.ndarray:
     return np.einsum("rs,sij->rij", draws, by_speaker)
 
 
-def _quantiles(scores: np.ndarray, level: float) -> tuple[float, float]:
+def quantiles(scores: np.ndarray, level: float) -> tuple[float, float]:
+    """Returns the ends of the middle share `level` of the scores of resamples."""
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -33,7 +33,7 @@ def speaker_head(dim: int, sizes: Mapping[str, int] | None) -> "SpeakerHead | No
     Args:
         dim: int. Values per frame.
         sizes: mapping or None. Any of "average_frames": means of so many frames are what the model
-            works on; "functionals": functionals of the utterance beside the embedding, 821 with
+            works on; "functionals": functionals of the utterance beside the embedding, 1243 with
             features `mel64-prosody`, 0 for none; "functional_units": the dense layer behind them.
 
     Raises:

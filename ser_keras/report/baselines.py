@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from ser_keras import metrics
+from ser_keras.metrics.seeds import BySpeaker
 from ser_keras.report.percent import percent
 
 REFERENCE_FEATURES = "compare"
 # Nothing is known of a test speaker, or the speaker's own recordings normalise the features. A
 # result of an earlier version names no track and is blind.
 TRACKS = ("blind", "adapted")
-# A confusion matrix for each speaker, true classes in the rows.
-BySpeaker = Mapping[str, Sequence[Sequence[int]]]
 
 
 def track_of(result: Mapping[str, Any]) -> str:
@@ -60,20 +59,21 @@ def baseline_of(
 
 
 def baseline_facts(
-    baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
+    baselines: Iterable[Mapping[str, Any]], *results: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Returns the baseline of a result on exactly the folds of the result, None without one.
 
     Args:
         baselines: results of `ser baseline`.
-        result: a cross-validation.
+        *results: cross-validations of one recipe on the same folds, each with another seed.
 
     Returns:
         "features", "kernel" and "track" of the baseline, its "ua" with "ua_interval" on the
-        result's folds, and "difference": by how much the result's UA is higher with the ends of
-        the 95 % interval, both scored on the same resampled speakers; None where the result did not
-        record its speakers, or has not scored the same utterances.
+        result's folds, and "difference": by how much the result's UA, mean over seeds, is higher
+        with the ends of the 95 % interval, all scored on the same resampled speakers; None where a
+        result did not record its speakers, or has not scored the same utterances.
     """
+    result = results[0]
     baseline = baseline_of(baselines, result)
     if baseline is None:
         return None
@@ -87,7 +87,7 @@ def baseline_facts(
         "ua": metrics.unweighted_accuracy_of(counts),
         "ua_interval": list(metrics.speaker_interval(true, predicted, speakers, len(counts))),
         "speakers": len(by_speaker),
-        "difference": paired_difference(result.get("by_speaker", {}), by_speaker),
+        "difference": paired_difference([r.get("by_speaker", {}) for r in results], by_speaker),
     }
 
 
@@ -100,27 +100,24 @@ def _summed(folds: Iterable[BySpeaker]) -> BySpeaker:
     return {speaker: counts.tolist() for speaker, counts in total.items()}
 
 
-def paired_difference(by_speaker: BySpeaker, other: BySpeaker) -> list[float] | None:
-    """Returns how much higher the UA is than another, and the interval over speakers.
+def paired_difference(seeds: Sequence[BySpeaker], other: BySpeaker) -> list[float] | None:
+    """Returns how much higher the mean UA is than another, and the interval over speakers.
 
     Args:
-        by_speaker: confusions of one model.
+        seeds: confusions of one model, of each of its seeds.
         other: of the other, on the same utterances.
 
     Returns:
-        Difference, low and high, see `metrics.speaker_difference`. None where the utterances
+        Difference, low and high, see `metrics.difference_over_seeds`. None where the utterances
         differ.
 
     Example:
-        >>> paired_difference({"a": [[2, 0], [1, 1]]}, {"a": [[1, 1], [2, 0]]})[0]
+        >>> paired_difference([{"a": [[2, 0], [1, 1]]}], {"a": [[1, 1], [2, 0]]})[0]
         0.5
     """
-    true, predicted, speakers = predictions(by_speaker)
-    other_true, other_predicted, other_speakers = predictions(other)
-    if not true or (true, speakers) != (other_true, other_speakers):
+    if not other or not all(metrics.same_utterances(seed, other) for seed in seeds):
         return None
-    num_classes = len(next(iter(by_speaker.values())))
-    return list(metrics.speaker_difference(true, predicted, other_predicted, speakers, num_classes))
+    return list(metrics.difference_over_seeds(seeds, [other]))
 
 
 def predictions(by_speaker: BySpeaker) -> tuple[list[int], list[int], list[str]]:

@@ -1,7 +1,10 @@
 """A folder of results: where each kind of result is written, and how a folder is read again.
 
     results/<data>/<protocol>/<model>/ours.json      cross-validations; also paper.json, and
-                                                     paper-head=gap.json where a recipe was changed
+                                                     paper-head=gap.json where a recipe was changed;
+                                                     ours-adapted.json on the adapted track,
+                                                     ours-seed1.json and ours-adapted-seed1.json of
+                                                     another seed than 0
     results/baselines/<data>/<protocol>/<features>-<kernel>-<track>.json
                                                      support vector machines of `ser baseline`
     results/crosscorpus/<data>-<data>/<model>.json   matrices of `ser crosscorpus`
@@ -24,20 +27,30 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.errors import ConfigError, SchemaError
-from ser_keras.report.variants import variant
+from ser_keras.report.baselines import track_of
+from ser_keras.report.variants import seed_of, variant
 
 Result = Mapping[str, Any]
 
 
 def result_path(folder: Path, result: Result) -> Path:
-    """Returns where a cross-validation belongs: one file for each data, protocol, model, settings.
+    """Returns where a cross-validation belongs.
+
+    There is one file for each data, protocol, model, settings, track and seed.
 
     Example:
         >>> result = {"dataset": "emodb", "protocol": {"name": "emodb-loso"}, "model": "moma"}
         >>> result_path(Path("results"), result | {"settings": "paper", "recipes": {}}).as_posix()
         'results/emodb/emodb-loso/moma/paper.json'
+        >>> result |= {"settings": "ours", "track": "adapted", "recipes": {"moma": {"seed": 1}}}
+        >>> result_path(Path("results"), result).as_posix()
+        'results/emodb/emodb-loso/moma/ours-adapted-seed1.json'
     """
     words = ["paper", *variant(result)] if result["settings"] == "paper" else ["ours"]
+    if track_of(result) != "blind":
+        words.append(track_of(result))
+    if seed := seed_of(result):
+        words.append(f"seed{seed}")
     protocol = result["protocol"]["name"]
     return _path(folder, result["dataset"], protocol, result["model"], "-".join(words))
 

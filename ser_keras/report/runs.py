@@ -1,7 +1,7 @@
 """Finished runs side by side: the facts of each, and their differences on the same speech."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from ser_keras import metrics
 from ser_keras.corpora import get_corpus
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.experiments.provenance import BLIND_RESULT
 from ser_keras.report.baselines import (
     baseline_facts,
     difference_in_words,
@@ -47,43 +48,62 @@ class Run:
 def open_runs(paths: Sequence[Path]) -> list[Run]:
     """Returns the runs in folders of `ser train` and `ser crossval`, or in files of `results/`.
 
+    A folder whose run was scored on both tracks counts as two runs.
+
     Raises:
         ConfigError: a path twice, or no finished run there.
         SchemaError: the file there is none of a cross-validation.
     """
     if repeated := [path for path in paths if paths.count(path) > 1]:
         raise ConfigError(f"{repeated[0]}: given twice, expected each run once.")
-    runs = [_open(path) for path in paths]
-    names = [run.name for run in runs]
+    opened = [(path, file, _read(file)) for path in paths for file in _files(path)]
+    names = [_name(path, file, result) for path, file, result in opened]
     return [
-        run if names.count(run.name) == 1 else replace(run, name=path.as_posix())
-        for run, path in zip(runs, paths, strict=True)
+        Run(
+            name if names.count(name) == 1 else _in_full(path, file),
+            result,
+            read_json(calibration) if (calibration := calibration_path(file)).is_file() else {},
+        )
+        for name, (path, file, result) in zip(names, opened, strict=True)
     ]
 
 
-def _open(path: Path) -> Run:
+def _files(path: Path) -> list[Path]:
+    """Returns the files of results that a path means."""
     file = path / "result.json" if path.is_dir() else path
     if not file.is_file():
         raise ConfigError(
             f"{path}: found no {'result.json' if path.is_dir() else 'file'}, expected the --output "
             "folder of a ser crossval that has ended, or a file of its --results. Run it first."
         )
+    other = path / BLIND_RESULT
+    return [file, other] if path.is_dir() and other.is_file() else [file]
+
+
+def _read(file: Path) -> Mapping[str, Any]:
     result = read_json(file)
     if not isinstance(result, dict) or not {"pooled", "folds", "protocol"} <= set(result):
         raise SchemaError(
             f"{file}: found no result of a cross-validation, expected what ser crossval writes."
         )
-    calibration = calibration_path(file)
-    return Run(_name(path, result), result, read_json(calibration) if calibration.is_file() else {})
+    return result
 
 
-def _name(path: Path, result: Mapping[str, Any]) -> str:
+def _name(path: Path, file: Path, result: Mapping[str, Any]) -> str:
     """Returns the folder's name, or the file's; in a tree of results with the folders above it."""
     if path.is_dir():
-        return path.name
+        return path.name + _track_suffix(file)
     tree = result_path(Path(), result).parts
     depth = len(tree) if path.parts[-len(tree) :] == tree else 1
     return Path(*path.parts[-depth:]).with_suffix("").as_posix()
+
+
+def _in_full(path: Path, file: Path) -> str:
+    return path.as_posix() + _track_suffix(file)
+
+
+def _track_suffix(file: Path) -> str:
+    return ", blind" if file.name == BLIND_RESULT else ""
 
 
 def calibration_path(result: Path) -> Path:
@@ -173,7 +193,7 @@ def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def _difference(first: Run, second: Run) -> dict[str, Any]:
     if reason := _not_comparable(first, second):
         return {"not_compared": reason}
-    difference = paired_difference(first.result["by_speaker"], second.result["by_speaker"])
+    difference = paired_difference([first.result["by_speaker"]], second.result["by_speaker"])
     if difference is None:
         # Recordings may have been dropped as too short, see `batch.drop_shorter_s`.
         return {"not_compared": "one left out recordings that the other scored"}

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ser_keras.audit import KNOWN
+from ser_keras.report.baselines import track_of
 from ser_keras.report.percent import percent, ua_with_interval
 from ser_keras.report.tables import markdown
 
@@ -20,16 +22,43 @@ def describe(result: Mapping[str, Any]) -> str:
     return (
         f"{result['model']} on {result['dataset']} ({len(classes)} classes), {protocol['name']}, "
         f"{protocol['folds_run']} of {protocol['folds']} folds; speakers {speakers} between "
-        f"training and test.\n"
+        f"training and test.\n{track_in_words(result)}\n"
         f"UA {percent(pooled['ua'])} (95 % over speakers {percent(low)} to {percent(high)}; "
         f"chance {percent(1 / len(classes))}), WA {percent(pooled['wa'])}, "
         f"macro-F1 {percent(pooled['macro_f1'])}.\n"
         f"Recalls: {recalls}.\n{unlabelled}"
         f"Parameters {result['cost']['parameters']:,}, multiply-accumulates "
         f"{result['cost']['multiply_accumulates']:,} at {result['cost']['at_frames']} frames; "
-        f"trained in {result['cost']['train_seconds']:.0f} s from "
+        f"trained in {cost_in_words(result['cost'])} from "
         f"{result['weights']['initialisation']} weights; "
         f"epoch chosen by {result['epoch_chosen_by']}."
+    )
+
+
+def track_in_words(result: Mapping[str, Any]) -> str:
+    """Returns what was known of the test speakers, as the audit of a result says it.
+
+    Example:
+        >>> track_in_words({})
+        'Track blind: nothing was known of a test speaker.'
+    """
+    track = track_of(result)
+    messages = [f["message"] for f in result.get("audit", ()) if f["check"] == "track"]
+    # A result of an earlier version says nothing of it.
+    message = messages[0] if messages else f"track {track}: {KNOWN[track]}."
+    return message[:1].upper() + message[1:]
+
+
+def cost_in_words(cost: Mapping[str, float]) -> str:
+    """Returns the time of a training by the clock and, where it was recorded, of the processor.
+
+    Example:
+        >>> cost_in_words({"train_seconds": 90.0, "cpu_seconds": 80.0})
+        '90 s (80 s of one processor core)'
+    """
+    cpu = cost.get("cpu_seconds")
+    return f"{cost['train_seconds']:,.0f} s" + (
+        "" if cpu is None else f" ({cpu:,.0f} s of one processor core)"
     )
 
 

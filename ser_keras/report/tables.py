@@ -5,7 +5,6 @@ from typing import Any
 
 from ser_keras.report.baselines import (
     TRACKS,
-    baseline_facts,
     baseline_of,
     difference_in_words,
     inner_ua,
@@ -13,25 +12,29 @@ from ser_keras.report.baselines import (
 )
 from ser_keras.report.percent import percent, ua_with_interval
 from ser_keras.report.results_folder import Results
+from ser_keras.report.seeds import Row, rows_of
 from ser_keras.report.variants import is_complete, settings_in_words, speakers_tested
+
+# The model of results of `ser ensemble`.
+ENSEMBLE = "ensemble"
 
 
 def table(results: Iterable[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]] = ()) -> str:
     """Returns the table of cross-validations, each beside its baseline.
 
-    WA and UA are pooled over all test utterances; the interval is the 95 % one of resampling
-    speakers.
+    A row is one recipe on one track. WA and UA are pooled over all test utterances and then the
+    mean over seeds; the intervals are the 95 % ones of resampling speakers.
 
     Args:
         results: cross-validations.
         baselines: results of `ser baseline`.
     """
     head = (
-        *("data", "protocol", "model", "settings", "track", "UA", "95 % over speakers", "WA"),
-        *("UA over folds", "baseline UA, same folds", "UA above it (95 % over speakers)"),
-        *("chance", "epoch chosen by", "parameters"),
+        *("data", "protocol", "model", "settings", "track", "seeds", "UA", "95 % over speakers"),
+        *("WA", "baseline UA, same folds", "UA above it (95 % over speakers)", "chance"),
+        *("CPU minutes per fold", "epoch chosen by", "parameters"),
     )
-    return markdown(head, [_row(result, baselines) for result in results])
+    return markdown(head, [_row(row, baselines) for row in rows_of(results)])
 
 
 def table_of(results: Results) -> str:
@@ -39,28 +42,48 @@ def table_of(results: Results) -> str:
     return table(results["cross-validation"].values(), list(results["baseline"].values()))
 
 
-def _row(result: Mapping[str, Any], baselines: Iterable[Mapping[str, Any]]) -> list[str]:
-    pooled, protocol = result["pooled"], result["protocol"]
-    low, high = map(percent, pooled["ua_interval"])
-    folds, folds_run = result["over_folds"]["ua"], protocol["folds_run"]
+def _row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
+    result = row.first
+    protocol = result["protocol"]
+    low, high = map(percent, row.ua_interval)
+    folds_run = protocol["folds_run"]
     partial = f" ({folds_run} of {protocol['folds']} folds)" * (folds_run != protocol["folds"])
-    baseline = baseline_facts(baselines, result)
+    baseline = row.baseline(baselines)
     return [
         _data(result),
         _protocol(protocol, partial),
         f"`{result['model']}`",
-        settings_in_words(result),
+        settings_in_words(result) + _best_member(result),
         track_of(result),
-        f"**{percent(pooled['ua'])}**",
+        str(len(row.results)),
+        f"**{percent(row.ua)}**",
         f"{low} – {high}" if speakers_tested(result) > 1 else "one speaker",
-        percent(pooled["wa"]),
-        f"{percent(folds['mean'])} ± {percent(folds['std'])}" if folds_run > 1 else "one fold",
+        percent(row.wa),
         "" if baseline is None else percent(baseline["ua"]),
         difference_in_words(baseline),
         percent(1 / len(result["class_set"]["classes"])),
+        _minutes(row),
         {"validation": "validation part", "last": "fixed in advance"}[result["epoch_chosen_by"]],
         f"{result['cost']['parameters'] / 1e6:.2f} M",
     ]
+
+
+def _best_member(result: Mapping[str, Any]) -> str:
+    """Returns the member of an ensemble with the highest test UA; "" for a single system."""
+    if "best_member" not in result:
+        return ""
+    best = result["best_member"]
+    value, low, high = (f"{100 * end:+.1f}" for end in best["ensemble_above"])
+    return (
+        f"; best member `{best['name']}` {percent(best['ua'])}, ensemble {value} ({low} – {high})"
+    )
+
+
+def _minutes(row: Row) -> str:
+    """Returns CPU minutes per fold; of earlier versions, which did not record them, the clock's."""
+    if row.cpu_minutes is not None:
+        return f"{row.cpu_minutes:.1f}"
+    return percent(None) if row.clock_minutes is None else f"{row.clock_minutes:.1f} (clock)"
 
 
 def _data(result: Mapping[str, Any]) -> str:
@@ -74,33 +97,35 @@ def _protocol(protocol: Mapping[str, Any], partial: str = "") -> str:
 def best_table(results: Results) -> str:
     """Returns the best complete row of each data, protocol and track beside its baseline.
 
-    A cross-validation is complete when all folds were trained for all epochs of their recipe.
+    A cross-validation is complete when all folds were trained for all epochs of their recipe. The
+    best ensemble and the best single system have a row each.
 
     Args:
         results: see `read_results`.
     """
-    best: dict[tuple[str, ...], Mapping[str, Any]] = {}
-    for result in results["cross-validation"].values():
-        key = (result["dataset"], result["protocol"]["sha256"], track_of(result))
-        if is_complete(result):
-            best[key] = max(best.get(key, result), result, key=lambda row: row["pooled"]["ua"])
+    best: dict[tuple[Any, ...], Row] = {}
+    for row in rows_of(filter(is_complete, results["cross-validation"].values())):
+        result = row.first
+        data = (result["dataset"], result["protocol"]["sha256"], track_of(result))
+        key = (*data, result["model"] == ENSEMBLE)
+        best[key] = max(best.get(key, row), row, key=lambda row: row.ua)
     baselines = list(results["baseline"].values())
     head = ("data", "protocol", "track", "model, settings", "UA (95 % over speakers)")
     return markdown(
         (*head, "baseline, same folds", "UA above it", "chance"),
-        [_best_row(result, baselines) for result in best.values()],
+        [_best_row(row, baselines) for row in best.values()],
     )
 
 
-def _best_row(result: Mapping[str, Any], baselines: Iterable[Mapping[str, Any]]) -> list[str]:
-    baseline = baseline_facts(baselines, result)
-    low, high = map(percent, result["pooled"]["ua_interval"])
+def _best_row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
+    result, baseline = row.first, row.baseline(baselines)
+    seeds = f", mean of {len(row.results)} seeds" * (len(row.results) > 1)
     return [
         _data(result),
         _protocol(result["protocol"]),
         track_of(result),
-        f"`{result['model']}`, {settings_in_words(result)}",
-        f"**{percent(result['pooled']['ua'])}** ({low} – {high})",
+        f"`{result['model']}`, {settings_in_words(result)}{seeds}{_best_member(result)}",
+        f"**{percent(row.ua)}** ({' – '.join(map(percent, row.ua_interval))})",
         "" if baseline is None else ua_with_interval(baseline),
         difference_in_words(baseline),
         percent(1 / len(result["class_set"]["classes"])),

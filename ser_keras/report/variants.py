@@ -83,3 +83,14 @@ def has_all_epochs(result: Mapping[str, Any]) -> bool:
 def speakers_tested(result: Mapping[str, Any]) -> int:
     """Returns how many speakers the folds of a result tested; of one alone there is no interval."""
     return len({name for fold in result["folds"] for name in fold["test_speakers"]})
+
+
+def seed_of(result: Mapping[str, Any]) -> int:
+    """Returns the seed of the trainings of a result.
+
+    Example:
+        >>> seed_of({"recipes": {"moma": {"seed": 2}}}), seed_of({"recipes": {}})
+        (2, 0)
+    """
+    seeds = [recipe.get("seed", 0) for recipe in result["recipes"].values()]
+    return int(seeds[0]) if seeds else 0

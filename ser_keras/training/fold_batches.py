@@ -6,7 +6,12 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from ser_keras.adaptation.batches import SpeakerBatches, SpeakerStreams
+from ser_keras.adaptation.batches import (
+    JointStreams,
+    SpeakerBatches,
+    SpeakerStreams,
+    joint_steps,
+)
 from ser_keras.adaptation.speakers import takes_speakers, utterance_moments
 from ser_keras.adaptation.utterances import SpeakerPart
 from ser_keras.config import BatchConfig, TrainConfig
@@ -16,6 +21,7 @@ from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.data.seeds import mixed_seed
 from ser_keras.data.segments import Segments
 from ser_keras.features.statistics import FeatureStatistics
+from ser_keras.layers.speaker_normalization import UNKNOWN_ELSEWHERE
 from ser_keras.protocols import Fold
 
 
@@ -80,9 +86,10 @@ def training_batches(
     statistics: FeatureStatistics,
     model: keras.Model,
     *,
+    joint: Sequence[tuple[FoldPart, np.ndarray]] = (),
     steps: int,
     seed: int,
-) -> JointBatches | SpeakerStreams:
+) -> JointBatches | SpeakerStreams | JointStreams:
     """Returns the batches of a fold: its labelled stream, and one stream per unlabelled source.
 
     Args:
@@ -92,7 +99,9 @@ def training_batches(
         unlabelled: the training utterances of each unlabelled set, without classes.
         statistics: of the training part.
         model: keras.Model that is trained, with the classes in its logits; its normalisers are set.
-        steps: int. Batches per epoch.
+        joint: the training utterances of each joint set, with classes of the union, and which of
+            them the set's corpus has, bool (classes of the union,).
+        steps: int. Batches per epoch of the fold's own utterances.
         seed: int. Of the fold.
     """
     batch = config.batch
@@ -113,7 +122,8 @@ def training_batches(
         (f"unlabelled/{other.feature_set.schema.name}", other, unlabelled_size)
         for other in unlabelled
     ]
-    num_classes = model.output["logits"].shape[-1]
+    own_classes = model.output["logits"].shape[-1]
+    num_classes = joint[0][1].size if joint else own_classes
     streams = [
         TrainingBatches(
             source,
@@ -135,15 +145,20 @@ def training_batches(
         by_speaker = [
             _by_speaker(config, stream, model, number) for number, stream in enumerate(streams)
         ]
-        return SpeakerStreams(by_speaker, seed)
+        own = SpeakerStreams(by_speaker, seed)
+        return _with_joint(config, own, joint, own_classes, model) if joint else own
     return JointBatches(tuple(streams))
 
 
 def _by_speaker(
-    config: TrainConfig, stream: TrainingBatches, model: keras.Model, number: int
+    config: TrainConfig,
+    stream: TrainingBatches,
+    model: keras.Model,
+    number: int,
+    speech: SpeakerPart | None = None,
 ) -> SpeakerBatches:
     """Returns a stream for a model that takes statistics of speakers."""
-    speech = SpeakerPart(stream.part, "functionals" in model.input)
+    speech = speech or SpeakerPart(stream.part, "functionals" in model.input)
     return SpeakerBatches(
         stream,
         speech,
@@ -152,6 +167,34 @@ def _by_speaker(
         model.output["embedding"].shape[-1],
         number,
     )
+
+
+def _with_joint(
+    config: TrainConfig,
+    own: SpeakerStreams,
+    joint: Sequence[tuple[FoldPart, np.ndarray]],
+    own_classes: int,
+    model: keras.Model,
+) -> JointStreams:
+    """Returns the fold's own batches and those of the joint sets, in one order."""
+    first = own.streams[0]
+    share, seed = config.adaptation.joint_share, own.seed
+    possible = np.arange(first.stream.num_classes) < own_classes
+    own = SpeakerStreams([replace(stream, possible=possible) for stream in own.streams], seed)
+    steps = joint_steps(own.steps, share) - own.steps
+    streams = []
+    for number, (part, of_corpus) in enumerate(joint, start=len(own.streams)):
+        stream = replace(
+            first.stream,
+            part=part,
+            class_weights=np.ones(len(of_corpus)),
+            seed=mixed_seed(seed, f"joint/{part.feature_set.schema.name}"),
+            steps=steps,
+        )
+        like = replace(first.speech, part=part, like=first.speech, _read=[])
+        by_speaker = _by_speaker(config, stream, model, number, like)
+        streams.append(replace(by_speaker, possible=of_corpus, unknown=UNKNOWN_ELSEWHERE))
+    return JointStreams(own, streams, share, seed)
 
 
 def _class_weights(class_of: Mapping[str, int], num_classes: int, balanced: bool) -> np.ndarray:

@@ -11,18 +11,20 @@ import numpy as np
 import tensorflow as tf
 
 from ser_keras import metrics
+from ser_keras.adaptation.batches import joint_steps
 from ser_keras.adaptation.speakers import check_takes_speakers
 from ser_keras.adaptation.utterances import SpeakerPart
 from ser_keras.config import ModelConfig, TrainConfig
 from ser_keras.data.part import FoldPart
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.models import build_model, objective_of
+from ser_keras.models.other_classes import with_other_classes
 from ser_keras.models.weights.pretrained import load_pretrained, weights_options
 from ser_keras.training.checkpoint import Checkpoint, arrays_of, assign, check_identity
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_batches import epoch_steps, training_batches
 from ser_keras.training.fold_parts import FoldParts
-from ser_keras.training.history import kept_epoch, summary_writer, write_summary
+from ser_keras.training.history import Stopwatch, kept_epoch, summary_writer, write_summary
 from ser_keras.training.optimizer import make_optimizer, plateau_rate
 from ser_keras.training.predict import predict
 from ser_keras.training.replicas import replicated, training_step
@@ -52,6 +54,7 @@ class FoldTraining:
         workers: Workers = ALONE,
     ):
         config = parts.config
+        self.stopwatch = Stopwatch()
         keras.backend.clear_session()
         keras.utils.set_random_seed(parts.seed)
         tf.config.experimental.enable_op_determinism()
@@ -64,8 +67,8 @@ class FoldTraining:
         self.validation_part = parts.part(sorted(parts.fold.valid))
         statistics = FeatureStatistics.fit(training_part.frames())
         num_classes = len(self.class_set.classes)
-        # `model` is scored and saved, on one device. `trained` is the same model or, under a
-        # strategy, its copy on all devices.
+        # `model` is scored and saved, on one device. `trained` is the same model, with outputs for
+        # further classes where there are joint sets, or under a strategy its copy on all devices.
         self.model = build_model(
             config.model.name,
             num_classes=num_classes,
@@ -83,10 +86,15 @@ class FoldTraining:
             parts.unlabelled_parts(),
             statistics,
             self.model,
+            joint=parts.joint_parts(),
             steps=steps,
             seed=parts.seed,
         )
-        self.trained = replicated(self.model, workers.strategy)
+        # The same variables, and those of the classes that only joint sets have.
+        self.whole = with_other_classes(self.model, len(parts.union.others))
+        self.trained = replicated(self.whole, workers.strategy)
+        if parts.joint:
+            steps = joint_steps(steps, config.adaptation.joint_share)
         self.optimizer, self.step = compiled_step(config, self.trained, steps, workers)
 
     def run(self) -> tuple[list[Logs], int]:
@@ -110,12 +118,15 @@ class FoldTraining:
                     history.append(logs)
                     if self._newest_is_best(history):
                         best = arrays_of(self.model.weights)
-                meta = {"identity": self.identity, "history": history}
-                self.checkpoint.save(self._variables(), best, meta)
+                self.checkpoint.save(self._variables(), best, self._facts(history))
                 write_summary(writer, epoch, logs)
                 self.progress(epoch + 1, self.config.epochs, logs)
         assign(self.model.weights, best, self.folder)
         return history, kept_epoch(history)
+
+    def _facts(self, history: list[Logs]) -> dict[str, Any]:
+        """Returns what a checkpoint holds beside the values of variables."""
+        return {"identity": self.identity, "history": history, "cost": self.stopwatch.cost()}
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.trained.variables, *self.optimizer.variables]
@@ -129,6 +140,7 @@ class FoldTraining:
         path = self.checkpoint.paths[0]
         check_identity(path, meta, self.identity)
         assign(self._variables(), values, path)
+        self.stopwatch.resume(meta.get("cost", {}))
         return meta["history"], best
 
     def _patience_is_over(self, history: list[Logs]) -> bool:
@@ -160,8 +172,8 @@ class FoldTraining:
             assign(variables, latest, self.folder)
 
     def _copy_trained(self) -> None:
-        if self.trained is not self.model:
-            assign(self.model.weights, arrays_of(self.trained.weights), self.folder)
+        if self.trained is not self.whole:
+            assign(self.whole.weights, arrays_of(self.trained.weights), self.folder)
 
     def _set_rate(self, history: list[Logs]) -> None:
         if self.config.optimizer.schedule == "plateau":

@@ -1,10 +1,38 @@
-"""The logs of a fold's epochs: which epoch is kept, and learning curves for TensorBoard."""
+"""The logs of a fold's epochs: which epoch is kept, what it cost, and curves for TensorBoard."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+
+class Stopwatch:
+    """What a fold has cost so far, up to the last checkpoint of every run that was interrupted."""
+
+    def __init__(self) -> None:
+        self._started = {"train_seconds": time.perf_counter(), "cpu_seconds": time.process_time()}
+        self._before = dict.fromkeys(self._started, 0.0)
+
+    def resume(self, cost: Mapping[str, float]) -> None:
+        """Adds what an interrupted run had cost at its last checkpoint.
+
+        Args:
+            cost: see `cost`; empty where a checkpoint of an earlier version did not record it.
+        """
+        self._before = {name: cost.get(name, 0.0) for name in self._started}
+
+    def cost(self) -> dict[str, float]:
+        """Returns "train_seconds", by the clock, and "cpu_seconds", of all threads of the process.
+
+        Training and test of the fold are counted. Of several workers the CPU time is the chief's.
+        """
+        now = {"train_seconds": time.perf_counter(), "cpu_seconds": time.process_time()}
+        return {
+            name: round(self._before[name] + now[name] - started, 1)
+            for name, started in self._started.items()
+        }
 
 
 def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:

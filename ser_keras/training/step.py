@@ -45,7 +45,12 @@ class TrainingModel(keras.Model):
         self.options = options
         self.loss_metric = keras.metrics.Mean(name="loss")
         self.norm_metric = keras.metrics.Mean(name="gradient_norm")
-        targets = keras.KerasTensor((None, inner.output["logits"].shape[-1]))
+        classes = sum(
+            inner.output[name].shape[-1]
+            for name in ("logits", "other_logits")
+            if name in inner.output
+        )
+        targets = keras.KerasTensor((None, classes))
         # A symbolic call for the names: metrics must exist before the first step is traced.
         terms = objective(inner.input, targets, keras.KerasTensor((None,)), inner.output, **options)
         self.term_metrics = {name: keras.metrics.Mean(name=name) for name in terms}

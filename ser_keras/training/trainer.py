@@ -1,7 +1,6 @@
 """Trains and tests one fold, or takes over what an earlier run of the same fold has finished."""
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from ser_keras.training.checkpoint import Checkpoint, check_identity, weights_sh
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import FoldTraining, Progress, precision
+from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.predict import Scores, predict
-from ser_keras.training.unlabelled import UnlabelledSpeech
 
 
 class FoldTrainer:
@@ -34,13 +33,13 @@ class FoldTrainer:
         fold: the keys of the three parts.
         folder: Path. Everything of this fold is written here.
         progress: called as (epoch, epochs, logs) after every epoch.
-        unlabelled: further feature sets, trained on without labels.
+        further: further feature sets, trained on without labels or with.
         withheld: see `FoldParts`.
         workers: the processes that train this fold together.
 
     Raises:
         ConfigError: speech without labels, and a model that learns from labels alone.
-        LeakageError: nothing is left of an unlabelled set.
+        LeakageError: nothing is left of a further set.
     """
 
     def __init__(
@@ -52,14 +51,14 @@ class FoldTrainer:
         folder: Path,
         progress: Progress | None = None,
         *,
-        unlabelled: UnlabelledSpeech | None = None,
+        further: FurtherSpeech | None = None,
         withheld: Sequence[str] = (),
         workers: Workers = ALONE,
     ):
         self.config = config
         self.feature_set = feature_set
         self.class_set = class_set
-        self.parts = FoldParts(config, feature_set, class_set, fold, unlabelled, withheld)
+        self.parts = FoldParts(config, feature_set, class_set, fold, further, withheld)
         self.fold, self.seed = self.parts.fold, self.parts.seed
         self.folder = folder
         self.workers = workers
@@ -110,7 +109,6 @@ class FoldTrainer:
     def _train_and_test(self) -> dict[str, Any]:
         """Trains and tests; writes model and scores, and returns the record."""
         training = self.prepare()
-        started = time.perf_counter()
         history, epoch = training.run()
         by_track = {track: self._write_scores(training.model, track) for track in self._tracks()}
         training.model.save(self.folder / "model.keras")
@@ -123,7 +121,7 @@ class FoldTrainer:
             "weights": training.initial_weights,
             "weights_sha256": weights_sha256(training.model),
             "parameters": training.model.count_params(),
-            "train_seconds": round(time.perf_counter() - started, 1),
+            **training.stopwatch.cost(),
         }
 
     def _tracks(self) -> tuple[str, ...]:
@@ -152,6 +150,7 @@ class FoldTrainer:
             "identity": self.identity(),
             "sizes": self.parts.sizes(),
             "unlabelled_sets": [part.facts() for part in self.parts.unlabelled],
+            "joint_sets": [part.facts() for part in self.parts.joint],
             "test_speakers": sorted({speaker_of[key] for key in self.fold.test}),
             "track": self.config.track,
             "not_adapted": self._not_adapted(),

@@ -11,7 +11,9 @@ from ser_keras.config import config_from_dict
 from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
+from ser_keras.experiments.run_result import results_by_track
 from ser_keras.models import load_model
+from ser_keras.report.summary import describe
 from ser_keras.training.predict import predict
 from tests.small_features import write_features
 
@@ -26,7 +28,7 @@ RECIPE = {
         "options": {
             "filters": [8, 8],
             "pool_after": [1],
-            "speaker": {"average_frames": 2, "functionals": 821, "functional_units": 8},
+            "speaker": {"average_frames": 2, "functionals": 1243, "functional_units": 8},
         },
     },
     "batch": {"size": 8},
@@ -67,6 +69,34 @@ def test_a_run_has_a_result_on_each_track(run):
     for result in (adapted, blind):
         assert result["pooled"]["ua"] == record["tracks"][result["track"]]["ua"]
     assert record["not_adapted"] == []
+
+
+def test_a_result_and_its_audit_say_what_was_known_of_the_test_speakers(run):
+    output, _, _ = run
+    message_of = {}
+    for result in results_by_track(output):
+        [finding] = [f for f in result["audit"] if f["check"] == "track"]
+        message_of[result["track"]] = finding["message"]
+        assert finding["message"][1:] in describe(result)
+    assert message_of["blind"] == "track blind: nothing was known of a test speaker."
+    assert (
+        "unlabelled recordings of a test speaker were known, and no label" in message_of["adapted"]
+    )
+    assert "0 of 1 test speakers had less than 2 s" in message_of["adapted"]
+
+
+def test_speakers_with_too_little_speech_are_counted_in_the_adapted_result(prosody_set, tmp_path):
+    from ser_keras.protocols import build_protocol
+
+    protocol = build_protocol("synthetic-loso", prosody_set.rows)
+    strict = {"epochs": 1, "adaptation": RECIPE["adaptation"] | {"least_s": 1e6}}
+    config, fold = config_from_dict(RECIPE | strict), protocol.folds[0]
+    run_crossval({"strict": config}, prosody_set, protocol, tmp_path, folds=[fold.name])
+    adapted, blind = results_by_track(tmp_path)
+    assert len(adapted["not_adapted"]) == 1
+    assert blind["not_adapted"] == []
+    assert "1 of 1 test speakers had less than 1e+06 s" in describe(adapted)
+    assert adapted["pooled"] == blind["pooled"]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 from html.parser import HTMLParser
 
-from ser_keras.report import html as html_page
+from ser_keras.report.pages import html as html_page
 
 OPEN = ("meta", "p", "html")
 

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from ser_keras.report.page import NAMES, write_report
+from ser_keras.report.pages.page import NAMES, write_report
 from ser_keras.report.runs import NOT_RECORDED, open_runs
 from tests.report.finished_runs import result_of, write_run
 

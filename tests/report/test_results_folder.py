@@ -4,6 +4,7 @@ import pytest
 
 from ser_keras.config import load_config
 from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.report.baselines import TRACKS
 from ser_keras.report.results_folder import KINDS, read_results, result_path
 from tests.architecture import ROOT
 from tests.report.finished_runs import result_of
@@ -116,6 +117,24 @@ def test_an_ablation_has_a_file_that_is_named_by_its_change():
     }
     path = result_path(RESULTS, result).relative_to(RESULTS)
     assert path.as_posix() == "emodb/emodb-loso/attention_cnn/paper-head=gap.json"
+
+
+def test_every_track_and_seed_of_a_recipe_has_a_file_of_its_own(tmp_path):
+    recipes = [{"tiny": {"seed": seed}} for seed in range(3)]
+    written = [result_of(track=track, recipes=recipe) for track in TRACKS for recipe in recipes]
+    for result in written:
+        write(result_path(tmp_path, result), result)
+    read = read_results(tmp_path)["cross-validation"]
+    assert {path.name: result for path, result in read.items()} == dict(
+        zip(
+            [
+                *("ours.json", "ours-seed1.json", "ours-seed2.json"),
+                *("ours-adapted.json", "ours-adapted-seed1.json", "ours-adapted-seed2.json"),
+            ],
+            written,
+            strict=True,
+        )
+    )
 
 
 @pytest.mark.parametrize("name", ["..", "../..", "a/../../b", "", "."])

@@ -90,6 +90,21 @@ def test_runs_are_named_by_their_folders_and_in_full_where_these_are_equal(tmp_p
         open_runs([alone, alone])
 
 
+def test_a_run_on_both_tracks_is_two_runs_that_are_compared(tmp_path):
+    folder = write_run(tmp_path, "run", result_of(1, skill=0.9, track="adapted"))
+    blind = result_of(0, skill=0.3, track="blind")
+    (folder / "result-blind.json").write_text(json.dumps(blind))
+    opened = open_runs([folder])
+    assert [(run.name, run.result["track"]) for run in opened] == [
+        ("run", "adapted"),
+        ("run, blind", "blind"),
+    ]
+    [difference] = differences(opened)
+    assert difference["ua_difference"] == pytest.approx(
+        opened[0].result["pooled"]["ua"] - blind["pooled"]["ua"]
+    )
+
+
 def test_a_result_in_a_tree_is_named_by_its_folders(tmp_path):
     path = result_path(tmp_path / "results", result_of())
     for file in (path, flat := tmp_path / "crossval-mine.json"):

@@ -13,7 +13,7 @@ import yaml
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import evaluate_run
-from ser_keras.training.checkpoint import arrays_of
+from ser_keras.training.checkpoint import Checkpoint, arrays_of
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.trainer import FoldTrainer
 from tests.small_trainings import tiny_config
@@ -65,7 +65,9 @@ def test_a_run_stopped_after_each_epoch_ends_with_equal_weights(
     for _ in range(tiny().epochs):
         with pytest.raises(Killed):
             train(tiny(), feature_set, protocol, tmp_path, progress=stop)
+    _, _, facts = Checkpoint(tmp_path / "checkpoint").load()
     record = train(tiny(), feature_set, protocol, tmp_path)
+    assert all(record[name] > facts["cost"][name] > 0 for name in ("cpu_seconds", "train_seconds"))
     assert record["weights_sha256"] == undisturbed["weights_sha256"]
     without_time = [{k: v for k, v in logs.items() if k != "seconds"} for logs in record["history"]]
     expected = [
@@ -146,6 +148,7 @@ def test_fixed_epochs_train_on_the_validation_part_too(tiny, feature_set, protoc
         "train": len(fold.train) + len(fold.valid),
         "labelled": len(fold.train) + len(fold.valid),
         "unlabelled": 0,
+        "joint": 0,
         "valid": 0,
         "test": len(fold.test),
         "dropped": 0,

@@ -18,7 +18,7 @@ from ser_keras.features.specs import get_spec
 from ser_keras.report.summary import describe, label_curve_table
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import FoldTraining
-from ser_keras.training.unlabelled import UnlabelledSpeech
+from ser_keras.training.further_speech import FurtherSpeech
 
 MODEL = {
     "name": "sparse_autoencoder",
@@ -142,7 +142,7 @@ def test_recipes_are_chosen_without_speech_of_the_outer_test_part(
 
 
 def parts_of(feature_set, protocol, *others, fold=0, **changes):
-    speech = UnlabelledSpeech(feature_set, others)
+    speech = FurtherSpeech(feature_set, others)
     return FoldParts(
         config_of(**changes), feature_set, protocol.class_set, protocol.folds[fold], speech
     )

@@ -10,11 +10,11 @@ from typing import Any
 
 from ser_keras import metrics, plots
 from ser_keras.files import write_bytes, write_json
-from ser_keras.report import html as html_page
 from ser_keras.report.baselines import difference_in_words
+from ser_keras.report.pages import html as html_page
 from ser_keras.report.percent import percent
 from ser_keras.report.runs import NOT_RECORDED, Run, differences, facts_of, latex_table
-from ser_keras.report.summary import describe
+from ser_keras.report.summary import cost_in_words, describe
 
 NAMES = ("report.html", "report.json", "report.tex")
 
@@ -248,7 +248,7 @@ def _cost(fact: Mapping[str, Any]) -> list[tuple[str, str]]:
             "multiply-accumulates",
             f"{cost['multiply_accumulates']:,} for an utterance of {cost['at_frames']} frames",
         ),
-        ("training", f"{cost['train_seconds']:,.0f} s for {len(fact['folds'])} folds"),
+        ("training", f"{cost_in_words(cost)} for {len(fact['folds'])} folds"),
         ("memory", "not recorded" if memory is None else f"{memory / 1e6:,.0f} MB at most"),
         ("weights", f"{fact['weights']['initialisation']} at the start"),
     ]

@@ -1,0 +1,63 @@
+"""What the folds of a run add up to: its cost, who was not adapted to, its result by track."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_keras.config import TrainConfig
+from ser_keras.data.feature_set import FeatureSet
+from ser_keras.experiments.provenance import BLIND_RESULT
+from ser_keras.models import build_model
+from ser_keras.models.cost import multiply_accumulates
+from ser_keras.protocols import Protocol
+from ser_keras.training.fold_training import resolved_options
+
+
+def results_by_track(output: Path) -> list[dict[str, Any]]:
+    """Returns the results in a run's folder: that of the recipe's own track, then the other.
+
+    Args:
+        output: Path. Folder of a run whose `result.json` was written.
+    """
+    result = json.loads((output / "result.json").read_text(encoding="utf-8"))
+    if result.get("track", "blind") == "blind":
+        return [result]
+    return [result, json.loads((output / BLIND_RESULT).read_text(encoding="utf-8"))]
+
+
+def not_adapted(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the test speakers with too little speech to adapt to."""
+    return sorted({name for record in records for name in record.get("not_adapted", ())})
+
+
+def cost_of(
+    config: TrainConfig,
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    records: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Returns parameters, training time, and the multiply-accumulates of a median utterance.
+
+    "train_seconds" is by the clock. "cpu_seconds" is missing where a fold of an earlier version
+    did not record it.
+    """
+    frames = int(np.median([row.frames for row in feature_set.rows]))
+    model = build_model(
+        config.model.name,
+        num_classes=len(protocol.class_set.classes),
+        dim=feature_set.schema.dim,
+        **resolved_options(config.model),
+    )
+    return {
+        "parameters": records[0]["parameters"],
+        "multiply_accumulates": multiply_accumulates(model, frames),
+        "at_frames": frames,
+        **{
+            name: round(sum(record[name] for record in records), 1)
+            for name in ("train_seconds", "cpu_seconds")
+            if all(name in record for record in records)
+        },
+    }
