@@ -1,16 +1,22 @@
 """The verb that exports a trained model."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ser_keras.cli.console import console, starting
+from ser_keras.cli.options import FeatureSets, only_one
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Output folder of `ser train` or `ser crossval`.")],
-    features: Annotated[Path, typer.Option(help="Features that the run was trained on.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Output folder of `ser train`, `ser crossval` or `ser ensemble`."),
+    ],
+    features: FeatureSets,
     data_dir: Annotated[
         Path, typer.Option(help="Folder of the corpus, whose recordings check the export.")
     ],
@@ -19,7 +25,8 @@ def export(
         str | None, typer.Option(help="Fold of the run; required if the run has several.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name on the server; the system's name by default.")
+        str | None,
+        typer.Option(help="Name on the server; the system's name, or `ensemble`, by default."),
     ] = None,
     version: Annotated[
         int | None, typer.Option(help="Version number; the next free one by default.")
@@ -27,11 +34,25 @@ def export(
 ) -> None:
     """Write a trained model as a SavedModel that takes raw speech, check it and publish it."""
     with starting() as status:
-        from serving.export.export import export_model
-        from serving.export.trained_model import open_run
+        from ser_keras.experiments.ensemble import is_ensemble
 
         status.update("reading the run")
-        trained = open_run(run, features, fold)
+        write = _ensemble if is_ensemble(run) else _model
+        publish = write(run, features, fold)
         status.update("writing and checking the SavedModel")
-        folder = export_model(trained, data_dir, base, name=name, version=version)
+        folder = publish(data_dir, base, name=name, version=version)
     console.print(f"published {folder}; its model card: {folder / 'assets.extra/model_card.md'}")
+
+
+def _model(run: Path, features: list[Path], fold: str | None) -> Callable[..., Path]:
+    from serving.export.export import export_model
+    from serving.export.trained_model import open_run
+
+    return partial(export_model, open_run(run, only_one(features, run), fold))
+
+
+def _ensemble(run: Path, features: list[Path], fold: str | None) -> Callable[..., Path]:
+    from serving.export.ensembles.export import export_ensemble
+    from serving.export.ensembles.opened import open_ensemble
+
+    return partial(export_ensemble, open_ensemble(run, features, fold))

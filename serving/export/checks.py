@@ -4,7 +4,7 @@ The weights have to be finite, the graph may hold only operations that a stock s
 served features and probabilities have to be those of training.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ser_keras.corpora import read_corpus
 from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.errors import ConfigError, ExportError
 from ser_keras.metrics import with_temperature
-from ser_keras.training.predict import predict
+from ser_keras.training.predict import Scores
 from serving.export.signatures import Served
 from serving.export.speaker_signatures import SpeakerInputs
 from serving.export.trained_model import TrainedModel
@@ -88,10 +88,10 @@ def check_answers(
         ConfigError: the recordings are not in `data_dir`.
     """
     signatures = tf.saved_model.load(str(version)).signatures
-    keys = _shortest_median_longest(trained)
-    speaker_keys = _of_one_speaker(keys[1], trained) if "adapted" in trained.tracks else ()
-    paths = _paths_of([*keys, *speaker_keys], trained, data_dir)
-    stored = _stored_features(keys, trained)
+    keys = shortest_median_longest(trained)
+    speaker_keys = of_one_speaker(keys[1], trained) if "adapted" in trained.tracks else ()
+    paths = paths_of([*keys, *speaker_keys], trained, data_dir)
+    stored = stored_features(keys, trained)
     rate = trained.served.spec.sample_rate_hz
     differences = {}
     for key in keys:
@@ -99,9 +99,12 @@ def check_answers(
         differences[key] = _differences(signatures, trained.served, waveform, stored[key])
     if speaker_keys:
         waveforms = [read_audio(paths[key], sample_rate_hz=rate) for key in speaker_keys]
-        for key, by_track in _track_differences(signatures, trained, speaker_keys, waveforms):
+        tracks = track_differences(
+            *(signatures, trained.scores, trained.served.temperature, speaker_keys, waveforms)
+        )
+        for key, by_track in tracks:
             differences[key] = differences.get(key, {}) | by_track
-    _check_limits(differences)
+    check_limits(differences)
     return differences
 
 
@@ -127,14 +130,16 @@ def keras_probabilities(served: Served, features: np.ndarray) -> np.ndarray:
     return with_temperature(np.mean(probabilities, axis=0)[None], served.temperature)[0]
 
 
-def _shortest_median_longest(trained: TrainedModel) -> Sequence[str]:
+def shortest_median_longest(trained: TrainedModel) -> Sequence[str]:
+    """Returns the keys of the shortest, the median and the longest recording of the test part."""
     test_keys = set(trained.test_keys)
     rows = [row for row in trained.feature_set.rows if row.key in test_keys]
     rows.sort(key=lambda row: (row.frames, row.key))
     return [rows[number].key for number in (0, len(rows) // 2, len(rows) - 1)]
 
 
-def _paths_of(keys: Sequence[str], trained: TrainedModel, data_dir: Path) -> dict[str, Path]:
+def paths_of(keys: Sequence[str], trained: TrainedModel, data_dir: Path) -> dict[str, Path]:
+    """Returns the files of recordings, by key; refuses a folder that lacks one."""
     corpus = trained.feature_set.schema.corpus
     utterances = read_corpus(corpus, data_dir, allow_partial=True)
     paths = {utterance.key: utterance.path for utterance in utterances}
@@ -146,7 +151,8 @@ def _paths_of(keys: Sequence[str], trained: TrainedModel, data_dir: Path) -> dic
     return paths
 
 
-def _stored_features(keys: Sequence[str], trained: TrainedModel) -> dict[str, np.ndarray]:
+def stored_features(keys: Sequence[str], trained: TrainedModel) -> dict[str, np.ndarray]:
+    """Returns the stored features (frames, dim) of recordings, by key."""
     part = FoldPart(trained.feature_set, dict.fromkeys(keys, UNLABELLED))
     return {
         example["key"].decode(): example["features"]
@@ -169,13 +175,13 @@ def _differences(
     from_features = answer("features", frames, "probabilities")
     from_waveform = answer("serving_default", audio, "probabilities")
     return {
-        "features": _distance(answer("front_end", audio, "features"), features),
-        "probabilities from features": _distance(from_features, expected),
-        "probabilities from waveform": _distance(from_waveform, expected),
+        "features": distance(answer("front_end", audio, "features"), features),
+        "probabilities from features": distance(from_features, expected),
+        "probabilities from waveform": distance(from_waveform, expected),
     }
 
 
-def _of_one_speaker(key: str, trained: TrainedModel) -> Sequence[str]:
+def of_one_speaker(key: str, trained: TrainedModel) -> Sequence[str]:
     """Returns `ENROLLED` test recordings of the speaker of `key`, or all, from short to long."""
     test_keys = set(trained.test_keys)
     rows = [row for row in trained.feature_set.rows if row.key in test_keys]
@@ -186,9 +192,10 @@ def _of_one_speaker(key: str, trained: TrainedModel) -> Sequence[str]:
     return [rows[number].key for number in numbers]
 
 
-def _track_differences(
+def track_differences(
     signatures: Mapping[str, Any],
-    trained: TrainedModel,
+    scores_of: Callable[[Sequence[str], str], Scores],
+    temperature: float,
     keys: Sequence[str],
     waveforms: Sequence[np.ndarray],
 ) -> Iterator[tuple[str, dict[str, float]]]:
@@ -196,12 +203,11 @@ def _track_differences(
 
     Args:
         signatures: of the SavedModel.
-        trained: the fold.
+        scores_of: returns the scores of evaluation, given keys and a track.
+        temperature: float. Of the export.
         keys: of recordings of one speaker, all of whom are enrolled.
         waveforms: (samples,) of each.
     """
-    config, temperature = trained.config, trained.served.temperature
-    part = FoldPart(trained.feature_set, dict.fromkeys(keys, UNLABELLED))
     requests = [
         {"waveform": tf.constant(waveform[None]), "length": tf.constant([len(waveform)])}
         for waveform in waveforms
@@ -213,12 +219,12 @@ def _track_differences(
     }
     differences: dict[str, dict[str, float]] = {key: {} for key in keys}
     for track, outputs in answers.items():
-        scores = predict(trained.model, part, config.batch, track, config.adaptation.least_s)
+        scores = scores_of(keys, track)
         expected = with_temperature(scores.probabilities, temperature)
         row_of = {key: number for number, key in enumerate(scores.keys)}
         for key, output in zip(keys, outputs, strict=True):
             probabilities = output["probabilities"][0].numpy()
-            difference = _distance(probabilities, expected[row_of[key]])
+            difference = distance(probabilities, expected[row_of[key]])
             differences[key][f"{track} track"] = difference
     yield from differences.items()
 
@@ -238,13 +244,15 @@ def _enrolled(
     return speaker
 
 
-def _distance(values: np.ndarray, expected: np.ndarray) -> float:
+def distance(values: np.ndarray, expected: np.ndarray) -> float:
+    """Returns the largest difference; infinity where the shapes differ."""
     if values.shape != expected.shape:
         return float("inf")
     return float(np.abs(values - expected).max())
 
 
-def _check_limits(differences: Mapping[str, Mapping[str, float]]) -> None:
+def check_limits(differences: Mapping[str, Mapping[str, float]]) -> None:
+    """Raises ExportError where a difference exceeds its limit, see `LIMITS`."""
     for key, by_quantity in differences.items():
         for quantity, difference in by_quantity.items():
             limit = LIMITS[quantity]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from serving.export.checks import check_answers, check_operations, check_weights
 from serving.export.layout import new_version
 from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
-from serving.export.signatures import Served, ServedModule, is_not_gradient_warning
+from serving.export.signatures import (
+    Outputs,
+    Served,
+    ServedModule,
+    is_not_gradient_warning,
+)
 from serving.export.trained_model import TrainedModel
 from serving.export.warmup import warmup_inputs, write_warmup
 
@@ -60,15 +66,28 @@ def write_export(served: Served, folder: Path, name: str) -> None:
         folder: of the version.
         name: name of the model on the server.
     """
-    logging.getLogger("absl").addFilter(is_not_gradient_warning)
     module = ServedModule(served)
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module.trackable(), str(folder), module.signatures(), options)
+    save_module(module.trackable(), module.signatures(), folder)
     step = module.stream.step.input if module.stream is not None else {}
     stream = {key: (tuple(tensor.shape[1:]), tensor.dtype) for key, tensor in step.items()}
     speaker = module.speakers.example() if module.speakers is not None else {}
     inputs = warmup_inputs(module.spec.sample_rate_hz, module.spec.dim, stream, speaker)
     write_warmup(folder, name, inputs)
+
+
+def save_module(
+    trackable: tf.Module, signatures: Mapping[str, Callable[..., Outputs]], folder: Path
+) -> None:
+    """Writes a SavedModel.
+
+    Args:
+        trackable: holds the weights.
+        signatures: functions by name.
+        folder: of the version.
+    """
+    logging.getLogger("absl").addFilter(is_not_gradient_warning)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(trackable, str(folder), signatures, options)
 
 
 def describe(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ser_keras.corpora import get_corpus
-from ser_keras.models import model_entry
+from ser_keras.models import MODELS
 
 INTENDED = """\
 For research on emotion in speech, and for products whose users know that a machine guesses and can
@@ -31,7 +31,7 @@ def model_card(about: Mapping[str, Any]) -> str:
     sections = {
         f"{about['name']}: emotion from speech": (
             f"System `{about['model']}`, {about['parameters']:,} parameters, "
-            f"classes {', '.join(about['classes'])}."
+            f"classes {', '.join(about['classes'])}.{_members(about)}"
         ),
         "Input and output": (
             f"Mono speech at {about['sample_rate_hz']} Hz, samples from -1 to 1. Probabilities of "
@@ -61,6 +61,25 @@ def model_card(about: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _members(about: Mapping[str, Any]) -> str:
+    """Returns the members of an ensemble; nothing for a single model."""
+    if "members" not in about:
+        return ""
+    lines = [
+        f"- `{member['name']}`: {member['model']}, weight {member['weight']:.3f}, "
+        f"tracks {' and '.join(member['tracks'])}, weights {member['weights_sha256']}"
+        for member in about["members"]
+    ]
+    best = about["best_member"]
+    return (
+        " It answers with the mean of its members' probabilities; on the adapted track, of those "
+        f"that have it. The attention that it returns is that of `{about['explained_member']}`.\n\n"
+        + "\n".join(lines)
+        + f"\n\nIts best single member on the same test parts, `{best['name']}`, has a UA of "
+        f"{_percent(best['ua'])} on the {about['track']} track."
+    )
+
+
 def _tracks(about: Mapping[str, Any]) -> str:
     if "adapted" not in about.get("tracks", ["blind"]):
         return "Track: blind. It knows nothing of a speaker, and takes no enrolment."
@@ -72,7 +91,7 @@ def _tracks(about: Mapping[str, Any]) -> str:
         "Enrol ordinary speech, for a single emotion alone would be taken for the speaker's usual "
         "voice."
     )
-    if model_entry(about["model"]).streams:
+    if about["model"] in MODELS and MODELS[about["model"]].streams:
         text += (
             " It does not stream: it classifies mean and deviation over a whole utterance, which "
             "are not known before its end."

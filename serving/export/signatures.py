@@ -150,14 +150,7 @@ class ServedModule:
 
         @tf.function(input_signature=[frames, number])
         def from_features(features: tf.Tensor, frames: tf.Tensor) -> Outputs:
-            checks = [
-                require(frames > 0, "frames must be 1 or more."),
-                require(frames <= tf.shape(features)[1], "frames exceed those of features."),
-                require(tf.shape(features)[1] <= self._most_frames(), too_long("features")),
-            ]
-            with tf.control_dependencies(checks):
-                mask = tf.sequence_mask(frames, tf.shape(features)[1])
-            return self._outputs(features, mask)
+            return self._outputs(*self._masked(features, frames))
 
         functions = {
             "serving_default": from_waveform,
@@ -195,6 +188,16 @@ class ServedModule:
         """Returns features and mask."""
         features, mask = self.front_end(*self._checked(waveform, length))
         return features, mask
+
+    def _masked(self, features: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns features and mask, after checks of the lengths."""
+        checks = [
+            require(frames > 0, "frames must be 1 or more."),
+            require(frames <= tf.shape(features)[1], "frames exceed those of features."),
+            require(tf.shape(features)[1] <= self._most_frames(), too_long("features")),
+        ]
+        with tf.control_dependencies(checks):
+            return features, tf.sequence_mask(frames, tf.shape(features)[1])
 
     def _checked(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return checked_waveform(waveform, length, self.spec.sample_rate_hz)
@@ -262,16 +265,28 @@ class ServedModule:
         return {name: value for name, value in outputs.items() if name in names}
 
     def _named(self, probabilities: tf.Tensor, others: Outputs) -> Outputs:
-        if self.temperature != 1.0:
-            probabilities = tf.nn.softmax(tf.math.log(probabilities) / self.temperature)
-        names = tf.constant(self.names)
-        batch = tf.shape(probabilities)[0]
-        return {
-            "probabilities": probabilities,
-            "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
-            "classes": tf.tile(names[None], (batch, 1)),
-            **others,
-        }
+        return named_answers(probabilities, self.names, self.temperature) | others
+
+
+def named_answers(
+    probabilities: tf.Tensor, class_names: Sequence[str], temperature: float
+) -> Outputs:
+    """Returns the outputs that every answer has: probabilities, label and classes.
+
+    Args:
+        probabilities: float32 (batch, K).
+        class_names: of the K classes.
+        temperature: float. See `ser_keras.metrics.with_temperature`.
+    """
+    if temperature != 1.0:
+        probabilities = tf.nn.softmax(tf.math.log(probabilities) / temperature)
+    names = tf.constant(list(class_names))
+    batch = tf.shape(probabilities)[0]
+    return {
+        "probabilities": probabilities,
+        "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
+        "classes": tf.tile(names[None], (batch, 1)),
+    }
 
 
 def is_not_gradient_warning(record: logging.LogRecord) -> bool:

@@ -122,6 +122,31 @@ class SpeakerSignatures:
             outputs_of: returns the outputs of `serving_default`, given features, mask and the
                 statistics of the speakers.
         """
+        bodies = self.bodies(features_of, outputs_of)
+        waves = {
+            "waveform": tf.TensorSpec((None, None), tf.float32, "waveform"),
+            "length": tf.TensorSpec((None,), tf.int32, "length"),
+        }
+        identity = {"export_id": tf.TensorSpec((None,), tf.int64, "export_id")}
+        # Of any length, so that a wrong one reaches the check, whose message names the right one.
+        every = {name: tf.TensorSpec((None, None), tf.float32, name) for name in self.inputs.sizes}
+        first = {name: every[name] for name in every if name != EMBEDDING}
+        inputs = {
+            "enrol": waves,
+            "enrol_embedding": waves | identity | first,
+            "adapted": waves | identity | every,
+        }
+        return {
+            name: tf.function(body).get_concrete_function(**inputs[name])
+            for name, body in bodies.items()
+        }
+
+    def bodies(
+        self,
+        features_of: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+        outputs_of: Callable[[tf.Tensor, tf.Tensor, Outputs], Outputs],
+    ) -> dict[str, Callable[..., Outputs]]:
+        """Returns what the functions of `functions` do, to be called in a graph."""
 
         def enrol(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
             moments = self.inputs.moments(*features_of(waveform, length))
@@ -141,23 +166,7 @@ class SpeakerSignatures:
             outputs = outputs_of(*features_of(waveform, length), known)
             return {**outputs, "track": tf.where(enough[:, 0], "adapted", "blind")}
 
-        waves = {
-            "waveform": tf.TensorSpec((None, None), tf.float32, "waveform"),
-            "length": tf.TensorSpec((None,), tf.int32, "length"),
-        }
-        identity = {"export_id": tf.TensorSpec((None,), tf.int64, "export_id")}
-        # Of any length, so that a wrong one reaches the check, whose message names the right one.
-        every = {name: tf.TensorSpec((None, None), tf.float32, name) for name in self.inputs.sizes}
-        first = {name: every[name] for name in every if name != EMBEDDING}
-        signatures = {
-            "enrol": (enrol, waves),
-            "enrol_embedding": (enrol_embedding, waves | identity | first),
-            "adapted": (adapted, waves | identity | every),
-        }
-        return {
-            name: tf.function(function).get_concrete_function(**inputs)
-            for name, (function, inputs) in signatures.items()
-        }
+        return {"enrol": enrol, "enrol_embedding": enrol_embedding, "adapted": adapted}
 
     def example(self) -> dict[str, np.ndarray]:
         """Returns the statistics of an average speaker, one row of each input, for warm-up."""

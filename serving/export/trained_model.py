@@ -1,6 +1,7 @@
 """A trained fold of a run, opened for its export."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import keras
 from ser_keras.adaptation.speakers import takes_speakers
 from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments.calibration import temperature_of
 from ser_keras.features.specs import spec_from_dict
 from ser_keras.models import load_model
 from ser_keras.protocols import Protocol
+from ser_keras.training.predict import Scores, predict
 from serving.export.signatures import Served
 
 
@@ -70,6 +73,17 @@ class TrainedModel:
         """Keys of the test part, which the model has not seen."""
         name = self.record["fold"]
         return next(fold.test for fold in self.protocol.folds if fold.name == name)
+
+    def scores(self, keys: Sequence[str], track: str) -> Scores:
+        """Returns the model's scores of utterances on a track, as evaluation makes them.
+
+        Args:
+            keys: of the utterances; on the adapted track their speakers are known by these alone.
+            track: `blind` or `adapted`.
+        """
+        part = FoldPart(self.feature_set, dict.fromkeys(keys, UNLABELLED))
+        least_s = self.config.adaptation.least_s
+        return predict(self.model, part, self.config.batch, track, least_s)
 
 
 def open_run(run: Path, features: Path, fold: str | None = None) -> TrainedModel:
