@@ -11,6 +11,8 @@
     results/labels/<data>/<protocol>/<model>.json    curves of `ser label-curve`
     results/searches/<data>/<protocol>/<model>.json  searches of `ser tune`
     results/studies/<data>/<study>.json              studies of `ser study`
+    results/ablations/<data>/<protocol>/<ablation>.json
+                                                     `ser ablation`
     results/sampled/<data>/<spec>.json               `ser sampled`
     results/attention/<data>/<spec>.json             `ser attention-statistics`
     results/benchmarks/<name>.json                   programs of `benchmarks/`
@@ -90,6 +92,12 @@ def study_path(folder: Path, result: Result) -> Path:
     return _path(folder, "studies", result["dataset"], result["study"])
 
 
+def ablation_path(folder: Path, result: Result) -> Path:
+    """Returns where a result of `ser ablation` belongs."""
+    protocol = result["protocol"]["name"]
+    return _path(folder, "ablations", result["dataset"], protocol, result["ablation"])
+
+
 def sampled_path(folder: Path, result: Result) -> Path:
     """Returns where a result of `ser sampled` belongs."""
     return _path(folder, "sampled", result["dataset"], result["spec"])
@@ -127,6 +135,7 @@ KINDS: Mapping[str, Kind] = {
     "search": Kind(frozenset({"dataset", "protocol", "model", "trials", "strategy"}), search_path),
     "crosscorpus": Kind(frozenset({"datasets", "model", "cells"}), crosscorpus_path),
     "study": Kind(frozenset({"dataset", "study", "lines"}), study_path),
+    "ablation": Kind(frozenset({"dataset", "protocol", "ablation", "levers"}), ablation_path),
     "scale": Kind(
         frozenset({"cpu_s_per_hour", "runs"}),
         lambda folder, _: _path(folder, "benchmarks", "scale"),
