@@ -3,7 +3,6 @@
 Members of the same features share the front end, so that speech is analysed once for each kind.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ import tensorflow as tf
 
 from ser_keras.features.frames import FrameSpec
 from ser_keras.models import model_entry
-from serving.export.graph_inputs import checked_waveform, decoded_wav, require
-from serving.export.signatures import Outputs, Served, ServedModule, named_answers
-from serving.export.speaker_signatures import EMBEDDING, ID_DIGITS, SpeakerSignatures
-
-Framed = tuple[tf.Tensor, tf.Tensor]
+from serving.export.ensembles.member import Framed, MemberModule
+from serving.export.ensembles.speakers import EnsembleSpeakers
+from serving.export.graph_inputs import checked_waveform, decoded_wav
+from serving.export.signatures import Outputs, Served, named_answers
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,10 @@ class EnsembleModule:
         self.leader = served.members.index(served.leader)
         # Float32 as the probabilities; of numbers below 1 the sum of 20 is exact to 1e-6.
         self.weights = np.asarray(served.weights, np.float32)
-        self.speakers = EnsembleSpeakers(self) if "adapted" in served.tracks else None
+        self.speakers = None
+        if "adapted" in served.tracks:
+            adapted = {number: self.members[number] for number in served.on("adapted")}
+            self.speakers = EnsembleSpeakers(adapted, self.features_of_all, self.mean)
 
     def trackable(self) -> tf.Module:
         """Returns the object to save the weights of all members with, see `ServedModule`."""
@@ -83,8 +84,9 @@ class EnsembleModule:
         """Returns the functions to export, by signature name.
 
         They take and return what those of `ServedModule` do, but no attention; probabilities and
-        label are the mean's. `explain` returns the maps of the leader, `front_end` its features. `features` is there only
-        if all members have the same features. There are no signatures of a stream.
+        label are the mean's. `explain` returns the maps of the leader, `front_end` its features.
+        `features` is there only if all members have the same features. There are no signatures of a
+        stream.
 
         `enrol`, `enrol_embedding`, `adapted` (where two members or more have an adapted track): as
         of one model, see `EnsembleSpeakers`.
@@ -155,164 +157,6 @@ class EnsembleModule:
         weights = self.weights[list(numbers)]
         mean = tf.einsum("mbk,m->bk", tf.stack(probabilities), weights / weights.sum())
         return named_answers(mean, self.served.leader.classes, self.served.temperature)
-
-
-class MemberModule(ServedModule):
-    """The parts of a member's export that an ensemble puts together.
-
-    Args:
-        served: the member.
-    """
-
-    def framed(self, waveform: tf.Tensor, length: tf.Tensor) -> Framed:
-        """Returns features and mask."""
-        return self._features(waveform, length)
-
-    def masked(self, features: tf.Tensor, frames: tf.Tensor) -> Framed:
-        """Returns features and mask of a request with features, after checks of their lengths."""
-        return self._masked(features, frames)
-
-    def probabilities(self, features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """Returns the probabilities on the blind track, float32 (batch, K)."""
-        return self._outputs(features, mask)["probabilities"]
-
-    def maps_of(self, features: tf.Tensor, mask: tf.Tensor) -> Outputs:
-        """Returns all outputs with every map, for an explanation."""
-        return self._outputs(features, mask, every_map=True)
-
-    def speaker_bodies(self, framed: Framed) -> dict[str, Callable[..., Outputs]]:
-        """Returns the functions of the adapted track on features that were computed before."""
-        return self.adapted_speakers.bodies(lambda waveform, length: framed, self._outputs)
-
-    @property
-    def adapted_speakers(self) -> SpeakerSignatures:
-        """The signatures of the adapted track, of a member that has it."""
-        if self.speakers is None:
-            raise AttributeError(f"{self.model.name}: has no adapted track")
-        return self.speakers
-
-
-class EnsembleSpeakers:
-    """The signatures `enrol`, `enrol_embedding` and `adapted` of an ensemble.
-
-    They are those of `SpeakerSignatures`. Each member has statistics of its own, whose names begin
-    with its number: `member0_frame_statistics`.
-
-    Args:
-        module: the ensemble.
-
-    Attributes:
-        export_id: int. Of all members together.
-    """
-
-    def __init__(self, module: EnsembleModule):
-        self.module = module
-        self.numbers = module.served.on("adapted")
-        self.speakers = {number: module.members[number].adapted_speakers for number in self.numbers}
-        ids = [self.speakers[number].export_id for number in self.numbers]
-        self.export_id = int(hashlib.sha256(repr(ids).encode()).hexdigest()[:ID_DIGITS], 16)
-
-    def functions(self) -> dict[str, Callable[..., Outputs]]:
-        """Returns the functions to export, by signature name."""
-        module = self.module
-
-        def enrol(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
-            outputs = self._by_member("enrol", {"waveform": waveform, "length": length})
-            rows = _joined({n: outputs[n] for n in self.numbers})
-            return rows | {"export_id": tf.fill(tf.shape(length), self._id())}
-
-        def enrol_embedding(**values: tf.Tensor) -> Outputs:
-            return _joined(self._by_member("enrol_embedding", values))
-
-        def adapted(**values: tf.Tensor) -> Outputs:
-            outputs = self._by_member("adapted", values)
-            mean = module.mean(
-                [outputs[number]["probabilities"] for number in self.numbers], self.numbers
-            )
-            tracks = tf.stack([outputs[number]["track"] for number in self.numbers])
-            # Members may ask for different amounts of speech.
-            is_blind = tf.reduce_all(tf.equal(tracks, "blind"), axis=0)
-            return {**mean, "track": tf.where(is_blind, "blind", "adapted")}
-
-        waves = {
-            "waveform": tf.TensorSpec((None, None), tf.float32, "waveform"),
-            "length": tf.TensorSpec((None,), tf.int32, "length"),
-        }
-        identity = {"export_id": tf.TensorSpec((None,), tf.int64, "export_id")}
-        every = {
-            prefixed(number, name): tf.TensorSpec((None, None), tf.float32, prefixed(number, name))
-            for number, speakers in self.speakers.items()
-            for name in speakers.inputs.sizes
-        }
-        first = {name: spec for name, spec in every.items() if not name.endswith(EMBEDDING)}
-        signatures = {
-            "enrol": (enrol, waves),
-            "enrol_embedding": (enrol_embedding, waves | identity | first),
-            "adapted": (adapted, waves | identity | every),
-        }
-        return {
-            name: tf.function(function).get_concrete_function(**inputs)
-            for name, (function, inputs) in signatures.items()
-        }
-
-    def example(self) -> dict[str, np.ndarray]:
-        """Returns the statistics of an average speaker, one row of each input, for warm-up."""
-        rows = {"export_id": np.array([self.export_id], np.int64)}
-        for number, speakers in self.speakers.items():
-            rows |= {
-                prefixed(number, name): row
-                for name, row in speakers.example().items()
-                if name != "export_id"
-            }
-        return rows
-
-    def _by_member(self, signature: str, values: Outputs) -> dict[int, Outputs]:
-        """Returns what each member answers to a signature of the adapted track, by number."""
-        waveform, length = values["waveform"], values["length"]
-        if "export_id" in values:
-            same = require(
-                tf.equal(values["export_id"], self._id()),
-                f"export_id is not {self.export_id}: the statistics are those of another model. "
-                "Enrol the speaker with this one.",
-            )
-            with tf.control_dependencies([same]):
-                waveform, length = tf.identity(waveform), tf.identity(length)
-        framed = self.module.features_of_all(waveform, length)
-        outputs = {}
-        for number, speakers in self.speakers.items():
-            inputs = {"waveform": waveform, "length": length} | {
-                name: values[prefixed(number, name)]
-                for name in speakers.inputs.sizes
-                if prefixed(number, name) in values
-            }
-            if "export_id" in values:
-                own_id = tf.constant(speakers.export_id, tf.int64)
-                inputs["export_id"] = tf.fill(tf.shape(length), own_id)
-            bodies = self.module.members[number].speaker_bodies(framed[number])
-            outputs[number] = bodies[signature](**inputs)
-        return outputs
-
-    def _id(self) -> tf.Tensor:
-        return tf.constant(self.export_id, tf.int64)
-
-
-def prefixed(number: int, name: str) -> str:
-    """Returns the name of a member's statistics in the signatures of an ensemble.
-
-    Example:
-        >>> prefixed(0, "frame_statistics")
-        'member0_frame_statistics'
-    """
-    return f"member{number}_{name}"
-
-
-def _joined(outputs: dict[int, Outputs]) -> Outputs:
-    return {
-        prefixed(number, name): rows
-        for number, by_name in outputs.items()
-        for name, rows in by_name.items()
-        if name != "export_id"
-    }
 
 
 def _name_of(spec: FrameSpec) -> str:

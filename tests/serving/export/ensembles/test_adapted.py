@@ -57,7 +57,7 @@ def test_statistics_of_another_export_and_bad_ones_are_refused(signatures):
     together, alone = signatures
     audio, speaker = exports.batch(CLIPS[:1]), enrolled(together)
     other = speaker | {"export_id": enrolled(alone[0])["export_id"]}
-    with pytest.raises(tf.errors.InvalidArgumentError, match="of another model. Enrol the speaker"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"of another model\. Enrol"):
         run(together, "adapted", audio | other)
     name = "member2_frame_statistics"
     with pytest.raises(tf.errors.InvalidArgumentError, match="NaN or infinite values"):
