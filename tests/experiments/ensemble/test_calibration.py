@@ -11,7 +11,7 @@ from ser_keras.experiments.calibration import temperature_of
 from ser_keras.experiments.ensemble import calibrate_ensemble, run_ensemble
 from ser_keras.models import load_model
 from ser_keras.training.predict import predict
-from tests.experiments.ensemble.conftest import FOLDS
+from tests.small_runs import FOLDS
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from ser_keras.experiments.evaluate import open_fold
 from ser_keras.files import write_json
 from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.trainer import FoldTrainer
-from tests.experiments.ensemble.conftest import BLIND, FOLDS
+from tests.small_runs import BLIND, FOLDS
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import pytest
 
 from ser_keras.errors import SchemaError
 from ser_keras.experiments.ensemble import evaluate_ensemble, is_ensemble, run_ensemble
-from tests.experiments.ensemble.conftest import FOLDS
+from tests.small_runs import FOLDS
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import pytest
 from ser_keras.errors import ConfigError
 from ser_keras.report.results_folder import read_results
 from ser_keras.report.variants import is_complete, settings_in_words
-from tests.experiments.ensemble.conftest import FOLDS
+from tests.small_runs import FOLDS
 
 pytestmark = pytest.mark.slow
 
