@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ser_keras.adaptation.speakers import enrolled
+from ser_keras.adaptation.speakers import Enroller
 from ser_keras.config import config_from_dict
 from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError
@@ -14,7 +14,7 @@ from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.run_result import results_by_track
 from ser_keras.models import load_model
 from ser_keras.report.summary import describe
-from ser_keras.training.predict import predict
+from ser_keras.training.predict import Scorer, predict
 from tests.small_features import write_features
 
 RECIPE = {
@@ -142,11 +142,34 @@ def test_the_adapted_answer_depends_on_the_other_recordings_of_the_speaker(run, 
     assert np.abs(half.probabilities - adapted.probabilities[rows]).max() > 1e-3
 
 
+def test_enrolment_with_chosen_recordings_is_that_of_these_alone(run, model, prosody_set):
+    _, config, fold = run
+    scorer = Scorer(model, part_of(prosody_set, fold.test), config.batch, keep=True)
+    every = scores(model, config, part_of(prosody_set, fold.test), "adapted").probabilities
+    np.testing.assert_array_equal(scorer.adapted(known=fold.test).probabilities, every)
+    half = scorer.adapted(known=fold.test[::2])
+    only_half = scores(model, config, part_of(prosody_set, fold.test[::2]), "adapted")
+    rows = [list(half.keys).index(key) for key in only_half.keys]
+    np.testing.assert_allclose(half.probabilities[rows], only_half.probabilities, atol=1e-5)
+    np.testing.assert_array_equal(
+        scorer.adapted(known=()).probabilities, scorer.blind().probabilities
+    )
+    short = scorer.adapted(least_s=1e6, known=fold.test[::2])
+    np.testing.assert_array_equal(short.probabilities, scorer.blind().probabilities)
+
+
+def test_recordings_of_other_speakers_cannot_be_enrolled(run, model, prosody_set):
+    _, config, fold = run
+    scorer = Scorer(model, part_of(prosody_set, fold.test), config.batch)
+    with pytest.raises(ConfigError, match="outside of the part"):
+        scorer.adapted(known=[*fold.test[:2], fold.train[0]])
+
+
 def test_a_speaker_with_too_little_speech_gets_the_blind_answer(run, model, prosody_set):
     _, config, fold = run
     strict = replace(config, adaptation=replace(config.adaptation, least_s=1e6))
     part = part_of(prosody_set, fold.test)
-    assert enrolled(model, part, None, 1e6).adapted == frozenset()
+    assert Enroller(model, part).enrolled(None, 1e6).adapted == frozenset()
     np.testing.assert_allclose(
         scores(model, strict, part, "adapted").probabilities,
         scores(model, strict, part, "blind").probabilities,
