@@ -54,7 +54,7 @@ def _draw_differences(axes: Any, rows: Sequence[Mapping[str, Any]], names: Seque
     axes.plot([v[0] for v in values], heights, "ko")
     axes.axvline(0, color="black", linestyle="--")
     axes.set_yticks(heights, names)
-    axes.set(xlabel="UA above the blind answer (points), 95 % over speakers")
+    axes.set(xlabel="UA above blind (points), 95 % over speakers")
 
 
 def _amount(row: Mapping[str, Any]) -> str:
