@@ -12,6 +12,8 @@
     results/searches/<data>/<protocol>/<model>.json  searches of `ser tune`
     results/enrolment/<data>/<protocol>/<model>.json curves of `ser enrolment-curve`
     results/studies/<data>/<study>.json              studies of `ser study`
+    results/ablations/<data>/<protocol>/<ablation>.json
+                                                     `ser ablation`
     results/sampled/<data>/<spec>.json               `ser sampled`
     results/attention/<data>/<spec>.json             `ser attention-statistics`
     results/benchmarks/<name>.json                   programs of `benchmarks/`
@@ -97,6 +99,12 @@ def study_path(folder: Path, result: Result) -> Path:
     return _path(folder, "studies", result["dataset"], result["study"])
 
 
+def ablation_path(folder: Path, result: Result) -> Path:
+    """Returns where a result of `ser ablation` belongs."""
+    protocol = result["protocol"]["name"]
+    return _path(folder, "ablations", result["dataset"], protocol, result["ablation"])
+
+
 def sampled_path(folder: Path, result: Result) -> Path:
     """Returns where a result of `ser sampled` belongs."""
     return _path(folder, "sampled", result["dataset"], result["spec"])
@@ -137,6 +145,7 @@ KINDS: Mapping[str, Kind] = {
         frozenset({"dataset", "protocol", "model", "draws", "enrolments"}), enrolment_path
     ),
     "study": Kind(frozenset({"dataset", "study", "lines"}), study_path),
+    "ablation": Kind(frozenset({"dataset", "protocol", "ablation", "levers"}), ablation_path),
     "scale": Kind(
         frozenset({"cpu_s_per_hour", "runs"}),
         lambda folder, _: _path(folder, "benchmarks", "scale"),

@@ -8,6 +8,7 @@ from ser_keras.report.benchmarks import BENCHMARKS
 from ser_keras.report.results_folder import Results
 from ser_keras.report.summary import crosscorpus_table
 from ser_keras.report.tables import (
+    ablations_table,
     baselines_table,
     best_table,
     enrolments_table,
@@ -67,6 +68,8 @@ def sections_of(results: Results) -> dict[str, str]:
         sections["searches"] = searches_table(searches)
     if results["study"]:
         sections["studies"] = studies_table(results["study"].values())
+    if results["ablation"]:
+        sections["ablations"] = ablations_table(results["ablation"].values())
     if results["crosscorpus"]:
         matrices = results["crosscorpus"].values()
         sections["crosscorpus"] = "\n\n".join(map(crosscorpus_table, matrices))

@@ -246,6 +246,27 @@ def studies_table(studies: Iterable[Mapping[str, Any]]) -> str:
     return markdown(head, rows)
 
 
+def ablations_table(ablations: Iterable[Mapping[str, Any]]) -> str:
+    """Returns the table of ablations: what every lever is worth on each track.
+
+    Args:
+        ablations: results of `ser ablation`.
+    """
+    rows = []
+    for ablation in ablations:
+        speakers = {"speakers": len(ablation["folds"])}
+        for lever in ablation["levers"]:
+            cells = [_data(ablation), f"`{ablation['recipe']}`", lever["lever"]]
+            for track in TRACKS:
+                scored = lever["tracks"].get(track)
+                cells += [percent(scored["ua"]) if scored else "–"]
+                shown = scored and lever["changes"]
+                cells += [difference_in_words(scored | speakers) if shown else "–"]
+            rows.append(cells)
+    tracks = [words for track in TRACKS for words in (f"UA {track}", "above the recipe")]
+    return markdown(("data", "recipe", "change", *tracks), rows)
+
+
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     r"""Returns a Markdown table.
 
