@@ -14,7 +14,6 @@ systems=(attention_cnn moma alexnet_fcn sparse_autoencoder predictive_vrnn)
 declare -A reader=([emodb]=emodb [emodb-2s]=emodb [ravdess]=ravdess [nemo]=nemo)
 declare -A protocol=([emodb]=emodb-loso [emodb-2s]=emodb-loso [ravdess]=ravdess-actor5 [nemo]=nemo-loso)
 declare -A classes=([emodb]=emodb4 [emodb-2s]=emodb7 [ravdess]=ravdess8 [nemo]=nemo6)
-declare -A epochs=([emodb]=40 [emodb-2s]=40 [ravdess]=30 [nemo]=20)
 # Corpora whose labels help, on the development speakers that the recipes name.
 declare -A joint=([emodb]="emodb-2s ravdess nemo" [emodb-2s]="" [ravdess]="" [nemo]="emodb-2s ravdess")
 # Corpora without their labels, for the semi-supervised autoencoder.
@@ -39,7 +38,7 @@ row() { # CORPUS SYSTEM SEED
   esac
   ser crossval --features "$runs/features/$corpus" --protocol "${protocol[$corpus]}" \
     --classes "${classes[$corpus]}" --recipe "$system-speaker" --set "seed=$seed" \
-    --set "epochs=${epochs[$corpus]}" --output "$runs/$corpus-$system-$seed" --results results \
+    --output "$runs/$corpus-$system-$seed" --results results \
     ${more[@]+"${more[@]}"}
 }
 
