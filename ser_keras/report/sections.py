@@ -11,6 +11,7 @@ from ser_keras.report.tables import (
     ablations_table,
     baselines_table,
     best_table,
+    enrolments_table,
     searches_table,
     studies_table,
     table_of,
@@ -61,6 +62,8 @@ def sections_of(results: Results) -> dict[str, str]:
     sections = {"results": best_table(results), "all results": table_of(results)}
     if results["baseline"]:
         sections["baselines"] = baselines_table(results)
+    if results["enrolment"]:
+        sections["enrolment"] = enrolments_table(results["enrolment"].values())
     if searches := [search for search in results["search"].values() if "test" in search]:
         sections["searches"] = searches_table(searches)
     if results["study"]:
