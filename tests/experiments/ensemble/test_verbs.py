@@ -40,6 +40,9 @@ def test_an_ensemble_is_made_scored_again_and_reported(ser, pool, tmp_path, read
     runs = {(fact["run"], fact["track"]) for fact in read(tmp_path / "report/report.json")["runs"]}
     assert {track for run, track in runs if "ensemble" in run} == {"adapted", "blind"}
 
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Best single member on the same test parts: " in page
+
     code, out, error = ser("report", "--results", results)
     assert code == 0, error
     assert "| `ensemble` | ours, mean of 2 attention_cnn |" in out
