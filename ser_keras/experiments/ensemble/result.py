@@ -17,7 +17,7 @@ from ser_keras.experiments.crossval import (
     protocol_facts,
 )
 from ser_keras.experiments.ensemble.members import MEMBERS, Member
-from ser_keras.experiments.ensemble.scoring import members_on, own_track
+from ser_keras.experiments.ensemble.scoring import epoch_chosen_by, members_on, own_track
 from ser_keras.experiments.run_result import not_adapted
 
 MODEL = "ensemble"
@@ -69,7 +69,9 @@ def summarize_ensemble(
         "corpus": feature_sets[0].schema.corpus,
         "class_set": class_set_dict(protocol.class_set),
         "protocol": protocol_facts(protocol) | {"folds_run": len(records)},
-        "epoch_chosen_by": records[0]["epoch_chosen_by"],
+        "epoch_chosen_by": epoch_chosen_by(
+            [member.records[record["fold"]] for member in among for record in records]
+        ),
         "pooled": metrics.summarize(scores["classes"], scores["probabilities"], speakers, classes),
         "by_speaker": metrics.confusion_by_speaker(
             scores["classes"], predicted, speakers, len(classes)

@@ -145,9 +145,14 @@ def _member_facts(member: Member, fold: str, output: Path) -> dict[str, Any]:
     }
 
 
+def epoch_chosen_by(records: Sequence[Mapping[str, Any]]) -> str:
+    """Returns `validation` if the validation part chose the epoch of any member, else `last`."""
+    chosen = {record["epoch_chosen_by"] for record in records}
+    return "validation" if "validation" in chosen else "last"
+
+
 def _summed_facts(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the facts of a fold over its members: sums of costs, and the largest of sizes."""
-    chosen = {record["epoch_chosen_by"] for record in records}
     starts = sorted({record["weights"]["initialisation"] for record in records})
     return {
         "sizes": {
@@ -162,7 +167,7 @@ def _summed_facts(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for name in ("unlabelled_sets", "joint_sets")
         },
         "epoch": max(record["epoch"] for record in records),
-        "epoch_chosen_by": "validation" if "validation" in chosen else "last",
+        "epoch_chosen_by": epoch_chosen_by(records),
         "history": [],
         "weights": {"initialisation": " and ".join(starts)},
         "parameters": sum(record["parameters"] for record in records),

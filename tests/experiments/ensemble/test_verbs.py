@@ -45,8 +45,10 @@ def test_an_ensemble_is_made_scored_again_and_reported(ser, pool, tmp_path, read
 
     code, out, error = ser("report", "--results", results)
     assert code == 0, error
-    assert "| `ensemble` | ours, mean of 2 attention_cnn |" in out
-    assert "| `ensemble` | ours, mean of 2 attention_cnn, 1 moma |" in out
+    assert "| `ensemble` | ours, mean of 2 attention_cnn; best member `cnn-" in out
+    assert "| `ensemble` | ours, mean of 2 attention_cnn, 1 moma; best member `" in out
+    # The epoch of the blind member alone was chosen on its validation part.
+    assert out.count("fixed in advance") == 1
     stored = list(read_results(results)["cross-validation"].values())
     assert {settings_in_words(row) for row in stored} == {
         "ours, mean of 2 attention_cnn",
