@@ -57,8 +57,8 @@ def describe_members(result: Mapping[str, Any]) -> str:
     best = result["best_member"]
     text = (
         f"{markdown((*head, 'ensemble above it'), rows)}\n\n"
-        f"Best single member on the same test parts: {best['name']}, UA {percent(best['ua'])}; the "
-        f"ensemble is {_points(best['ensemble_above'])} points above it."
+        f"Best single member on the same test parts: {best['name']}, UA {percent(best['ua'])}. UA "
+        f"of the ensemble above it, in points: {_points(best['ensemble_above'])}."
     )
     for member in result["left_out"]:
         text += f"\nNot in this mean: {member['name']}, which {member['reason']}."

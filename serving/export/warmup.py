@@ -67,7 +67,12 @@ def warmup_inputs(
             speaker = {name: np.repeat(row, size, axis=0) for name, row in statistics.items()}
             batches["enrol"] = batches["front_end"]
             batches["adapted"] = batches["front_end"] | speaker
-            first = {name: row for name, row in speaker.items() if name != "embedding_statistics"}
+            # Of an ensemble each member has statistics, whose names begin with its number.
+            first = {
+                name: row
+                for name, row in speaker.items()
+                if not name.endswith("embedding_statistics")
+            }
             batches["enrol_embedding"] = batches["front_end"] | first
         for signature, batch in batches.items():
             if size == 1 or signature != "explain":
