@@ -27,7 +27,7 @@ export NO_MKDOCS_2_WARNING := 1
 # A file of tests stays in one process, for what its tests share.
 PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help venv demo demo-tune demo-pipeline test test-slow test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
+.PHONY: help venv demo demo-tune demo-pipeline results test test-slow test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,12 @@ demo-tune: $(INSTALLED) ## Search for settings on the synthetic corpus, where go
 
 demo-pipeline: $(INSTALLED) ## The same way as a pipeline: cached, validated, blessed, published
 	$(BIN)/ser run demo
+
+results: $(INSTALLED) ## Every row of both tracks again, on the real corpora of SER_KERAS_DATA; resumable
+	$(BIN)/pip install -q -c constraints.txt -e '.[opensmile]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash benchmarks/baselines.sh "$(SER_KERAS_DATA)" runs
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash benchmarks/speaker_rows.sh "$(SER_KERAS_DATA)" runs
+	for page in README.md docs/results.md; do $(BIN)/ser report --readme $$page; done
 
 test: $(INSTALLED) ## Tests on synthetic data; minutes, no download
 	$(BIN)/$(PYTEST)

@@ -1,7 +1,8 @@
 """The inputs of a model that depend on the speaker, for scoring: on either track."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -77,42 +78,64 @@ class Enrolment:
         }
 
 
-def blind(model: keras.Model, part: FoldPart) -> Enrolment:
-    """Returns the inputs of a model that is told nothing of any speaker."""
-    speech = SpeakerPart(part, "functionals" in model.input)
-    return _enrolment(model, speech, {}, frozenset())
-
-
-def enrolled(
-    model: keras.Model,
-    part: FoldPart,
-    embeddings: Mapping[str, np.ndarray] | None = None,
-    least_s: float = 0.0,
-) -> Enrolment:
-    """Returns the inputs of a model that knows all recordings of each speaker of the part.
+class Enroller:
+    """Makes the inputs of a model that depend on the speakers of a part, from its features alone.
 
     Args:
         model: keras.Model.
         part: the utterances; of their classes nothing is used.
-        embeddings: mapping of key to the model's output "embedding", made with the statistics of
-            frames and functionals; None before they are made.
-        least_s: float. A speaker with less speech than this is not adapted to.
     """
-    speech = SpeakerPart(part, "functionals" in model.input)
-    speakers = {
-        name: numbers
-        for name, numbers in speech.by_speaker().items()
-        if speech.seconds[name] >= least_s
-    }
-    of_utterances = utterance_moments(model, speech)
-    statistics: dict[str, dict[str, np.ndarray]] = {}
-    for name, numbers in speakers.items():
-        frames, functionals = of_utterances.statistics(numbers)
-        statistics[name] = {"frame_statistics": frames, "functional_statistics": functionals}
-        if embeddings is not None:
-            rows = np.stack([embeddings[speech.keys[number]] for number in numbers])
-            statistics[name]["embedding_statistics"] = moments(rows)
-    return _enrolment(model, speech, statistics, frozenset(speakers))
+
+    def __init__(self, model: keras.Model, part: FoldPart):
+        self.model = model
+        self.speech = SpeakerPart(part, "functionals" in model.input)
+
+    @cached_property
+    def utterance_moments(self) -> UtteranceMoments:
+        """The moments of every utterance, as the model standardises them."""
+        return utterance_moments(self.model, self.speech)
+
+    def blind(self) -> Enrolment:
+        """Returns the inputs of a model that is told nothing of any speaker."""
+        return _enrolment(self.model, self.speech, {}, frozenset())
+
+    def enrolled(
+        self,
+        embeddings: Mapping[str, np.ndarray] | None = None,
+        least_s: float = 0.0,
+        known: Collection[str] | None = None,
+    ) -> Enrolment:
+        """Returns the inputs of a model that knows recordings of each speaker.
+
+        A recording tells of its own speaker alone.
+
+        Args:
+            embeddings: mapping of key to the model's output "embedding", made with the statistics
+                of frames and functionals; None before they are made.
+            least_s: float. A speaker with less known speech than this is not adapted to.
+            known: keys of the recordings that are known; all of the part where it is None.
+
+        Raises:
+            ConfigError: a known recording is not in the part.
+        """
+        keys, duration_s = self.speech.keys, self.speech.durations_s
+        if strangers := sorted(set(known or ()) - set(keys)):
+            raise ConfigError(
+                f"enrolment: found {len(strangers)} recordings outside of the part that is scored, "
+                f"such as {strangers[0]}, expected recordings of its speakers in the part."
+            )
+        chosen = set(keys if known is None else known)
+        statistics: dict[str, dict[str, np.ndarray]] = {}
+        for name, numbers in self.speech.by_speaker().items():
+            numbers = np.array([number for number in numbers if keys[number] in chosen], int)
+            if not len(numbers) or sum(duration_s[number] for number in numbers) < least_s:
+                continue
+            frames, functionals = self.utterance_moments.statistics(numbers)
+            statistics[name] = {"frame_statistics": frames, "functional_statistics": functionals}
+            if embeddings is not None:
+                rows = np.stack([embeddings[keys[number]] for number in numbers])
+                statistics[name]["embedding_statistics"] = moments(rows)
+        return _enrolment(self.model, self.speech, statistics, frozenset(statistics))
 
 
 def _enrolment(

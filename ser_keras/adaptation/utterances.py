@@ -72,12 +72,17 @@ class SpeakerPart:
         return [f"{row_of[key].corpus}/{row_of[key].speaker}" for key in self.keys]
 
     @cached_property
+    def durations_s(self) -> list[float]:
+        """Durations of the utterances, in seconds."""
+        row_of = {row.key: row for row in self.part.feature_set.rows}
+        return [row_of[key].duration_s for key in self.keys]
+
+    @cached_property
     def seconds(self) -> dict[str, float]:
         """Seconds of speech of each speaker."""
-        row_of = {row.key: row for row in self.part.feature_set.rows}
         seconds: dict[str, float] = {}
-        for key, speaker in zip(self.keys, self.speakers, strict=True):
-            seconds[speaker] = seconds.get(speaker, 0.0) + row_of[key].duration_s
+        for speaker, duration_s in zip(self.speakers, self.durations_s, strict=True):
+            seconds[speaker] = seconds.get(speaker, 0.0) + duration_s
         return seconds
 
     def functional_statistics(self) -> FeatureStatistics:

@@ -72,10 +72,15 @@ class FoldBar:
     """A progress bar per track of `ser baseline`: folds done.
 
     Where the output is no terminal, a line for each fold takes its place.
+
+    Args:
+        noun: str. What a bar is of.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = "track") -> None:
         from rich.progress import Progress
+
+        self.noun = noun
 
         self.bars = Progress(console=console)
         self.tasks: dict[str, Any] = {}
@@ -90,7 +95,7 @@ class FoldBar:
     def __call__(self, track: str, done: int, total: int) -> None:
         """Shows that `done` of `total` folds of a track are done."""
         if track not in self.tasks:
-            self.tasks[track] = self.bars.add_task(f"track {track}", total=total)
+            self.tasks[track] = self.bars.add_task(f"{self.noun} {track}", total=total)
         self.bars.update(self.tasks[track], completed=done)
         if not console.is_terminal:
-            console.print(f"track {track}: fold {done} of {total}", markup=False)
+            console.print(f"{self.noun} {track}: fold {done} of {total}", markup=False)

@@ -2,6 +2,7 @@
 
 from ser_keras.plots.corpus_attention import map_statistics, sampled_input
 from ser_keras.plots.curves import label_curve, learning_curves
+from ser_keras.plots.enrolment import enrolment_curve
 from ser_keras.plots.pipeline import data_statistics, graph
 from ser_keras.plots.report import corpus_matrix, reliability, speaker_scores
 from ser_keras.plots.searches import parallel_coordinates, study
@@ -9,6 +10,7 @@ from ser_keras.plots.searches import parallel_coordinates, study
 __all__ = [
     "corpus_matrix",
     "data_statistics",
+    "enrolment_curve",
     "graph",
     "label_curve",
     "learning_curves",

@@ -10,7 +10,10 @@
     results/crosscorpus/<data>-<data>/<model>.json   matrices of `ser crosscorpus`
     results/labels/<data>/<protocol>/<model>.json    curves of `ser label-curve`
     results/searches/<data>/<protocol>/<model>.json  searches of `ser tune`
+    results/enrolment/<data>/<protocol>/<model>.json curves of `ser enrolment-curve`
     results/studies/<data>/<study>.json              studies of `ser study`
+    results/ablations/<data>/<protocol>/<ablation>.json
+                                                     `ser ablation`
     results/sampled/<data>/<spec>.json               `ser sampled`
     results/attention/<data>/<spec>.json             `ser attention-statistics`
     results/benchmarks/<name>.json                   programs of `benchmarks/`
@@ -85,9 +88,21 @@ def search_path(folder: Path, result: Result) -> Path:
     return _path(folder, "searches", result["dataset"], protocol, result["model"])
 
 
+def enrolment_path(folder: Path, result: Result) -> Path:
+    """Returns where a result of `ser enrolment-curve` belongs."""
+    name = result["model"] + (f"-seed{result['seed']}" if result["seed"] else "")
+    return _path(folder, "enrolment", result["dataset"], result["protocol"]["name"], name)
+
+
 def study_path(folder: Path, result: Result) -> Path:
     """Returns where a result of `ser study` belongs."""
     return _path(folder, "studies", result["dataset"], result["study"])
+
+
+def ablation_path(folder: Path, result: Result) -> Path:
+    """Returns where a result of `ser ablation` belongs."""
+    protocol = result["protocol"]["name"]
+    return _path(folder, "ablations", result["dataset"], protocol, result["ablation"])
 
 
 def sampled_path(folder: Path, result: Result) -> Path:
@@ -126,7 +141,11 @@ KINDS: Mapping[str, Kind] = {
     "baseline": Kind(_SCORES | {"features", "kernel", "track", "choice"}, baseline_path),
     "search": Kind(frozenset({"dataset", "protocol", "model", "trials", "strategy"}), search_path),
     "crosscorpus": Kind(frozenset({"datasets", "model", "cells"}), crosscorpus_path),
+    "enrolment": Kind(
+        frozenset({"dataset", "protocol", "model", "draws", "enrolments"}), enrolment_path
+    ),
     "study": Kind(frozenset({"dataset", "study", "lines"}), study_path),
+    "ablation": Kind(frozenset({"dataset", "protocol", "ablation", "levers"}), ablation_path),
     "scale": Kind(
         frozenset({"cpu_s_per_hour", "runs"}),
         lambda folder, _: _path(folder, "benchmarks", "scale"),

@@ -8,8 +8,10 @@ from ser_keras.report.benchmarks import BENCHMARKS
 from ser_keras.report.results_folder import Results
 from ser_keras.report.summary import crosscorpus_table
 from ser_keras.report.tables import (
+    ablations_table,
     baselines_table,
     best_table,
+    enrolments_table,
     searches_table,
     studies_table,
     table_of,
@@ -60,10 +62,14 @@ def sections_of(results: Results) -> dict[str, str]:
     sections = {"results": best_table(results), "all results": table_of(results)}
     if results["baseline"]:
         sections["baselines"] = baselines_table(results)
+    if results["enrolment"]:
+        sections["enrolment"] = enrolments_table(results["enrolment"].values())
     if searches := [search for search in results["search"].values() if "test" in search]:
         sections["searches"] = searches_table(searches)
     if results["study"]:
         sections["studies"] = studies_table(results["study"].values())
+    if results["ablation"]:
+        sections["ablations"] = ablations_table(results["ablation"].values())
     if results["crosscorpus"]:
         matrices = results["crosscorpus"].values()
         sections["crosscorpus"] = "\n\n".join(map(crosscorpus_table, matrices))

@@ -17,6 +17,8 @@ from ser_keras.report.variants import is_complete, settings_in_words, speakers_t
 
 # The model of results of `ser ensemble`.
 ENSEMBLE = "ensemble"
+# In `ser enrolment-curve`: enrolments of each emotion alone, added up.
+ANY_ONE = "any one"
 
 
 def table(results: Iterable[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -167,6 +169,37 @@ def _tracks(
     return cells
 
 
+def enrolments_table(curves: Iterable[Mapping[str, Any]]) -> str:
+    """Returns the table of UA by what is enrolled, beside the blind answer on the same speech.
+
+    Args:
+        curves: results of `ser enrolment-curve`.
+    """
+    head = ("data", "protocol", "model", "enrolled of a speaker", "mean, s", "UA adapted")
+    return markdown(
+        (*head, "UA blind, same speech", "UA above blind (95 % over speakers)"),
+        [_enrolment_row(curve, row) for curve in curves for row in curve["enrolments"]],
+    )
+
+
+def _enrolment_row(curve: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+    amount = "everything" if row["seconds"] is None else f"{row['seconds']:g} s"
+    if emotion := row["emotion"]:
+        amount += f" of {emotion} emotion" if emotion == ANY_ONE else f", only {emotion}"
+    protocol = curve["protocol"]
+    folds = f" ({protocol['folds_run']} of {protocol['folds']} folds)"
+    return [
+        _data(curve),
+        _protocol(protocol, folds * (protocol["folds_run"] != protocol["folds"])),
+        f"`{curve['model']}`",
+        amount,
+        f"{row['enrolled_s']:.1f}",
+        percent(row["ua"]),
+        percent(row["blind_ua"]),
+        difference_in_words(row),
+    ]
+
+
 def searches_table(searches: Iterable[Mapping[str, Any]]) -> str:
     """Returns the table of what searches chose: UA on the test speakers of their folds.
 
@@ -211,6 +244,27 @@ def studies_table(studies: Iterable[Mapping[str, Any]]) -> str:
             rows.append([*about, ", ".join(scores), f"{line['chosen']:g}"])
     head = ("data", "study", "setting", "validation score", "at each value", "best value")
     return markdown(head, rows)
+
+
+def ablations_table(ablations: Iterable[Mapping[str, Any]]) -> str:
+    """Returns the table of ablations: what every lever is worth on each track.
+
+    Args:
+        ablations: results of `ser ablation`.
+    """
+    rows = []
+    for ablation in ablations:
+        speakers = {"speakers": len(ablation["folds"])}
+        for lever in ablation["levers"]:
+            cells = [_data(ablation), f"`{ablation['recipe']}`", lever["lever"]]
+            for track in TRACKS:
+                scored = lever["tracks"].get(track)
+                cells += [percent(scored["ua"]) if scored else "–"]
+                shown = scored and lever["changes"]
+                cells += [difference_in_words(scored | speakers) if shown else "–"]
+            rows.append(cells)
+    tracks = [words for track in TRACKS for words in (f"UA {track}", "above the recipe")]
+    return markdown(("data", "recipe", "change", *tracks), rows)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -28,12 +28,13 @@ def variant(result: Mapping[str, Any]) -> list[str]:
             for key, value in sorted(_leaves(config).items())
             if key.startswith(VARIANT_SECTIONS) and recipe.get(key) != value
         ]
-    unlabelled = {
-        unlabelled_set["dataset"]
-        for fold in result.get("folds", ())
-        for unlabelled_set in fold.get("unlabelled_sets", ())
-    }
-    return [*words, *(f"{name} unlabelled" for name in sorted(unlabelled))]
+    return [*words, *_further_sets(result, "unlabelled_sets", "unlabelled")]
+
+
+def _further_sets(result: Mapping[str, Any], name: str, use: str) -> list[str]:
+    """Returns the further sets of a run's folds in words, such as `ravdess unlabelled`."""
+    datasets = {part["dataset"] for fold in result.get("folds", ()) for part in fold.get(name, ())}
+    return [f"{dataset} {use}" for dataset in sorted(datasets)]
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -50,6 +51,9 @@ def settings_in_words(result: Mapping[str, Any]) -> str:
     words = [SETTINGS[result["settings"]]]
     if result["settings"] == "paper":
         words += variant(result)
+    else:
+        words += _further_sets(result, "unlabelled_sets", "unlabelled")
+    words += _further_sets(result, "joint_sets", "joint")
     if result["chosen"]:
         words.append("chosen per fold")
     for name in sorted(set(result["recipes"]) & set(recipe_names())):

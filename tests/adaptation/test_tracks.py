@@ -6,16 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ser_keras.adaptation.speakers import enrolled
+from ser_keras.adaptation.speakers import Enroller
 from ser_keras.config import config_from_dict
 from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.run_result import results_by_track
-from ser_keras.models import load_model
 from ser_keras.report.summary import describe
-from ser_keras.training.predict import predict
-from tests.small_features import write_features
+from ser_keras.training.predict import Scorer, predict
 
 RECIPE = {
     "spec": "mel64-prosody",
@@ -35,26 +33,6 @@ RECIPE = {
     "augment": {"noise": 0.1, "stretch": 0.1, "warp": 0.05, "time_masks": 1, "time_mask_frames": 9},
     "optimizer": {"name": "adamw", "learning_rate": 2e-3},
 }
-
-
-@pytest.fixture(scope="module")
-def prosody_set(tmp_path_factory):
-    from ser_keras.data.feature_set import FeatureSet
-
-    folder = tmp_path_factory.mktemp("prosody")
-    return FeatureSet.open(write_features(folder, "mel64-prosody", 2))
-
-
-@pytest.fixture(scope="module")
-def run(prosody_set, tmp_path_factory):
-    """The folder of a finished fold, its configuration, its fold and its features."""
-    from ser_keras.protocols import build_protocol
-
-    protocol = build_protocol("synthetic-loso", prosody_set.rows)
-    output, fold = tmp_path_factory.mktemp("run"), protocol.folds[0]
-    config = config_from_dict(RECIPE)
-    run_crossval({"two-tracks": config}, prosody_set, protocol, output, folds=[fold.name])
-    return output, config, fold
 
 
 def read(path):
@@ -85,6 +63,7 @@ def test_a_result_and_its_audit_say_what_was_known_of_the_test_speakers(run):
     assert "0 of 1 test speakers had less than 2 s" in message_of["adapted"]
 
 
+@pytest.mark.slow
 def test_speakers_with_too_little_speech_are_counted_in_the_adapted_result(prosody_set, tmp_path):
     from ser_keras.protocols import build_protocol
 
@@ -97,12 +76,6 @@ def test_speakers_with_too_little_speech_are_counted_in_the_adapted_result(proso
     assert blind["not_adapted"] == []
     assert "1 of 1 test speakers had less than 1e+06 s" in describe(adapted)
     assert adapted["pooled"] == blind["pooled"]
-
-
-@pytest.fixture(scope="module")
-def model(run):
-    output, config, fold = run
-    return load_model(output / "folds" / fold.name / "model.keras", config.model.name)
 
 
 def scores(model, config, part, track):
@@ -142,11 +115,34 @@ def test_the_adapted_answer_depends_on_the_other_recordings_of_the_speaker(run, 
     assert np.abs(half.probabilities - adapted.probabilities[rows]).max() > 1e-3
 
 
+def test_enrolment_with_chosen_recordings_is_that_of_these_alone(run, model, prosody_set):
+    _, config, fold = run
+    scorer = Scorer(model, part_of(prosody_set, fold.test), config.batch, keep=True)
+    every = scores(model, config, part_of(prosody_set, fold.test), "adapted").probabilities
+    np.testing.assert_array_equal(scorer.adapted(known=fold.test).probabilities, every)
+    half = scorer.adapted(known=fold.test[::2])
+    only_half = scores(model, config, part_of(prosody_set, fold.test[::2]), "adapted")
+    rows = [list(half.keys).index(key) for key in only_half.keys]
+    np.testing.assert_allclose(half.probabilities[rows], only_half.probabilities, atol=1e-5)
+    np.testing.assert_array_equal(
+        scorer.adapted(known=()).probabilities, scorer.blind().probabilities
+    )
+    short = scorer.adapted(least_s=1e6, known=fold.test[::2])
+    np.testing.assert_array_equal(short.probabilities, scorer.blind().probabilities)
+
+
+def test_recordings_of_other_speakers_cannot_be_enrolled(run, model, prosody_set):
+    _, config, fold = run
+    scorer = Scorer(model, part_of(prosody_set, fold.test), config.batch)
+    with pytest.raises(ConfigError, match="outside of the part"):
+        scorer.adapted(known=[*fold.test[:2], fold.train[0]])
+
+
 def test_a_speaker_with_too_little_speech_gets_the_blind_answer(run, model, prosody_set):
     _, config, fold = run
     strict = replace(config, adaptation=replace(config.adaptation, least_s=1e6))
     part = part_of(prosody_set, fold.test)
-    assert enrolled(model, part, None, 1e6).adapted == frozenset()
+    assert Enroller(model, part).enrolled(None, 1e6).adapted == frozenset()
     np.testing.assert_allclose(
         scores(model, strict, part, "adapted").probabilities,
         scores(model, strict, part, "blind").probabilities,

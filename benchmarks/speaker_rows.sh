@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Trains the rows of both tracks: five systems on four corpora, three seeds each, and their ensemble;
+# writes them into results/. Run again after a kill: finished folds are kept, an unfinished one goes
+# on.
+#
+#   bash benchmarks/speaker_rows.sh DATA RUNS [PATTERN]
+#
+# DATA holds emodb/, emodb-2s/, ravdess/ and nemo/; features and runs go into RUNS; only rows whose
+# name, such as nemo-moma-0, matches PATTERN are trained. Two at a time: run it twice, with patterns
+# that have no row in common.
+set -euo pipefail
+data=$1 runs=$2 pattern=${3:-.}
+systems=(attention_cnn moma alexnet_fcn sparse_autoencoder predictive_vrnn)
+declare -A reader=([emodb]=emodb [emodb-2s]=emodb [ravdess]=ravdess [nemo]=nemo)
+declare -A protocol=([emodb]=emodb-loso [emodb-2s]=emodb-loso [ravdess]=ravdess-actor5 [nemo]=nemo-loso)
+declare -A classes=([emodb]=emodb4 [emodb-2s]=emodb7 [ravdess]=ravdess8 [nemo]=nemo6)
+# Corpora whose labels help, on the development speakers that the recipes name.
+declare -A joint=([emodb]="emodb-2s ravdess nemo" [emodb-2s]="" [ravdess]="" [nemo]="emodb-2s ravdess")
+# Corpora without their labels, for the semi-supervised autoencoder.
+declare -A unlabelled=([emodb]="emodb-2s ravdess nemo" [emodb-2s]="ravdess nemo" [ravdess]="emodb-2s nemo" [nemo]="emodb-2s ravdess")
+
+features() { # CORPUS
+  ser features --corpus "${reader[$1]}" --data-dir "$data/$1" --spec mel64-prosody --trim-db 35 \
+    --name "$1" --allow-partial --output "$runs/features/$1"
+}
+
+row() { # CORPUS SYSTEM SEED
+  local corpus=$1 system=$2 seed=$3 more=()
+  [[ $corpus-$system-$seed =~ $pattern ]] || return 0
+  echo "=== $corpus-$system-$seed"
+  case $system in
+    sparse_autoencoder)
+      for other in ${unlabelled[$corpus]}; do more+=(--unlabelled "$runs/features/$other"); done ;;
+    predictive_vrnn) ;; # its objective has no place for classes that it is not tested on
+    *)
+      if [[ -n ${joint[$corpus]} ]]; then more+=(--set adaptation.joint_share=0.3); fi
+      for other in ${joint[$corpus]}; do more+=(--joint "$runs/features/$other"); done ;;
+  esac
+  ser crossval --features "$runs/features/$corpus" --protocol "${protocol[$corpus]}" \
+    --classes "${classes[$corpus]}" --recipe "$system-speaker" --set "seed=$seed" \
+    --output "$runs/$corpus-$system-$seed" --results results \
+    ${more[@]+"${more[@]}"}
+}
+
+corpora=(emodb emodb-2s ravdess nemo)
+for corpus in "${corpora[@]}"; do features "$corpus"; done
+for seed in 0 1 2; do
+  for corpus in "${corpora[@]}"; do
+    for system in "${systems[@]}"; do row "$corpus" "$system" "$seed"; done
+  done
+done

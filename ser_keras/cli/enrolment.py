@@ -1,0 +1,56 @@
+"""The verb that measures what enrolment is worth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ser_keras.cli.console import console, starting
+from ser_keras.cli.options import Features
+from ser_keras.cli.progress import FoldBar
+
+
+def enrolment_curve(
+    run: Annotated[Path, typer.Argument(help="Folder of `ser crossval` of the adapted track.")],
+    features: Features,
+    seconds: Annotated[
+        list[float] | None,
+        typer.Option(help="Seconds of a speaker to enrol; 5, 15, 30 and 60 by default."),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Random enrolments of each amount.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write result and picture to this folder.")
+    ] = None,
+) -> None:
+    """Show UA by seconds of enrolment, and after enrolment of one emotion only.
+
+    Of every test speaker random recordings are enrolled, without labels, and the others are scored,
+    blind and adapted. The result and its picture are written into the run's folder, as
+    enrolment.json and enrolment.svg.
+    """
+    with starting():
+        from ser_keras import plots
+        from ser_keras.experiments import enrolment
+        from ser_keras.experiments.provenance import command
+        from ser_keras.files import write_json
+        from ser_keras.report.results_folder import enrolment_path
+        from ser_keras.report.tables import enrolments_table
+
+    with FoldBar("enrolling") as bar:
+        result = enrolment.enrolment_curve(
+            run,
+            features,
+            seconds=seconds or enrolment.SECONDS,
+            draws=draws,
+            seed=seed,
+            folds=folds or (),
+            command=command(),
+            progress=bar,
+        )
+    for path in filter(None, (run / "enrolment.json", results and enrolment_path(results, result))):
+        write_json(path, result)
+        plots.enrolment_curve(result, path.with_suffix(".svg"))
+        console.print(f"picture: {path.with_suffix('.svg')}", markup=False)
+    console.print(enrolments_table([result]), markup=False)

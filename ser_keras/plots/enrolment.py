@@ -1,0 +1,61 @@
+"""UA over seconds of enrolment, beside the blind answer on the same speech."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ser_keras.plots.picture import open_figure, save_figure
+
+
+def enrolment_curve(result: Mapping[str, Any], path: Path) -> None:
+    """Draws UA by enrolled seconds, blind and adapted, and the difference between them.
+
+    Enrolments of one emotion stand right of the curve, each by its name.
+
+    Args:
+        result: see `ser_keras.experiments.enrolment.enrolment_curve`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    figure = open_figure(path, (10, 4))
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    amounts = [row for row in result["enrolments"] if not row["emotion"]]
+    emotions = [row for row in result["enrolments"] if row["emotion"]]
+    _draw_amounts(left, amounts)
+    left.axhline(100 / len(result["class_set"]["classes"]), color="0.6", linestyle="--")
+    names = [f"one: {row['emotion']}" for row in emotions]
+    names[-1:] = ["one emotion, all"]
+    _draw_differences(right, [*amounts, *emotions], [*map(_amount, amounts), *names])
+    figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
+    save_figure(figure, path)
+
+
+def _draw_amounts(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    seconds = [row["enrolled_s"] for row in rows]
+    for name, prefix, line in (("adapted", "", "o-"), ("blind, same speech", "blind_", "s:")):
+        values = [100 * row[f"{prefix}ua"] for row in rows]
+        ends = [[100 * end for end in row[f"{prefix}ua_interval"]] for row in rows]
+        [drawn] = axes.plot(seconds, values, line, label=name)
+        low, high = zip(*ends, strict=True)
+        axes.fill_between(seconds, low, high, color=drawn.get_color(), alpha=0.15)
+    axes.set_xscale("log")
+    axes.set_xticks(seconds, [f"{value:.0f}" for value in seconds])
+    axes.set_xticks([], minor=True)
+    axes.set(xlabel="enrolled speech of a speaker (s), mean", ylabel="UA (%), dashed: chance")
+    axes.legend(loc="lower right")
+
+
+def _draw_differences(axes: Any, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    heights = list(range(len(rows)))[::-1]
+    values = [[100 * end for end in row["difference"]] for row in rows]
+    axes.hlines(heights, [v[1] for v in values], [v[2] for v in values], color="grey")
+    axes.plot([v[0] for v in values], heights, "ko")
+    axes.axvline(0, color="black", linestyle="--")
+    axes.set_yticks(heights, names)
+    axes.set(xlabel="UA above blind (points), 95 % over speakers")
+
+
+def _amount(row: Mapping[str, Any]) -> str:
+    return "everything" if row["seconds"] is None else f"{row['seconds']:g} s"
