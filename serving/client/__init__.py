@@ -7,6 +7,8 @@ _MODULES = {
     "Prediction": "serving.client.prediction",
     "SerClient": "serving.client.client",
     "ServerError": "serving.client.connection",
+    "Statistics": "serving.client.speaker_statistics",
+    "StatisticsError": "serving.client.speaker_statistics",
 }
 
 

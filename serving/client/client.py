@@ -13,12 +13,16 @@ import numpy as np
 
 from serving.client.audio_blocks import AudioSource, blocks_of, windows_of
 from serving.client.connection import ModelConnection, ServerError
-from serving.client.prediction import ANSWER_OUTPUTS, Prediction, prediction_of
+from serving.client.prediction import ANSWER_OUTPUTS, TRACK, Prediction, prediction_of
+from serving.client.speaker_statistics import Statistics, enrolment
 from serving.client.stream import SIGNATURES, StreamAnswer, StreamSession
 
 SAMPLE_RATE_HZ = 16000
 # Windows of the timeline of a model that does not stream.
 WINDOW_S, HOP_S = 4.0, 2.0
+# Recordings of a speaker in one call.
+ENROL_BATCH = 8
+ADAPTED_SIGNATURES = frozenset({"enrol", "enrol_embedding", "adapted"})
 
 
 class SerClient(ModelConnection):
@@ -67,6 +71,7 @@ class SerClient(ModelConnection):
         sample_rate_hz: int | None = None,
         *,
         maps: bool = False,
+        statistics: Statistics | None = None,
     ) -> Prediction:
         """Returns the model's prediction for a whole recording.
 
@@ -74,35 +79,95 @@ class SerClient(ModelConnection):
             source: path of an audio file, or samples (n,) or (n, channels), -1 to 1.
             sample_rate_hz: int. Rate of the samples; the model's when left out.
             maps: bool. Request the attention maps as well.
+            statistics: of the speaker, from `enrol`; nothing is known of the speaker when left out.
 
         Raises:
             ServerError: no answer, or a refusal.
         """
-        blocks = [np.zeros(0, np.float32), *self._blocks(source, sample_rate_hz)]
-        waveform = np.concatenate(blocks)
-        if not len(waveform):
-            raise _no_samples(source)
-        (prediction,) = self.predict_batch([waveform], maps=maps)
+        waveform = self._waveform(source, sample_rate_hz)
+        (prediction,) = self.predict_batch([waveform], maps=maps, statistics=statistics)
         return prediction
 
     def predict_batch(
-        self, waveforms: Iterable[np.ndarray], *, maps: bool = False
+        self,
+        waveforms: Iterable[np.ndarray],
+        *,
+        maps: bool = False,
+        statistics: Statistics | None = None,
     ) -> list[Prediction]:
         """Returns the predictions for waveforms (n,) at the model's rate, requested in one call.
 
-        The waveforms may differ in length; `maps` and the errors are those of `predict`.
+        The waveforms may differ in length; `maps`, `statistics` and the errors are those of
+        `predict`. With statistics, all are of one speaker.
         """
-        waveforms = list(waveforms)
-        batch = np.zeros((len(waveforms), max(map(len, waveforms))), np.float32)
-        for row, waveform in zip(batch, waveforms, strict=True):
-            row[: len(waveform)] = waveform
-        length = np.array([len(waveform) for waveform in waveforms], np.int32)
-        inputs = {"waveform": batch, "length": length}
-        outputs, version = self.ask(inputs, outputs=() if maps else ANSWER_OUTPUTS)
+        inputs = _padded(list(waveforms))
+        length = inputs["length"]
+        signature, names = "serving_default", list(ANSWER_OUTPUTS)
+        if statistics is not None:
+            signature, names = "adapted", [*ANSWER_OUTPUTS, TRACK]
+            inputs |= statistics.inputs(len(length))
+        outputs, version = self.ask(inputs, signature, () if maps else names)
         ends = length / self.sample_rate_hz
         return [
             prediction_of(outputs, row, version, 0.0, float(end)) for row, end in enumerate(ends)
         ]
+
+    def enrol(
+        self,
+        sources: Iterable[str | Path | np.ndarray],
+        sample_rate_hz: int | None = None,
+        *,
+        known: Statistics | None = None,
+    ) -> Statistics:
+        """Returns the statistics of a speaker's recordings, for `predict`.
+
+        Every recording is sent twice: statistics of frames and functionals come first, and the
+        embeddings are made with them. The server keeps nothing.
+
+        Args:
+            sources: recordings of one speaker as in `predict`, each about as long as those to be
+                recognised. Half a minute or more of ordinary speech in all; if all of it is in one
+                emotion, the model takes that for the speaker's usual voice.
+            sample_rate_hz: int. As in `predict`.
+            known: statistics of earlier recordings, to which these are added. Frames and
+                functionals are as if all had been enrolled at once; embeddings of the earlier
+                recordings stay as they were made.
+
+        Raises:
+            ServerError: no answer, a refusal, no recordings, or a model without an adapted track.
+            StatisticsError: the server has loaded another model since.
+        """
+        if not self.adapts():
+            raise ServerError(
+                f"{self.endpoint}, model {self.model}: has no adapted track; it takes no enrolment."
+                " Serve a model that was trained with normalizer: speaker.",
+                "FAILED_PRECONDITION",
+            )
+        waveforms = [self._waveform(source, sample_rate_hz) for source in sources]
+        if not waveforms:
+            raise ServerError("enrol: found no recordings, expected one or more.", "NOT_FOUND")
+        waveforms.sort(key=len)  # the less padding, the faster
+        batches = [
+            _padded(waveforms[start:][:ENROL_BATCH])
+            for start in range(0, len(waveforms), ENROL_BATCH)
+        ]
+        return enrolment(self.ask, batches, known)
+
+    def adapts(self) -> bool:
+        """Tells whether the model has an adapted track: whether it takes enrolment.
+
+        Raises:
+            ServerError: no answer, or a refusal.
+        """
+        return self.signatures() >= ADAPTED_SIGNATURES
+
+    def _waveform(self, source: str | Path | np.ndarray, sample_rate_hz: int | None) -> np.ndarray:
+        """Returns a whole recording at the model's rate, (n,) float32."""
+        blocks = [np.zeros(0, np.float32), *self._blocks(source, sample_rate_hz)]
+        waveform = np.concatenate(blocks)
+        if not len(waveform):
+            raise _no_samples(source)
+        return waveform
 
     def timeline(
         self,
@@ -204,6 +269,14 @@ class SerClient(ModelConnection):
             _require_file(source)
         target_hz = target_hz or self.sample_rate_hz
         yield from blocks_of(source, sample_rate_hz or target_hz, target_hz)
+
+
+def _padded(waveforms: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns waveforms (n,) as the inputs of a signature, zeros behind each."""
+    batch = np.zeros((len(waveforms), max(map(len, waveforms))), np.float32)
+    for row, waveform in zip(batch, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return {"waveform": batch, "length": np.array([len(row) for row in waveforms], np.int32)}
 
 
 def _no_samples(source: AudioSource) -> ServerError:

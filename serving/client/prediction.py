@@ -8,6 +8,8 @@ import numpy as np
 UNCERTAIN = "uncertain"
 # The outputs that make a prediction; all others are maps.
 ANSWER_OUTPUTS = ("classes", "label", "probabilities")
+# A further output of the signature that takes statistics of the speaker.
+TRACK = "track"
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Prediction:
             since the maps are most of an answer's size: up to 45 kB for a second of speech.
         version: int. The version that answered.
         start_s, end_s: float. Start and end of the stretch in the audio, in seconds.
+        track: str. `"adapted"` where statistics of the speaker were used, else `"blind"`; too
+            little speech is not used.
     """
 
     label: str
@@ -29,6 +33,7 @@ class Prediction:
     version: int
     start_s: float
     end_s: float
+    track: str = "blind"
 
     def answer(self, uncertain_below: float = 0.0) -> str:
         """Returns the label, or `"uncertain"` where its probability is below a limit.
@@ -82,6 +87,9 @@ def prediction_of(
     """
     names = [name.decode() for name in outputs["classes"][row]]
     values = map(float, outputs["probabilities"][row])
-    maps = {name: value[row] for name, value in outputs.items() if name not in ANSWER_OUTPUTS}
+    answered = (*ANSWER_OUTPUTS, TRACK)
+    maps = {name: value[row] for name, value in outputs.items() if name not in answered}
     label = outputs["label"][row].decode()
-    return Prediction(label, dict(zip(names, values, strict=True)), maps, version, start_s, end_s)
+    track = outputs[TRACK][row].decode() if TRACK in outputs else "blind"
+    probabilities = dict(zip(names, values, strict=True))
+    return Prediction(label, probabilities, maps, version, start_s, end_s, track)

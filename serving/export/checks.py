@@ -4,7 +4,7 @@ The weights have to be finite, the graph may hold only operations that a stock s
 served features and probabilities have to be those of training.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ser_keras.adaptation.moments import merged
+from ser_keras.adaptation.speakers import takes_speakers
 from ser_keras.audio import read_audio
 from ser_keras.corpora import read_corpus
 from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.errors import ConfigError, ExportError
 from ser_keras.metrics import with_temperature
+from ser_keras.training.predict import predict
 from serving.export.signatures import Served
+from serving.export.speaker_signatures import SpeakerInputs
 from serving.export.trained_model import TrainedModel
 
 # Largest differences that rounding explains.
@@ -25,7 +29,11 @@ LIMITS = {
     "features": 1e-3,
     "probabilities from features": 1e-5,
     "probabilities from waveform": 1e-4,
+    "blind track": 1e-4,
+    "adapted track": 1e-4,
 }
+# Recordings of one test speaker that are enrolled and then recognised, as a check.
+ENROLLED = 8
 FOREIGN_OPERATIONS = ("PyFunc", "EagerPyFunc", "PyFuncStateless", "IO>")
 
 
@@ -71,7 +79,9 @@ def check_answers(
     """Checks the answers of a SavedModel against training; returns the differences by recording.
 
     The shortest, the median and the longest recording of the test part are served from the audio
-    on disk. Their features are compared with the stored ones, their probabilities with Keras.
+    on disk. Their features are compared with the stored ones, their probabilities with Keras. A
+    model with an adapted track has to answer on both tracks as in evaluation, too, on recordings of
+    one test speaker.
 
     Raises:
         ExportError: a difference exceeds its limit; says which, where and by how much.
@@ -79,13 +89,18 @@ def check_answers(
     """
     signatures = tf.saved_model.load(str(version)).signatures
     keys = _shortest_median_longest(trained)
-    paths = _paths_of(keys, trained, data_dir)
+    speaker_keys = _of_one_speaker(keys[1], trained) if "adapted" in trained.tracks else ()
+    paths = _paths_of([*keys, *speaker_keys], trained, data_dir)
     stored = _stored_features(keys, trained)
     rate = trained.served.spec.sample_rate_hz
     differences = {}
     for key in keys:
         waveform = read_audio(paths[key], sample_rate_hz=rate)
         differences[key] = _differences(signatures, trained.served, waveform, stored[key])
+    if speaker_keys:
+        waveforms = [read_audio(paths[key], sample_rate_hz=rate) for key in speaker_keys]
+        for key, by_track in _track_differences(signatures, trained, speaker_keys, waveforms):
+            differences[key] = differences.get(key, {}) | by_track
     _check_limits(differences)
     return differences
 
@@ -102,7 +117,10 @@ def keras_probabilities(served: Served, features: np.ndarray) -> np.ndarray:
     probabilities = []
     for start in starts:
         segment = features[start:][:size]
-        inputs = {"features": segment[None], "mask": np.ones((1, len(segment)), bool)}
+        mask = np.ones((1, len(segment)), bool)
+        inputs = {"features": segment[None], "mask": mask}
+        if takes_speakers(served.model):
+            inputs |= SpeakerInputs(served.model, served.spec).of(inputs["features"], mask, {})
         logits = keras.ops.convert_to_numpy(served.model.predict_on_batch(inputs)["logits"][0])
         powers = np.exp(logits.astype(np.float64) - logits.max())
         probabilities.append(powers / powers.sum())
@@ -157,6 +175,69 @@ def _differences(
     }
 
 
+def _of_one_speaker(key: str, trained: TrainedModel) -> Sequence[str]:
+    """Returns `ENROLLED` test recordings of the speaker of `key`, or all, from short to long."""
+    test_keys = set(trained.test_keys)
+    rows = [row for row in trained.feature_set.rows if row.key in test_keys]
+    (person,) = {(row.corpus, row.speaker) for row in rows if row.key == key}
+    rows = [row for row in rows if (row.corpus, row.speaker) == person]
+    rows.sort(key=lambda row: (row.frames, row.key))
+    numbers = np.unique(np.linspace(0, len(rows) - 1, ENROLLED).round().astype(int))
+    return [rows[number].key for number in numbers]
+
+
+def _track_differences(
+    signatures: Mapping[str, Any],
+    trained: TrainedModel,
+    keys: Sequence[str],
+    waveforms: Sequence[np.ndarray],
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yields (key, largest difference between served and evaluated probabilities by track).
+
+    Args:
+        signatures: of the SavedModel.
+        trained: the fold.
+        keys: of recordings of one speaker, all of whom are enrolled.
+        waveforms: (samples,) of each.
+    """
+    config, temperature = trained.config, trained.served.temperature
+    part = FoldPart(trained.feature_set, dict.fromkeys(keys, UNLABELLED))
+    requests = [
+        {"waveform": tf.constant(waveform[None]), "length": tf.constant([len(waveform)])}
+        for waveform in waveforms
+    ]
+    speaker = _enrolled(signatures, requests)
+    answers = {
+        "blind": [signatures["serving_default"](**request) for request in requests],
+        "adapted": [signatures["adapted"](**request, **speaker) for request in requests],
+    }
+    differences: dict[str, dict[str, float]] = {key: {} for key in keys}
+    for track, outputs in answers.items():
+        scores = predict(trained.model, part, config.batch, track, config.adaptation.least_s)
+        expected = with_temperature(scores.probabilities, temperature)
+        row_of = {key: number for number, key in enumerate(scores.keys)}
+        for key, output in zip(keys, outputs, strict=True):
+            probabilities = output["probabilities"][0].numpy()
+            difference = _distance(probabilities, expected[row_of[key]])
+            differences[key][f"{track} track"] = difference
+    yield from differences.items()
+
+
+def _enrolled(
+    signatures: Mapping[str, Any], requests: Sequence[Mapping[str, tf.Tensor]]
+) -> dict[str, tf.Tensor]:
+    """Returns the statistics of the speaker of all requests, inputs of the signature `adapted`."""
+    speaker: dict[str, tf.Tensor] = {}
+    for signature in ("enrol", "enrol_embedding"):
+        answers = [signatures[signature](**request, **speaker) for request in requests]
+        if "export_id" in answers[0]:
+            speaker["export_id"] = answers[0]["export_id"]
+        for name in answers[0].keys() - {"export_id"}:
+            rows = merged([answer[name][0].numpy() for answer in answers])
+            speaker[name] = tf.constant(rows[None], tf.float32)
+    return speaker
+
+
 def _distance(values: np.ndarray, expected: np.ndarray) -> float:
     if values.shape != expected.shape:
         return float("inf")
@@ -165,10 +246,11 @@ def _distance(values: np.ndarray, expected: np.ndarray) -> float:
 
 def _check_limits(differences: Mapping[str, Mapping[str, float]]) -> None:
     for key, by_quantity in differences.items():
-        for quantity, limit in LIMITS.items():
-            if not by_quantity[quantity] <= limit:
+        for quantity, difference in by_quantity.items():
+            limit = LIMITS[quantity]
+            if not difference <= limit:
                 raise ExportError(
-                    f"{key}: served {quantity} are {by_quantity[quantity]:.2g} from those of "
+                    f"{key}: served {quantity} are {difference:.2g} from those of "
                     f"training, expected at most {limit:g}. The export is not the trained model; "
                     "nothing was published. Make the features again with this version, train, and "
                     "export."

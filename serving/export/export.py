@@ -66,7 +66,8 @@ def write_export(served: Served, folder: Path, name: str) -> None:
     tf.saved_model.save(module.trackable(), str(folder), module.signatures(), options)
     step = module.stream.step.input if module.stream is not None else {}
     stream = {key: (tuple(tensor.shape[1:]), tensor.dtype) for key, tensor in step.items()}
-    inputs = warmup_inputs(module.spec.sample_rate_hz, module.spec.dim, stream)
+    speaker = module.speakers.example() if module.speakers is not None else {}
+    inputs = warmup_inputs(module.spec.sample_rate_hz, module.spec.dim, stream, speaker)
     write_warmup(folder, name, inputs)
 
 
@@ -76,8 +77,9 @@ def describe(
     """Returns the description of an export, `model.json`, as plain values.
 
     Beside the model's training and scores it holds what clients need: `classes`, `sample_rate_hz`,
-    `map_geometry` (see `serving.export.map_geometry.MapGeometry`) and `streams`, whether the export
-    has the signatures of a stream.
+    `map_geometry` (see `serving.export.map_geometry.MapGeometry`), `streams`, whether the export
+    has the signatures of a stream, and `tracks`, of which `adapted` is served by the signatures of
+    `serving.export.speaker_signatures`.
     """
     served, record, result = trained.served, trained.record, trained.result
     return {
@@ -88,12 +90,15 @@ def describe(
         "spec": served.spec.to_dict(),
         "map_geometry": map_geometry(served.model).to_dict(),
         "streams": served.streams,
+        "tracks": list(served.tracks),
         "dataset": trained.feature_set.schema.name,
         "corpus": trained.feature_set.schema.corpus,
         "fold": record["fold"],
         "protocol": trained.protocol.name,
         "shares_speakers": trained.protocol.shares_speakers,
         "fold_scores": {"ua": record["ua"], "wa": record["wa"]},
+        "track": record.get("track", "blind"),
+        "track_scores": record.get("tracks", {}),
         "pooled": result.get("pooled", {}),
         "calibration": trained.calibration,
         "sizes": record["sizes"],

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ser_keras.corpora import get_corpus
+from ser_keras.models import model_entry
 
 INTENDED = """\
 For research on emotion in speech, and for products whose users know that a machine guesses and can
@@ -37,6 +38,7 @@ def model_card(about: Mapping[str, Any]) -> str:
             "the classes, the likeliest one, and the model's attention. Signatures and their "
             "tensors: `saved_model_cli show --all --dir .`"
         ),
+        "What it knows of a speaker": _tracks(about),
         "Data": (
             f"{corpus.title} ({about['dataset']}): {about['sizes']['train']} recordings for "
             f"training, {about['sizes']['test']} for testing. Licence: {corpus.licence} "
@@ -59,14 +61,36 @@ def model_card(about: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _tracks(about: Mapping[str, Any]) -> str:
+    if "adapted" not in about.get("tracks", ["blind"]):
+        return "Track: blind. It knows nothing of a speaker, and takes no enrolment."
+    text = (
+        "Tracks: blind and adapted. Without statistics of a speaker it answers as the blind track. "
+        "Signatures `enrol` and `enrol_embedding` make statistics of a speaker's own recordings, "
+        "which need no labels; with them, `adapted` answers as the adapted track. Such statistics "
+        "describe a voice: keep them as you would keep its recordings, and delete them when asked. "
+        "Enrol ordinary speech, for a single emotion alone would be taken for the speaker's usual "
+        "voice."
+    )
+    if model_entry(about["model"]).streams:
+        text += (
+            " It does not stream: it classifies mean and deviation over a whole utterance, which "
+            "are not known before its end."
+        )
+    return text
+
+
 def _scores(about: Mapping[str, Any]) -> str:
-    lines = ["| scored | UA | 95 % over speakers | WA |", "|---|---|---|---|"]
-    own = about["fold_scores"]
-    lines.append(f"| this model's test part | {_percent(own['ua'])} | | {_percent(own['wa'])} |")
+    lines = ["| scored | track | UA | 95 % over speakers | WA |", "|---|---|---|---|---|"]
+    track = about.get("track", "blind")
+    of_fold = about.get("track_scores") or {track: about["fold_scores"]}
+    for name, scores in of_fold.items():
+        ua, wa = _percent(scores["ua"]), _percent(scores["wa"])
+        lines.append(f"| this model's test part | {name} | {ua} | | {wa} |")
     if pooled := about["pooled"]:
         low, high = map(_percent, pooled["ua_interval"])
         lines.append(
-            f"| all folds of its run | {_percent(pooled['ua'])} | {low} – {high} "
+            f"| all folds of its run | {track} | {_percent(pooled['ua'])} | {low} – {high} "
             f"| {_percent(pooled['wa'])} |"
         )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The signatures of an export: for raw speech, WAV bytes, features, and steps of live speech.
+"""The signatures of an export: for raw speech, WAV bytes, features, steps of live speech, speakers.
 
 All take batches, name the classes in the order of the probabilities, and consist of TensorFlow's
 core operations, so that a stock TensorFlow Serving runs them.
@@ -7,18 +7,24 @@ core operations, so that a stock TensorFlow Serving runs them.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import tensorflow as tf
 
+from ser_keras.adaptation.speakers import takes_speakers
 from ser_keras.data.segments import Segments
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.frontend import FrontEnd
 from ser_keras.models import model_entry
+from serving.export.graph_inputs import (
+    MAX_SECONDS,
+    checked_waveform,
+    decoded_wav,
+    require,
+    too_long,
+)
+from serving.export.speaker_signatures import SpeakerInputs, SpeakerSignatures
 from serving.export.stream_signatures import Stream
-
-MAX_SECONDS = 120
 
 Outputs = dict[str, tf.Tensor]
 
@@ -34,6 +40,9 @@ class Served:
         segments: how utterances are cut in evaluation; `WHOLE` for models that take all of them.
         temperature: float. Divides the logarithms of the probabilities, see
             `ser_keras.metrics.with_temperature`; 1 leaves them unchanged.
+        tracks: names of the tracks that the model was trained for: "blind", or "blind" and
+            "adapted".
+        least_s: float. On the adapted track, a speaker with less speech gets the blind answer.
     """
 
     model: keras.Model
@@ -41,15 +50,18 @@ class Served:
     classes: Sequence[str]
     segments: Segments
     temperature: float = 1.0
+    tracks: Sequence[str] = ("blind",)
+    least_s: float = 0.0
 
     @property
     def streams(self) -> bool:
         """Whether the export can predict step by step, during the recording.
 
         A model that is tested on segments cannot: a step has no mean over segments. Nor can one
-        whose features depend on what comes later.
+        whose features depend on what comes later, nor one that is normalised by speaker: it
+        classifies mean and deviation over all of an utterance.
         """
-        model_streams = model_entry(self.model.name).streams
+        model_streams = model_entry(self.model.name).streams and not takes_speakers(self.model)
         return model_streams and self.spec.streams and not self.segments.frames
 
 
@@ -71,6 +83,11 @@ class ServedModule:
         self.maps = model_entry(served.model.name).maps
         most_samples = MAX_SECONDS * served.spec.sample_rate_hz
         self.stream = Stream(served.model, served.spec, most_samples) if served.streams else None
+        self.speaker_inputs = self.speakers = None
+        if takes_speakers(served.model):
+            self.speaker_inputs = SpeakerInputs(served.model, served.spec)
+        if "adapted" in served.tracks:
+            self.speakers = SpeakerSignatures(served.model, served.spec, served.least_s)
 
     def trackable(self) -> tf.Module:
         """Returns the object to save the weights with: it holds TensorFlow's variables, by number.
@@ -102,6 +119,8 @@ class ServedModule:
         `stream`: features float32 (batch, dim), the vector of the next window; or (batch, window,
             dim), its frames, and frames int32 (batch,). Its other inputs are the states that the
             step before returned, zeros at the start.
+        `enrol`, `enrol_embedding`, `adapted` (models with an adapted track): see
+            `SpeakerSignatures.functions`. All other signatures answer as the blind track.
 
         All others return probabilities float32 (batch, K), label string (batch,), classes string
         (batch, K) and, where the model has it, attention.
@@ -127,14 +146,14 @@ class ServedModule:
 
         @tf.function(input_signature=[text])
         def from_wav(wav: tf.Tensor) -> Outputs:
-            return self._outputs(*self._features(*_decoded(wav, rate)))
+            return self._outputs(*self._features(*decoded_wav(wav, rate)))
 
         @tf.function(input_signature=[frames, number])
         def from_features(features: tf.Tensor, frames: tf.Tensor) -> Outputs:
             checks = [
-                _all(frames > 0, "frames must be 1 or more."),
-                _all(frames <= tf.shape(features)[1], "frames exceed those of features."),
-                _all(tf.shape(features)[1] <= self._most_frames(), _too_long("features")),
+                require(frames > 0, "frames must be 1 or more."),
+                require(frames <= tf.shape(features)[1], "frames exceed those of features."),
+                require(tf.shape(features)[1] <= self._most_frames(), too_long("features")),
             ]
             with tf.control_dependencies(checks):
                 mask = tf.sequence_mask(frames, tf.shape(features)[1])
@@ -149,6 +168,8 @@ class ServedModule:
         }
         if self.stream is not None:
             functions |= self._stream_signatures(self.stream)
+        if self.speakers is not None:
+            functions |= self.speakers.functions(self._features, self._outputs)
         return functions
 
     def _stream_signatures(self, stream: Stream) -> dict[str, Callable[..., Outputs]]:
@@ -160,7 +181,7 @@ class ServedModule:
             ]
         )
         def front(waveform: tf.Tensor, length: tf.Tensor, loudest_db: tf.Tensor) -> Outputs:
-            check = _all(tf.math.is_finite(loudest_db), "loudest_db must be finite.")
+            check = require(tf.math.is_finite(loudest_db), "loudest_db must be finite.")
             with tf.control_dependencies([check]):
                 loudest_db = tf.identity(loudest_db)
             return stream.front(*self._checked(waveform, length), loudest_db)
@@ -176,20 +197,22 @@ class ServedModule:
         return features, mask
 
     def _checked(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns waveform and length, after checks of their values."""
-        samples = tf.shape(waveform)[1]
-        checks = [
-            _all(length > 0, "length must be 1 or more."),
-            _all(length <= samples, "length exceeds the samples of waveform."),
-            _all(samples <= MAX_SECONDS * self.spec.sample_rate_hz, _too_long("waveform")),
-            _all(tf.math.is_finite(waveform), "waveform has NaN or infinite samples."),
-        ]
-        with tf.control_dependencies(checks):
-            return tf.identity(waveform), length
+        return checked_waveform(waveform, length, self.spec.sample_rate_hz)
 
-    def _outputs(self, features: tf.Tensor, mask: tf.Tensor, *, every_map: bool = False) -> Outputs:
+    def _outputs(
+        self,
+        features: tf.Tensor,
+        mask: tf.Tensor,
+        statistics: Outputs | None = None,
+        *,
+        every_map: bool = False,
+    ) -> Outputs:
+        """Returns the outputs of a signature; without statistics nothing of a speaker is known."""
         if not self.segments.frames:
-            outputs = self.model({"features": features, "mask": mask}, training=False)
+            inputs = {"features": features, "mask": mask}
+            if self.speaker_inputs is not None:
+                inputs |= self.speaker_inputs.of(features, mask, statistics or {})
+            outputs = self.model(inputs, training=False)
             return self._named(tf.nn.softmax(outputs["logits"]), self._maps(outputs, every_map))
         return self._outputs_of_segments(features, mask, every_map)
 
@@ -254,28 +277,3 @@ class ServedModule:
 def is_not_gradient_warning(record: logging.LogRecord) -> bool:
     """Filters out TensorFlow's warning that saved graphs have no gradients; nobody trains them."""
     return "custom gradients" not in str(record.msg)
-
-
-def _all(condition: tf.Tensor, message: str) -> tf.Operation:
-    return tf.debugging.Assert(tf.reduce_all(condition), [message])
-
-
-def _too_long(name: str) -> str:
-    return f"{name} is longer than {MAX_SECONDS} s. Cut it into windows, as SerClient does."
-
-
-def _decoded(wav: tf.Tensor, sample_rate_hz: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns waveforms (batch, samples) and lengths (batch,) of WAV files."""
-
-    def decode(contents: tf.Tensor) -> tf.Tensor:
-        audio, rate = tf.audio.decode_wav(contents)
-        check = _all(
-            tf.equal(rate, sample_rate_hz),
-            f"wav is not at {sample_rate_hz} Hz. Resample it, as SerClient does.",
-        )
-        with tf.control_dependencies([check]):
-            return tf.reduce_mean(audio, axis=1)
-
-    kind = tf.RaggedTensorSpec((None,), tf.float32, ragged_rank=0)
-    rows: Any = tf.map_fn(decode, wav, fn_output_signature=kind)
-    return rows.to_tensor(), tf.cast(rows.row_lengths(), tf.int32)

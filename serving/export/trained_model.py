@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from ser_keras.adaptation.speakers import takes_speakers
+from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
@@ -41,13 +43,27 @@ class TrainedModel:
     def served(self) -> Served:
         """What is exported."""
         batch = self.record["config"]["batch"]
+        by_speaker = takes_speakers(self.model)
         return Served(
             self.model,
             spec_from_dict(self.feature_set.schema.spec),
             self.protocol.class_set.classes,
             Segments(batch["segment_frames"], batch["test_hop"]),
             self.calibration["temperature"],
+            tracks=self.tracks,
+            least_s=self.config.adaptation.least_s if by_speaker else 0.0,
         )
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings of its training."""
+        return config_from_dict(self.record["config"], where=f"fold.json of {self.record['fold']}")
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The tracks that the model was trained for."""
+        adapted = takes_speakers(self.model) and self.config.track == "adapted"
+        return ("blind", "adapted") if adapted else ("blind",)
 
     @property
     def test_keys(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ def warmup_inputs(
     sample_rate_hz: int,
     dim: int,
     stream: Mapping[str, tuple[tuple[int, ...], str]],
+    statistics: Mapping[str, np.ndarray],
     seconds: float = 1.0,
 ) -> dict[str, list[dict[str, np.ndarray]]]:
     """Returns the inputs to replay, by signature: one for each batch size.
@@ -34,6 +35,8 @@ def warmup_inputs(
         dim: int. Values per frame of the features.
         stream: mapping of input name to (shape without the batch, type) of one step of a stream;
             empty for a model without one.
+        statistics: mapping of input name to a row (1, ...) of what describes a speaker, for the
+            signatures of the adapted track; empty for a model without one.
         seconds: float. Length of the noise.
     """
     rng = np.random.default_rng(0)
@@ -60,6 +63,12 @@ def warmup_inputs(
             batches["stream"] = start
             silent = np.full(size, -1000, np.float32)
             batches["stream_front_end"] = batches["front_end"] | {"loudest_db": silent}
+        if statistics:
+            speaker = {name: np.repeat(row, size, axis=0) for name, row in statistics.items()}
+            batches["enrol"] = batches["front_end"]
+            batches["adapted"] = batches["front_end"] | speaker
+            first = {name: row for name, row in speaker.items() if name != "embedding_statistics"}
+            batches["enrol_embedding"] = batches["front_end"] | first
         for signature, batch in batches.items():
             if size == 1 or signature != "explain":
                 inputs.setdefault(signature, []).append(batch)
