@@ -8,7 +8,7 @@ from ser_keras.config import config_from_dict
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.experiments.crosscorpus import run_crosscorpus
 from ser_keras.experiments.evaluate import evaluate_run
-from ser_keras.experiments.label_curve import run_label_curve
+from ser_keras.experiments.label_curve import WITH, WITHOUT, run_label_curve
 from ser_keras.protocols import build_protocol
 from ser_keras.report.pages.page import write_report
 from ser_keras.report.runs import open_runs
@@ -69,7 +69,7 @@ def test_a_label_curve_names_its_track(prosody_set, tmp_path):
         "tiny", config, prosody_set, protocol, tmp_path, fractions=(0.5,), folds=folds
     )
     assert curve["track"] == "adapted"
-    assert [point["unlabelled"] for point in curve["points"]] == ["without", "with"]
+    assert [point["unlabelled"] for point in curve["points"]] == [WITHOUT, WITH]
 
 
 def test_a_second_scoring_is_on_the_track_of_the_recipe(run, prosody_set):
