@@ -117,6 +117,7 @@ def evaluate_run(
         "fold": trained.name,
         "scored": "every utterance of the features" if whole else "the fold's test part",
         "dataset": trained.feature_set.schema.name,
+        "track": config.track,
     } | metrics.summarize(
         scores.classes,
         scores.probabilities,

@@ -151,14 +151,21 @@ def label_curve_table(result: Mapping[str, Any]) -> str:
 
 
 def crosscorpus_table(result: Mapping[str, Any]) -> str:
-    """Returns the matrix of UA by training and tested corpus.
+    """Returns the matrix of UA by training and tested corpus, on every track that was scored.
 
     Args:
         result: see `ser_keras.experiments.crosscorpus.run_crosscorpus`.
     """
-    names = result["datasets"]
-    cells = {(cell["train"], cell["test"]): ua_with_interval(cell) for cell in result["cells"]}
-    rows = [[train, *(cells.get((train, test), "") for test in names)] for train in names]
     classes = result["class_set"]["classes"]
     about = f"UA on {', '.join(classes)}; chance {percent(1 / len(classes))}; 95 % over speakers."
-    return f"{markdown(('trained on', *names), rows)}\n\n{about}"
+    parts = [f"{_matrix(result, 'cells')}\n\nTrack {track_of(result)}: {about}"]
+    if "blind_cells" in result:
+        parts.append(f"{_matrix(result, 'blind_cells')}\n\nTrack blind: {about}")
+    return "\n\n".join(parts)
+
+
+def _matrix(result: Mapping[str, Any], key: str) -> str:
+    names = result["datasets"]
+    cells = {(cell["train"], cell["test"]): ua_with_interval(cell) for cell in result[key]}
+    rows = [[train, *(cells.get((train, test), "") for test in names)] for train in names]
+    return markdown(("trained on", *names), rows)

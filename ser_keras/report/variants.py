@@ -13,7 +13,7 @@ VARIANT_SECTIONS = ("spec", "model", "objective", "unlabelled", "batch", "select
 
 
 def variant(result: Mapping[str, Any]) -> list[str]:
-    """Returns what tells a run from its paper's recipe: `head=gap`, `ravdess unlabelled`.
+    """Returns what tells a run from its paper's recipe, such as `head=gap`.
 
     Epochs are no variant: a run with fewer of them is not complete, see `has_all_epochs`.
     """
@@ -29,13 +29,27 @@ def variant(result: Mapping[str, Any]) -> list[str]:
             for key, value in sorted(_leaves(config).items())
             if key.startswith(VARIANT_SECTIONS) and recipe.get(key) != value
         ]
-    return [*words, *_further_sets(result, "unlabelled_sets", "unlabelled")]
+    return words
 
 
-def _further_sets(result: Mapping[str, Any], name: str, use: str) -> list[str]:
-    """Returns the further sets of a run's folds in words, such as `ravdess unlabelled`."""
-    datasets = {part["dataset"] for fold in result.get("folds", ()) for part in fold.get(name, ())}
-    return [f"{dataset} {use}" for dataset in sorted(datasets)]
+def further_sets(result: Mapping[str, Any]) -> list[str]:
+    """Returns the further sets that a run was trained on, such as `ravdess unlabelled`.
+
+    Example:
+        >>> further_sets({"folds": [{"joint_sets": [{"dataset": "emodb"}]}]})
+        ['emodb joint']
+    """
+    return [
+        f"{dataset} {use}"
+        for use in ("unlabelled", "joint")
+        for dataset in sorted(
+            {
+                part["dataset"]
+                for fold in result.get("folds", ())
+                for part in fold.get(f"{use}_sets", ())
+            }
+        )
+    ]
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -54,9 +68,7 @@ def settings_in_words(result: Mapping[str, Any]) -> str:
         words.append(f"mean of {', '.join(f'{models[name]} {name}' for name in sorted(models))}")
     if result["settings"] == "paper":
         words += variant(result)
-    else:
-        words += _further_sets(result, "unlabelled_sets", "unlabelled")
-    words += _further_sets(result, "joint_sets", "joint")
+    words += further_sets(result)
     if result["chosen"]:
         words.append("chosen per fold")
     for name in sorted(set(result["recipes"]) & set(recipe_names())):
