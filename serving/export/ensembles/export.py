@@ -110,6 +110,8 @@ def describe_ensemble(
         "shares_speakers": trained.protocol.shares_speakers,
         "fold_scores": {"ua": record["ua"], "wa": record["wa"]},
         "track": record["track"],
+        "test_speakers": record["test_speakers"],
+        "not_adapted": record["not_adapted"],
         "track_scores": record["tracks"],
         "pooled": result["pooled"],
         "best_member": result["best_member"],
