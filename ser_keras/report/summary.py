@@ -35,6 +35,43 @@ def describe(result: Mapping[str, Any]) -> str:
     )
 
 
+def describe_members(result: Mapping[str, Any]) -> str:
+    """Returns the members of an ensemble with their scores, as a table and a sentence.
+
+    Args:
+        result: see `ser_keras.experiments.ensemble.run_ensemble`.
+    """
+    rows = [
+        [
+            member["name"],
+            member["model"],
+            str(member["seed"]),
+            f"{member['weight']:.3f}",
+            ua_with_interval(member),
+            percent(member["wa"]),
+            _points(member["ensemble_above"]),
+        ]
+        for member in result["members"]
+    ]
+    head = ("member", "model", "seed", "weight", "UA (95 % over speakers)", "WA")
+    best = result["best_member"]
+    text = (
+        f"{markdown((*head, 'ensemble above it'), rows)}\n\n"
+        f"Best single member on the same test parts: {best['name']}, UA {percent(best['ua'])}. UA "
+        f"of the ensemble above it, in points: {_points(best['ensemble_above'])}."
+    )
+    for member in result["left_out"]:
+        text += f"\nNot in this mean: {member['name']}, which {member['reason']}."
+    return f"{text}\n{result['note']}" if result["note"] else text
+
+
+def _points(difference: Sequence[float]) -> str:
+    """Returns a difference and the ends of its interval in points."""
+    # Adding zero turns -0.0 into 0.0.
+    value, low, high = (f"{round(100 * end, 1) + 0:+.1f}" for end in difference)
+    return f"{value} ({low} – {high})"
+
+
 def track_in_words(result: Mapping[str, Any]) -> str:
     """Returns what was known of the test speakers, as the audit of a result says it.
 

@@ -1,5 +1,6 @@
 """What a cross-validation says of its settings: whose they are, what was changed, what was cut."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,8 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def settings_in_words(result: Mapping[str, Any]) -> str:
     """Returns whose settings they are, with what was cut: `ours, 5 of 60 epochs`."""
     words = [SETTINGS[result["settings"]]]
+    if models := Counter(member["model"] for member in result.get("members", ())):
+        words.append(f"mean of {', '.join(f'{models[name]} {name}' for name in sorted(models))}")
     if result["settings"] == "paper":
         words += variant(result)
     words += further_sets(result)
@@ -83,14 +86,16 @@ def is_complete(result: Mapping[str, Any]) -> bool:
 
 def has_all_epochs(result: Mapping[str, Any]) -> bool:
     """Whether each fold was trained for all epochs of its recipe, or until early stopping."""
+    if members := result.get("members"):
+        return all(map(has_all_epochs, members))
     for fold in result["folds"]:
         name = fold.get("recipe", next(iter(result["recipes"])))
         config = result["recipes"][name]
         recipe_epochs = load_config(name).epochs if name in recipe_names() else config["epochs"]
-        epochs = len(fold["history"])
-        stopped = config["select"] == "validation" and (
-            epochs - 1 - kept_epoch(fold["history"]) >= config["patience"]
-        )
+        # A member of an ensemble has the numbers without the history.
+        epochs = fold["epochs_run"] if "epochs_run" in fold else len(fold["history"])
+        kept = fold["epoch"] if "epochs_run" in fold else kept_epoch(fold["history"]) + 1
+        stopped = config["select"] == "validation" and epochs - kept >= config["patience"]
         if config["epochs"] < recipe_epochs or (epochs < recipe_epochs and not stopped):
             return False
     return True

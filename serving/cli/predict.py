@@ -2,20 +2,21 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from ser_keras.cli.console import console
-from ser_keras.errors import ServingError
+from ser_keras.errors import ConfigError, ServingError
 from serving.client.endpoint import Certificate, Endpoint, Key, RootCertificate, UncertainBelow
 
 if TYPE_CHECKING:
     from serving.client.client import SerClient
     from serving.client.prediction import Prediction
+    from serving.client.speaker_statistics import Statistics
 
 
 def predict(
@@ -44,6 +45,10 @@ def predict(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line.")
     ] = False,
+    statistics: Annotated[
+        Path | None,
+        typer.Option(help="Statistics of the speaker, from the client's enrol; for all files."),
+    ] = None,
     uncertain_below: UncertainBelow = 0.0,
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
@@ -59,11 +64,13 @@ def predict(
 
     from serving.client.connection import ServerError
 
+    known = _speaker(statistics)
     failures, error_console = 0, Console(stderr=True, soft_wrap=True)
     with Endpoint(server, root_certificate, certificate, key).client(model) as client:
         for source in sources:
             try:
-                for prediction in _predictions(client, source, rate, timeline, window_s, hop_s):
+                windows = {"window_s": window_s, "hop_s": hop_s, "statistics": known}
+                for prediction in _predictions(client, source, rate, timeline, windows):
                     line = _line(source, prediction, as_json, uncertain_below)
                     console.print(line, markup=False)
             except (ServerError, soundfile.LibsndfileError) as error:
@@ -73,21 +80,38 @@ def predict(
         raise ServingError(f"{failures} of {len(sources)} files have no prediction, see above.")
 
 
+def _speaker(path: Path | None) -> "Statistics | None":
+    """Returns the statistics in a file, None without one.
+
+    Raises:
+        ConfigError: it holds none.
+    """
+    from serving.client.speaker_statistics import Statistics, StatisticsError
+
+    try:
+        return None if path is None else Statistics.read(path)
+    except StatisticsError as error:
+        raise ConfigError(f"--statistics {error}") from None
+
+
 def _predictions(
-    client: "SerClient",
-    source: Path,
-    rate: int,
-    timeline: bool,
-    window_s: float | None,
-    hop_s: float | None,
+    client: "SerClient", source: Path, rate: int, timeline: bool, options: Mapping[str, Any]
 ) -> Iterator["Prediction"]:
-    """Returns the predictions for a file, along a file, or along standard input."""
+    """Returns the predictions for a file, along a file, or along standard input.
+
+    Args:
+        client: of the server.
+        source: the file, or "-".
+        rate: int. Sampling rate of standard input.
+        timeline: bool. Whether to predict along the file.
+        options: window_s, hop_s and statistics of `SerClient.timeline`.
+    """
     if str(source) == "-":
         # One window per call, since the speaker is waiting for the prediction.
-        return client.timeline(sys.stdin.buffer, rate, window_s=window_s, hop_s=hop_s, batch_size=1)
+        return client.timeline(sys.stdin.buffer, rate, batch_size=1, **options)
     if timeline:
-        return _with_progress(client.timeline(source, window_s=window_s, hop_s=hop_s), source)
-    return iter([client.predict(source)])
+        return _with_progress(client.timeline(source, **options), source)
+    return iter([client.predict(source, statistics=options["statistics"])])
 
 
 def _with_progress(predictions: Iterator["Prediction"], source: Path) -> Iterator["Prediction"]:
@@ -112,6 +136,7 @@ def _line(source: Path, prediction: "Prediction", as_json: bool, uncertain_below
         values = {"file": str(source), "start_s": start_s, "end_s": end_s}
         values |= {"label": prediction.answer(uncertain_below)}
         values |= {"probabilities": prediction.probabilities, "version": prediction.version}
+        values |= {"track": prediction.track}
         return json.dumps(values)
     return f"{source} {start_s:.1f}-{end_s:.1f} s: {prediction.in_words(uncertain_below)}"
 

@@ -178,6 +178,7 @@ class SerClient(ModelConnection):
         hop_s: float | None = None,
         batch_size: int = 8,
         maps: bool = False,
+        statistics: Statistics | None = None,
     ) -> Iterator[Prediction]:
         """Yields predictions along a recording of any length.
 
@@ -197,19 +198,20 @@ class SerClient(ModelConnection):
                 model streams, time between two predictions, in whole steps; one step when left out.
             batch_size: int. Windows per call.
             maps: bool. As in `predict`.
+            statistics: as in `predict`, for windows of one speaker.
 
         Raises:
             ServerError: no answer, a refusal, or a source without samples.
         """
         if isinstance(source, (str, Path)):
             _require_file(source)
-        if self.streams():
+        if statistics is None and self.streams():
             predictions = self._streamed(source, sample_rate_hz, hop_s, maps)
         else:
             rate = self.sample_rate_hz
             size, hop = (round(s * rate) for s in (window_s or WINDOW_S, hop_s or HOP_S))
             windows = windows_of(self._blocks(source, sample_rate_hz), size, hop)
-            predictions = self._windowed(windows, batch_size, maps)
+            predictions = self._windowed(windows, batch_size, maps, statistics)
         empty = True
         for prediction in predictions:
             empty = False
@@ -238,12 +240,17 @@ class SerClient(ModelConnection):
         return self.signatures() >= SIGNATURES
 
     def _windowed(
-        self, windows: Iterator[tuple[int, np.ndarray]], batch_size: int, maps: bool
+        self,
+        windows: Iterator[tuple[int, np.ndarray]],
+        batch_size: int,
+        maps: bool,
+        statistics: Statistics | None,
     ) -> Iterator[Prediction]:
         """Yields the predictions for windows, each of which comes with its first sample."""
         rate = self.sample_rate_hz
         while batch := list(itertools.islice(windows, batch_size)):
-            predictions = self.predict_batch((waveform for _, waveform in batch), maps=maps)
+            waveforms = [waveform for _, waveform in batch]
+            predictions = self.predict_batch(waveforms, maps=maps, statistics=statistics)
             for (start, waveform), prediction in zip(batch, predictions, strict=True):
                 end = start + len(waveform)
                 yield replace(prediction, start_s=start / rate, end_s=end / rate)

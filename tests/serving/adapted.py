@@ -8,6 +8,7 @@ from ser_keras.data.segments import WHOLE
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
 from serving.export.signatures import Served
+from serving.export.speaker_signatures import export_id_of
 from tests.serving.exports import CLASSES
 
 LEAST_S = 0.5
@@ -88,6 +89,13 @@ def keras_statistics(served: Served, recordings: list[np.ndarray]) -> dict[str, 
     return statistics | {"embedding_statistics": moments(np.stack(embeddings))[None]}
 
 
+def inputs_of(served: Served, recordings: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the inputs of `adapted` beside a waveform, by Keras and NumPy alone."""
+    rows = keras_statistics(served, recordings)
+    identity = np.array([export_id_of(served.model, served.spec)], np.int64)
+    return {name: row.astype(np.float32) for name, row in rows.items()} | {"export_id": identity}
+
+
 def keras_outputs(
     served: Served, features: np.ndarray, statistics: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
@@ -112,3 +120,51 @@ def keras_outputs(
 def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits.astype(np.float64) - logits.max())
     return powers / powers.sum()
+
+
+def changed(name, change):
+    """Returns the function that changes a copy of one input."""
+
+    def apply(statistics):
+        row = statistics[name].copy()
+        return {**statistics, name: change(row)}
+
+    return apply
+
+
+def put(column, value):
+    def change(row):
+        row[0, column] = value
+        return row
+
+    return change
+
+
+# What can be wrong with statistics: (a function that spoils them, part of the refusal).
+BAD = {
+    "NaN": (changed("frame_statistics", put(5, np.nan)), "frame_statistics has NaN or infinite"),
+    "infinite": (
+        changed("embedding_statistics", put(1, np.inf)),
+        "embedding_statistics has NaN or infinite",
+    ),
+    "zero count": (
+        changed("functional_statistics", np.zeros_like),
+        "functional_statistics has a count below 1, so nothing is known of the speaker",
+    ),
+    "negative variance": (
+        changed("frame_statistics", put(-1, -3.0)),
+        "frame_statistics has a mean of squares below the squared mean, a negative variance",
+    ),
+    "wrong length": (
+        changed("frame_statistics", lambda row: row[:, :-2]),
+        "frame_statistics has 149 values, expected 151: count, 75 means and 75 means of squares",
+    ),
+    "wrong rows": (
+        changed("embedding_statistics", lambda row: np.repeat(row, 2, axis=0)),
+        "embedding_statistics has 2 rows, expected one for each waveform, of which there are 1",
+    ),
+    "another export's": (
+        changed("export_id", lambda number: number + 1),
+        "the statistics are those of another model. Enrol the speaker with this one",
+    ),
+}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.serving import exports
+from tests.serving import adapted, exports
 from tests.serving.server.certificates import write_ssl_config
 
 
@@ -40,4 +40,19 @@ def closed(moma, tmp_path_factory):
     running = Server([ModelEntry("moma", moma[1])], options)
     running.start()
     yield Endpoint(f"localhost:{running.port}", **known)
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def adapted_server(tmp_path_factory):
+    """(what is exported, a server of it as `adapted`): a small model with an adapted track."""
+    from serving.server.config_files import ModelEntry
+    from serving.server.server import Server, ServerOptions
+
+    served = adapted.small()
+    folder = tmp_path_factory.mktemp("models") / "adapted"
+    exports.publish(served, folder)
+    running = Server([ModelEntry("adapted", folder)], ServerOptions(port=0, rest_port=0))
+    running.start()
+    yield served, running
     running.stop()

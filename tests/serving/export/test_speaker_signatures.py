@@ -17,15 +17,15 @@ TOLERANCE = 1e-4
 
 
 @pytest.fixture(scope="module")
-def served():
-    return adapted.small()
+def served(adapted_server):
+    return adapted_server[0]
 
 
 @pytest.fixture(scope="module")
-def model(served, tmp_path_factory):
-    loaded = LoadedModel(exports.publish(served, tmp_path_factory.mktemp("models") / "adapted"))
-    yield loaded
-    loaded.close()
+def model(adapted_server):
+    _, server = adapted_server
+    with server.manager.lend("adapted", None, None) as (loaded, _):
+        yield loaded
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,7 @@ def recordings(served, waveforms):
 
 @pytest.fixture(scope="module")
 def statistics(served, recordings):
-    """Inputs of `adapted` for one recording, by Keras and NumPy alone."""
-    rows = adapted.keras_statistics(served, recordings)
-    identity = np.array([export_id_of(served.model, served.spec)], np.int64)
-    return {name: row.astype(np.float32) for name, row in rows.items()} | {"export_id": identity}
+    return adapted.inputs_of(served, recordings)
 
 
 def repeated(statistics, rows):
@@ -113,56 +110,9 @@ def test_too_little_speech_gets_the_blind_answer_in_its_own_row_alone(
     assert np.abs(outputs["probabilities"][1] - blind[1]).max() > 1e-3
 
 
-def changed(name, change):
-    """Returns the function that changes a copy of one input."""
-
-    def apply(statistics):
-        row = statistics[name].copy()
-        return {**statistics, name: change(row)}
-
-    return apply
-
-
-def put(column, value):
-    def change(row):
-        row[0, column] = value
-        return row
-
-    return change
-
-
-BAD = {
-    "NaN": (changed("frame_statistics", put(5, np.nan)), "frame_statistics has NaN or infinite"),
-    "infinite": (
-        changed("embedding_statistics", put(1, np.inf)),
-        "embedding_statistics has NaN or infinite",
-    ),
-    "zero count": (
-        changed("functional_statistics", np.zeros_like),
-        "functional_statistics has a count below 1, so nothing is known of the speaker",
-    ),
-    "negative variance": (
-        changed("frame_statistics", put(-1, -3.0)),
-        "frame_statistics has a mean of squares below the squared mean, a negative variance",
-    ),
-    "wrong length": (
-        changed("frame_statistics", lambda row: row[:, :-2]),
-        "frame_statistics has 149 values, expected 151: count, 75 means and 75 means of squares",
-    ),
-    "wrong rows": (
-        changed("embedding_statistics", lambda row: np.repeat(row, 2, axis=0)),
-        "embedding_statistics has 2 rows, expected one for each waveform, of which there are 1",
-    ),
-    "another export's": (
-        changed("export_id", lambda number: number + 1),
-        "the statistics are those of another model. Enrol the speaker with this one",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", BAD)
+@pytest.mark.parametrize("fault", adapted.BAD)
 def test_bad_statistics_are_refused_with_a_sentence(fault, model, waveforms, statistics):
-    change, message = BAD[fault]
+    change, message = adapted.BAD[fault]
     request = exports.batch(waveforms[:1]) | change(statistics)
     with pytest.raises(RequestError) as refused:
         model.run("adapted", request)
@@ -173,7 +123,7 @@ def test_bad_statistics_are_refused_with_a_sentence(fault, model, waveforms, sta
 def test_the_first_of_several_faults_is_named(model, waveforms, statistics):
     request = exports.batch(waveforms[:1]) | statistics
     for fault in ("NaN", "wrong length", "zero count", "another export's"):
-        request = BAD[fault][0](request)
+        request = adapted.BAD[fault][0](request)
     for _ in range(5):
         with pytest.raises(RequestError, match="another model"):
             model.run("adapted", request)
