@@ -17,7 +17,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Has no doctests, and gradio is not in every environment.
 collect_ignore = ["serving/web/page.py"]
 
-pytest_plugins = ["tests.small_features", "tests.small_trainings"]
+pytest_plugins = ["tests.small_features", "tests.small_trainings", "tests.small_runs"]
 
 
 def pytest_report_header() -> list[str]:

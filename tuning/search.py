@@ -218,6 +218,7 @@ def summarize_search(
         "best": best["trial"],
         "trials": records,
         "model": config.model.name,
+        "track": config.track,
         "dataset": feature_set.schema.name,
         "class_set": class_set_dict(protocol.class_set),
         "protocol": protocol_facts(protocol),

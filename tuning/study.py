@@ -198,6 +198,7 @@ def run_study(
         "criterion": study.criterion,
         "model": config.model.name,
         "epochs": config.epochs,
+        "track": config.track,
         "dataset": feature_set.schema.name,
         "class_set": class_set_dict(protocol.class_set),
         "lines": lines,

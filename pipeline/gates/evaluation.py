@@ -62,6 +62,8 @@ def evaluate(run: Path, features: Path) -> dict[str, Any]:
         "dataset": result["dataset"],
         "protocol": result["protocol"],
         "classes": list(classes),
+        "track": result.get("track", "blind"),
+        "not_adapted": result.get("not_adapted", []),
         "weights": {fold["fold"]: fold["weights_sha256"] for fold in result["folds"]},
         "duration_bounds_s": bounds.tolist(),
         "slices": _scores_by_slice(scores, rows, classes, bounds),

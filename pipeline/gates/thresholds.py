@@ -160,4 +160,6 @@ def _settings_of_both(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[st
         "dataset": (new["dataset"], old["dataset"]),
         "classes": (new["classes"], old["classes"]),
         "protocol": (new["protocol"]["name"], old["protocol"]["name"]),
+        # An evaluation of an earlier version names no track and is blind.
+        "track": (new.get("track", "blind"), old.get("track", "blind")),
     }

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, starting
-from ser_keras.cli.options import Features, Joint, Unlabelled
+from ser_keras.cli.options import Features, FeatureSets, Joint, Unlabelled, only_one
 from ser_keras.cli.progress import EpochBars
 from ser_keras.errors import ConfigError
 
@@ -140,8 +140,10 @@ def _write_with_picture(
 
 
 def calibrate(
-    run: Annotated[Path, typer.Argument(help="Folder of `ser train` or `ser crossval`.")],
-    features: Features,
+    run: Annotated[
+        Path, typer.Argument(help="Folder of `ser train`, `ser crossval` or `ser ensemble`.")
+    ],
+    features: FeatureSets,
     folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
     unlabelled: Unlabelled = None,
     joint: Joint = None,
@@ -152,24 +154,29 @@ def calibrate(
     """Fit each fold's temperature on its validation part, so that its probabilities can be trusted.
 
     If the epochs were fixed in advance, the models have trained on that part. A second model is
-    then trained without it, which takes as long as the run did.
+    then trained without it, which takes as long as the run did. The temperature of an ensemble is
+    fitted to the mean of its members.
     """
     with starting():
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.calibration import calibrate_run
+        from ser_keras.experiments.ensemble import calibrate_ensemble, is_ensemble
         from ser_keras.files import write_json
         from ser_keras.report.results_folder import read_json, result_path
         from ser_keras.report.runs import calibration_path
 
+    sets = [FeatureSet.open(path) for path in features]
+    more: Any = {
+        "folds": folds or (),
+        "unlabelled_sets": [FeatureSet.open(path) for path in unlabelled or ()],
+        "joint_sets": [FeatureSet.open(path) for path in joint or ()],
+    }
     with EpochBars() as bars:
-        calibration = calibrate_run(
-            run,
-            FeatureSet.open(features),
-            folds=folds or (),
-            unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
-            joint_sets=[FeatureSet.open(path) for path in joint or ()],
-            progress=bars,
-        )
+        if is_ensemble(run):
+            calibration = calibrate_ensemble(run, sets, progress=bars, **more)
+        else:
+            only_one(features, run)
+            calibration = calibrate_run(run, sets[0], progress=bars, **more)
     if results:
         path = result_path(results, read_json(run / "result.json"))
         write_json(calibration_path(path), calibration)

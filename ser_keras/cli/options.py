@@ -6,6 +6,14 @@ from typing import Annotated, Any
 import typer
 
 Features = Annotated[Path, typer.Option(help="Output folder of `ser features`.")]
+FeatureSets = Annotated[
+    list[Path],
+    typer.Option(
+        "--features",
+        help="Output folder of `ser features`; of an ensemble, once for each kind of features "
+        "that its members were trained on.",
+    ),
+]
 ProtocolName = Annotated[str, typer.Option(help="Named protocol; see `ser corpora`.")]
 ClassSetName = Annotated[
     str | None, typer.Option("--classes", help="Class set; the protocol's own by default.")
@@ -71,3 +79,18 @@ def open_features(
         )
     feature_set = FeatureSet.open(features)
     return feature_set, build_protocol(protocol, feature_set.rows, class_set=class_set, seed=seed)
+
+
+def only_one(features: list[Path], run: Path) -> Path:
+    """Returns the one folder of features that a run needs.
+
+    Raises:
+        ConfigError: several are given.
+    """
+    from ser_keras.errors import ConfigError
+
+    if len(features) > 1:
+        raise ConfigError(
+            f"--features: found {len(features)} folders, expected one, since {run} is no ensemble."
+        )
+    return features[0]

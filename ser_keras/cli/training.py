@@ -13,6 +13,7 @@ from ser_keras.cli.options import (
     DEFAULT_RECIPE,
     ClassSetName,
     Features,
+    FeatureSets,
     Joint,
     Output,
     Overrides,
@@ -127,8 +128,10 @@ def train(
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of `ser train` or `ser crossval`.")],
-    features: Features,
+    run: Annotated[
+        Path, typer.Argument(help="Folder of `ser train`, `ser crossval` or `ser ensemble`.")
+    ],
+    features: FeatureSets,
     fold: Annotated[
         str | None, typer.Option(help="The run's fold; needed if it has several.")
     ] = None,
@@ -140,11 +143,11 @@ def evaluate(
 ) -> None:
     """Score a trained model again, on its own test part or on another feature set."""
     with starting():
-        from ser_keras.experiments.evaluate import evaluate_run
+        from ser_keras.cli.ensemble import scores_again
         from ser_keras.files import write_json
 
     with console.status("scoring"):
-        summary = evaluate_run(run, features, fold=fold, whole=whole)
+        summary = scores_again(run, features, fold, whole)
     if output:
         write_json(output, summary)
     console.print_json(data=summary)

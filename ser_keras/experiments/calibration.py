@@ -25,7 +25,7 @@ from ser_keras.models import load_model
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.checkpoint import identity_differences
 from ser_keras.training.further_speech import FurtherSpeech
-from ser_keras.training.predict import predict
+from ser_keras.training.predict import Scores, predict
 from ser_keras.training.trainer import FoldTrainer
 
 FILE = "calibration.json"
@@ -65,11 +65,23 @@ def calibrate_run(
     speech = FurtherSpeech(feature_set, tuple(unlabelled_sets), tuple(joint_sets))
     protocol = Protocol.load(run / "protocol.json")
     # Folds that were fitted before stay in the result; their models are not trained again.
-    chosen = choose_folds(protocol, [*(folds or trained_folds(run)), *_stored(run)])
-    calibrations = {
-        fold.name: _fitted(run / "folds" / fold.name, fold, speech, protocol, progress)
-        for fold in chosen
-    }
+    chosen = choose_folds(protocol, [*(folds or trained_folds(run)), *stored_folds(run)])
+    calibrations = {}
+    for fold in chosen:
+        folder = run / "folds" / fold.name
+        scores, by = validation_scores(folder, fold, speech, protocol, progress)
+        record = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
+        calibrations[fold.name] = fitted_facts(scores, feature_set, protocol, record, by)
+    return write_calibration(run, calibrations)
+
+
+def write_calibration(run: Path, calibrations: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Writes `calibration.json` and returns it: the temperatures, and what they do to test parts.
+
+    Args:
+        run: folder of the run.
+        calibrations: by fold, see `fitted_facts`.
+    """
     before = [pooled_scores(run / "folds", [{"fold": name}]) for name in calibrations]
     after = [
         metrics.with_temperature(scores["probabilities"], calibration["temperature"])
@@ -77,7 +89,7 @@ def calibrate_run(
     ]
     classes = np.concatenate([scores["classes"] for scores in before])
     result = {
-        "folds": calibrations,
+        "folds": dict(calibrations),
         "before": _quality(classes, np.concatenate([scores["probabilities"] for scores in before])),
         "after": _quality(classes, np.concatenate(after)),
     }
@@ -95,7 +107,7 @@ def temperature_of(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SchemaError: it was fitted to other weights than the fold has now.
     """
-    calibration = _stored(run).get(record["fold"])
+    calibration = stored_folds(run).get(record["fold"])
     if calibration is None:
         return dict(UNCALIBRATED)
     if calibration["weights_sha256"] != record["weights_sha256"]:
@@ -106,18 +118,40 @@ def temperature_of(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: calibration[key] for key in UNCALIBRATED}
 
 
-def _stored(run: Path) -> dict[str, Any]:
+def stored_folds(run: Path) -> dict[str, Any]:
+    """Returns the calibrations of a run that were fitted before, by fold."""
     path = run / FILE
     return json.loads(path.read_text(encoding="utf-8"))["folds"] if path.exists() else {}
 
 
-def _fitted(
+def validation_scores(
     folder: Path,
     fold: Fold,
     speech: FurtherSpeech,
     protocol: Protocol,
     progress: FoldProgress | None,
-) -> dict[str, Any]:
+    *,
+    track: str | None = None,
+    title: str = "",
+) -> tuple[Scores, str]:
+    """Returns the scores of a fold's validation part by a model that was not trained on it.
+
+    Args:
+        folder: Path of the fold in its run.
+        fold: of the protocol.
+        speech: the features that it was trained on, with its further sets.
+        protocol: of the run.
+        progress: called as (title, epoch, epochs, logs) while a second model is trained.
+        track: the recipe's own where it is None.
+        title: put before the title of the progress.
+
+    Returns:
+        The scores, and what model made them, in words.
+
+    Raises:
+        ConfigError: the fold is not trained.
+        SchemaError: it was trained on other features or other unlabelled sets.
+    """
     feature_set = speech.feature_set
     path = folder / "fold.json"
     if not path.exists():
@@ -125,6 +159,7 @@ def _fitted(
     record = json.loads(path.read_text(encoding="utf-8"))
     config = config_from_dict(record["config"], where=f"fold.json of {fold.name}")
     check_spec(config, feature_set)
+    name = f"{title}, {fold.name}" if title else fold.name
 
     def trainer(part: Fold, folder: Path) -> FoldTrainer:
         return FoldTrainer(
@@ -133,7 +168,7 @@ def _fitted(
             protocol.class_set,
             part,
             folder,
-            named_progress(progress, f"{fold.name}, without its validation part"),
+            named_progress(progress, f"{name}, without its validation part"),
             further=speech if config.select == "last" else None,
             withheld=fold.test,
         )
@@ -142,23 +177,40 @@ def _fitted(
     _check_same_data(path, record, fold_trainer)
     if config.select == "validation":
         model = load_model(folder / "model.keras", config.model.name)
-        validation_part = fold_trainer.parts.part(sorted(fold_trainer.fold.valid))
-        scores = vars(
-            predict(model, validation_part, config.batch, config.track, config.adaptation.least_s)
-        )
-        by = "which also chose the epoch"
-    else:
-        inner = validation_fold(fold)
-        inner_folder = _inner_folder(folder, trainer(inner, folder).identity())
-        trainer(inner, inner_folder).run()
-        scores = pooled_scores(inner_folder.parent, [{"fold": inner_folder.name}])
-        by = "by a second model that did not train on it"
-    speakers = {row.speaker for row in feature_set.rows if row.key in set(scores["keys"])}
+        part = fold_trainer.parts.part(sorted(fold_trainer.fold.valid))
+        least_s = config.adaptation.least_s
+        scores = predict(model, part, config.batch, track or config.track, least_s)
+        return scores, "which also chose the epoch"
+    inner = validation_fold(fold)
+    inner_folder = _inner_folder(folder, trainer(inner, folder).identity())
+    trainer(inner, inner_folder).run()
+    inner_record = {"fold": inner_folder.name, "track": config.track}
+    stored = pooled_scores(inner_folder.parent, [inner_record], track)
+    return Scores(**stored), "by a second model that did not train on it"
+
+
+def fitted_facts(
+    scores: Scores,
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    record: Mapping[str, Any],
+    by: str,
+) -> dict[str, Any]:
+    """Returns a fold's temperature, what it was fitted on, and the weights that it belongs to.
+
+    Args:
+        scores: of the validation part.
+        feature_set: names its speakers.
+        protocol: of the run.
+        record: the fold's `fold.json`.
+        by: what model made the scores, in words.
+    """
+    speakers = {row.speaker for row in feature_set.rows if row.key in set(scores.keys)}
     count = f"{len(speakers)} {'speaker' if len(speakers) == 1 else 'speakers'}"
     shared = ", whom it knows from training" if protocol.shares_speakers else ""
     return {
-        "temperature": metrics.fit_temperature(scores["classes"], scores["probabilities"]),
-        "fitted_on": f"validation part, {len(scores['keys'])} utterances of {count}{shared}, {by}",
+        "temperature": metrics.fit_temperature(scores.classes, scores.probabilities),
+        "fitted_on": f"validation part, {len(scores.keys)} utterances of {count}{shared}, {by}",
         "weights_sha256": record["weights_sha256"],
     }
 

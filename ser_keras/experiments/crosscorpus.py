@@ -14,7 +14,7 @@ import numpy as np
 
 from ser_keras import audit, metrics
 from ser_keras.config import TrainConfig
-from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError
 from ser_keras.experiments import provenance
@@ -35,6 +35,7 @@ from ser_keras.experiments.crossval import (
     prepare_output,
 )
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress
+from ser_keras.experiments.run_result import not_adapted
 from ser_keras.files import write_json
 from ser_keras.labels import ClassSet
 from ser_keras.protocols import Fold, Protocol
@@ -78,6 +79,10 @@ class CorpusTrainer(FoldTrainer):
             np.concatenate([scores.probabilities for scores in scores_of.values()]),
         )
 
+    def tested_rows(self) -> list[IndexRow]:
+        """Returns the index rows of all utterances of the tested corpora that are scored."""
+        return [row for tested in self.tested.values() for row in self._part_of(tested).rows]
+
     def _part_of(self, feature_set: FeatureSet) -> FoldPart:
         batch = self.config.batch
         class_of = {
@@ -118,7 +123,8 @@ def run_crosscorpus(
 
     Returns:
         dict ready for JSON: "datasets", and "cells", each with "train", "test" and the scores of
-        `metrics.summarize` on all utterances of that corpus.
+        `metrics.summarize` on all utterances of that corpus, on the recipe's own track. Where that
+        is the adapted one, "blind_cells" are those of the other.
 
     Raises:
         ConfigError: fewer than two corpora, two of one name, another spec, or no shared classes.
@@ -144,13 +150,20 @@ def run_crosscorpus(
             named_progress(progress, fold.name),
         )
         records.append(trainer.run())
+    findings.append(_known(config, records))
+
+    def cells(track: str) -> list[dict[str, Any]]:
+        return [c for record in records for c in _cells(output, record, sets, protocol, track)]
+
     result = {
         "model": config.model.name,
         "settings": config.settings,
+        "track": config.track,
         "datasets": list(sets),
         "class_set": class_set_dict(protocol.class_set),
         "epoch_chosen_by": config.select,
-        "cells": [cell for record in records for cell in _cells(output, record, sets, protocol)],
+        "cells": cells(config.track),
+        **({"blind_cells": cells("blind")} if config.track == "adapted" else {}),
         "parameters": records[0]["parameters"],
         "train_seconds": round(sum(record["train_seconds"] for record in records), 1),
         "features": {dataset: feature_facts(tested) for dataset, tested in sets.items()},
@@ -166,6 +179,13 @@ def run_crosscorpus(
     }
     write_json(output / "result.json", result)
     return result
+
+
+def _known(config: TrainConfig, records: Sequence[Mapping[str, Any]]) -> audit.Finding:
+    """Returns what was known of the tested speakers."""
+    tested = sorted({name for record in records for name in record["test_speakers"]})
+    least_s = config.adaptation.least_s
+    return audit.audit_track(config.track, tested, not_adapted(records), least_s)
 
 
 def _sets_by_name(config: TrainConfig, feature_sets: Sequence[FeatureSet]) -> dict[str, FeatureSet]:
@@ -188,9 +208,10 @@ def _cells(
     record: Mapping[str, Any],
     sets: Mapping[str, FeatureSet],
     protocol: Protocol,
+    track: str,
 ) -> list[dict[str, Any]]:
     """Returns the scores of one corpus's model on each other corpus."""
-    scores = pooled_scores(output / "folds", [record])
+    scores = pooled_scores(output / "folds", [record], track)
     cells = []
     for dataset, feature_set in sets.items():
         if dataset == record["fold"]:

@@ -65,13 +65,18 @@ def open_fold(run: Path, features: Path, fold: str, *, whole: bool = False) -> T
         whole: take every utterance of the class set instead of the fold's test part.
 
     Raises:
-        ConfigError: unknown fold.
+        ConfigError: unknown fold, or the run is an ensemble.
         SchemaError: features of another spec.
     """
     names = trained_folds(run)
     if fold not in names:
         raise ConfigError(unknown_name("trained fold", fold, names))
     record = json.loads((run / "folds" / fold / "fold.json").read_text(encoding="utf-8"))
+    if members := record.get("members"):
+        raise ConfigError(
+            f"{run}: is an ensemble and has no model of its own. Give the run of one member: "
+            f"{', '.join(str(run / member['run']) for member in members)}."
+        )
     config = config_from_dict(record["config"], where=f"fold.json of {fold}")
     protocol = Protocol.load(run / "protocol.json")
     feature_set = FeatureSet.open(features)
@@ -112,6 +117,7 @@ def evaluate_run(
         "fold": trained.name,
         "scored": "every utterance of the features" if whole else "the fold's test part",
         "dataset": trained.feature_set.schema.name,
+        "track": config.track,
     } | metrics.summarize(
         scores.classes,
         scores.probabilities,

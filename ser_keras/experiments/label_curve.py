@@ -84,7 +84,7 @@ def run_label_curve(
             )
             points.append({"fraction": fraction, "unlabelled": kind, **_point(result)})
     # The runs share these facts, so they are those of the last run.
-    shared = ("model", "settings", "dataset", "class_set", "protocol", "epoch_chosen_by")
+    shared = ("model", "settings", "track", "dataset", "class_set", "protocol", "epoch_chosen_by")
     facts = ("recipes", "features", "command", "versions", "commit")
     return {key: result[key] for key in (*shared, *facts)} | {
         "folds": [fold["fold"] for fold in result["folds"]],

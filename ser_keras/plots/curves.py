@@ -17,7 +17,8 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     """Draws the training loss of every fold over the epochs, and a score beside it.
 
     Where validation speakers chose the epoch, the score is their UA over the epochs, otherwise the
-    UA of the test part after the last epoch.
+    UA of the test part after the last epoch. An ensemble is not trained: in place of its loss the
+    UA of its members is drawn.
 
     Args:
         result: a cross-validation result, see `experiments.crossval.run_crossval`.
@@ -28,6 +29,12 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     """
     figure = open_figure(path, (10, 3.5))
     left, right = figure.subplots(1, 2)
+    figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
+    if "members" in result:
+        _draw_members(left, result)
+        _draw_test(right, result, "mean of the members")
+        save_figure(figure, path)
+        return
     for fold, line in zip(result["folds"], cycle(_LINES), strict=False):
         epochs = range(1, len(fold["history"]) + 1)
         left.plot(epochs, [logs["loss"] for logs in fold["history"]], line, label=fold["fold"])
@@ -37,8 +44,7 @@ def learning_curves(result: Mapping[str, Any], path: Path) -> None:
     if result["epoch_chosen_by"] == "validation":
         _draw_validation(right, result["folds"])
     else:
-        _draw_test(right, result)
-    figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
+        _draw_test(right, result, f"after epoch {result['folds'][0]['epoch']}")
     save_figure(figure, path)
 
 
@@ -52,8 +58,20 @@ def _draw_validation(axes: Any, folds: Sequence[Mapping[str, Any]]) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _draw_test(axes: Any, result: Mapping[str, Any]) -> None:
-    """Draws the test UA of every fold after its fixed last epoch, beside chance."""
+def _draw_members(axes: Any, result: Mapping[str, Any]) -> None:
+    """Draws the test UA of an ensemble and of every member, with intervals over speakers."""
+    rows = [("ensemble", result["pooled"]), *((row["name"], row) for row in result["members"])]
+    values = 100 * np.array([[row["ua"], *row["ua_interval"]] for _, row in rows])
+    heights = np.arange(len(rows))[::-1]
+    axes.hlines(heights, values[:, 1], values[:, 2], color="grey")
+    axes.plot(values[:, 0], heights, "ko")
+    axes.axvline(100 / len(result["class_set"]["classes"]), color="black", linestyle="--")
+    axes.set_yticks(heights, [name for name, _ in rows])
+    axes.set(xlabel="test UA (%), 95 % over speakers, dashed: chance")
+
+
+def _draw_test(axes: Any, result: Mapping[str, Any], title: str) -> None:
+    """Draws the test UA of every fold, beside chance."""
     folds = result["folds"]
     axes.bar([fold["fold"] for fold in folds], [100 * fold["ua"] for fold in folds])
     axes.axhline(100 / len(result["class_set"]["classes"]), color="black", linestyle="--")
@@ -61,7 +79,7 @@ def _draw_test(axes: Any, result: Mapping[str, Any]) -> None:
     axes.set(
         xlabel="fold",
         ylabel="test UA (%), dashed: chance",
-        title=f"after epoch {folds[0]['epoch']}",
+        title=title,
     )
 
 

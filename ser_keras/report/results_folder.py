@@ -4,7 +4,8 @@
                                                      paper-head=gap.json where a recipe was changed;
                                                      ours-adapted.json on the adapted track,
                                                      ours-seed1.json and ours-adapted-seed1.json of
-                                                     another seed than 0
+                                                     another seed than 0; ours-ravdess-joint.json
+                                                     where RAVDESS was trained on, too
     results/baselines/<data>/<protocol>/<features>-<kernel>-<track>.json
                                                      support vector machines of `ser baseline`
     results/crosscorpus/<data>-<data>/<model>.json   matrices of `ser crosscorpus`
@@ -31,7 +32,7 @@ from typing import Any
 
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.report.baselines import track_of
-from ser_keras.report.variants import seed_of, variant
+from ser_keras.report.variants import further_sets, seed_of, variant
 
 Result = Mapping[str, Any]
 
@@ -39,7 +40,7 @@ Result = Mapping[str, Any]
 def result_path(folder: Path, result: Result) -> Path:
     """Returns where a cross-validation belongs.
 
-    There is one file for each data, protocol, model, settings, track and seed.
+    There is one file for each data, protocol, model, settings, further set, track and seed.
 
     Example:
         >>> result = {"dataset": "emodb", "protocol": {"name": "emodb-loso"}, "model": "moma"}
@@ -50,6 +51,7 @@ def result_path(folder: Path, result: Result) -> Path:
         'results/emodb/emodb-loso/moma/ours-adapted-seed1.json'
     """
     words = ["paper", *variant(result)] if result["settings"] == "paper" else ["ours"]
+    words += further_sets(result)
     if track_of(result) != "blind":
         words.append(track_of(result))
     if seed := seed_of(result):

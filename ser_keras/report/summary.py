@@ -35,6 +35,43 @@ def describe(result: Mapping[str, Any]) -> str:
     )
 
 
+def describe_members(result: Mapping[str, Any]) -> str:
+    """Returns the members of an ensemble with their scores, as a table and a sentence.
+
+    Args:
+        result: see `ser_keras.experiments.ensemble.run_ensemble`.
+    """
+    rows = [
+        [
+            member["name"],
+            member["model"],
+            str(member["seed"]),
+            f"{member['weight']:.3f}",
+            ua_with_interval(member),
+            percent(member["wa"]),
+            _points(member["ensemble_above"]),
+        ]
+        for member in result["members"]
+    ]
+    head = ("member", "model", "seed", "weight", "UA (95 % over speakers)", "WA")
+    best = result["best_member"]
+    text = (
+        f"{markdown((*head, 'ensemble above it'), rows)}\n\n"
+        f"Best single member on the same test parts: {best['name']}, UA {percent(best['ua'])}. UA "
+        f"of the ensemble above it, in points: {_points(best['ensemble_above'])}."
+    )
+    for member in result["left_out"]:
+        text += f"\nNot in this mean: {member['name']}, which {member['reason']}."
+    return f"{text}\n{result['note']}" if result["note"] else text
+
+
+def _points(difference: Sequence[float]) -> str:
+    """Returns a difference and the ends of its interval in points."""
+    # Adding zero turns -0.0 into 0.0.
+    value, low, high = (f"{round(100 * end, 1) + 0:+.1f}" for end in difference)
+    return f"{value} ({low} – {high})"
+
+
 def track_in_words(result: Mapping[str, Any]) -> str:
     """Returns what was known of the test speakers, as the audit of a result says it.
 
@@ -114,14 +151,21 @@ def label_curve_table(result: Mapping[str, Any]) -> str:
 
 
 def crosscorpus_table(result: Mapping[str, Any]) -> str:
-    """Returns the matrix of UA by training and tested corpus.
+    """Returns the matrix of UA by training and tested corpus, on every track that was scored.
 
     Args:
         result: see `ser_keras.experiments.crosscorpus.run_crosscorpus`.
     """
-    names = result["datasets"]
-    cells = {(cell["train"], cell["test"]): ua_with_interval(cell) for cell in result["cells"]}
-    rows = [[train, *(cells.get((train, test), "") for test in names)] for train in names]
     classes = result["class_set"]["classes"]
     about = f"UA on {', '.join(classes)}; chance {percent(1 / len(classes))}; 95 % over speakers."
-    return f"{markdown(('trained on', *names), rows)}\n\n{about}"
+    parts = [f"{_matrix(result, 'cells')}\n\nTrack {track_of(result)}: {about}"]
+    if "blind_cells" in result:
+        parts.append(f"{_matrix(result, 'blind_cells')}\n\nTrack blind: {about}")
+    return "\n\n".join(parts)
+
+
+def _matrix(result: Mapping[str, Any], key: str) -> str:
+    names = result["datasets"]
+    cells = {(cell["train"], cell["test"]): ua_with_interval(cell) for cell in result[key]}
+    rows = [[train, *(cells.get((train, test), "") for test in names)] for train in names]
+    return markdown(("trained on", *names), rows)

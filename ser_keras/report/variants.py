@@ -1,5 +1,6 @@
 """What a cross-validation says of its settings: whose they are, what was changed, what was cut."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ VARIANT_SECTIONS = ("spec", "model", "objective", "unlabelled", "batch", "select
 
 
 def variant(result: Mapping[str, Any]) -> list[str]:
-    """Returns what tells a run from its paper's recipe: `head=gap`, `ravdess unlabelled`.
+    """Returns what tells a run from its paper's recipe, such as `head=gap`.
 
     Epochs are no variant: a run with fewer of them is not complete, see `has_all_epochs`.
     """
@@ -28,13 +29,27 @@ def variant(result: Mapping[str, Any]) -> list[str]:
             for key, value in sorted(_leaves(config).items())
             if key.startswith(VARIANT_SECTIONS) and recipe.get(key) != value
         ]
-    return [*words, *_further_sets(result, "unlabelled_sets", "unlabelled")]
+    return words
 
 
-def _further_sets(result: Mapping[str, Any], name: str, use: str) -> list[str]:
-    """Returns the further sets of a run's folds in words, such as `ravdess unlabelled`."""
-    datasets = {part["dataset"] for fold in result.get("folds", ()) for part in fold.get(name, ())}
-    return [f"{dataset} {use}" for dataset in sorted(datasets)]
+def further_sets(result: Mapping[str, Any]) -> list[str]:
+    """Returns the further sets that a run was trained on, such as `ravdess unlabelled`.
+
+    Example:
+        >>> further_sets({"folds": [{"joint_sets": [{"dataset": "emodb"}]}]})
+        ['emodb joint']
+    """
+    return [
+        f"{dataset} {use}"
+        for use in ("unlabelled", "joint")
+        for dataset in sorted(
+            {
+                part["dataset"]
+                for fold in result.get("folds", ())
+                for part in fold.get(f"{use}_sets", ())
+            }
+        )
+    ]
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -49,11 +64,11 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def settings_in_words(result: Mapping[str, Any]) -> str:
     """Returns whose settings they are, with what was cut: `ours, 5 of 60 epochs`."""
     words = [SETTINGS[result["settings"]]]
+    if models := Counter(member["model"] for member in result.get("members", ())):
+        words.append(f"mean of {', '.join(f'{models[name]} {name}' for name in sorted(models))}")
     if result["settings"] == "paper":
         words += variant(result)
-    else:
-        words += _further_sets(result, "unlabelled_sets", "unlabelled")
-    words += _further_sets(result, "joint_sets", "joint")
+    words += further_sets(result)
     if result["chosen"]:
         words.append("chosen per fold")
     for name in sorted(set(result["recipes"]) & set(recipe_names())):
@@ -71,14 +86,16 @@ def is_complete(result: Mapping[str, Any]) -> bool:
 
 def has_all_epochs(result: Mapping[str, Any]) -> bool:
     """Whether each fold was trained for all epochs of its recipe, or until early stopping."""
+    if members := result.get("members"):
+        return all(map(has_all_epochs, members))
     for fold in result["folds"]:
         name = fold.get("recipe", next(iter(result["recipes"])))
         config = result["recipes"][name]
         recipe_epochs = load_config(name).epochs if name in recipe_names() else config["epochs"]
-        epochs = len(fold["history"])
-        stopped = config["select"] == "validation" and (
-            epochs - 1 - kept_epoch(fold["history"]) >= config["patience"]
-        )
+        # A member of an ensemble has the numbers without the history.
+        epochs = fold["epochs_run"] if "epochs_run" in fold else len(fold["history"])
+        kept = fold["epoch"] if "epochs_run" in fold else kept_epoch(fold["history"]) + 1
+        stopped = config["select"] == "validation" and epochs - kept >= config["patience"]
         if config["epochs"] < recipe_epochs or (epochs < recipe_epochs and not stopped):
             return False
     return True

@@ -9,9 +9,8 @@ import keras
 import numpy as np
 
 from ser_keras import audit, metrics
-from ser_keras.adaptation.utterances import SpeakerPart
 from ser_keras.config import TrainConfig
-from ser_keras.data.feature_set import FeatureSet
+from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.files import write_atomic, write_json
 from ser_keras.labels import ClassSet
 from ser_keras.protocols import Fold
@@ -100,6 +99,11 @@ class FoldTrainer:
         least_s = self.config.adaptation.least_s
         return predict(model, part, self.config.batch, track or self.config.track, least_s)
 
+    def tested_rows(self) -> list[IndexRow]:
+        """Returns the index rows of the utterances that are tested."""
+        tested = set(self.fold.test)
+        return [row for row in self.feature_set.rows if row.key in tested]
+
     def _synchronize_workers(self, record_path: Path) -> None:
         """Checks that all workers train the same, and gives them what the chief has stored."""
         self.workers.check_same({f"the {what}": value for what, value in self.identity().items()})
@@ -141,7 +145,6 @@ class FoldTrainer:
 
     def _configuration_facts(self) -> dict[str, Any]:
         """Returns what is known before any training: configuration, identity and sizes."""
-        speaker_of = {row.key: row.speaker for row in self.feature_set.rows}
         return {
             "fold": self.fold.name,
             "config": self.config.to_dict(),
@@ -151,7 +154,7 @@ class FoldTrainer:
             "sizes": self.parts.sizes(),
             "unlabelled_sets": [part.facts() for part in self.parts.unlabelled],
             "joint_sets": [part.facts() for part in self.parts.joint],
-            "test_speakers": sorted({speaker_of[key] for key in self.fold.test}),
+            "test_speakers": sorted({row.speaker for row in self.tested_rows()}),
             "track": self.config.track,
             "not_adapted": self._not_adapted(),
         }
@@ -160,9 +163,12 @@ class FoldTrainer:
         """Returns the test speakers with too little speech for statistics of their own."""
         if self.config.track == "blind":
             return []
-        speech = SpeakerPart(self.parts.part(sorted(self.fold.test)), with_functionals=False)
+        seconds: dict[str, float] = {}
+        for row in self.tested_rows():
+            speaker = f"{row.corpus}/{row.speaker}"
+            seconds[speaker] = seconds.get(speaker, 0.0) + row.duration_s
         least_s = self.config.adaptation.least_s
-        return sorted(name for name, seconds in speech.seconds.items() if seconds < least_s)
+        return sorted(speaker for speaker, total_s in seconds.items() if total_s < least_s)
 
 
 def scores_name(track: str, own_track: str) -> str:

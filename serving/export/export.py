@@ -98,6 +98,8 @@ def describe(
         "shares_speakers": trained.protocol.shares_speakers,
         "fold_scores": {"ua": record["ua"], "wa": record["wa"]},
         "track": record.get("track", "blind"),
+        "test_speakers": record.get("test_speakers", []),
+        "not_adapted": record.get("not_adapted", []),
         "track_scores": record.get("tracks", {}),
         "pooled": result.get("pooled", {}),
         "calibration": trained.calibration,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ser_keras.audit import audit_track
 from ser_keras.corpora import get_corpus
 from ser_keras.models import model_entry
 
@@ -46,7 +47,7 @@ def model_card(about: Mapping[str, Any]) -> str:
         ),
         "Scores": (
             f"Protocol `{about['protocol']}`, fold `{about['fold']}`; speakers {shared} between "
-            f"training and test.\n\n{_scores(about)}"
+            f"training and test.\n\n{_scores(about)}\n\n{_known(about)}"
         ),
         "Intended use": INTENDED,
         "Limits": LIMITS.format(calibration=_calibration(about["calibration"])),
@@ -94,6 +95,15 @@ def _scores(about: Mapping[str, Any]) -> str:
             f"| {_percent(pooled['wa'])} |"
         )
     return "\n".join(lines)
+
+
+def _known(about: Mapping[str, Any]) -> str:
+    """Returns what was known of the test speakers on each track that was scored."""
+    tested, not_adapted = about.get("test_speakers", []), about.get("not_adapted", [])
+    least_s = about.get("config", {}).get("adaptation", {}).get("least_s", 0.0)
+    tracks = about.get("track_scores") or [about.get("track", "blind")]
+    messages = [audit_track(track, tested, not_adapted, least_s).message for track in tracks]
+    return " ".join(message[:1].upper() + message[1:] for message in messages)
 
 
 def _calibration(calibration: Mapping[str, Any]) -> str:

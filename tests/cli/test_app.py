@@ -20,6 +20,7 @@ VERBS = {
     "crossval",
     "demo",
     "download",
+    "ensemble",
     "evaluate",
     "explain",
     "export",

@@ -14,7 +14,7 @@ from ser_keras.report.baselines import difference_in_words
 from ser_keras.report.pages import html as html_page
 from ser_keras.report.percent import percent
 from ser_keras.report.runs import NOT_RECORDED, Run, differences, facts_of, latex_table
-from ser_keras.report.summary import cost_in_words, describe
+from ser_keras.report.summary import cost_in_words, describe, describe_members
 
 NAMES = ("report.html", "report.json", "report.tex")
 
@@ -133,6 +133,7 @@ def _run(run: Run, fact: Mapping[str, Any], folder: Path) -> Iterator[str]:
     yield html_page.heading(f"{run.name}: {fact['model']} on {fact['dataset']}")
     for line in describe(result).splitlines():
         yield html_page.paragraph(line)
+    yield from _members(result)
     yield html_page.heading("Confusions", 3)
     yield _confusion(run)
     yield html_page.heading("Recall by speaker", 3)
@@ -155,6 +156,17 @@ def _run(run: Run, fact: Mapping[str, Any], folder: Path) -> Iterator[str]:
     yield html_page.code(fact["command"])
     versions = {"commit": fact["commit"], **fact["versions"]}
     yield html_page.paragraph(", ".join(f"{name} {version}" for name, version in versions.items()))
+
+
+def _members(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the members of an ensemble; nothing for a run of one model."""
+    if "members" not in result:
+        return
+    table, _, sentences = describe_members(result).partition("\n\n")
+    yield html_page.heading("Members", 3)
+    yield html_page.markdown_table(table)
+    for line in sentences.splitlines():
+        yield html_page.paragraph(line)
 
 
 def _confusion(run: Run) -> str:

@@ -82,7 +82,12 @@ def test_a_new_or_missing_slice_is_noted(evaluation):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("dataset", "other"), ("classes", ["sad"]), ("protocol", {"name": "other"})],
+    [
+        ("dataset", "other"),
+        ("classes", ["sad"]),
+        ("protocol", {"name": "other"}),
+        ("track", "adapted"),
+    ],
 )
 def test_scores_of_something_else_are_not_compared(evaluation, key, value):
     (reason,) = judge(evaluation, {}, {"all": {"ua": 0.1}}, {**evaluation, key: value}).reasons

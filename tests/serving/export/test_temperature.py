@@ -139,3 +139,19 @@ def test_a_server_answers_with_the_temperature_of_the_export(tmp_path):
         server.stop()
     expected = run(ServedModule(served).signatures(), "serving_default", AUDIO)
     np.testing.assert_allclose(outputs["probabilities"], expected["probabilities"], atol=1e-6)
+
+
+def test_the_model_card_says_what_was_known_of_the_test_speakers():
+    plain = ABOUT | {"calibration": {"temperature": 1.0, "fitted_on": ""}}
+    assert "Track blind: nothing was known of a test speaker." in model_card(plain)
+    assert "Track adapted" not in model_card(plain)
+    scores = {"adapted": {"ua": 0.75, "wa": 0.5}, "blind": {"ua": 0.5, "wa": 0.5}}
+    card = model_card(
+        plain
+        | {"track": "adapted", "tracks": ["blind", "adapted"], "track_scores": scores}
+        | {"test_speakers": ["s01", "s02"], "not_adapted": ["synthetic/s02"]}
+        | {"config": {"adaptation": {"least_s": 2.0}}}
+    )
+    assert "Track blind: nothing was known of a test speaker." in card
+    assert "unlabelled recordings of a test speaker were known, and no label. 1 of 2" in card
+    assert "less than 2 s of speech and got the blind answer (synthetic/s02)" in card

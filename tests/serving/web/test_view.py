@@ -24,6 +24,7 @@ from serving.client.connection import ServerError
 from serving.explain.described_export import open_export
 from serving.explain.explain import explain
 from serving.explain.signature_runners import client_signatures
+from serving.web import model_facts
 from serving.web.local_server import Published, local_server
 from serving.web.model_facts import card, facts
 from serving.web.recognition import LONGEST_S, recognize, samples_of
@@ -268,6 +269,15 @@ def test_the_page_says_which_data_a_model_learnt_from_and_how_often_it_is_right(
         assert name in text
     assert card(published).startswith("### moma: emotion from speech")
     assert "\n#### Limits" in card(published)
+
+
+def test_the_page_promises_the_blind_score_and_names_the_adapted_one(published, monkeypatch):
+    tracks = {"adapted": {"ua": 0.875, "wa": 0.5}, "blind": {"ua": 0.5, "wa": 0.5}}
+    about = model_facts.description(published) | {"track": "adapted", "track_scores": tracks}
+    monkeypatch.setattr(model_facts, "description", lambda export: about)
+    text = facts("moma", published)
+    assert "recognised 50 % of the recordings of speakers new to it" in text
+    assert "recognised 88 % where it also knew other recordings of the speaker" in text
 
 
 def test_without_its_export_the_training_data_of_a_model_are_unknown(moma):
