@@ -121,7 +121,12 @@ def description_of(version: Path) -> dict[str, Any]:
 def _recorded_answers(
     version: Path, description: Mapping[str, Any], run: Path
 ) -> dict[str, np.ndarray]:
-    """Returns the probabilities that training recorded of the fold's test utterances, by key."""
+    """Returns the probabilities that training recorded of the fold's test utterances, by key.
+
+    They are those of the blind track: a request without statistics of a speaker is answered so.
+    """
+    from ser_keras.training.trainer import scores_name
+
     folder = run / "folds" / description["fold"]
     record = folder / "fold.json"
     trained = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
@@ -131,7 +136,8 @@ def _recorded_answers(
             f"{description['fold']}, "
             f"expected those of that fold in {run}. Give the run that was exported."
         )
-    with np.load(folder / "scores.npz", allow_pickle=False) as stored:
+    path = folder / scores_name("blind", trained.get("track", "blind"))
+    with np.load(path, allow_pickle=False) as stored:
         return dict(zip(stored["keys"].tolist(), stored["probabilities"], strict=True))
 
 

@@ -94,9 +94,11 @@ def _variant_facts(
 def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the numbers of a cross-validation's result that the table shows."""
     # It loads the recipes' schema, which `ser --help` can do without.
+    from ser_keras.report.baselines import track_of
     from ser_keras.report.variants import speakers_tested
 
     return {
+        "track": track_of(result),
         "pooled": result["pooled"],
         "over_folds": result["over_folds"],
         "folds_run": result["protocol"]["folds_run"],
@@ -121,6 +123,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     if ours is None:
         last = row["status"] if row["status"].startswith("not run") else NOTHING
         return [*cells, *[NOTHING] * (len(HEADINGS) + len(MORE_HEADINGS) - 3), last]
+    if ours["track"] != "blind":
+        # The papers know nothing of a test speaker.
+        cells[0] += f" ({ours['track']} track)"
     pooled = ours["pooled"]
     same = [f"{_heading(name)} {_percent(pooled[name])}" for name in row["published"]]
     cells.append(", ".join(same) or NOTHING)

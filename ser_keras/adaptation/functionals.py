@@ -26,10 +26,26 @@ def functionals_layer(spec: FrameSpec) -> UtteranceFunctionals:
     if spec.kind != "prosody":
         raise ConfigError(
             f"functionals: found features of kind {spec.kind!r}, expected 'prosody', as in "
-            "mel64-prosody. Set model.options.functionals to 0, or choose that spec."
+            "mel64-prosody. Set model.options.speaker.functionals to 0, or choose that spec."
         )
     num_mels: int = vars(spec)["num_mels"]
     return UtteranceFunctionals(num_mels=num_mels, hop_s=spec.hop_s)
+
+
+def check_functionals(model: keras.Model, spec: FrameSpec) -> None:
+    """Checks that a model has as many functionals as the features of a spec give.
+
+    Raises:
+        ConfigError: it has another number, or the features have no prosodic values.
+    """
+    if "functionals" not in model.input:
+        return
+    number, expected = model.input["functionals"].shape[-1], functionals_layer(spec).size
+    if number != expected:
+        raise ConfigError(
+            f"config: model.options.speaker.functionals is {number}, expected {expected} with "
+            f"these features. Set it to {expected}, or to 0 for none."
+        )
 
 
 def functionals_of(feature_set: FeatureSet) -> dict[str, np.ndarray]:

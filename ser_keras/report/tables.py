@@ -75,10 +75,8 @@ def _best_member(result: Mapping[str, Any]) -> str:
     if "best_member" not in result:
         return ""
     best = result["best_member"]
-    value, low, high = (f"{100 * end:+.1f}" for end in best["ensemble_above"])
-    return (
-        f"; best member `{best['name']}` {percent(best['ua'])}, ensemble {value} ({low} – {high})"
-    )
+    above = difference_in_words({"difference": best["ensemble_above"], "speakers": 2})
+    return f"; best member `{best['name']}` {percent(best['ua'])}, ensemble {above}"
 
 
 def _minutes(row: Row) -> str:

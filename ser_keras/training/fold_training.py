@@ -12,10 +12,12 @@ import tensorflow as tf
 
 from ser_keras import metrics
 from ser_keras.adaptation.batches import joint_steps
+from ser_keras.adaptation.functionals import check_functionals
 from ser_keras.adaptation.speakers import check_takes_speakers
 from ser_keras.adaptation.utterances import SpeakerPart
 from ser_keras.config import ModelConfig, TrainConfig
 from ser_keras.data.part import FoldPart
+from ser_keras.features.specs import spec_from_dict
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.models import build_model, objective_of
 from ser_keras.models.other_classes import with_other_classes
@@ -76,6 +78,7 @@ class FoldTraining:
             **resolved_options(config.model),
         )
         check_takes_speakers(config, self.model)
+        check_functionals(self.model, spec_from_dict(parts.feature_set.schema.spec))
         set_normalizers(self.model, config, training_part, statistics)
         self.initial_weights = load_initial_weights(config.model, self.model)
         steps = epoch_steps(config.batch, parts.feature_set, set(parts.own_keys))

@@ -150,6 +150,18 @@ def test_a_speaker_with_too_little_speech_gets_the_blind_answer(run, model, pros
     )
 
 
+def test_a_number_of_functionals_that_the_features_do_not_give_is_refused(prosody_set, tmp_path):
+    from ser_keras.protocols import build_protocol
+
+    protocol = build_protocol("synthetic-loso", prosody_set.rows)
+    options = RECIPE["model"]["options"]
+    speaker = options["speaker"] | {"functionals": 821}
+    model = RECIPE["model"] | {"options": options | {"speaker": speaker}}
+    recipes = {"x": config_from_dict(RECIPE | {"model": model})}
+    with pytest.raises(ConfigError, match=r"functionals is 821, expected 1243"):
+        run_crossval(recipes, prosody_set, protocol, tmp_path, folds=[protocol.folds[0].name])
+
+
 @pytest.mark.parametrize(
     "change",
     [

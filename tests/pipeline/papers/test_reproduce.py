@@ -197,6 +197,15 @@ def table_row(text, name):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def test_a_row_of_the_adapted_track_says_so():
+    adapted = result_of() | {"track": "adapted"}
+    text = markdown(table_facts(find_experiment("moma"), {"mixture of 3": adapted}))
+    assert table_row(text, "mixture of 3 (adapted track)")
+    assert "track)" not in markdown(
+        table_facts(find_experiment("moma"), {"mixture of 3": result_of()})
+    )
+
+
 def test_a_row_has_intervals_mean_and_deviation_beside_the_published_metric():
     text = markdown(table_facts(find_experiment("moma"), {"mixture of 3": result_of()}))
     cells = table_row(text, "mixture of 3")
