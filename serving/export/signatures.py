@@ -84,10 +84,11 @@ class ServedModule:
         most_samples = MAX_SECONDS * served.spec.sample_rate_hz
         self.stream = Stream(served.model, served.spec, most_samples) if served.streams else None
         self.speaker_inputs = self.speakers = None
-        if takes_speakers(served.model):
-            self.speaker_inputs = SpeakerInputs(served.model, served.spec)
         if "adapted" in served.tracks:
             self.speakers = SpeakerSignatures(served.model, served.spec, served.least_s)
+            self.speaker_inputs = self.speakers.inputs
+        elif takes_speakers(served.model):
+            self.speaker_inputs = SpeakerInputs(served.model, served.spec)
 
     def trackable(self) -> tf.Module:
         """Returns the object to save the weights with: it holds TensorFlow's variables, by number.

@@ -22,6 +22,7 @@ import tensorflow as tf
 from ser_keras.adaptation.functionals import functionals_layer
 from ser_keras.adaptation.speakers import affine_of
 from ser_keras.features.frames import FrameSpec
+from ser_keras.layers.utterance_functionals import UtteranceFunctionals
 from ser_keras.training.checkpoint import weights_sha256
 from serving.export.graph_inputs import checked_statistics, require
 
@@ -48,7 +49,7 @@ class SpeakerInputs:
         self._frame_affine = affine_of(model)
         self._functionals = None
         if "functionals" in model.input:
-            self._functionals = functionals_layer(spec)
+            self._functionals = _traced_once(functionals_layer(spec), spec.dim)
             self._functional_affine = affine_of(model, "functional_normalizer")
 
     def of(
@@ -69,7 +70,7 @@ class SpeakerInputs:
         }
         inputs["speaker"] = tf.fill((rows,), -1)
         if self._functionals is not None:
-            inputs["functionals"] = self._functionals(features, mask=mask)
+            inputs["functionals"] = self._functionals(features, mask)
         return inputs
 
     def moments(self, features: tf.Tensor, mask: tf.Tensor) -> Outputs:
@@ -77,7 +78,7 @@ class SpeakerInputs:
         values = _standardized(features, self._frame_affine)
         moments = {"frame_statistics": _moments(values, mask)}
         if self._functionals is not None:
-            rows = self._functionals(features, mask=mask)
+            rows = self._functionals(features, mask)
             moments["functional_statistics"] = _moment(_standardized(rows, self._functional_affine))
         return moments
 
@@ -208,6 +209,20 @@ def export_id_of(model: keras.Model, spec: FrameSpec) -> int:
     """
     text = f"{weights_sha256(model)} {json.dumps(spec.to_dict(), sort_keys=True)}"
     return int(hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS], 16)
+
+
+def _traced_once(
+    layer: UtteranceFunctionals, dim: int
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Returns a layer as one function that all signatures call: it has thousands of operations."""
+    features = tf.TensorSpec((None, None, dim), tf.float32)
+    mask = tf.TensorSpec((None, None), tf.bool)
+
+    @tf.function(input_signature=[features, mask])
+    def functionals(features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        return layer(features, mask=mask)
+
+    return functionals
 
 
 def _standardized(values: tf.Tensor, affine: tuple[object, object]) -> tf.Tensor:

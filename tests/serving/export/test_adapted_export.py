@@ -15,15 +15,15 @@ from serving.export.export import export_model
 from serving.export.layout import versions
 from serving.export.trained_model import open_run
 from serving.server.session import LoadedModel
-from tests.serving import adapted
 from tests.small_features import write_features
 
 pytestmark = pytest.mark.slow
 
 
 def recipe(blind_share):
-    speaker = {"average_frames": 2, "functionals": adapted.functionals_count()}
-    options = {"filters": [8, 8], "pool_after": [1], "speaker": speaker | {"functional_units": 8}}
+    # Without functionals: of steady tones some are constant but for rounding, and a model of 24
+    # utterances would be told that this rounding matters. The test with real speech has them.
+    options = {"filters": [8, 8], "pool_after": [1], "speaker": {"average_frames": 2}}
     return config_from_dict(
         {
             "spec": "mel64-prosody",
