@@ -1,6 +1,6 @@
 """The utterances of a part in memory, with what normalisation by speaker needs of each."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,8 @@ from ser_keras.adaptation.moments import merged, moments, unknown
 from ser_keras.data.part import FoldPart
 from ser_keras.features.statistics import FeatureStatistics
 
-# Of a value that is the same in all utterances.
-LEAST_DEVIATION = 1e-6
+# A smaller deviation is that of rounding errors, since values are of the order of 1 or more.
+LEAST_DEVIATION = 1e-5
 
 Affine = tuple[np.ndarray, np.ndarray]
 
@@ -62,7 +62,7 @@ class SpeakerPart:
         functionals = np.stack([vectors[key] for key in self.keys])
         if self.like is None:
             return functionals
-        own = FeatureStatistics.fit([functionals])
+        own = _of_functionals(functionals)
         return matched(functionals, own, self.like.functional_statistics())
 
     @cached_property
@@ -87,7 +87,7 @@ class SpeakerPart:
 
     def functional_statistics(self) -> FeatureStatistics:
         """Returns the statistics of the functionals over the part, for the model's normaliser."""
-        return FeatureStatistics.fit([self.functionals])
+        return _of_functionals(self.functionals)
 
     def by_speaker(self) -> dict[str, np.ndarray]:
         """Returns the numbers of each speaker's utterances, speakers in order of their names."""
@@ -151,8 +151,16 @@ def matched(values: np.ndarray, own: FeatureStatistics, other: FeatureStatistics
     Returns:
         float32 (n, dim).
     """
-    scale = other.std / np.maximum(own.std, LEAST_DEVIATION)
+    changes = own.std > LEAST_DEVIATION
+    scale = np.where(changes, other.std / np.where(changes, own.std, 1.0), 0.0)
     return ((values - own.mean) * scale + other.mean).astype(np.float32)
+
+
+def _of_functionals(functionals: np.ndarray) -> FeatureStatistics:
+    """Returns the statistics of functionals; those that differ by rounding alone are constant."""
+    statistics = FeatureStatistics.fit([functionals])
+    constant = statistics.std < LEAST_DEVIATION * (1.0 + np.abs(statistics.mean))
+    return replace(statistics, std=np.where(constant, 0.0, statistics.std))
 
 
 def _scaled(values: np.ndarray, affine: Affine) -> np.ndarray:

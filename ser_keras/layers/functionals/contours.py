@@ -84,7 +84,8 @@ def peak_intervals(loudness, median_of, mask, hop_s):
 def shapes(values, mask):
     """Returns seven numbers for each value (batch, 7 dim), those of the first value first.
 
-    They are the positions of the first maximum and of the first minimum, from 0 to 1; the mean of
+    They are the positions of the first maximum and of the first minimum, from 0 to 1, where values
+    that differ by less than a rounding error count as equal; the mean of
     the first third of the utterance and that of the last, less that of the second (0 for fewer
     than 3 frames); and, of the averages over 5 frames, the share of changes that are rises, the
     mean rise, and the mean fall, which is negative.
@@ -98,10 +99,10 @@ def _extremes(values, mask):
     frames, real = ops.arange(total)[None, :, None], mask[..., None]
     highest = ops.max(ops.where(real, values, -math.inf), axis=1, keepdims=True)
     lowest = ops.min(ops.where(real, values, math.inf), axis=1, keepdims=True)
-    firsts = (
-        ops.min(ops.where(real & (values == extreme), frames, total), axis=1)
-        for extreme in (highest, lowest)
-    )
+    # A plateau, such as pitch behind the last voiced frame, has its extreme at its first frame,
+    # whatever the rounding.
+    extremes = (values > highest - SMALLEST_CHANGE, values < lowest + SMALLEST_CHANGE)
+    firsts = (ops.min(ops.where(real & extreme, frames, total), axis=1) for extreme in extremes)
     return [ops.cast(first, "float32") / frame_count(mask) for first in firsts]
 
 
