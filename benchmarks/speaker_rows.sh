@@ -42,6 +42,20 @@ row() { # CORPUS SYSTEM SEED
     ${more[@]+"${more[@]}"}
 }
 
+# The mean of all systems and seeds; with a pattern only where it matches, such as nemo-ensemble.
+ensemble() { # CORPUS
+  local corpus=$1 runs_of=() more=()
+  [[ $corpus-ensemble =~ $pattern ]] || return 0
+  echo "=== $corpus-ensemble"
+  for system in "${systems[@]}"; do
+    for seed in 0 1 2; do runs_of+=("$runs/$corpus-$system-$seed"); done
+  done
+  for other in ${joint[$corpus]}; do more+=(--joint "$runs/features/$other"); done
+  for other in ${unlabelled[$corpus]}; do more+=(--unlabelled "$runs/features/$other"); done
+  ser ensemble "${runs_of[@]}" --features "$runs/features/$corpus" "${more[@]}" \
+    --output "$runs/$corpus-ensemble" --results results
+}
+
 corpora=(emodb emodb-2s ravdess nemo)
 for corpus in "${corpora[@]}"; do features "$corpus"; done
 for seed in 0 1 2; do
@@ -49,3 +63,4 @@ for seed in 0 1 2; do
     for system in "${systems[@]}"; do row "$corpus" "$system" "$seed"; done
   done
 done
+for corpus in "${corpora[@]}"; do ensemble "$corpus"; done
