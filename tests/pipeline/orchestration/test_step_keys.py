@@ -19,7 +19,11 @@ TRAINED = ("attention_cnn", "moma", "predictive_vrnn", "alexnet_fcn")
 # Edit: file, text, other text.
 EDITS = {
     "help of --output": ("ser_keras/cli/options.py", "Folder of the run.", "A folder of the run."),
-    "width of the HTML page": ("ser_keras/report/html.py", "max-width:72em", "max-width:73em"),
+    "width of the HTML page": (
+        "ser_keras/report/pages/html.py",
+        "max-width:72em",
+        "max-width:73em",
+    ),
     "layout of the search's report": ("tuning/report.py", "ENOUGH = 8", "ENOUGH = 9"),
     "constant of attention_cnn": ("ser_keras/models/attention_cnn.py", "MU = 255.0", "MU = 127.0"),
     "layer of moma": (
