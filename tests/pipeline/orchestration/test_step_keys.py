@@ -19,7 +19,7 @@ TRAINED = ("attention_cnn", "moma", "predictive_vrnn", "alexnet_fcn")
 # Edit: file, text, other text.
 EDITS = {
     "help of --output": ("ser_keras/cli/options.py", "Folder of the run.", "A folder of the run."),
-    "width of the HTML page": (
+    "width of the page": (
         "ser_keras/report/pages/html.py",
         "max-width:72em",
         "max-width:73em",
@@ -118,7 +118,7 @@ def exporters():
     ("edit", "expected"),
     [
         ("help of --output", set()),
-        ("width of the HTML page", set()),
+        ("width of the page", set()),
         ("layout of the search's report", set()),
         ("constant of attention_cnn", of_model("attention_cnn")),
         ("layer of moma", of_model("moma")),
