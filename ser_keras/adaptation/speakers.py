@@ -12,6 +12,7 @@ from ser_keras.adaptation.utterances import Affine, SpeakerPart, UtteranceMoment
 from ser_keras.config import TrainConfig
 from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError
+from ser_keras.layers.speaker_normalization import UNKNOWN
 
 TRACKS = ("blind", "adapted")
 
@@ -74,7 +75,7 @@ class Enrolment:
         """Returns the inputs of a batch of utterances, beside features and mask."""
         rows = [self.row_of[key] for key in keys]
         return {name: table[rows] for name, table in self.tables.items()} | {
-            "speaker": np.full(len(rows), -1, np.int32)
+            "speaker": np.full(len(rows), UNKNOWN, np.int32)
         }
 
 

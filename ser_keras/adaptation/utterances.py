@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ser_keras.adaptation.functionals import functionals_of
-from ser_keras.adaptation.moments import merged, moments, unknown
+from ser_keras.adaptation.moments import merged, moments
 from ser_keras.data.part import FoldPart
 from ser_keras.features.statistics import FeatureStatistics
 
@@ -45,8 +45,13 @@ class SpeakerPart:
         features = [example["features"] for example in self._examples]
         if self.like is None:
             return features
-        own, other = FeatureStatistics.fit(features), FeatureStatistics.fit(self.like.features)
+        own, other = FeatureStatistics.fit(features), self.like.frame_statistics
         return [matched(values, own, other) for values in features]
+
+    @cached_property
+    def frame_statistics(self) -> FeatureStatistics:
+        """Statistics of the features over the part; every joint set is matched with them."""
+        return FeatureStatistics.fit(self.features)
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -131,12 +136,7 @@ class UtteranceMoments:
         return cls(frames, np.stack([moments(row[None]) for row in functionals]))
 
     def statistics(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the statistics of frames and functionals over the utterances `numbers`."""
-        if not len(numbers):
-            return (
-                unknown((self.frames.shape[1] - 1) // 2),
-                unknown((self.functionals.shape[1] - 1) // 2),
-            )
+        """Returns the statistics of frames and functionals over one utterance or more."""
         return merged(self.frames[numbers]), merged(self.functionals[numbers])
 
 

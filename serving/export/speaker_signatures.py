@@ -22,6 +22,7 @@ import tensorflow as tf
 from ser_keras.adaptation.functionals import functionals_layer
 from ser_keras.adaptation.speakers import affine_of
 from ser_keras.features.frames import FrameSpec
+from ser_keras.layers.speaker_normalization import UNKNOWN
 from ser_keras.layers.utterance_functionals import UtteranceFunctionals
 from ser_keras.training.checkpoint import weights_sha256
 from serving.export.graph_inputs import checked_statistics, require
@@ -68,7 +69,7 @@ class SpeakerInputs:
             name: statistics[name] if name in statistics else tf.zeros((rows, size))
             for name, size in self.sizes.items()
         }
-        inputs["speaker"] = tf.fill((rows,), -1)
+        inputs["speaker"] = tf.fill((rows,), UNKNOWN)
         if self._functionals is not None:
             inputs["functionals"] = self._functionals(features, mask)
         return inputs
