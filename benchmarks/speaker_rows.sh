@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the rows of both tracks: five systems on four corpora, three seeds each, and their ensemble;
+# Trains the rows of both tracks: six models on four corpora, three seeds each, and their ensemble;
 # writes them into results/. Run again after a kill: finished folds are kept, an unfinished one goes
 # on.
 #
@@ -10,7 +10,7 @@
 # that have no row in common.
 set -euo pipefail
 data=$1 runs=$2 pattern=${3:-.}
-systems=(attention_cnn moma alexnet_fcn sparse_autoencoder predictive_vrnn)
+systems=(functional_network attention_cnn moma alexnet_fcn sparse_autoencoder predictive_vrnn)
 declare -A reader=([emodb]=emodb [emodb-2s]=emodb [ravdess]=ravdess [nemo]=nemo)
 declare -A protocol=([emodb]=emodb-loso [emodb-2s]=emodb-loso [ravdess]=ravdess-actor5 [nemo]=nemo-loso)
 declare -A classes=([emodb]=emodb4 [emodb-2s]=emodb7 [ravdess]=ravdess8 [nemo]=nemo6)
@@ -42,7 +42,7 @@ row() { # CORPUS SYSTEM SEED
     ${more[@]+"${more[@]}"}
 }
 
-# The mean of all systems and seeds; with a pattern only where it matches, such as nemo-ensemble.
+# The mean of all models and seeds; with a pattern only where it matches, such as nemo-ensemble.
 ensemble() { # CORPUS
   local corpus=$1 runs_of=() more=()
   [[ $corpus-ensemble =~ $pattern ]] || return 0

@@ -26,7 +26,7 @@ class RegisteredModel:
         streams: bool. Whether the model answers after every step of a stream without an end.
         pretrained: str. Module that reads pretrained weights; empty where training always starts
             from random ones.
-        baseline: bool. Whether the model only stands beside a system, in the table of its paper.
+        baseline: bool. Whether the model only stands beside the systems of the papers.
     """
 
     builder: str
@@ -56,6 +56,11 @@ MODELS: dict[str, RegisteredModel] = {
     ),
     "filter_study": RegisteredModel(
         "ser_keras.models.filter_study:build_filter_study",
+        maps=("attention",),
+        baseline=True,
+    ),
+    "functional_network": RegisteredModel(
+        "ser_keras.models.baselines.functional_network:build_functional_network",
         maps=("attention",),
         baseline=True,
     ),

@@ -1,1 +1,1 @@
-"""Models of fixed-length input that the attention FCN's paper compares with."""
+"""Models that the systems are compared with: those of their papers, and a dense network."""
