@@ -24,8 +24,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NO_MKDOCS_2_WARNING := 1
 
 # Skips are listed with their reasons: a suite that skips everything must not look well.
-# A file of tests stays in one process, for what its tests share.
-PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile
+# A file of tests stays in one process, for what its tests share. The slowest are named.
+PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile --durations 15 --durations-min 5
 
 .PHONY: help venv demo demo-tune demo-pipeline results test test-slow test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
 

@@ -156,7 +156,7 @@ def test_invalid_inputs_are_refused_by_the_graph(system):
 
 
 @pytest.mark.slow
-def test_a_process_with_tensorflow_alone_runs_it_and_so_does_the_cli(system, tmp_path):
+def test_a_process_with_tensorflow_alone_runs_it(system):
     served, version, _ = system
     code = (
         "import sys, tensorflow as tf; "
@@ -167,6 +167,12 @@ def test_a_process_with_tensorflow_alone_runs_it_and_so_does_the_cli(system, tmp
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == f"(2, {len(served.classes)}) {served.classes[0]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["moma"], indirect=True)
+def test_the_command_line_tool_of_tensorflow_runs_it(system, tmp_path):
+    _, version, _ = system
     cli = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run"]
     cli += ["--dir", str(version), "--tag_set", "serve", "--signature_def", "serving_default"]
     np.savez(tmp_path / "in.npz", waveform=np.full((1, 9000), 0.1, "f4"), length=np.int32([9000]))

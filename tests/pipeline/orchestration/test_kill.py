@@ -119,7 +119,7 @@ def num_steps(long, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", np.random.default_rng(1).uniform(0.0, 1.0, 20).round(3))
+@pytest.mark.parametrize("share", np.random.default_rng(1).uniform(0.0, 1.0, 8).round(3))
 def test_a_job_killed_at_any_step(long, num_steps, tmp_path, share):
     corpus, rebuild, whole = long
     number = 1 + int(share * (num_steps - 1))
@@ -127,7 +127,7 @@ def test_a_job_killed_at_any_step(long, num_steps, tmp_path, share):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", np.random.default_rng(0).uniform(0.0, 1.0, 10).round(3))
+@pytest.mark.parametrize("share", np.random.default_rng(0).uniform(0.0, 1.0, 4).round(3))
 def test_two_workers_killed_at_any_time(long, tmp_path, share):
     corpus, rebuild, whole = long
     # Two processes take their time to start.
