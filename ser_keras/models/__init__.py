@@ -61,7 +61,6 @@ MODELS: dict[str, RegisteredModel] = {
     ),
     "functional_network": RegisteredModel(
         "ser_keras.models.baselines.functional_network:build_functional_network",
-        maps=("attention",),
         baseline=True,
     ),
     "moma": RegisteredModel(

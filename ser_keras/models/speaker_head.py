@@ -117,26 +117,35 @@ class SpeakerHead:
             The vector to classify, (batch, values), and the output "embedding", float32 (batch, dim
             of `pooled`), whose statistics describe a speaker.
         """
-        self.inputs["embedding_statistics"] = _statistics("embedding", pooled.shape[-1])
-        normalized, standardized = EmbeddingNormalization(PRIOR_UTTERANCES, name="embedding")(
-            pooled, self.inputs["embedding_statistics"], self.inputs["speaker"]
-        )
+        normalized, outputs = self.normalized(pooled)
         if "functionals" in self.inputs:
-            beside = keras.layers.Concatenate(name="beside")
-            normalized = beside([normalized, self._functionals()])
+            x = self.dense_functionals()
+            x = keras.layers.BatchNormalization(momentum=0.9, name="functional_batch_norm")(x)
+            x = keras.layers.ReLU(name="functional_relu")(x)
+            normalized = keras.layers.Concatenate(name="beside")([normalized, x])
+        return normalized, outputs
+
+    def normalized(self, x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Adds the normalisation of one vector of an utterance by speaker.
+
+        Returns:
+            The vector, (batch, dim of `x`), and the output "embedding" of the same shape.
+        """
+        self.inputs["embedding_statistics"] = _statistics("embedding", x.shape[-1])
+        normalized, standardized = EmbeddingNormalization(PRIOR_UTTERANCES, name="embedding")(
+            x, self.inputs["embedding_statistics"], self.inputs["speaker"]
+        )
         return normalized, {"embedding": standardized}
 
-    def _functionals(self) -> Tensor:
-        """Adds the side input: functionals by speaker, then one dense layer."""
+    def dense_functionals(self) -> Tensor:
+        """Adds the side input: functionals by speaker, then a dense layer, (batch, units)."""
         x = FeatureNormalizer(name="functional_normalizer")(self.inputs["functionals"])
         x = SpeakerNormalization(PRIOR_UTTERANCES, LIMIT, name="speaker_functionals")(
             x, self.inputs["functional_statistics"]
         )
         x = keras.layers.GaussianNoise(NOISE, name="functional_noise")(x)
         x = keras.layers.Dropout(SIDE_DROPOUT, name="functional_dropout")(x)
-        x = keras.layers.Dense(self.functional_units, use_bias=False, name="functional_dense")(x)
-        x = keras.layers.BatchNormalization(momentum=0.9, name="functional_batch_norm")(x)
-        return keras.layers.ReLU(name="functional_relu")(x)
+        return keras.layers.Dense(self.functional_units, use_bias=False, name="functional_dense")(x)
 
 
 def _statistics(kind: str, dim: int) -> Tensor:

@@ -1,7 +1,7 @@
 """A dense network on functionals of an utterance: what the systems' attention stands beside.
 
-It is the smallest model for both tracks. It has the side input that the five systems have, and in
-the place of a system's layers nothing but an attention over the frames themselves.
+It is the smallest model for both tracks: the side input that the five systems have, alone. Its one
+hidden layer is what is normalised by speaker.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,6 @@ from collections.abc import Mapping
 import keras
 
 from ser_keras.errors import ConfigError
-from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.layers.frame_attention import AttentionPooling
 from ser_keras.models.speaker_head import speaker_head
 
 
@@ -32,14 +30,13 @@ def build_functional_network(
         name: str.
 
     Call arguments:
-        features: float (batch, frames, dim), of any number of frames.
-        mask: bool (batch, frames), True for real frames, which come first.
+        features: float (batch, frames, dim), and mask: bool (batch, frames), are not used: the
+            functionals of these frames are an input of their own.
         Those of `SpeakerHead`.
 
     Returns:
-        keras.Model with outputs "logits", float32 (batch, num_classes), "attention", float32
-        (batch, T'), which sums to 1 over the averaged frames, and "embedding", float32 (batch, 2
-        dim): the weighted mean and deviation of the frames.
+        keras.Model with outputs "logits", float32 (batch, num_classes), and "embedding", float32
+        (batch, units): the hidden layer, whose statistics describe a speaker.
 
     Raises:
         ConfigError: no sizes of a head, unknown ones, or no functionals.
@@ -47,7 +44,7 @@ def build_functional_network(
     Example:
         >>> model = build_functional_network(4, 75, speaker={"functionals": 1243})
         >>> model.output["embedding"].shape, model.output["logits"].shape
-        ((None, 150), (None, 4))
+        ((None, 256), (None, 4))
     """
     if not speaker or not speaker.get("functionals"):
         raise ConfigError(
@@ -58,12 +55,10 @@ def build_functional_network(
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
-    frames = keras.Input((None,), dtype="bool", name="mask")
-    x = FeatureNormalizer(name="normalizer")(features, mask=frames)
-    x, mask = head.frames(x, frames)
-    pooled, attention = AttentionPooling(deviation=True, name="attention")(x, mask=mask)
-    pooled, adapted = head.embedding(pooled)
-    pooled = keras.layers.Dropout(dropout, name="dropout")(pooled)
-    logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(pooled)
-    inputs = {"features": features, "mask": frames, **head.inputs}
-    return keras.Model(inputs, {"logits": logits, "attention": attention, **adapted}, name=name)
+    mask = keras.Input((None,), dtype="bool", name="mask")
+    x, adapted = head.normalized(head.dense_functionals())
+    x = keras.layers.ReLU(name="relu")(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(x)
+    inputs = {"features": features, "mask": mask, **head.inputs}
+    return keras.Model(inputs, {"logits": logits, **adapted}, name=name)
