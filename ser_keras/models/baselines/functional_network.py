@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import keras
 
 from ser_keras.errors import ConfigError
+from ser_keras.features.normalize import FeatureNormalizer
 from ser_keras.models.speaker_head import speaker_head
 
 
@@ -30,13 +31,14 @@ def build_functional_network(
         name: str.
 
     Call arguments:
-        features: float (batch, frames, dim), and mask: bool (batch, frames), are not used: the
-            functionals of these frames are an input of their own.
-        Those of `SpeakerHead`.
+        features: float (batch, frames, dim), of any number of frames.
+        mask: bool (batch, frames), True for real frames, which come first.
+        Those of `SpeakerHead`; the functionals of the frames are one of them.
 
     Returns:
-        keras.Model with outputs "logits", float32 (batch, num_classes), and "embedding", float32
-        (batch, units): the hidden layer, whose statistics describe a speaker.
+        keras.Model with outputs "logits", float32 (batch, num_classes), "embedding", float32
+        (batch, units): the hidden layer, whose statistics describe a speaker, and "normalized",
+        (batch, frames, dim): the frames as the systems take them, of which no logit depends.
 
     Raises:
         ConfigError: no sizes of a head, unknown ones, or no functionals.
@@ -56,9 +58,12 @@ def build_functional_network(
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")
     mask = keras.Input((None,), dtype="bool", name="mask")
+    frames = FeatureNormalizer(name="normalizer")(features, mask=mask)
+    frames, _ = head.frames(frames, mask)
     x, adapted = head.normalized(head.dense_functionals())
     x = keras.layers.ReLU(name="relu")(x)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(x)
     inputs = {"features": features, "mask": mask, **head.inputs}
-    return keras.Model(inputs, {"logits": logits, **adapted}, name=name)
+    outputs = {"logits": logits, "normalized": frames, **adapted}
+    return keras.Model(inputs, outputs, name=name)
