@@ -44,6 +44,15 @@ class AudioError(SerError):
         return type(self), (str(self), self.kind)
 
 
+class NoSpeechError(AudioError):
+    """There is no voice in a recording. The speaker looks at the microphone."""
+
+    exit_code = 11
+
+    def __init__(self, message: str, kind: str = "no_speech"):
+        super().__init__(message, kind)
+
+
 class SchemaError(SerError):
     """Features on disk do not match what the reader needs. Their owner runs the job again."""
 

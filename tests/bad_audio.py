@@ -80,7 +80,7 @@ def encoded(
     """Returns a file that libsndfile writes.
 
     Args:
-        kind: container: "WAV", "FLAC", "OGG", "MP3", "AIFF".
+        kind: container: "WAV", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "RF64", "W64".
         samples: float (samples, channels); `voice()` by default.
         rate: sampling rate.
         coding: of the samples, such as "ALAW" or "IMA_ADPCM"; the container's usual by default.
@@ -96,6 +96,27 @@ def flac_that_promises(num_samples: int) -> bytes:
     fields = int.from_bytes(data[18:26], "big")
     data[18:26] = (fields >> 36 << 36 | num_samples).to_bytes(8, "big")
     return bytes(data)
+
+
+def flac_from_a_pipe(samples: np.ndarray | None = None) -> bytes:
+    """Returns a FLAC file that states neither its length nor the hash of its samples."""
+    data = bytearray(encoded("FLAC", samples))
+    data[21] &= 0xF0
+    data[22:42] = bytes(20)
+    return bytes(data)
+
+
+def wav_of_no_length(data: bytes, riff: int, promised: int) -> bytes:
+    """Returns a WAV file with other sizes in its header."""
+    at = data.index(b"data") + 4
+    sizes = struct.pack("<I", riff), struct.pack("<I", promised)
+    return data[:4] + sizes[0] + data[8:at] + sizes[1] + data[at + 4 :]
+
+
+def w64_of_no_length(data: bytes) -> bytes:
+    """Returns a W64 file as ffmpeg writes it into a pipe."""
+    at = data.index(b"data\xf3\xac\xd3\x11") + 16
+    return data[:at] + struct.pack("<Q", 2**63 - 1) + data[at + 8 :]
 
 
 def six_hours(path: Path) -> None:
@@ -127,6 +148,22 @@ def good_files() -> dict[str, bytes]:
         "fllr-after-fmt.wav": wav(after_fmt=chunk(b"FLLR", bytes(4044))),
         "odd-chunk.wav": wav(after_fmt=chunk(b"note", b"odd")),
         "list-at-end.wav": wav() + chunk(b"LIST", b"INFOabcd"),
+        "pipe-ffmpeg.wav": wav_of_no_length(wav(), 2**32 - 1, 2**32 - 1),
+        "pipe-sox.wav": wav_of_no_length(wav(), 0x7FFFF024, 0x7FFFF000),
+        "never-closed.wav": wav_of_no_length(wav(), 36, 0),
+        "no-length.wav": wav(promised=2**32 - 1),
+        "no-length.w64": w64_of_no_length(encoded("W64")),
+        "no-length.flac": flac_from_a_pipe(),
+        "mu-law.wav": encoded("WAV", coding="ULAW"),
+        "ogg-named.wav": encoded("OGG"),
+        "ogg-named.flac": encoded("OGG"),
+        "opus.ogg": encoded("OGG", coding="OPUS"),
+        "mp3-named.wav": encoded("MP3"),
+        "aiff-named.wav": encoded("AIFF"),
+        "plain.au": encoded("AU"),
+        "plain.caf": encoded("CAF"),
+        "plain.rf64": encoded("RF64"),
+        "plain.w64": encoded("W64"),
         "plain.flac": encoded("FLAC"),
         "flac-named.wav": encoded("FLAC"),
         "größe-愤怒-😠.wav": wav(),
@@ -150,7 +187,6 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "body-cut.wav": (plain[: len(plain) // 2], "truncated"),
         "last-byte-cut.wav": (plain[:-1], "truncated"),
         "promises-more.wav": (wav(promised=10**6), "truncated"),
-        "no-length.wav": (wav(promised=2**32 - 1), "truncated"),
         "cut.flac": (flac[: len(flac) // 2], "truncated"),
         "end-cut.flac": (flac[:-10], "truncated"),
         "magic-only.flac": (flac[:8], "unreadable"),
@@ -158,12 +194,13 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "body-garbage.flac": (flac[:100] + b"\x55" * (len(flac) - 100), "truncated"),
         "promises-more.flac": (flac_that_promises(16000), "truncated"),
         "promises-six-hours.flac": (flac_that_promises(6 * 3600 * 16000), "too_long"),
-        "no-length.flac": (flac_that_promises(0), "too_long"),
         "zero.wav": (wav(voice() * 0), "silent"),
         "zero.flac": (encoded("FLAC", voice() * 0), "silent"),
         "nan.wav": (wav(holes, bits=32, code=FLOAT), "not_finite"),
         "infinite.wav": (wav(infinite, bits=32, code=FLOAT), "not_finite"),
-        "huge.wav": (wav(voice() * 1e30, bits=32, code=FLOAT), "not_finite"),
+        "huge.wav": (wav(voice() * 1e30, bits=32, code=FLOAT), "range"),
+        "not-divided.wav": (wav(voice() * 2**15, bits=32, code=FLOAT), "range"),
+        "opposed.wav": (wav(np.hstack([voice(), -voice()])), "opposed"),
         "no-samples.wav": (wav(voice(0)), "too_short"),
         "one-sample.wav": (wav(voice()[:1]), "too_short"),
         "nine-channels.wav": (wav(voice(channels=9)), "channels"),
@@ -174,12 +211,11 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "rate1e6.wav": (wav(rate=1000000), "rate"),
         "rate1000.wav": (wav(rate=1000), "rate"),
         "unknown-code.wav": (wav(code=0x7777), "unreadable"),
-        "big-endian.wav": (b"RIFX" + plain[4:], "not_audio"),
-        "ogg-named.wav": (encoded("OGG"), "not_audio"),
-        "mp3-named.wav": (encoded("MP3"), "not_audio"),
+        # Says that its numbers are big-endian, which they are not.
+        "big-endian.wav": (b"RIFX" + plain[4:], "rate"),
+        "ogg-garbage.ogg": (b"OggS" + b"\x55" * 4000, "unreadable"),
+        "cut.aiff": (encoded("AIFF")[:9000], "truncated"),
         "mp3-garbage.wav": (b"\xff\xfb\x90\x00" + b"\x55" * 4000, "not_audio"),
-        "aiff-named.wav": (encoded("AIFF"), "not_audio"),
-        "ogg-named.flac": (encoded("OGG"), "not_audio"),
     }
 
 

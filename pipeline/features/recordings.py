@@ -23,8 +23,7 @@ from typing import Any, overload
 
 import soundfile
 
-from ser_keras import audit
-from ser_keras.audio import checks, limits, reading, writing
+from ser_keras import audio, audit
 from ser_keras.corpora import read_corpus
 from ser_keras.corpora.base import Utterance
 from ser_keras.data.example import encode_example
@@ -241,12 +240,13 @@ def fingerprint(
 
 def code_paths() -> list[Path]:
     """Returns the modules whose code can change a byte of a record or of its index row."""
-    audio = (checks, limits, reading, writing)
+    decoding = sorted(Path(inspect.getfile(audio)).parent.glob("*.py"))
     functions = (audit.fingerprint, encode_example, frame_record, extract)
     # A kind is computed by its class and by those that it extends.
     classes = {base for kind in KINDS for base in class_of_kind(kind).__mro__ if base is not object}
     return [
-        *(Path(inspect.getfile(item)) for item in (*audio, *functions)),
+        *decoding,
+        *(Path(inspect.getfile(item)) for item in functions),
         *sorted({Path(inspect.getfile(base)) for base in classes}),
         Path(__file__).with_name("writer.py"),
     ]

@@ -2,7 +2,7 @@
 
 Where: from the user, under the user's licence.
 
-Tree: the table, and audio in its folder or below (WAV or FLAC)::
+Tree: the table, and audio in its folder or below, in any format of `ser_keras.audio`::
 
     manifest.csv
     anna/001.wav

@@ -5,6 +5,7 @@ from pathlib import Path
 from ser_keras.errors import SchemaError
 from ser_keras.files import write_text
 from ser_keras.report.benchmarks import BENCHMARKS
+from ser_keras.report.errors_by_class import errors_tables
 from ser_keras.report.results_folder import Results
 from ser_keras.report.summary import crosscorpus_table
 from ser_keras.report.tables import (
@@ -62,6 +63,8 @@ def sections_of(results: Results) -> dict[str, str]:
     sections = {"results": best_table(results), "all results": table_of(results)}
     if results["baseline"]:
         sections["baselines"] = baselines_table(results)
+    if errors := errors_tables(results):
+        sections["errors"] = errors
     if results["enrolment"]:
         sections["enrolment"] = enrolments_table(results["enrolment"].values())
     if searches := [search for search in results["search"].values() if "test" in search]:

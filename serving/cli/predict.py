@@ -1,8 +1,10 @@
-"""The verb that asks a server for predictions."""
+"""The verb that names the emotion in recordings, with a model in this process or on a server."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +12,26 @@ import typer
 from rich.console import Console
 
 from ser_keras.cli.console import console
-from ser_keras.errors import ConfigError, ServingError
-from serving.client.endpoint import Certificate, Endpoint, Key, RootCertificate, UncertainBelow
+from ser_keras.errors import AudioError, ConfigError, NoSpeechError, SerError, ServingError
+from serving.client.endpoint import (
+    Certificate,
+    Endpoint,
+    Key,
+    RootCertificate,
+    UncertainBelow,
+    endpoint_of,
+)
 
 if TYPE_CHECKING:
-    from serving.client.client import SerClient
+    import numpy as np
+
+    from serving.client.connection import ServerError
     from serving.client.prediction import Prediction
     from serving.client.speaker_statistics import Statistics
+    from serving.client.speech_client import SpeechClient
+
+# Longest recording that a model takes in one piece.
+WHOLE_S = 120.0
 
 
 def predict(
@@ -24,8 +39,18 @@ def predict(
         list[Path],
         typer.Argument(help="Audio files, or - for live 16-bit mono PCM on standard input."),
     ],
-    server: Annotated[str, typer.Option(help="host:port of the server's gRPC.")] = "localhost:8500",
-    model: Annotated[str, typer.Option(help="Name of the model on the server.")] = "moma",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Folder of an export of `ser export`; with --server, the model's name there."
+        ),
+    ],
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="host:port of the gRPC of a server to ask; without it the model runs here."
+        ),
+    ] = None,
     timeline: Annotated[
         bool, typer.Option(help="Predict along the recording, as for live input.")
     ] = False,
@@ -54,30 +79,48 @@ def predict(
     certificate: Certificate = None,
     key: Key = None,
 ) -> None:
-    """Ask a server for the emotion in recordings; a file that fails does not stop the others.
+    """Name the emotion in recordings; a file that fails does not stop the others.
 
     With live input or --timeline, a model that streams, such as the predictive VRNN, takes the
     audio as one endless recording: each prediction is for all audio from its start. Other models
     predict for each window by itself.
     """
-    import soundfile
-
-    from serving.client.connection import ServerError
-
     known = _speaker(statistics)
-    failures, error_console = 0, Console(stderr=True, soft_wrap=True)
-    with Endpoint(server, root_certificate, certificate, key).client(model) as client:
+    endpoint = endpoint_of(server, root_certificate, certificate, key)
+    errors, error_console = [], Console(stderr=True, soft_wrap=True)
+    options = {"window_s": window_s, "hop_s": hop_s, "statistics": known}
+    with _client(model, endpoint) as client:
         for source in sources:
             try:
-                windows = {"window_s": window_s, "hop_s": hop_s, "statistics": known}
-                for prediction in _predictions(client, source, rate, timeline, windows):
+                for prediction in _predictions(client, source, rate, timeline, options):
                     line = _line(source, prediction, as_json, uncertain_below)
                     console.print(line, markup=False)
-            except (ServerError, soundfile.LibsndfileError) as error:
-                failures += 1
-                error_console.print(_failure(source, error), markup=False)
-    if failures:
-        raise ServingError(f"{failures} of {len(sources)} files have no prediction, see above.")
+            except SerError as error:
+                errors.append(error)
+                error_console.print(str(error), markup=False)
+    if errors:
+        raise _together(errors, len(sources))
+
+
+def _client(model: str, endpoint: Endpoint | None) -> AbstractContextManager["SpeechClient"]:
+    """Returns a client of a server's model, or of an export that it loads.
+
+    Raises:
+        ConfigError: no such export.
+    """
+    if endpoint is not None:
+        return endpoint.client(model)
+    # Standard output is for the answers alone.
+    with Console(stderr=True).status("loading the model"):
+        from serving.explain.described_export import open_export
+        from serving.explain.local_client import LocalClient
+
+        try:
+            return LocalClient(open_export(Path(model)))
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error} To ask a server for its model {model!r}, add --server host:port."
+            ) from None
 
 
 def _speaker(path: Path | None) -> "Statistics | None":
@@ -95,36 +138,71 @@ def _speaker(path: Path | None) -> "Statistics | None":
 
 
 def _predictions(
-    client: "SerClient", source: Path, rate: int, timeline: bool, options: Mapping[str, Any]
+    client: "SpeechClient", source: Path, rate: int, timeline: bool, options: Mapping[str, Any]
 ) -> Iterator["Prediction"]:
-    """Returns the predictions for a file, along a file, or along standard input.
+    """Yields the predictions for a file, along a file, or along standard input.
 
     Args:
-        client: of the server.
+        client: of the model.
         source: the file, or "-".
         rate: int. Sampling rate of standard input.
         timeline: bool. Whether to predict along the file.
-        options: window_s, hop_s and statistics of `SerClient.timeline`.
+        options: window_s, hop_s and statistics of `SpeechClient.timeline`.
+
+    Raises:
+        AudioError: the recording cannot be used, or holds no speech.
+        ServingError: no answer, or a refusal.
     """
-    if str(source) == "-":
-        # One window per call, since the speaker is waiting for the prediction.
-        return client.timeline(sys.stdin.buffer, rate, batch_size=1, **options)
-    if timeline:
-        return _with_progress(client.timeline(source, **options), source)
-    return iter([client.predict(source, statistics=options["statistics"])])
+    from ser_keras.audio import AudioLimits, audio_blocks
+    from ser_keras.features.speech import check_speech, holds_speech
+    from serving.client.connection import ServerError
+
+    along = {**options, "is_speech": holds_speech}
+    try:
+        if str(source) == "-":
+            # One window per call, since the speaker is waiting for the prediction.
+            yield from client.timeline(sys.stdin.buffer, rate, batch_size=1, **along)
+        elif timeline:
+            limits = AudioLimits(max_duration_s=math.inf)
+            blocks = audio_blocks(source, sample_rate_hz=client.sample_rate_hz, limits=limits)
+            yield from _with_progress(client.timeline(blocks, **along), source)
+        else:
+            waveform = _whole(source, client.sample_rate_hz)
+            check_speech(waveform, str(source))
+            yield client.predict(waveform, statistics=options["statistics"])
+    except ServerError as error:
+        raise _serving_error(source, error) from None
+
+
+def _whole(source: Path, sample_rate_hz: int) -> "np.ndarray":
+    """Returns a recording that is asked for in one piece, float32 (samples,).
+
+    Raises:
+        AudioError: it cannot be used.
+    """
+    from ser_keras.audio import read_audio
+
+    waveform = read_audio(source, sample_rate_hz=sample_rate_hz)
+    duration_s = len(waveform) / sample_rate_hz
+    if duration_s > WHOLE_S:
+        raise AudioError(
+            f"{source}: found {duration_s:.1f} s, expected at most {WHOLE_S:g} s in one piece. "
+            "Pass --timeline.",
+            "too_long",
+        )
+    return waveform
 
 
 def _with_progress(predictions: Iterator["Prediction"], source: Path) -> Iterator["Prediction"]:
     """Yields predictions, with a progress bar on the terminal if their lines go into a file."""
-    import soundfile
     from rich.progress import Progress
+
+    from ser_keras.audio import duration_s
 
     shown = sys.stderr.isatty() and not sys.stdout.isatty()
     bar = Progress(console=Console(stderr=True), redirect_stdout=False, disable=not shown)
     with bar:
-        # The first prediction reports a missing file.
-        total = soundfile.info(source).duration if source.is_file() else None
-        task = bar.add_task(source.name, total=total)
+        task = bar.add_task(source.name, total=duration_s(source))
         for prediction in predictions:
             yield prediction
             bar.update(task, completed=prediction.end_s)
@@ -141,10 +219,24 @@ def _line(source: Path, prediction: "Prediction", as_json: bool, uncertain_below
     return f"{source} {start_s:.1f}-{end_s:.1f} s: {prediction.in_words(uncertain_below)}"
 
 
-def _failure(source: Path, error: Exception) -> str:
+def _serving_error(source: Path, error: "ServerError") -> ServingError:
     """Returns why a file has no prediction, and what to do if no server answers."""
     reason = str(error).removeprefix(f"{source}: ")
     hint = ""
-    if getattr(error, "code", None) == "UNAVAILABLE":
+    if error.code == "UNAVAILABLE":
         hint = ". Start it with ser serve, and wait until it says where it listens."
-    return f"{source}: {reason}{hint}"
+    return ServingError(f"{source}: {reason}{hint}")
+
+
+def _together(errors: list[SerError], files: int) -> SerError:
+    """Returns the error of the command, with the exit code of what went wrong.
+
+    A server that did not answer weighs more than a recording that cannot be used, and this more
+    than one without speech.
+    """
+    message = f"{len(errors)} of {files} files have no prediction, see above."
+    for kind in (ServingError, ConfigError):
+        if any(isinstance(error, kind) for error in errors):
+            return kind(message)
+    silent = all(isinstance(error, NoSpeechError) for error in errors)
+    return NoSpeechError(message) if silent else AudioError(message)

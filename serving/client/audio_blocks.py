@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import soundfile
@@ -11,15 +11,15 @@ import soxr
 BLOCK_S = 10.0
 MAX_PCM_BYTES = 2**16
 
-AudioSource = str | Path | np.ndarray | BinaryIO
+AudioSource = str | Path | np.ndarray | BinaryIO | Iterator[np.ndarray]
 
 
 def blocks_of(source: AudioSource, source_hz: int, target_hz: int) -> Iterator[np.ndarray]:
     """Yields mono blocks (n,), float32, of a source.
 
     Args:
-        source: path of an audio file, samples (n,) or (n, channels), -1 to 1, or an open binary
-            stream of 16-bit little-endian mono samples.
+        source: path of an audio file, samples (n,) or (n, channels), -1 to 1, an open binary stream
+            of 16-bit little-endian mono samples, or an iterator of blocks (n,) at `target_hz`.
         source_hz: int. Rate of the samples or the stream; files carry their own.
         target_hz: int. Rate of the blocks.
 
@@ -30,16 +30,32 @@ def blocks_of(source: AudioSource, source_hz: int, target_hz: int) -> Iterator[n
         yield _resampled(source, source_hz, target_hz)
         return
     if not isinstance(source, (str, Path)):
+        # An open stream is an iterator, too, but of lines.
+        if not hasattr(source, "read"):
+            yield from source
+            return
         resampler = soxr.ResampleStream(source_hz, target_hz, 1, np.float32)
-        for block in _pcm(source):
+        for block in _pcm(cast(BinaryIO, source)):
             yield resampler.resample_chunk(block)
         yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         return
     with soundfile.SoundFile(source) as file:
         resampler = soxr.ResampleStream(file.samplerate, target_hz, 1, np.float32)
-        for block in file.blocks(round(BLOCK_S * file.samplerate), dtype=np.float32):
-            last = file.tell() >= file.frames
+        size = round(BLOCK_S * file.samplerate)
+        # A short read is the end, whatever the header says of the length.
+        last = False
+        while not last:
+            block = file.read(size, dtype=np.float32)
+            last = len(block) < size
             yield resampler.resample_chunk(_mono(block), last=last)
+
+
+def padded(waveforms: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns waveforms (n,) as the inputs of a signature, zeros behind each."""
+    batch = np.zeros((len(waveforms), max(map(len, waveforms))), np.float32)
+    for row, waveform in zip(batch, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return {"waveform": batch, "length": np.array([len(row) for row in waveforms], np.int32)}
 
 
 def windows_of(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 UNCERTAIN = "uncertain"
+# The label of a stretch without speech, which has no probabilities.
+NO_SPEECH = "no speech found"
 # The outputs that make a prediction; all others are maps.
 ANSWER_OUTPUTS = ("classes", "label", "probabilities")
 # A further output of the signature that takes statistics of the speaker.
@@ -17,11 +19,12 @@ class Prediction:
     """A model's prediction for one stretch of speech.
 
     Args:
-        label: str. The most probable class.
-        probabilities: mapping of class to probability, in the model's order.
+        label: str. The most probable class, or `NO_SPEECH`.
+        probabilities: mapping of class to probability, in the model's order; empty where no speech
+            was found.
         maps: mapping of name to attention map, without the batch axis. Empty unless requested,
             since the maps are most of an answer's size: up to 45 kB for a second of speech.
-        version: int. The version that answered.
+        version: int. The version that answered; 0 where none was asked.
         start_s, end_s: float. Start and end of the stretch in the audio, in seconds.
         track: str. `"adapted"` where statistics of the speaker were used, else `"blind"`; too
             little speech is not used.
@@ -47,7 +50,8 @@ class Prediction:
             >>> prediction.answer(), prediction.answer(uncertain_below=0.7)
             ('sad', 'uncertain')
         """
-        return self.label if self.probabilities[self.label] >= uncertain_below else UNCERTAIN
+        certain = not self.probabilities or self.probabilities[self.label] >= uncertain_below
+        return self.label if certain else UNCERTAIN
 
     @property
     def likeliest(self) -> list[tuple[str, float]]:
@@ -66,11 +70,23 @@ class Prediction:
             >>> prediction.in_words(), prediction.in_words(uncertain_below=0.7, top=1)
             ('sad 60 %, angry 40 %', 'uncertain: sad 60 %')
         """
+        if not self.probabilities:
+            return self.label
         classes = self.likeliest[:top]
         text = ", ".join(f"{name} {100 * probability:.0f} %" for name, probability in classes)
         answer = self.answer(uncertain_below)
         # The label is the first of the classes already.
         return text if answer == self.label else f"{answer}: {text}"
+
+
+def no_speech(start_s: float, end_s: float) -> Prediction:
+    """Returns what is said of a stretch without speech, which no model was asked for.
+
+    Example:
+        >>> no_speech(0.0, 4.0).in_words()
+        'no speech found'
+    """
+    return Prediction(NO_SPEECH, {}, {}, 0, start_s, end_s)
 
 
 def prediction_of(

@@ -9,6 +9,7 @@ import numpy as np
 from ser_keras.audio import read_audio
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec, loud_part
+from ser_keras.features.speech import check_speech
 from ser_keras.metrics import with_temperature
 from ser_keras.plots.explanation import Explanation
 from serving.explain.described_export import DescribedExport
@@ -20,16 +21,17 @@ def read_part(path: Path, start_s: float, seconds: float, sample_rate_hz: int) -
     """Returns the samples of a recording from `start_s` on, `seconds` of them at most.
 
     Raises:
-        AudioError: the recording cannot be used.
-        ConfigError: it has no sound there.
+        AudioError: the recording cannot be used, or there is no speech in the part.
+        ConfigError: the part is empty.
     """
     waveform = read_audio(path, sample_rate_hz=sample_rate_hz)
     part = waveform[round(start_s * sample_rate_hz) :][: round(seconds * sample_rate_hz)]
-    if not part.any():
+    if not len(part):
         raise ConfigError(
-            f"{path}: found no sound in the {seconds:g} s from {start_s:g} s on, in a recording of "
+            f"{path}: found nothing in the {seconds:g} s from {start_s:g} s on, in a recording of "
             f"{len(waveform) / sample_rate_hz:.2f} s. Choose another --start or --seconds."
         )
+    check_speech(part, f"{path} from {start_s:g} s on")
     return part
 
 

@@ -117,7 +117,7 @@ class Page:
         doubt = DOUBT.format(100 * self.uncertain_below) if self.uncertain_below else ""
         gr.Markdown(f"# Emotion from speech\n\n{WARNING}{doubt}")
         self.speech = gr.Audio(
-            label="Speech: a file (WAV, FLAC, Ogg, MP3) or a recording",
+            label="Speech: a file or a recording",
             sources=["upload", "microphone"],
             type="filepath",
             buttons=[],

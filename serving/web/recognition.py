@@ -1,22 +1,24 @@
 """The predictions of a model along a recording of any length, for the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 
+from ser_keras.audio import AudioLimits, audio_blocks, duration_s, read_audio
 from ser_keras.errors import AudioError
-from serving.client.client import SerClient
+from ser_keras.features.speech import holds_speech, no_speech_error
 from serving.client.prediction import Prediction
+from serving.client.speech_client import SpeechClient
 
 WINDOW_S = 4.0
 HOP_S = 2.0
 # Longest recording that is sent in one piece; a longer one might exceed the size of a request.
 WHOLE_S = 30.0
 LONGEST_S = 2 * 3600.0
+LIMITS = AudioLimits(max_duration_s=LONGEST_S)
 
 ReportProgress = Callable[[float, str], None]
 
@@ -31,8 +33,9 @@ class Recognition:
         duration_s: float. Length of the recording.
         overall: Prediction for the whole recording.
         whole: bool. Whether the model got the recording in one piece; otherwise the probabilities
-            of `overall` are the mean over the windows.
-        windows: tuple of predictions, in the order of time.
+            of `overall` are the mean over the windows with speech.
+        windows: tuple of predictions, in the order of time; without probabilities where there is no
+            speech.
         uncertain_below: float. If no class has this probability, the answer is `uncertain`.
         streamed: bool. Whether the model keeps its state from window to window: then the prediction
             of a window is that of the recording up to its end.
@@ -54,7 +57,7 @@ class Recognition:
 
 
 def recognize(
-    client: SerClient,
+    client: SpeechClient,
     path: Path,
     report_progress: ReportProgress = lambda share, text: None,
     uncertain_below: float = 0.0,
@@ -71,51 +74,61 @@ def recognize(
         uncertain_below: float. See `Recognition`.
 
     Raises:
-        AudioError: the file is no recording that can be read, or it is too long.
+        AudioError: the file is no recording that can be read, it is too long, or there is no
+            speech in it.
         ServerError: the server does not answer, or refuses.
     """
-    duration_s = _duration_s(path)
     windows: list[Prediction] = []
     streamed = client.streams()
-    try:
-        for prediction in client.timeline(path, window_s=WINDOW_S, hop_s=HOP_S):
+    with _named(path):
+        stated_s = duration_s(path)
+        blocks = audio_blocks(path, sample_rate_hz=client.sample_rate_hz, limits=LIMITS)
+        for prediction in client.timeline(
+            blocks, window_s=WINDOW_S, hop_s=HOP_S, is_speech=holds_speech
+        ):
             # The page shows a step with the audio shortly before it.
             end_s = prediction.end_s
             start_s = max(0.0, end_s - WINDOW_S) if streamed else prediction.start_s
             windows.append(replace(prediction, start_s=start_s))
-            share = min(1.0, end_s / duration_s)
-            report_progress(share, f"analysed {clock(end_s)} of {clock(duration_s)}")
-        if not windows:
-            raise _unreadable(path, "has no samples", "empty")
-        whole = streamed or duration_s <= WHOLE_S
+            share = min(1.0, end_s / stated_s) if stated_s else 0.5
+            report_progress(share, f"analysed {clock(end_s)}{_of(stated_s)}")
+        length_s = windows[-1].end_s
+        spoken = [window for window in windows if window.probabilities]
+        if not spoken:
+            raise no_speech_error(path.name, length_s)
+        whole = streamed or length_s <= WHOLE_S
         if streamed:
             overall = replace(windows[-1], start_s=0.0)
+        elif whole:
+            waveform = read_audio(path, sample_rate_hz=client.sample_rate_hz, limits=LIMITS)
+            overall = client.predict(waveform)
         else:
-            overall = client.predict(path) if whole else _mean(windows)
-    except soundfile.LibsndfileError as error:
-        raise _unreadable(path, str(error), "truncated") from None
+            overall = _mean(spoken, length_s)
     return Recognition(
-        path, client.model, duration_s, overall, whole, tuple(windows), uncertain_below, streamed
+        path, client.model, length_s, overall, whole, tuple(windows), uncertain_below, streamed
     )
 
 
 def samples_of(path: Path, start_s: float, end_s: float, sample_rate_hz: int) -> np.ndarray:
-    """Returns a part of a recording, mono (n,), without reading the rest of it.
+    """Returns a part of a recording, mono (n,), in memory that does not grow with the whole.
 
     Raises:
         AudioError: the recording has been deleted.
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            file.seek(min(round(start_s * rate), file.frames))
-            samples = file.read(round((end_s - start_s) * rate), dtype=np.float32, always_2d=True)
-    except soundfile.LibsndfileError:
+    if not path.is_file():
         raise AudioError(
             f"{path.name}: was deleted; uploads are deleted after an hour. Choose the file again.",
             "missing",
-        ) from None
-    return soxr.resample(samples.mean(axis=1), rate, sample_rate_hz)
+        )
+    start, end = (round(time_s * sample_rate_hz) for time_s in (start_s, end_s))
+    parts, position = [np.zeros(0, np.float32)], 0
+    with _named(path):
+        for block in audio_blocks(path, sample_rate_hz=sample_rate_hz, limits=LIMITS):
+            parts.append(block[max(0, start - position) : max(0, end - position)])
+            position += len(block)
+            if position >= end:
+                break
+    return np.concatenate(parts)
 
 
 def clock(seconds: float) -> str:
@@ -130,36 +143,25 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _duration_s(path: Path) -> float:
+def _of(length_s: float | None) -> str:
+    return f" of {clock(length_s)}" if length_s else ""
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Leaves the folder, which is none of the user's, out of errors about a recording."""
     try:
-        info = soundfile.info(path)
-    except soundfile.LibsndfileError:
-        raise _unreadable(path, "is no audio file that can be read", "not_audio") from None
-    if not info.frames:
-        raise _unreadable(path, "has no samples", "empty")
-    duration_s = info.frames / info.samplerate
-    if duration_s > LONGEST_S:
-        raise AudioError(
-            f"{path.name}: is {clock(duration_s)} h long, expected at most {clock(LONGEST_S)}. Cut "
-            "it, or use ser predict --timeline, which has no limit.",
-            "too_long",
-        )
-    return duration_s
+        yield
+    except AudioError as error:
+        message = str(error).replace(str(path), path.name)
+        raise (type(error))(message, error.kind) from None
 
 
-def _unreadable(path: Path, reason: str, kind: str) -> AudioError:
-    return AudioError(
-        f"{path.name}: {reason}; expected speech as WAV, FLAC, Ogg or MP3. Save it in one of these "
-        "formats and try again.",
-        kind,
-    )
-
-
-def _mean(windows: list[Prediction]) -> Prediction:
-    """Returns the prediction for all windows together: the mean of their probabilities."""
+def _mean(windows: list[Prediction], end_s: float) -> Prediction:
+    """Returns the prediction for a recording until `end_s`: the mean over windows of it."""
     probabilities = {
         name: float(np.mean([window.probabilities[name] for window in windows]))
         for name in windows[0].probabilities
     }
     label = max(probabilities, key=lambda name: probabilities[name])
-    return replace(windows[-1], label=label, probabilities=probabilities, start_s=0.0)
+    return replace(windows[-1], label=label, probabilities=probabilities, start_s=0.0, end_s=end_s)

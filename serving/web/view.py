@@ -124,7 +124,10 @@ def timeline_view(recognition: Recognition, marked: int, width_px: int) -> tuple
     middles = np.array([(window.start_s + window.end_s) / 2 for window in windows])
     edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [recognition.duration_s]])
     classes = list(recognition.overall.probabilities)
-    probabilities = [[window.probabilities[name] for name in classes] for window in windows]
+    # Where no speech was found, the picture is empty.
+    probabilities = [
+        [window.probabilities.get(name, np.nan) for name in classes] for window in windows
+    ]
     uncertain = np.array([window.answer(limit) == UNCERTAIN for window in windows])
     picture, (left, right) = _drawn(
         lambda path: emotion_timeline(

@@ -47,12 +47,15 @@ def publish(served: Served, folder: Path, version: int | None = None) -> Path:
 
 
 def clips(count: int, seed: int = 0, least: int = 300, most: int = 40000) -> list[np.ndarray]:
-    """Returns waveforms of several lengths: tones in noise that come and go."""
+    """Returns waveforms of several lengths: a gliding voice and tones in noise, swelling once."""
     rng = np.random.default_rng(seed)
     waveforms = []
     for samples in rng.integers(least, most, count):
         time = np.arange(samples) / RATE
         tones = sum(np.sin(2 * np.pi * f * time) for f in rng.uniform(80, 5000, 4))
+        # The pitch moves by 30 % twice a second.
+        cycles = rng.uniform(90, 250) * (time + 0.3 * (1 - np.cos(4 * np.pi * time)) / (4 * np.pi))
+        tones += sum(np.sin(2 * np.pi * number * cycles) * 2 / number for number in range(1, 6))
         envelope = np.sin(np.pi * np.linspace(0, 1, samples)) ** 2
         waveforms.append(
             (0.1 * tones * envelope + 1e-3 * rng.normal(size=samples)).astype(np.float32)

@@ -10,7 +10,7 @@ import keras
 
 from ser_keras.errors import ConfigError
 from ser_keras.features.normalize import FeatureNormalizer
-from ser_keras.models.speaker_head import speaker_head
+from ser_keras.models.speaker_head import NoSpeakerHead, speaker_head
 
 
 def build_functional_network(
@@ -38,7 +38,7 @@ def build_functional_network(
     Returns:
         keras.Model with outputs "logits", float32 (batch, num_classes), "embedding", float32
         (batch, units): the hidden layer, whose statistics describe a speaker, and "normalized",
-        (batch, frames, dim): the frames as the systems take them, of which no logit depends.
+        (batch, frames, dim): the frames as the systems take them, on which no logit depends.
 
     Raises:
         ConfigError: no sizes of a head, unknown ones, or no functionals.
@@ -48,12 +48,12 @@ def build_functional_network(
         >>> model.output["embedding"].shape, model.output["logits"].shape
         ((None, 256), (None, 4))
     """
-    if not speaker or not speaker.get("functionals"):
+    head = speaker_head(dim, speaker)
+    if isinstance(head, NoSpeakerHead) or "functionals" not in head.inputs:
         raise ConfigError(
             f"{name}: speaker={speaker!r}; expected the size of its functionals, as in speaker: "
             "{functionals: 1243} for features mel64-prosody."
         )
-    head = speaker_head(dim, speaker)
 
     # === Functional Model ===
     features = keras.Input((None, dim), name="features")

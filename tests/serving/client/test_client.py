@@ -80,14 +80,15 @@ def test_a_source_without_samples_is_an_error(server, tmp_path):
 @pytest.mark.parametrize("options", [[], ["--timeline"]])
 def test_predict_says_what_to_do_without_a_server_and_which_file_is_missing(tmp_path, options):
     speech = tmp_path / "a.wav"
-    soundfile.write(speech, np.zeros(1600), 16000)
+    soundfile.write(speech, exports.clips(1)[0], 16000)
     files = [str(speech), str(tmp_path / "b.wav")]
     ser = [sys.executable, "-m", "ser_keras", "predict", "--server", "127.0.0.1:1"]
+    ser += ["--model", "moma"]
     completed = exports.completed(*ser, *files, *options, cwd=tmp_path)
     assert completed.returncode == ServingError.exit_code
     assert f"{files[0]}: 127.0.0.1:1, model moma: UNAVAILABLE" in completed.stderr
     assert "Start it with ser serve" in completed.stderr
-    assert f"{files[1]}: found no file there" in completed.stderr
+    assert f"{files[1]}: found no file" in completed.stderr
 
 
 def test_a_missing_recording_is_an_error(tmp_path):

@@ -1,0 +1,65 @@
+"""A client of an export in this process: no server, and the same answers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import numpy as np
+
+from ser_keras.errors import ConfigError
+from serving.client.connection import ServerError
+from serving.client.speech_client import SpeechClient
+from serving.explain.described_export import DescribedExport
+
+
+class LocalClient(SpeechClient):
+    """Asks an export that is loaded into this process; a context that frees it. Loads TensorFlow.
+
+    Args:
+        export: what is loaded.
+
+    Raises:
+        ConfigError: TensorFlow cannot load the export.
+    """
+
+    def __init__(self, export: DescribedExport):
+        import tensorflow as tf
+
+        from serving.server.errors import RequestError
+        from serving.server.session import LoadedModel
+
+        self.endpoint, self.model = "this process", str(export.about["name"])
+        self.sample_rate_hz: int = export.about["sample_rate_hz"]
+        number = export.folder.name
+        self._version = int(number) if number.isdecimal() else 0
+        try:
+            self._loaded = LoadedModel(export.folder)
+        except (OSError, ValueError, tf.errors.OpError, RequestError) as error:
+            raise ConfigError(
+                f"--model {export.folder}: TensorFlow cannot load it ({error}). Copy it again, or "
+                "export the model anew."
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._loaded.close()
+
+    def ask(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        signature: str = "serving_default",
+        outputs: Iterable[str] = (),
+    ) -> tuple[dict[str, np.ndarray], int]:
+        """Returns (outputs of a signature by name, the version), see `SpeechClient.ask`."""
+        from serving.server.errors import RequestError
+
+        try:
+            return self._loaded.run(signature, inputs, list(outputs)), self._version
+        except RequestError as error:
+            code = error.code.name
+            raise ServerError(f"model {self.model}: {code}: {error.message}", code) from None
+
+    def signatures(self) -> frozenset[str]:
+        """Returns the names of the model's signatures."""
+        return frozenset(self._loaded.signatures)
