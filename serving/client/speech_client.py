@@ -164,7 +164,7 @@ class SpeechClient(ABC):
         blocks = [np.zeros(0, np.float32), *self._blocks(source, sample_rate_hz)]
         waveform = np.concatenate(blocks)
         if not len(waveform):
-            raise _no_samples(source)
+            raise ServerError("audio: has no samples.", "INVALID_ARGUMENT")
         return waveform
 
     def timeline(
@@ -220,7 +220,7 @@ class SpeechClient(ABC):
             empty = False
             yield prediction
         if empty:
-            raise _no_samples(source)
+            raise ServerError("audio: has no samples.", "INVALID_ARGUMENT")
 
     def session(self, *, hop_s: float | None = None, maps: bool = False) -> StreamSession:
         """Returns a session that takes a stream block by block, as one recording.
@@ -289,11 +289,6 @@ class SpeechClient(ABC):
             _require_file(source)
         target_hz = target_hz or self.sample_rate_hz
         yield from blocks_of(source, sample_rate_hz or target_hz, target_hz)
-
-
-def _no_samples(source: AudioSource) -> ServerError:
-    name = source if isinstance(source, (str, Path)) else "audio"
-    return ServerError(f"{name}: has no samples.", "INVALID_ARGUMENT")
 
 
 def _require_file(path: str | Path) -> None:

@@ -46,6 +46,12 @@ def publish(served: Served, folder: Path, version: int | None = None) -> Path:
     return final
 
 
+def voice(time_s: np.ndarray, f0_hz: float) -> np.ndarray:
+    """Returns a voice whose pitch moves by 30 % around a mean, twice a second."""
+    cycles = f0_hz * (time_s + 0.3 * (1 - np.cos(4 * np.pi * time_s)) / (4 * np.pi))
+    return sum(np.sin(2 * np.pi * number * cycles) / number for number in range(1, 6))
+
+
 def clips(count: int, seed: int = 0, least: int = 300, most: int = 40000) -> list[np.ndarray]:
     """Returns waveforms of several lengths: a gliding voice and tones in noise, swelling once."""
     rng = np.random.default_rng(seed)
@@ -53,9 +59,7 @@ def clips(count: int, seed: int = 0, least: int = 300, most: int = 40000) -> lis
     for samples in rng.integers(least, most, count):
         time = np.arange(samples) / RATE
         tones = sum(np.sin(2 * np.pi * f * time) for f in rng.uniform(80, 5000, 4))
-        # The pitch moves by 30 % twice a second.
-        cycles = rng.uniform(90, 250) * (time + 0.3 * (1 - np.cos(4 * np.pi * time)) / (4 * np.pi))
-        tones += sum(np.sin(2 * np.pi * number * cycles) * 2 / number for number in range(1, 6))
+        tones += 2 * voice(time, rng.uniform(90, 250))
         envelope = np.sin(np.pi * np.linspace(0, 1, samples)) ** 2
         waveforms.append(
             (0.1 * tones * envelope + 1e-3 * rng.normal(size=samples)).astype(np.float32)

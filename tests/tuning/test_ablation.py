@@ -47,6 +47,7 @@ def recipe(tmp_path):
     return str(path)
 
 
+@pytest.mark.slow
 def test_each_lever_is_compared_with_the_recipe_on_the_same_speakers(feature_set, recipe, tmp_path):
     protocol = build_protocol("synthetic-loso", feature_set.rows)
     folds = [fold.name for fold in protocol.folds[:2]]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ser_keras.audio import write_wav
 from ser_keras.data.segments import WHOLE, Segments
-from ser_keras.errors import AudioError, ConfigError, ServingError
+from ser_keras.errors import AudioError, ConfigError, NoSpeechError, ServingError
 from ser_keras.features.extract import extract
 from ser_keras.features.specs import get_spec
 from ser_keras.models import build_model
@@ -76,9 +76,12 @@ def system(request):
 
 
 def speech(seconds=SPEECH_S, seed=0):
-    """Noise that is as loud at both ends as anywhere."""
+    """A voice in noise; there is sound at both ends."""
     rng = np.random.default_rng(seed)
-    return rng.normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+    time_s = np.arange(round(seconds * RATE)) / RATE
+    syllables = 1 + np.sin(2 * np.pi * 3 * time_s)
+    noise = rng.normal(0, 0.02, len(time_s))
+    return (0.1 * exports.voice(time_s, 150.0) * syllables + noise).astype(np.float32)
 
 
 def silence(seconds):
@@ -340,9 +343,10 @@ def test_what_cannot_be_explained_is_a_sentence(published, tmp_path):
     text = tmp_path / "text.wav"
     text.write_text("not audio, but long enough to be looked at")
     refused(AudioError, "text.wav: found", text, "--model", model)
-    refused(ConfigError, "found no sound", recording, "--model", model, "--start", 9)
-    silent = ("--seconds", 0.5)
-    refused(ConfigError, "in a recording of 4.00 s", recording, "--model", model, *silent)
+    refused(ConfigError, "found nothing in", recording, "--model", model, "--start", 9)
+    refused(ConfigError, "in a recording of 4.00 s", recording, "--model", model, "--start", 4)
+    pause = ("--seconds", 0.5)
+    refused(NoSpeechError, "no speech found in 0.50 s", recording, "--model", model, *pause)
     broken = tmp_path / "broken" / "1"
     (broken / "assets.extra").mkdir(parents=True)
     (broken / "saved_model.pb").write_bytes(b"nothing")

@@ -26,7 +26,7 @@ def run(signatures, name, inputs):
     return {key: value.numpy() for key, value in signatures[name](**values).items()}
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("temperature", [pytest.param(1.0, marks=pytest.mark.slow), 2.5])
 def test_the_answer_is_the_weighted_mean_of_the_members_answers(models, temperature):
     signatures = EnsembleModule(ServedEnsemble(models, WEIGHTS, temperature)).signatures()
     alone = [
