@@ -10,6 +10,7 @@ for counters: missing, empty, not_audio, truncated, too_long, too_short, rate, c
 not_finite, silent, opposed or unreadable.
 """
 
+from ser_keras.audio.formats import check_raw
 from ser_keras.audio.limits import SAMPLE_RATE_HZ, AudioLimits
 from ser_keras.audio.reading import read_audio, read_bytes
 from ser_keras.audio.streaming import audio_blocks, duration_s
@@ -19,6 +20,7 @@ __all__ = [
     "SAMPLE_RATE_HZ",
     "AudioLimits",
     "audio_blocks",
+    "check_raw",
     "content_hash",
     "duration_s",
     "read_audio",

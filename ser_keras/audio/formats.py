@@ -63,6 +63,27 @@ def is_of_libsndfile(head: bytes) -> bool:
     return head[:4] in _OF_LIBSNDFILE or head[:3] == b"ID3"
 
 
+def check_raw(head: bytes, where: str) -> None:
+    """Refuses a stream of raw samples that begins like the file of a recording.
+
+    Args:
+        head: its first bytes, as far as they have come.
+        where: name of the stream, for the error.
+
+    Raises:
+        AudioError: it is a file; says how its samples are piped.
+    """
+    kind = foreign_format(head)
+    is_foreign = kind is not None and kind is not _AAC  # two bytes, which samples have as well
+    if is_foreign or is_of_libsndfile(head) or head[:4] in (b"RIFF", b"RIFX"):
+        raise AudioError(
+            f"{where}: found the file of a recording (it begins with {head[:4]!r}), expected raw "
+            "16-bit mono samples. Give the file's name, or pipe its samples: ffmpeg -i FILE -f "
+            "s16le -ac 1 -ar 16000 - | ser predict -",
+            "not_audio",
+        )
+
+
 def no_audio(head: bytes, where: str) -> AudioError:
     """Returns the error for content that nothing here decodes."""
     names = (name for magic, name in _NO_AUDIO.items() if head.startswith(magic))

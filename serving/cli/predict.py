@@ -5,8 +5,9 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Longest recording that a model takes in one piece.
 WHOLE_S = 120.0
+# Of standard input, to tell raw samples from a file.
+HEAD_BYTES = 16
 
 
 def predict(
@@ -85,10 +88,9 @@ def predict(
     audio as one endless recording: each prediction is for all audio from its start. Other models
     predict for each window by itself.
     """
-    known = _speaker(statistics)
     endpoint = endpoint_of(server, root_certificate, certificate, key)
     errors, error_console = [], Console(stderr=True, soft_wrap=True)
-    options = {"window_s": window_s, "hop_s": hop_s, "statistics": known}
+    options = _options(window_s, hop_s, statistics)
     with _client(model, endpoint) as client:
         for source in sources:
             try:
@@ -123,6 +125,20 @@ def _client(model: str, endpoint: Endpoint | None) -> AbstractContextManager["Sp
             ) from None
 
 
+def _options(
+    window_s: float | None, hop_s: float | None, statistics: Path | None
+) -> dict[str, Any]:
+    """Returns the options of `SpeechClient.timeline`.
+
+    Raises:
+        ConfigError: a length that is no number, or a file without statistics.
+    """
+    for option, seconds in (("--window-s", window_s), ("--hop-s", hop_s)):
+        if seconds is not None and not math.isfinite(seconds):
+            raise ConfigError(f"{option} {seconds}: expected a number of seconds above 0.")
+    return {"window_s": window_s, "hop_s": hop_s, "statistics": _speaker(statistics)}
+
+
 def _speaker(path: Path | None) -> "Statistics | None":
     """Returns the statistics in a file, None without one.
 
@@ -153,13 +169,15 @@ def _predictions(
         AudioError: the recording cannot be used, or holds no speech.
         ServingError: no answer, or a refusal.
     """
-    from ser_keras.audio import AudioLimits, audio_blocks
+    from ser_keras.audio import AudioLimits, audio_blocks, check_raw
     from ser_keras.features.speech import check_speech, holds_speech
     from serving.client.connection import ServerError
 
     along = {**options, "is_speech": holds_speech}
     try:
         if str(source) == "-":
+            head = cast(BufferedReader, sys.stdin.buffer).peek(HEAD_BYTES)[:HEAD_BYTES]
+            check_raw(head, "standard input")
             # One window per call, since the speaker is waiting for the prediction.
             yield from client.timeline(sys.stdin.buffer, rate, batch_size=1, **along)
         elif timeline:

@@ -1,5 +1,6 @@
 """A client of an export in this process: no server, and the same answers."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Self
 
@@ -24,6 +25,8 @@ class LocalClient(SpeechClient):
     def __init__(self, export: DescribedExport):
         import tensorflow as tf
 
+        # It says that sessions are deprecated for training; this one only predicts.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         from serving.server.errors import RequestError
         from serving.server.session import LoadedModel
 
@@ -32,7 +35,7 @@ class LocalClient(SpeechClient):
         number = export.folder.name
         self._version = int(number) if number.isdecimal() else 0
         try:
-            self._loaded = LoadedModel(export.folder)
+            self._loaded = LoadedModel(export.folder, warm_up=False)
         except (OSError, ValueError, tf.errors.OpError, RequestError) as error:
             raise ConfigError(
                 f"--model {export.folder}: TensorFlow cannot load it ({error}). Copy it again, or "

@@ -33,13 +33,17 @@ class LoadedModel:
         folder: Path of the version.
         batching: how requests of equal shapes that wait at the same time are joined; None runs
             each by itself.
+        warm_up: bool. Answer the requests that came with the export first, so that the first one of
+            a user is not slow. It takes longer than a few answers.
 
     Raises:
         tensorflow.errors.OpError, OSError: the folder holds no SavedModel that can be served.
         RequestError: a warm-up request fails, or its answer is not finite.
     """
 
-    def __init__(self, folder: Path, batching: BatchingParameters | None = None):
+    def __init__(
+        self, folder: Path, batching: BatchingParameters | None = None, *, warm_up: bool = True
+    ):
         self.folder = folder
         config = config_pb2.ConfigProto()
         # A second round improves nothing and takes a twentieth of the loading time.
@@ -61,7 +65,8 @@ class LoadedModel:
             # Hands the graph to the session, as `Session.run` does before it runs anything.
             self.session.make_callable([])
             self._admission, self._batcher = AdmissionControl(), None
-            self._warm_up()
+            if warm_up:
+                self._warm_up()
             # The first runs are slow and say nothing about later ones.
             self._batcher = Batcher(batching, self._run) if batching else None
             self._admission = self._batcher.admission if self._batcher else AdmissionControl()

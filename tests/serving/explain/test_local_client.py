@@ -1,6 +1,9 @@
 """A model in this process answers as a server does, and says where there is nothing to hear."""
 
+import io
 import json
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -93,6 +96,33 @@ def test_a_file_without_speech_costs_that_file_alone(ser, folder, speech, tmp_pa
     code, out, err = ser("predict", *files[1:], "--model", folder)
     assert (code, out) == (NoSpeechError.exit_code, "")
     assert "2 of 2 files have no prediction" in err
+
+
+@pytest.mark.parametrize("head", [b"RIFF\x00\x00\x00\x00WAVE", b"fLaC", b"OggS", b"ID3", b"RIFF"])
+def test_a_file_on_standard_input_is_no_stream_of_samples(ser, folder, monkeypatch, head):
+    buffer = io.BufferedReader(io.BytesIO(head + bytes(4000)))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=buffer))
+    code, out, err = ser("predict", "-", "--model", folder)
+    assert (code, out) == (AudioError.exit_code, "")
+    assert "standard input: found the file of a recording" in err
+    assert "ffmpeg -i FILE -f s16le -ac 1 -ar 16000 - | ser predict -" in err
+
+
+def test_raw_samples_on_standard_input_are_answered(ser, folder, monkeypatch):
+    clip = exports.clips(1, seed=2, least=32000, most=32001)[0]
+    buffer = io.BufferedReader(io.BytesIO(np.round(32767 * clip).astype("<i2").tobytes()))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=buffer))
+    code, out, _ = ser("predict", "-", "--model", folder)
+    assert code == 0
+    assert out.startswith("- 0.0-2.0 s: ")
+
+
+@pytest.mark.parametrize("option", ["--window-s", "--hop-s"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1"])
+def test_odd_windows_are_refused(ser, folder, speech, option, seconds):
+    code, out, err = ser("predict", speech, "--model", folder, "--timeline", option, seconds)
+    assert (code, out) == (ConfigError.exit_code, "")
+    assert option in err
 
 
 def test_what_cannot_be_asked_says_what_to_do(ser, folder, speech, tmp_path):
