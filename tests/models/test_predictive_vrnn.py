@@ -237,7 +237,10 @@ def test_one_training_step_follows_the_slope_of_the_reference(monkeypatch):
 FRONT = {"window_frames": 11, "window_hop": 4, "front_layers": 2, "front_units": 8}
 
 
-@pytest.mark.parametrize("windows", [{}, {"window_frames": 3, "window_hop": 1}, FRONT])
+@pytest.mark.parametrize(
+    "windows",
+    [pytest.param({"window_frames": 3, "window_hop": 1}, marks=pytest.mark.slow), {}, FRONT],
+)
 def test_model_keeps_the_contract(windows, tmp_path):
     sizes = {
         "recognition_units": 64,
