@@ -296,7 +296,7 @@ def test_a_run_killed_between_renames(toy, whole, number):
 
 
 @pytest.fixture(scope="module")
-def num_steps(toys, tmp_path_factory):
+def num_steps(tmp_path_factory):
     """Number of file operations of an undisturbed run."""
     return ToyPipeline(tmp_path_factory.mktemp("counted")).run_apart(when="step:0")
 
