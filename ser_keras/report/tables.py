@@ -13,10 +13,14 @@ from ser_keras.report.baselines import (
 from ser_keras.report.percent import percent, ua_with_interval
 from ser_keras.report.results_folder import Results
 from ser_keras.report.seeds import Row, rows_of
-from ser_keras.report.variants import is_complete, settings_in_words, speakers_tested
+from ser_keras.report.variants import (
+    SETTINGS,
+    further_sets,
+    is_complete,
+    settings_in_words,
+    speakers_tested,
+)
 
-# The model of results of `ser ensemble`.
-ENSEMBLE = "ensemble"
 # In `ser enrolment-curve`: enrolments of each emotion alone, added up.
 ANY_ONE = "any one"
 
@@ -97,8 +101,8 @@ def _protocol(protocol: Mapping[str, Any], partial: str = "") -> str:
 def best_table(results: Results) -> str:
     """Returns the best complete row of each data, protocol and track beside its baseline.
 
-    A cross-validation is complete when all folds were trained for all epochs of their recipe. The
-    best ensemble and the best single system have a row each.
+    A cross-validation is complete when all folds were trained for all epochs of their recipe. An
+    ensemble names its best member.
 
     Args:
         results: see `read_results`.
@@ -106,8 +110,7 @@ def best_table(results: Results) -> str:
     best: dict[tuple[Any, ...], Row] = {}
     for row in rows_of(filter(is_complete, results["cross-validation"].values())):
         result = row.first
-        data = (result["dataset"], result["protocol"]["sha256"], track_of(result))
-        key = (*data, result["model"] == ENSEMBLE)
+        key = (result["dataset"], result["protocol"]["sha256"], track_of(result))
         best[key] = max(best.get(key, row), row, key=lambda row: row.ua)
     baselines = list(results["baseline"].values())
     head = ("data", "protocol", "track", "model, settings", "UA (95 % over speakers)")
@@ -119,17 +122,31 @@ def best_table(results: Results) -> str:
 
 def _best_row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
     result, baseline = row.first, row.baseline(baselines)
-    seeds = f", mean of {len(row.results)} seeds" * (len(row.results) > 1)
     return [
         _data(result),
         _protocol(result["protocol"]),
         track_of(result),
-        f"`{result['model']}`, {settings_in_words(result)}{seeds}{_best_member(result)}",
+        _model_in_words(row),
         f"**{percent(row.ua)}** ({' – '.join(map(percent, row.ua_interval))})",
         "" if baseline is None else ua_with_interval(baseline),
         difference_in_words(baseline),
         percent(1 / len(result["class_set"]["classes"])),
     ]
+
+
+def _model_in_words(row: Row) -> str:
+    """Returns a model with its settings, seeds, further data and best member, as short as it is."""
+    result = row.first
+    words = [f"`{result['model']}`", SETTINGS[result["settings"]]]
+    if members := result.get("members"):
+        name = result["best_member"]["name"]
+        best = next(member["model"] for member in members if member["name"] == name)
+        words[1] = f"{len(members)} runs, best `{best}` {percent(result['best_member']['ua'])}"
+    elif len(row.results) > 1:
+        words.append(f"{len(row.results)} seeds")
+    if others := sorted({words.split()[0] for words in further_sets(result)}):
+        words.append(f"with {', '.join(others)}")
+    return ", ".join(words)
 
 
 def baselines_table(results: Results) -> str:

@@ -30,7 +30,7 @@ def write(path, value):
 
 def test_every_committed_result_tells_where_it_comes_from():
     for result in read_results(RESULTS)["cross-validation"].values():
-        assert result["command"].startswith("ser crossval")
+        assert result["command"].startswith(("ser crossval", "ser ensemble"))
         assert len(result["commit"].rstrip("+")) == 40
         assert result["protocol"]["folds_run"] == len(result["folds"])
         assert {"tensorflow", "keras", "librosa"} <= set(result["versions"])
@@ -49,7 +49,7 @@ def test_every_committed_result_lies_where_its_command_would_write_it():
 
 def test_every_committed_cross_validation_is_read():
     read = read_results(RESULTS)["cross-validation"]
-    folders = ("emodb", "emodb-2s", "ravdess")
+    folders = ("emodb", "emodb-2s", "nemo", "ravdess")
     assert len(read) > 30
     assert sorted(read) == sorted(
         path for folder in folders for path in (RESULTS / folder).rglob("*.json")

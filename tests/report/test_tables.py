@@ -2,6 +2,7 @@ import numpy as np
 
 from ser_keras.config import load_config
 from ser_keras.report.results_folder import read_results
+from ser_keras.report.seeds import rows_of
 from ser_keras.report.tables import (
     baselines_table,
     best_table,
@@ -20,7 +21,8 @@ def committed():
 
 def test_one_speaker_has_no_interval():
     results = committed()
-    for result, row in zip(results, table(results).splitlines()[2:], strict=True):
+    rows = [row.first for row in rows_of(results)]
+    for result, row in zip(rows, table(results).splitlines()[2:], strict=True):
         speakers = {name for fold in result["folds"] for name in fold["test_speakers"]}
         assert ("| one speaker |" in row) == (len(speakers) == 1)
         assert "0.0 – 100.0" not in row
@@ -45,7 +47,8 @@ def test_the_best_complete_row_of_each_data_and_protocol_stands_beside_its_basel
         assert row[0].startswith(f"| {dataset}, ")
         assert row[1].startswith(f"`{protocol}`")
         assert row[2] == track
-        assert f"**{100 * max(result['pooled']['ua'] for result in complete):.1f}** (" in row[4]
+        best_ua = max(row.ua for row in rows_of(complete))
+        assert f"**{100 * best_ua:.1f}** (" in row[4]
         assert " – " in row[5]
 
 
