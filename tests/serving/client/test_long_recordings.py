@@ -57,7 +57,8 @@ def test_ten_minutes_are_predicted_window_by_window_within_a_gigabyte(server, tm
     stereo = np.repeat(np.resize(clip, seconds * exports.RATE)[:, None], 2, axis=1)
     soundfile.write(path, stereo, exports.RATE, subtype="FLOAT")
     command = [sys.executable, "-m", "ser_keras", "predict", str(path), "--timeline", "--json"]
-    text, peak_mb = run([*command, "--server", f"localhost:{server.port}"], lines)
+    command += ["--model", "moma", "--server", f"localhost:{server.port}"]
+    text, peak_mb = run(command, lines)
     predictions = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     assert len(predictions) == 299
     assert predictions[-1]["end_s"] == seconds
