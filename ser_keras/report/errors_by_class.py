@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from ser_keras import metrics
 from ser_keras.report.baselines import TRACKS, baseline_of, track_of
 from ser_keras.report.percent import percent
 from ser_keras.report.results_folder import Results
-from ser_keras.report.seeds import Row, rows_of
+from ser_keras.report.seeds import Row, best_rows, rows_of
 from ser_keras.report.tables import markdown
 from ser_keras.report.variants import is_complete
 
@@ -16,15 +17,12 @@ from ser_keras.report.variants import is_complete
 LEAST_SHARE = 0.05
 
 
-def best_rows(results: Results) -> dict[tuple[str, str], Row]:
+def best_on_unseen_speakers(results: Results) -> dict[tuple[str, str], Row]:
     """Returns the complete row of the highest UA by data and track, on speakers that are unseen."""
-    best: dict[tuple[str, str], Row] = {}
     complete = filter(is_complete, results["cross-validation"].values())
     unseen = (result for result in complete if not result["protocol"]["shares_speakers"])
-    for row in rows_of(result for result in unseen if "by_speaker" in result):
-        key = (row.first["dataset"], track_of(row.first))
-        best[key] = max(best.get(key, row), row, key=lambda row: row.ua)
-    return best
+    rows = rows_of(result for result in unseen if "by_speaker" in result)
+    return best_rows(rows, lambda result: (result["dataset"], track_of(result)))
 
 
 def confusion_by_speaker(row: Row) -> dict[str, np.ndarray]:
@@ -52,13 +50,13 @@ def class_lines(row: Row, baseline: Mapping[str, Any] | None) -> list[list[str]]
 
 
 def speaker_line(row: Row) -> str:
-    """Returns the speakers of the lowest and of the highest mean recall, and both numbers."""
-    recall = {}
-    for speaker, confusion in confusion_by_speaker(row).items():
-        count = confusion.sum(axis=1)
-        recall[speaker] = float((np.diag(confusion)[count > 0] / count[count > 0]).mean())
-    lowest, highest = min(recall, key=recall.__getitem__), max(recall, key=recall.__getitem__)
-    return f"{lowest} {percent(recall[lowest])}, {highest} {percent(recall[highest])}"
+    """Returns the speakers of the lowest and of the highest UA, and both numbers."""
+    ua = {
+        speaker: metrics.unweighted_accuracy_of(confusion)
+        for speaker, confusion in confusion_by_speaker(row).items()
+    }
+    lowest, highest = min(ua, key=ua.__getitem__), max(ua, key=ua.__getitem__)
+    return f"{lowest} {percent(ua[lowest])}, {highest} {percent(ua[highest])}"
 
 
 def errors_tables(results: Results) -> str:
@@ -68,7 +66,7 @@ def errors_tables(results: Results) -> str:
         results: see `read_results`.
     """
     baselines: Sequence[Mapping[str, Any]] = list(results["baseline"].values())
-    best = best_rows(results)
+    best = best_on_unseen_speakers(results)
     if not best:
         return ""
     classes: list[list[str]] = []

@@ -1,7 +1,7 @@
 """The rows of a table: results of one recipe with several seeds, as their mean."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -84,6 +84,20 @@ def rows_of(results: Iterable[Result]) -> list[Row]:
     for result in results:
         rows.setdefault(_key(result), []).append(result)
     return [Row(tuple(sorted(row, key=seed_of))) for row in rows.values()]
+
+
+def best_rows(rows: Iterable[Row], key_of: Callable[[Result], Hashable]) -> dict[Any, Row]:
+    """Returns the row of the highest UA for each key, in order of the keys' first rows.
+
+    Args:
+        rows: see `rows_of`.
+        key_of: function from a row's first result to its key.
+    """
+    best: dict[Any, Row] = {}
+    for row in rows:
+        key = key_of(row.first)
+        best[key] = max(best.get(key, row), row, key=lambda row: row.ua)
+    return best
 
 
 def _key(result: Result) -> tuple[str, ...]:

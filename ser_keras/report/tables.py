@@ -12,7 +12,7 @@ from ser_keras.report.baselines import (
 )
 from ser_keras.report.percent import percent, ua_with_interval
 from ser_keras.report.results_folder import Results
-from ser_keras.report.seeds import Row, rows_of
+from ser_keras.report.seeds import Row, best_rows, rows_of
 from ser_keras.report.variants import (
     SETTINGS,
     further_sets,
@@ -107,11 +107,10 @@ def best_table(results: Results) -> str:
     Args:
         results: see `read_results`.
     """
-    best: dict[tuple[Any, ...], Row] = {}
-    for row in rows_of(filter(is_complete, results["cross-validation"].values())):
-        result = row.first
-        key = (result["dataset"], result["protocol"]["sha256"], track_of(result))
-        best[key] = max(best.get(key, row), row, key=lambda row: row.ua)
+    best = best_rows(
+        rows_of(filter(is_complete, results["cross-validation"].values())),
+        lambda result: (result["dataset"], result["protocol"]["sha256"], track_of(result)),
+    )
     baselines = list(results["baseline"].values())
     head = ("data", "protocol", "track", "model, settings", "UA (95 % over speakers)")
     return markdown(

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 # Longest recording that a model takes in one piece.
 WHOLE_S = 120.0
-# Of standard input, to tell raw samples from a file.
-HEAD_BYTES = 16
 
 
 def predict(
@@ -170,6 +168,7 @@ def _predictions(
         ServingError: no answer, or a refusal.
     """
     from ser_keras.audio import AudioLimits, audio_blocks, check_raw
+    from ser_keras.audio.formats import HEAD_BYTES
     from ser_keras.features.speech import check_speech, holds_speech
     from serving.client.connection import ServerError
 
@@ -220,6 +219,7 @@ def _with_progress(predictions: Iterator["Prediction"], source: Path) -> Iterato
     shown = sys.stderr.isatty() and not sys.stdout.isatty()
     bar = Progress(console=Console(stderr=True), redirect_stdout=False, disable=not shown)
     with bar:
+        # Refuses a bad file before a server is asked.
         task = bar.add_task(source.name, total=duration_s(source))
         for prediction in predictions:
             yield prediction

@@ -100,16 +100,7 @@ class ModelConnection:
         signature: str = "serving_default",
         outputs: Iterable[str] = (),
     ) -> tuple[dict[str, np.ndarray], int]:
-        """Returns (outputs of a signature by name, the version that answered).
-
-        Args:
-            inputs: mapping of the signature's inputs to arrays.
-            signature: str.
-            outputs: which outputs; all when left out.
-
-        Raises:
-            ServerError: no answer, or a refusal.
-        """
+        """Returns (outputs of a signature by name, the version), see `SpeechClient.ask`."""
         response = self._call(self._predict, self.request_of(inputs, signature, outputs))
         arrays = {name: array_of(tensor) for name, tensor in response.outputs.items()}
         return arrays, response.model_spec.version.value
