@@ -26,6 +26,7 @@ from ser_keras.cli.options import (
     open_features,
 )
 from ser_keras.cli.progress import EpochBars, FoldBar
+from ser_keras.errors import ConfigError
 
 
 def crossval(
@@ -114,7 +115,13 @@ def announce_weights(config: Any) -> None:
 def train(
     features: Features,
     protocol: ProtocolName,
-    fold: Annotated[str, typer.Option(help="Name of the fold.")],
+    fold: Annotated[
+        str,
+        typer.Option(
+            help="Name of the fold; `everyone` trains on all speakers and tests nobody, for a "
+            "model to export."
+        ),
+    ],
     output: Output,
     recipe: Recipe = DEFAULT_RECIPE,
     class_set: ClassSetName = None,
@@ -123,8 +130,43 @@ def train(
     strategy: Strategy = "none",
 ) -> None:
     """Train one fold of a protocol and score its test part."""
+    from ser_keras.experiments.everyone import EVERYONE
+
+    if fold == EVERYONE:
+        if strategy != "none":
+            raise ConfigError(f"--strategy {strategy}: found --fold {EVERYONE}, which trains in "
+                "one process. Leave out --strategy.")
+        _train_on_everyone(features, protocol, output, recipe, class_set, overrides, seed)
+        return
     more: dict[str, Any] = {"folds": [fold], "seed": seed, "strategy": strategy}
     crossval(features, protocol, output, [recipe], class_set, overrides, **more)
+
+
+def _train_on_everyone(
+    features: Path,
+    protocol: str,
+    output: Path,
+    recipe: str,
+    class_set: str | None,
+    overrides: list[str] | None,
+    seed: int,
+) -> None:
+    with starting():
+        from ser_keras.config import load_config
+        from ser_keras.experiments.everyone import train_on_everyone
+
+    config = load_config(recipe, list(overrides or ()))
+    feature_set, folds_of = open_features(features, protocol, class_set, seed)
+    announce_weights(config)
+    with EpochBars() as bars:
+        record = train_on_everyone(
+            Path(recipe).stem, config, feature_set, folds_of, output, progress=bars
+        )
+    console.print(
+        f"trained on all {record['sizes']['train']} utterances; nobody was left to test it on. "
+        f"Export it: ser export {output} ...",
+        markup=False,
+    )
 
 
 def evaluate(

@@ -51,6 +51,33 @@ def leave_one_speaker_out(rows: Sequence[Row], classes: ClassSet, seed: int) -> 
     ]
 
 
+def leave_one_session_out(rows: Sequence[Row], classes: ClassSet, seed: int) -> list[Fold]:
+    """Returns one fold per session of the manifest, whose speakers are its test part.
+
+    A session may be a room, a day, or a corpus of a table that joins several.
+    """
+    del classes
+    without = [row.key for row in rows if not row.session]
+    if without:
+        raise ConfigError(
+            f"manifest-session: found {len(without)} rows without a session ({without[0]} is the "
+            "first), expected one in each. Fill the column, or take manifest-loso."
+        )
+    names = choice.folder_names(row.session for row in rows)
+    if len(names) < 2:
+        raise ConfigError(
+            f"manifest-session: found the session {next(iter(names))!r} alone, expected two or "
+            "more. Fill the column, or take manifest-loso."
+        )
+    speakers_of = {
+        session: {row.speaker for row in rows if row.session == session} for session in names
+    }
+    return [
+        _test_on(f"session-{folder}", sorted(speakers_of[session]), rows, rows, seed)
+        for session, folder in names.items()
+    ]
+
+
 def actor_groups(rows: Sequence[Row], classes: ClassSet, seed: int) -> list[Fold]:
     """Returns five folds, each testing one group of `RAVDESS_ACTORS`, as the literature does."""
     del classes
@@ -224,4 +251,5 @@ PROTOCOLS = {
     "synthetic-loso": ProtocolEntry("synthetic", leave_one_speaker_out),
     "manifest-split": ProtocolEntry("manifest", split_column),
     "manifest-loso": ProtocolEntry("manifest", leave_one_speaker_out),
+    "manifest-session": ProtocolEntry("manifest", leave_one_session_out),
 }

@@ -117,7 +117,7 @@ class FoldTrainer:
         by_track = {track: self._write_scores(training.model, track) for track in self._tracks()}
         training.model.save(self.folder / "model.keras")
         return self._configuration_facts() | {
-            **by_track[self.config.track],
+            **by_track.get(self.config.track, {}),
             "tracks": by_track,
             "epoch": epoch + 1,
             "epoch_chosen_by": self.config.select,
@@ -129,6 +129,9 @@ class FoldTrainer:
         }
 
     def _tracks(self) -> tuple[str, ...]:
+        """Returns the tracks that are scored; none where the fold has nobody to test on."""
+        if not self.tested_rows():
+            return ()
         return ("adapted", "blind") if self.config.track == "adapted" else ("blind",)
 
     def _write_scores(self, model: keras.Model, track: str) -> dict[str, float]:

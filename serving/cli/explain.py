@@ -7,6 +7,7 @@ import typer
 
 from ser_keras.cli.console import console, starting
 from serving.client.endpoint import Certificate, Key, RootCertificate, endpoint_of
+from serving.ready import ready_model
 
 if TYPE_CHECKING:
     from ser_keras.plots.explanation import Explanation
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 def explain(
     file: Annotated[Path, typer.Argument(help="Audio file.")],
     model: Annotated[
-        Path, typer.Option(help="Folder of an export of `ser export`, or of one of its versions.")
-    ],
+        Path | None,
+        typer.Option(
+            help="Folder of an export of `ser export`, or of one of its versions; the model that "
+            "comes with the package by default."
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option(help="Folder of the figures.")] = Path("explained"),
     start: Annotated[float, typer.Option(min=0, help="Start of the part, in seconds.")] = 0.0,
     seconds: Annotated[
@@ -56,7 +61,7 @@ def explain(
     for sentence in left_out:
         console.print(sentence, markup=False)
     endpoint = endpoint_of(server, root_certificate, certificate, key)
-    export = open_export(model)
+    export = open_export(model or ready_model())
     rate = export.about["sample_rate_hz"]
     waveform = read_part(file, start, seconds, rate)
     with console.status("loading the model") as status:

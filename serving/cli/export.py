@@ -1,14 +1,16 @@
 """The verb that exports a trained model."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ser_keras.cli.console import console, starting
 from ser_keras.cli.options import FeatureSets, only_one
+from ser_keras.errors import ConfigError
 
 
 def export(
@@ -31,6 +33,13 @@ def export(
     version: Annotated[
         int | None, typer.Option(help="Version number; the next free one by default.")
     ] = None,
+    worth: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON that says what a model trained on everyone is worth, for its card; see "
+            "docs/serving.md."
+        ),
+    ] = None,
 ) -> None:
     """Write a trained model as a SavedModel that takes raw speech, check it and publish it."""
     with starting() as status:
@@ -40,8 +49,28 @@ def export(
         write = _ensemble if is_ensemble(run) else _model
         publish = write(run, features, fold)
         status.update("writing and checking the SavedModel")
-        folder = publish(data_dir, base, name=name, version=version)
+        more = {"worth": _read_worth(worth)} if worth else {}
+        folder = publish(data_dir, base, name=name, version=version, **more)
     console.print(f"published {folder}; its model card: {folder / 'assets.extra/model_card.md'}")
+
+
+def _read_worth(path: Path) -> dict[str, Any]:
+    """Returns what a file says that a model is worth.
+
+    Raises:
+        ConfigError: it is missing, no JSON, or says something else.
+    """
+    from serving.export.worth import check_worth
+
+    try:
+        worth: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        check_worth(worth)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"--worth {path}: cannot be read ({type(error).__name__}: {error}), expected a file "
+            "like those of benchmarks/ready_model/worth.py."
+        ) from None
+    return worth
 
 
 def _model(run: Path, features: list[Path], fold: str | None) -> Callable[..., Path]:

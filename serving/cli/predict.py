@@ -4,7 +4,6 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -14,9 +13,9 @@ from rich.console import Console
 
 from ser_keras.cli.console import console
 from ser_keras.errors import AudioError, ConfigError, NoSpeechError, SerError, ServingError
+from serving.cli.model import read_speaker, speech_client
 from serving.client.endpoint import (
     Certificate,
-    Endpoint,
     Key,
     RootCertificate,
     UncertainBelow,
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from serving.client.connection import ServerError
     from serving.client.prediction import Prediction
-    from serving.client.speaker_statistics import Statistics
     from serving.client.speech_client import SpeechClient
 
 # Longest recording that a model takes in one piece.
@@ -41,11 +39,12 @@ def predict(
         typer.Argument(help="Audio files, or - for live 16-bit mono PCM on standard input."),
     ],
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Folder of an export of `ser export`; with --server, the model's name there."
+            help="Folder of an export of `ser export`, or with --server the model's name there; "
+            "the model that comes with the package by default."
         ),
-    ],
+    ] = None,
     server: Annotated[
         str | None,
         typer.Option(
@@ -71,9 +70,9 @@ def predict(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line.")
     ] = False,
-    statistics: Annotated[
+    speaker: Annotated[
         Path | None,
-        typer.Option(help="Statistics of the speaker, from the client's enrol; for all files."),
+        typer.Option(help="A voice that `ser enrol` has measured, the speaker of all files."),
     ] = None,
     uncertain_below: UncertainBelow = 0.0,
     root_certificate: RootCertificate = None,
@@ -88,8 +87,8 @@ def predict(
     """
     endpoint = endpoint_of(server, root_certificate, certificate, key)
     errors, error_console = [], Console(stderr=True, soft_wrap=True)
-    options = _options(window_s, hop_s, statistics)
-    with _client(model, endpoint) as client:
+    options = _options(window_s, hop_s, speaker)
+    with speech_client(model, endpoint) as client:
         for source in sources:
             try:
                 for prediction in _predictions(client, source, rate, timeline, options):
@@ -102,29 +101,8 @@ def predict(
         raise _together(errors, len(sources))
 
 
-def _client(model: str, endpoint: Endpoint | None) -> AbstractContextManager["SpeechClient"]:
-    """Returns a client of a server's model, or of an export that it loads.
-
-    Raises:
-        ConfigError: no such export.
-    """
-    if endpoint is not None:
-        return endpoint.client(model)
-    # Standard output is for the answers alone.
-    with Console(stderr=True).status("loading the model"):
-        from serving.explain.described_export import open_export
-        from serving.explain.local_client import LocalClient
-
-        try:
-            return LocalClient(open_export(Path(model)))
-        except ConfigError as error:
-            raise ConfigError(
-                f"{error} To ask a server for its model {model!r}, add --server host:port."
-            ) from None
-
-
 def _options(
-    window_s: float | None, hop_s: float | None, statistics: Path | None
+    window_s: float | None, hop_s: float | None, speaker: Path | None
 ) -> dict[str, Any]:
     """Returns the options of `SpeechClient.timeline`.
 
@@ -134,21 +112,7 @@ def _options(
     for option, seconds in (("--window-s", window_s), ("--hop-s", hop_s)):
         if seconds is not None and not math.isfinite(seconds):
             raise ConfigError(f"{option} {seconds}: expected a number of seconds above 0.")
-    return {"window_s": window_s, "hop_s": hop_s, "statistics": _speaker(statistics)}
-
-
-def _speaker(path: Path | None) -> "Statistics | None":
-    """Returns the statistics in a file, None without one.
-
-    Raises:
-        ConfigError: it holds none.
-    """
-    from serving.client.speaker_statistics import Statistics, StatisticsError
-
-    try:
-        return None if path is None else Statistics.read(path)
-    except StatisticsError as error:
-        raise ConfigError(f"--statistics {error}") from None
+    return {"window_s": window_s, "hop_s": hop_s, "statistics": read_speaker(speaker)}
 
 
 def _predictions(

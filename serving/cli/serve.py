@@ -9,6 +9,7 @@ import typer
 
 from ser_keras.cli.console import console, starting
 from ser_keras.errors import ConfigError
+from serving.ready import NAME, ready_model
 
 if TYPE_CHECKING:
     from serving.server.config_files import ModelEntry
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def serve(
     model_name: Annotated[str, typer.Option("--model_name", help="Name of the model.")] = "",
     model_base_path: Annotated[
-        Path | None, typer.Option("--model_base_path", help="Folder of the model's versions.")
+        Path | None, typer.Option("--model_base_path", help="Folder of the model's versions; that of the model that comes with the package by default.")
     ] = None,
     model_config_file: Annotated[
         Path | None,
@@ -82,8 +83,13 @@ def _models(name: str, base_path: Path | None, config_file: Path | None) -> list
     """Returns the models of the options, each with an existing folder."""
     from serving.server.config_files import one_model, read_models
 
+    if config_file is None and not name and base_path is None:
+        name, base_path = NAME, ready_model()
     if config_file is None and not (name and base_path):
-        raise ConfigError("serve: give --model_name and --model_base_path, or --model_config_file.")
+        raise ConfigError(
+            "serve: found one of --model_name and --model_base_path, expected both, or "
+            "--model_config_file, or none of them for the model that comes with the package."
+        )
     if config_file is not None:
         models = read_models(config_file)
     else:

@@ -19,6 +19,7 @@ from serving.client.endpoint import (
     UncertainBelow,
     endpoint_of,
 )
+from serving.ready import ready_model
 from serving.server.shutdown import wait_for_signal
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ READY_S = 20.0
 def web(
     export: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of a published model; may be repeated."),
+        typer.Option(
+            help="Folder of a published model; may be repeated. The model that comes with the "
+            "package by default."
+        ),
     ] = None,
     server: Annotated[
         str | None,
@@ -51,13 +55,15 @@ def web(
 ) -> None:
     """Open a page that records speech and shows a model's predictions.
 
-    With --export alone, the model is served on this machine as long as the page is open. With
+    Without --server, the model is served on this machine as long as the page is open. With
     --server and --model, add --export if you have the export: the page takes the facts about the
     training data and the attention maps from it.
     """
     from serving.web.local_server import Published
 
     remote = endpoint_of(server, root_certificate, certificate, key)
+    if not export and server is None and not model:
+        export = [ready_model()]
     exports = [Published.open(path) for path in export or []]
     names = _names(server, model or [], [published.name for published in exports])
     with ExitStack() as stack:
@@ -80,8 +86,7 @@ def _names(server: str | None, models: list[str], exported: list[str]) -> list[s
     names = list(dict.fromkeys(models or exported))
     if not names:
         raise ConfigError(
-            "ser web: give --export with the folder of a published model, or --server host:port "
-            "and --model."
+            "ser web: found --server and no model, expected the name of one there. Add --model."
         )
     if len(set(exported)) < len(exported) or set(exported) - set(names):
         raise ConfigError(

@@ -131,9 +131,9 @@ def keras_probabilities(served: Served, features: np.ndarray) -> np.ndarray:
 
 
 def shortest_median_longest(trained: TrainedModel) -> Sequence[str]:
-    """Returns the keys of the shortest, the median and the longest recording of the test part."""
-    test_keys = set(trained.test_keys)
-    rows = [row for row in trained.feature_set.rows if row.key in test_keys]
+    """Returns the keys of the shortest, the median and the longest recording to check."""
+    keys = set(trained.checked_keys)
+    rows = [row for row in trained.feature_set.rows if row.key in keys]
     rows.sort(key=lambda row: (row.frames, row.key))
     return [rows[number].key for number in (0, len(rows) // 2, len(rows) - 1)]
 
@@ -182,9 +182,9 @@ def _differences(
 
 
 def of_one_speaker(key: str, trained: TrainedModel) -> Sequence[str]:
-    """Returns `ENROLLED` test recordings of the speaker of `key`, or all, from short to long."""
-    test_keys = set(trained.test_keys)
-    rows = [row for row in trained.feature_set.rows if row.key in test_keys]
+    """Returns `ENROLLED` recordings of the speaker of `key`, or all, from short to long."""
+    keys = set(trained.checked_keys)
+    rows = [row for row in trained.feature_set.rows if row.key in keys]
     (person,) = {(row.corpus, row.speaker) for row in rows if row.key == key}
     rows = [row for row in rows if (row.corpus, row.speaker) == person]
     rows.sort(key=lambda row: (row.frames, row.key))

@@ -29,6 +29,7 @@ def export_model(
     *,
     name: str | None = None,
     version: int | None = None,
+    worth: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes, checks and publishes `<base>/<name>/<version>`; returns that folder.
 
@@ -38,6 +39,8 @@ def export_model(
         base: folder of the server's models.
         name: name of the model on the server; the system's name when left out.
         version: int. The next free one when left out.
+        worth: mapping. What runs that held people out say of a model that was trained on everyone,
+            see `serving.export.worth`.
 
     Raises:
         ExportError: weights are not finite, the served features or probabilities are not those of
@@ -52,6 +55,8 @@ def export_model(
         check_operations(staged)
         differences = check_answers(staged, trained, data_dir)
         about = describe(trained, name, differences)
+        if worth is not None:
+            about["worth"] = dict(worth)
         extra = staged / "assets.extra"
         (extra / "model.json").write_text(f"{json.dumps(about, indent=1)}\n", encoding="utf-8")
         (extra / "model_card.md").write_text(model_card(about), encoding="utf-8")
@@ -115,7 +120,7 @@ def describe(
         "fold": record["fold"],
         "protocol": trained.protocol.name,
         "shares_speakers": trained.protocol.shares_speakers,
-        "fold_scores": {"ua": record["ua"], "wa": record["wa"]},
+        "fold_scores": {"ua": record.get("ua"), "wa": record.get("wa")},
         "track": record.get("track", "blind"),
         "test_speakers": record.get("test_speakers", []),
         "not_adapted": record.get("not_adapted", []),

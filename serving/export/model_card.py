@@ -6,6 +6,7 @@ from typing import Any
 from ser_keras.audit import audit_track
 from ser_keras.corpora import get_corpus
 from ser_keras.models import MODELS
+from serving.export.worth import worth_tables
 
 INTENDED = """\
 For research on emotion in speech, and for products whose users know that a machine guesses and can
@@ -13,7 +14,7 @@ correct it. Not for decisions about people: hiring, policing, insurance, health,
 The European AI Act forbids inferring emotions at work and in education."""
 
 LIMITS = """\
-- It knows the classes above and always names one of them, even for silence, music and speech in an
+- It knows the classes above and always names one of them, also for music and for speech in an
   unknown language.
 - Its data are acted or elicited speech of few voices, sentences and rooms. Expect more errors for
   spontaneous speech, other languages, ages and microphones, and noise; how many was not measured.
@@ -27,8 +28,6 @@ def model_card(about: Mapping[str, Any]) -> str:
     Args:
         about: see `serving.export.export.describe`.
     """
-    corpus = get_corpus(about["corpus"]).info
-    shared = "shared" if about["shares_speakers"] else "not shared"
     sections = {
         f"{about['name']}: emotion from speech": (
             f"System `{about['model']}`, {about['parameters']:,} parameters, "
@@ -40,15 +39,8 @@ def model_card(about: Mapping[str, Any]) -> str:
             "tensors: `saved_model_cli show --all --dir .`"
         ),
         "What it knows of a speaker": _tracks(about),
-        "Data": (
-            f"{corpus.title} ({about['dataset']}): {about['sizes']['train']} recordings for "
-            f"training, {about['sizes']['test']} for testing. Licence: {corpus.licence} "
-            f"{corpus.citation} {corpus.home}"
-        ),
-        "Scores": (
-            f"Protocol `{about['protocol']}`, fold `{about['fold']}`; speakers {shared} between "
-            f"training and test.\n\n{_scores(about)}\n\n{_known(about)}"
-        ),
+        "Data": _data(about),
+        "Scores": _scores(about),
         "Intended use": INTENDED,
         "Limits": LIMITS.format(calibration=_calibration(about["calibration"])),
         "Checked at export": _checks(about["checked"]),
@@ -100,7 +92,38 @@ def _tracks(about: Mapping[str, Any]) -> str:
     return text
 
 
+def _data(about: Mapping[str, Any]) -> str:
+    sizes = f"{about['sizes']['train']} recordings for training, {about['sizes']['test']} for testing"
+    if worth := about.get("worth"):
+        return f"{_sentence(worth['data'])} {_sentence(sizes)} Licence: {worth['licence']}."
+    corpus = get_corpus(about["corpus"]).info
+    return (
+        f"{corpus.title} ({about['dataset']}): {sizes}. Licence: {corpus.licence} "
+        f"{corpus.citation} {corpus.home}"
+    )
+
+
 def _scores(about: Mapping[str, Any]) -> str:
+    """Returns what is known of the scores: of the model's own test part, or of models like it."""
+    if worth := about.get("worth"):
+        return worth_tables(worth)
+    if not about["sizes"]["test"]:
+        return (
+            "It was trained on all speakers, so that nobody was left to test it on. A run of the "
+            "same recipe on a protocol that holds speakers out says what it is worth."
+        )
+    shared = "shared" if about["shares_speakers"] else "not shared"
+    return (
+        f"Protocol `{about['protocol']}`, fold `{about['fold']}`; speakers {shared} between "
+        f"training and test.\n\n{_score_table(about)}\n\n{_known(about)}"
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _score_table(about: Mapping[str, Any]) -> str:
     lines = ["| scored | track | UA | 95 % over speakers | WA |", "|---|---|---|---|---|"]
     track = about.get("track", "blind")
     of_fold = about.get("track_scores") or {track: about["fold_scores"]}

@@ -69,10 +69,11 @@ class TrainedModel:
         return ("blind", "adapted") if adapted else ("blind",)
 
     @property
-    def test_keys(self) -> tuple[str, ...]:
-        """Keys of the test part, which the model has not seen."""
+    def checked_keys(self) -> tuple[str, ...]:
+        """Keys of the test part; where the model was trained on everyone, all keys."""
         name = self.record["fold"]
-        return next(fold.test for fold in self.protocol.folds if fold.name == name)
+        fold = next(fold for fold in self.protocol.folds if fold.name == name)
+        return fold.test or fold.train
 
     def scores(self, keys: Sequence[str], track: str) -> Scores:
         """Returns the model's scores of utterances on a track, as evaluation makes them.

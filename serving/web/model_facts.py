@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.corpora import get_corpus
+from serving.explain.introduction import introduction
 from serving.web.local_server import Published
 
 WARNING = """\
@@ -27,6 +28,11 @@ def facts(name: str, export: Published | None) -> str:
         return (
             f"The training data of **{name}** are unknown here. Ask the operator of the server, or "
             "start the page with `--export` and the folder that `ser export` printed."
+        )
+    if worth := about.get("worth"):
+        return (
+            f"{introduction(about)} Its emotions are {', '.join(about['classes'])}. "
+            f"Licence: {worth['licence']}."
         )
     corpus = get_corpus(about["corpus"]).info
     speakers = "speakers of its training" if about["shares_speakers"] else "speakers new to it"

@@ -19,7 +19,16 @@ from ser_keras.errors import ConfigError, SerError
 from serving.client.connection import ServerError
 from serving.web.model_facts import WARNING
 from serving.web.recognition import HOP_S, WINDOW_S, Recognition, recognize
-from serving.web.view import Models, View, error_html, summary, timeline_view, window_names
+from serving.web.view import (
+    Models,
+    View,
+    error_html,
+    summary,
+    timeline_view,
+    voice_html,
+    window_names,
+)
+from serving.web.voice import Voice, learn
 
 LARGEST_UPLOAD = "500mb"
 # Every ten minutes uploads that are an hour old are deleted.
@@ -54,6 +63,10 @@ HELP = f"""\
 A model gets {WINDOW_S:g} s of the recording at a time, every {HOP_S:g} s. The predictive VRNN
 remembers what came before: every {HOP_S:g} s it judges the recording up to there. Click on the
 picture to play a window and to see it below, or choose a window from the list."""
+VOICE = """\
+A model that knows the voice judges better: what is loud or high for one person is ordinary for
+another. Record or choose half a minute of ordinary speech of the person, by the same microphone.
+The page keeps means and deviations of the voice, no sound, and forgets them when it is closed."""
 DOUBT = " If none of its emotions reaches {:g} %, the answer is **uncertain**."
 
 
@@ -127,6 +140,8 @@ class Page:
             names, value=names[0], label="Model", filterable=False, elem_id="model"
         )
         self.about = gr.Markdown(about, elem_id="about")
+        with gr.Accordion("This is my voice", open=False, elem_id="voice"):
+            self._lay_out_voice()
         self.button = gr.Button("Recognise", variant="primary", elem_id="recognise")
         self.status = gr.HTML(elem_id="status")
         self.width = gr.Number(WIDEST_PX, visible=False)
@@ -135,6 +150,21 @@ class Page:
             self._lay_out_results()
         with gr.Accordion("Model card", open=False):
             self.card = gr.Markdown(card, elem_id="card")
+
+    def _lay_out_voice(self) -> None:
+        gr.Markdown(VOICE)
+        self.own_speech = gr.Audio(
+            label="Half a minute of your ordinary voice",
+            sources=["microphone", "upload"],
+            type="filepath",
+            buttons=[],
+            elem_id="own-speech",
+        )
+        with gr.Row():
+            self.learn = gr.Button("Learn this voice", size="sm", min_width=120, elem_id="learn")
+            self.forget = gr.Button("Forget it", size="sm", min_width=120, elem_id="forget")
+        self.voice_status = gr.HTML(elem_id="voice-status")
+        self.voice = gr.State(None)
 
     def _lay_out_results(self) -> None:
         picture: dict[str, Any] = {
@@ -173,11 +203,20 @@ class Page:
         shown = [self.view, self.timeline, self.number, self.part, self.spectrogram, self.words]
         self.button.click(
             self.recognise,
-            [self.speech, self.model, self.width],
+            [self.speech, self.model, self.width, self.voice],
             [self.status, self.results, *shown],
             show_progress_on=self.status,
             **private,
         )
+        learned = [self.voice, self.voice_status]
+        self.learn.click(
+            self.learn_voice,
+            [self.own_speech, self.model],
+            learned,
+            show_progress_on=self.voice_status,
+            **private,
+        )
+        self.forget.click(self.forget_voice, None, learned, **private)
         state = [self.view, self.width]
         self.number.input(self.open, [*state, self.number], shown, **private)
         self.previous.click(partial(self.open_neighbour, -1), state, shown, **private)
@@ -186,11 +225,26 @@ class Page:
 
     # === Event handlers ===
 
+    def learn_voice(self, path: str | None, model: str) -> list[Any]:
+        """Returns (what the model has learned of a voice, a sentence as HTML)."""
+        try:
+            if path is None:
+                raise ConfigError("There is no speech yet. Record some, or choose a file.")
+            voice = learn(self.models.clients[model], Path(path))
+        except (SerError, ServerError) as error:
+            return [None, error_html(error)]
+        return [voice, voice_html(voice)]
+
+    def forget_voice(self) -> list[Any]:
+        """Returns (nothing, a sentence as HTML)."""
+        return [None, '<p role="status">The voice is forgotten.</p>']
+
     def recognise(
         self,
         path: str | None,
         model: str,
         width_px: float,
+        voice: Voice | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how gradio passes it
     ) -> list[Any]:
         """Recognises a recording; returns status, results, and the outputs of `open`."""
@@ -198,7 +252,8 @@ class Page:
             if path is None:
                 raise ConfigError("There is no speech yet. Record some, or choose a file.")
             client = self.models.clients[model]
-            recognition = recognize(client, Path(path), progress, self.uncertain_below)
+            known = voice.statistics if voice is not None and voice.model == model else None
+            recognition = recognize(client, Path(path), progress, self.uncertain_below, known)
         except (SerError, ServerError) as error:
             return [error_html(error), gr.update(visible=False), None, *[gr.skip()] * 5]
         # A window is played at once only if it was chosen.

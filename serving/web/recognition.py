@@ -11,6 +11,7 @@ from ser_keras.audio import AudioLimits, audio_blocks, duration_s, read_audio
 from ser_keras.errors import AudioError
 from ser_keras.features.speech import holds_speech, no_speech_error
 from serving.client.prediction import Prediction
+from serving.client.speaker_statistics import Statistics
 from serving.client.speech_client import SpeechClient
 
 WINDOW_S = 4.0
@@ -61,6 +62,7 @@ def recognize(
     path: Path,
     report_progress: ReportProgress = lambda share, text: None,
     uncertain_below: float = 0.0,
+    statistics: Statistics | None = None,
 ) -> Recognition:
     """Returns the predictions of a model for a recording of any length.
 
@@ -72,6 +74,7 @@ def recognize(
         path: path of the recording.
         report_progress: called with the share that is done and a sentence.
         uncertain_below: float. See `Recognition`.
+        statistics: of the speaker, from `SpeechClient.enrol`; nothing is known when left out.
 
     Raises:
         AudioError: the file is no recording that can be read, it is too long, or there is no
@@ -79,12 +82,12 @@ def recognize(
         ServerError: the server does not answer, or refuses.
     """
     windows: list[Prediction] = []
-    streamed = client.streams()
-    with _named(path):
+    streamed = statistics is None and client.streams()
+    with named(path):
         stated_s = duration_s(path)
         blocks = audio_blocks(path, sample_rate_hz=client.sample_rate_hz, limits=LIMITS)
         for prediction in client.timeline(
-            blocks, window_s=WINDOW_S, hop_s=HOP_S, is_speech=holds_speech
+            blocks, window_s=WINDOW_S, hop_s=HOP_S, statistics=statistics, is_speech=holds_speech
         ):
             # The page shows a step with the audio shortly before it.
             end_s = prediction.end_s
@@ -101,7 +104,7 @@ def recognize(
             overall = replace(windows[-1], start_s=0.0)
         elif whole:
             waveform = read_audio(path, sample_rate_hz=client.sample_rate_hz, limits=LIMITS)
-            overall = client.predict(waveform)
+            overall = client.predict(waveform, statistics=statistics)
         else:
             overall = _mean(spoken, length_s)
     return Recognition(
@@ -122,7 +125,7 @@ def samples_of(path: Path, start_s: float, end_s: float, sample_rate_hz: int) ->
         )
     start, end = (round(time_s * sample_rate_hz) for time_s in (start_s, end_s))
     parts, position = [np.zeros(0, np.float32)], 0
-    with _named(path):
+    with named(path):
         for block in audio_blocks(path, sample_rate_hz=sample_rate_hz, limits=LIMITS):
             parts.append(block[max(0, start - position) : max(0, end - position)])
             position += len(block)
@@ -148,7 +151,7 @@ def _of(length_s: float | None) -> str:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """Leaves the folder, which is none of the user's, out of errors about a recording."""
     try:
         yield

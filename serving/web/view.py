@@ -29,6 +29,7 @@ from serving.explain.signature_runners import client_signatures
 from serving.web.local_server import Published
 from serving.web.model_facts import card, description, facts
 from serving.web.recognition import Recognition, clock, samples_of
+from serving.web.voice import Voice
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ def summary(recognition: Recognition) -> str:
     """Returns HTML with the prediction for the whole recording: a sentence and bars."""
     windows = f"the mean of {len(recognition.windows)} windows"
     how = "analysed in one piece" if recognition.whole else windows
+    if recognition.overall.track == "adapted":
+        how += ", by what the model knows of this voice"
     bars = "".join(
         f"<li><span>{html.escape(name)}</span><span>{100 * share:.0f} %</span>"
         f'<i style="width:{100 * share:.1f}%"></i></li>'
@@ -189,6 +192,14 @@ def window_names(recognition: Recognition) -> list[str]:
         f"{number}: {stretch(window)}, {window.in_words(recognition.uncertain_below, top=1)}"
         for number, window in enumerate(recognition.windows, 1)
     ]
+
+
+def voice_html(voice: Voice) -> str:
+    """Returns HTML that says what a model has learned of a voice."""
+    return (
+        f'<p role="status">{html.escape(voice.model)} knows this voice from '
+        f"{voice.duration_s:.0f} s of speech. What you recognise now is judged by it.</p>"
+    )
 
 
 def error_html(error: Exception) -> str:

@@ -61,7 +61,7 @@ def test_answers_after_half_a_minute_over_grpc_are_the_offline_adapted_track(tra
     export_model(opened, corpus, tmp_path, name="anyone")
     durations = {row.key: row.duration_s for row in opened.feature_set.rows}
     keys: list[str] = []
-    for key in sorted(opened.test_keys):
+    for key in sorted(opened.checked_keys):
         if sum(durations[other] for other in keys) < ENROLLED_S:
             keys.append(key)
     part = FoldPart(opened.feature_set, dict.fromkeys(keys, UNLABELLED))

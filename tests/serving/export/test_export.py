@@ -49,7 +49,7 @@ def test_an_export_is_checked_published_and_described(trained, tmp_path):
     about = json.loads((folder / "assets.extra" / "model.json").read_text())
     assert about["classes"] == list(opened.protocol.class_set.classes)
     assert len(about["checked"]) == 3
-    assert set(about["checked"]) <= set(opened.test_keys)
+    assert set(about["checked"]) <= set(opened.checked_keys)
     card = (folder / "assets.extra" / "model_card.md").read_text()
     for part in ("not for decisions", "Licence", "speakers not shared", about["weights_sha256"]):
         assert part.lower() in card.lower()
