@@ -86,7 +86,9 @@ def utterances_for(name):
     rows = people(corpus, 10, CLASS_SETS[classes[0]].classes if classes else FOUR)
     splits = ["train", "train", "valid", "test"]
     parts = {r.speaker: splits[int(r.speaker[1:]) % 4] for r in rows if r.speaker[1:].isdigit()}
-    return [replace(r, split=parts[r.speaker]) for r in rows] if corpus == "manifest" else rows
+    if corpus != "manifest":
+        return rows
+    return [replace(r, split=parts[r.speaker], session=f"day{int(r.speaker[1:]) % 3}") for r in rows]
 
 
 NAMES = sorted({name for corpus in CORPORA for name in protocol_names(corpus)})
@@ -102,7 +104,7 @@ def test_the_table_holds_the_named_protocols():
     assert set(PROTOCOLS) == {
         *("iemocap-session5", "iemocap-improvised-loso", "iemocap-improvised-session"),
         *("ravdess-actor5", "ravdess-sentence", "emodb-loso", "casia-loso", "nemo-loso"),
-        *("synthetic-loso", "manifest-split", "manifest-loso"),
+        *("synthetic-loso", "manifest-split", "manifest-loso", "manifest-session"),
     }
     assert set(PROTOCOLS) < set(NAMES)
 
@@ -283,6 +285,31 @@ def test_manifest_refuses_shared_speakers_and_empty_cells():
     no_test = [r for r in rows if r.split != "test"]
     with pytest.raises(ConfigError, match="no utterances for the part 'test'"):
         build_protocol("manifest-split", no_test)
+
+
+def test_a_session_of_a_manifest_is_tested_and_the_next_one_validates():
+    rows = utterances_for("manifest-session")
+    folds = build_protocol("manifest-session", rows).folds
+    assert [fold.name for fold in folds] == ["session-day0", "session-day1", "session-day2"]
+    for number, fold in enumerate(folds):
+        for part, day in zip(("test", "valid", "train"), range(number, number + 3), strict=True):
+            keys = {r.key for r in rows if r.session == f"day{day % 3}"}
+            assert set(getattr(fold, part)) == keys
+    two = [r for r in rows if r.session != "day2"]
+    for fold in build_protocol("manifest-session", two).folds:
+        assert not speakers_of(two, fold.train) & speakers_of(two, fold.valid)
+        assert len(fold.train) >= len(fold.valid) > 0
+
+
+def test_sessions_of_a_manifest_are_complete_and_share_nobody():
+    rows = utterances_for("manifest-session")
+    with pytest.raises(ConfigError, match="1 rows without a session"):
+        build_protocol("manifest-session", [replace(rows[0], session=""), *rows[1:]])
+    with pytest.raises(ConfigError, match="the session 'day0' alone"):
+        build_protocol("manifest-session", [r for r in rows if r.session == "day0"])
+    moved = [replace(rows[0], session="day1"), *rows[1:]]
+    with pytest.raises(LeakageError, match="1 speakers in both"):
+        build_protocol("manifest-session", moved)
 
 
 def test_names_of_speakers_never_lead_out_of_a_folder():

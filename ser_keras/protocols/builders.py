@@ -52,9 +52,10 @@ def leave_one_speaker_out(rows: Sequence[Row], classes: ClassSet, seed: int) -> 
 
 
 def leave_one_session_out(rows: Sequence[Row], classes: ClassSet, seed: int) -> list[Fold]:
-    """Returns one fold per session of the manifest, whose speakers are its test part.
+    """Returns one fold per session of the manifest, which is its test part; the next validates.
 
-    A session may be a room, a day, or a corpus of a table that joins several.
+    A session may be a room, a day, a group of speakers, or a corpus of a table that joins several.
+    With two sessions, validation speakers are drawn from the other one.
     """
     del classes
     without = [row.key for row in rows if not row.session]
@@ -69,13 +70,24 @@ def leave_one_session_out(rows: Sequence[Row], classes: ClassSet, seed: int) -> 
             f"manifest-session: found the session {next(iter(names))!r} alone, expected two or "
             "more. Fill the column, or take manifest-loso."
         )
-    speakers_of = {
-        session: {row.speaker for row in rows if row.session == session} for session in names
-    }
-    return [
-        _test_on(f"session-{folder}", sorted(speakers_of[session]), rows, rows, seed)
-        for session, folder in names.items()
-    ]
+    of_session = {name: [row for row in rows if row.session == name] for name in names}
+    sessions, folds = list(names), []
+    for number, session in enumerate(sessions):
+        following = sessions[(number + 1) % len(sessions)]
+        rest = [row for name in sessions if name != session for row in of_session[name]]
+        if len(sessions) > 2:
+            speakers = {row.speaker for row in of_session[following]}
+        else:
+            speakers = choice.validation_speakers(rest, session, seed)
+        folds.append(
+            make_fold(
+                f"session-{names[session]}",
+                choice.without_speakers(rest, speakers),
+                choice.of_speakers(rest, speakers),
+                of_session[session],
+            )
+        )
+    return folds
 
 
 def actor_groups(rows: Sequence[Row], classes: ClassSet, seed: int) -> list[Fold]:

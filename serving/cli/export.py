@@ -60,7 +60,7 @@ def _read_worth(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is missing, no JSON, or says something else.
     """
-    from serving.export.worth import check_worth
+    from serving.ready.worth import check_worth
 
     try:
         worth: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -35,7 +35,7 @@ def introduction(about: Mapping[str, Any]) -> str:
     speakers = "voices that it knows" if about["shares_speakers"] else "voices that are new to it"
     if share is None:
         return f"{heard} It was not tested."
-    return f"{heard} Of {speakers} it names {100 * share:.0f} % right; {chance}."
+    return f"{heard} Of {speakers}, it names {100 * share:.0f} % right; {chance}."
 
 
 def _title(about: Mapping[str, Any]) -> str:

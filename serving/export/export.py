@@ -40,7 +40,7 @@ def export_model(
         name: name of the model on the server; the system's name when left out.
         version: int. The next free one when left out.
         worth: mapping. What runs that held people out say of a model that was trained on everyone,
-            see `serving.export.worth`.
+            see `serving.ready.worth`.
 
     Raises:
         ExportError: weights are not finite, the served features or probabilities are not those of

@@ -6,7 +6,7 @@ from typing import Any
 from ser_keras.audit import audit_track
 from ser_keras.corpora import get_corpus
 from ser_keras.models import MODELS
-from serving.export.worth import worth_tables
+from serving.ready.worth import worth_tables
 
 INTENDED = """\
 For research on emotion in speech, and for products whose users know that a machine guesses and can
