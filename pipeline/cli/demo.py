@@ -24,7 +24,7 @@ def demo(
         typer.Option("--tune", help="Search for settings instead of training with fixed ones."),
     ] = False,
 ) -> None:
-    """Synthesise a corpus, extract its features, train, test on unseen speakers and report."""
+    """Try everything in a minute: make synthetic speech, train, test on unseen speakers, report."""
     from pipeline.beam.quiet import quiet_beam
     from pipeline.cli.progress import JobProgress
     from ser_keras.cli.console import print_findings, starting

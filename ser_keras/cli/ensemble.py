@@ -39,9 +39,10 @@ def ensemble(
         Path | None, typer.Option(help="Also write the results into this folder, for the report.")
     ] = None,
 ) -> None:
-    """Score the mean of the class probabilities of finished runs, and audit each of them.
+    """Average the probabilities of finished runs, and score the result.
 
-    Seeds, systems and features may differ; folds, classes and utterances may not.
+    Every run is audited. Seeds, systems and features may differ; folds, classes and utterances may
+    not.
     """
     shares = _numbers(weights)
     with starting():

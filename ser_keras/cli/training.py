@@ -48,7 +48,7 @@ def crossval(
     ] = None,
     strategy: Strategy = "none",
 ) -> None:
-    """Train and test every fold of a protocol; print the pooled scores."""
+    """Train and test on every fold of a protocol, and print the scores of all tests together."""
     overrides = list(overrides or ())
     if label_fraction is not None:
         overrides.append(f"unlabelled.label_fraction={label_fraction}")
@@ -103,8 +103,10 @@ def _show_results(output: Path, results: Path | None) -> None:
 
 
 def announce_weights(config: Any) -> None:
-    """Says which weights the model starts from."""
-    if config.model.weights is None:
+    """Says that a model which can start from pretrained weights starts from random ones."""
+    from ser_keras.models import model_entry
+
+    if config.model.weights is None and model_entry(config.model.name).pretrained:
         console.print(
             "[yellow]random weights[/]: no pretrained file is given (model.weights); "
             "the result says so."
@@ -169,7 +171,7 @@ def label_curve(
     seed: Seed = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the curve here.")] = None,
 ) -> None:
-    """Train with several shares of labels, with and without the unlabelled rest; print each UA."""
+    """Show how UA grows with the share of labels, with and without the unlabelled rest."""
     with starting():
         from ser_keras import plots
         from ser_keras.config import load_config
@@ -221,11 +223,11 @@ def baseline(
     seed: Seed = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the results here.")] = None,
 ) -> None:
-    """Score the baseline: support vector machines on one vector of each utterance.
+    """Score the baseline that models are compared with: support vector machines.
 
-    Features of `--spec compare` or `--spec egemaps` are vectors of openSMILE's functionals; of
-    others the mean and deviation over time are taken. C is chosen on speakers of each training
-    part.
+    They see one vector of each utterance. Features of `--spec compare` or `--spec egemaps` are
+    vectors of openSMILE's functionals; of others the mean and deviation over time are taken. C is
+    chosen on speakers of each training part.
     """
     with starting():
         from ser_keras.experiments.baseline import KERNELS, TRACKS, run_baselines

@@ -1,5 +1,6 @@
 """Recipes: the settings of a training run as YAML files, with the changes that a user asks for."""
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,22 @@ def recipe_path(recipe: str | Path) -> Path:
     if str(recipe) not in recipe_names():
         raise ConfigError(unknown_name("recipe", str(recipe), recipe_names()))
     return Path(str(resources.files("ser_keras") / "recipes" / f"{recipe}.yaml"))
+
+
+def recipe_purpose(recipe: str | Path) -> str:
+    """Returns what a recipe is for: the first sentence of its file, without the full stop.
+
+    Raises:
+        ConfigError: no such recipe or file.
+
+    Example:
+        >>> recipe_purpose("moma")
+        "MOMA with its paper's settings"
+    """
+    head = recipe_path(recipe).read_text(encoding="utf-8").partition("\nspec:")[0]
+    text = " ".join(line.lstrip("# ") for line in head.splitlines())
+    # The rest of a recipe's head says how it was chosen. "Sec. 3.2" ends no sentence.
+    return re.split(r"\.(?: (?=[A-Z])|$)", text, maxsplit=1)[0]
 
 
 def _apply(values: dict[str, Any], assignment: str) -> None:

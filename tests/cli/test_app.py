@@ -4,11 +4,14 @@ import contextlib
 import io
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 from rich.console import Console
 
 from ser_keras.cli import progress
+from ser_keras.cli.app import OTHER_TASK, task_of
+from ser_keras.cli.app import VERBS as VERBS_GROUP
 from ser_keras.cli.progress import EpochBars
 
 VERBS = {
@@ -45,6 +48,32 @@ def test_every_verb_is_listed_with_a_sentence(ser):
     code, out, _ = ser("--help")
     assert code == 0
     assert all(verb in out for verb in VERBS)
+
+
+def test_verbs_are_listed_by_task_in_the_order_in_which_a_newcomer_needs_them(ser):
+    _, out, _ = ser("--help")
+    tasks = ["Start here", "Get data", "Train and test", "Look at results", "Use a model"]
+    positions = [out.index(f"─ {task} ─") for task in tasks]
+    assert positions == sorted(positions)
+    first, second = out[positions[0] : positions[1]], out[positions[1] : positions[2]]
+    assert " demo " in first
+    assert second.index(" download ") < second.index(" features ")
+
+
+def test_every_verb_that_is_installed_has_a_task():
+    verbs = entry_points(group=VERBS_GROUP).names
+    assert [verb for verb in sorted(verbs) if task_of(verb) == OTHER_TASK] == []
+
+
+def test_help_explains_the_words_that_it_uses_and_no_others(ser):
+    _, out, _ = ser("--help")
+    assert out.count("UA: unweighted accuracy, the share of recordings recognised") == 1
+    assert out.count("WA: weighted accuracy") == 1
+    assert out.count("fold: one division of the recordings") == 1
+    _, out, _ = ser("calibrate", "--help")
+    assert "temperature: a number" in out
+    assert "UA: " not in out
+    assert "fold: " not in ser("corpora", "--help")[1]
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
