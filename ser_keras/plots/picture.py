@@ -1,10 +1,17 @@
 """Figures for a file, which are written to it whole and without a date."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ser_keras.errors import ConfigError
 from ser_keras.files import replacing
+
+# One column of a paper of two: 8.4 cm.
+COLUMN_INCHES = 8.4 / 2.54
+# Fine enough for print.
+PAPER_DOTS_PER_INCH = 600
 
 
 def open_figure(path: Path, size: tuple[float, float], dots_per_inch: int = 100) -> Any:
@@ -33,8 +40,30 @@ def save_figure(figure: Any, path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as stream, rc_context({"svg.hashsalt": "ser_keras"}):
-        metadata = {"Date": None} if path.suffix == ".svg" else None
+        metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
         figure.savefig(stream, format=path.suffix.removeprefix("."), metadata=metadata)
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Within it, letters and lines have the size that they need in one column of a paper.
+
+    Fonts go into a PDF as outlines of TrueType, which publishers ask for.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "figures need matplotlib. Install it with: pip install 'ser-keras[plot]'"
+        ) from error
+    letters = ("axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize")
+    style: dict[str, float] = dict.fromkeys((*letters, "legend.fontsize"), 7)
+    style |= {"font.size": 8, "axes.linewidth": 0.6, "lines.linewidth": 1.0, "pdf.fonttype": 42}
+    with rc_context(style):
+        yield
 
 
 def _repeatable_layout() -> Any:
