@@ -1,12 +1,13 @@
 """Figures for a file, which are written to it whole and without a date."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ser_keras.errors import ConfigError
 from ser_keras.files import replacing
+from ser_keras.metrics import NO_INTERVAL, interval_kind
 
 # One column of a paper of two: 8.4 cm.
 COLUMN_INCHES = 8.4 / 2.54
@@ -64,6 +65,19 @@ def paper_style() -> Iterator[None]:
     style |= {"font.size": 8, "axes.linewidth": 0.6, "lines.linewidth": 1.0, "pdf.fonttype": 42}
     with rc_context(style):
         yield
+
+
+def bar_ends(
+    value: float, ends: Sequence[float], speakers: int | None = None
+) -> tuple[float, float]:
+    """Returns where a bar of an interval over speakers ends: at its value where there is none.
+
+    Example:
+        >>> bar_ends(0.5, (0.4, 0.6)), bar_ends(0.5, (0.0, 1.0), 1)
+        ((0.4, 0.6), (0.5, 0.5))
+    """
+    low, high = (value, value) if interval_kind(ends, speakers) == NO_INTERVAL else ends
+    return low, high
 
 
 def _repeatable_layout() -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ser_keras.metrics import NO_INTERVAL, RANGE_OF_TWO, interval_kind
 from ser_keras.plots.picture import (
     COLUMN_INCHES,
     PAPER_DOTS_PER_INCH,
@@ -165,7 +166,10 @@ def corpus_matrix(result: Mapping[str, Any], path: Path) -> None:
     for cell in result["cells"]:
         row, column = names.index(cell["train"]), names.index(cell["test"])
         low, high = (100 * end for end in cell["ua_interval"])
-        text = f"{100 * cell['ua']:.1f}\n{low:.1f} – {high:.1f}"
+        kind = interval_kind(cell["ua_interval"], cell.get("speakers"))
+        text = f"{100 * cell['ua']:.1f}\n"
+        text += "–" if kind == NO_INTERVAL else f"{low:.1f} – {high:.1f}"
+        text += f"\n{RANGE_OF_TWO}" * (kind == RANGE_OF_TWO)
         ink = "black" if 100 * cell["ua"] > (chance + 100) / 2 else "white"
         axes.text(column, row, text, ha="center", va="center", color=ink)
     for number in range(len(names)):
