@@ -110,12 +110,14 @@ def import_table(
         index = RecordingIndex(folder, allow_outside)
         imported = import_rows(opened, chosen, patterns, renamed, index)
     if check:
-        leave_out_unreadable(
-            imported, lambda rows: track(rows, "decoding", console=console, transient=True)
-        )
+        leave_out_unreadable(imported, lambda rows: track(rows, "decoding", **_bar()))
     _check_any(imported, table, folder, len(index))
     _offer_synonyms(imported.rows)
     _write_import(imported, output)
+
+
+def _bar() -> dict[str, Any]:
+    return {"console": console, "transient": True, "disable": not console.is_terminal}
 
 
 def _check_files(table: Path, output: Path, folder: Path) -> None:
@@ -266,7 +268,7 @@ def audit(
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Look for leaks: duplicate recordings, shared speakers and sentences.
+    """Look for leaks: duplicate recordings, shared speakers and sentences, names that look alike.
 
     Exits with 6 where a protocol breaks what its name promises.
     """
@@ -279,14 +281,13 @@ def audit(
     utterances = read_corpus(
         corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside
     )
-    rows = [
-        leakage.row_of(utterance)
-        for utterance in track(utterances, "listening", console=console, transient=True)
-    ]
+    rows = [leakage.row_of(utterance) for utterance in track(utterances, "listening", **_bar())]
     findings = leakage.audit_audio(rows)
     if protocol:
         findings += leakage.audit_protocol(
             build_protocol(protocol, utterances, class_set=class_set, seed=seed), rows
         )
+    else:
+        findings += leakage.audit_names(rows)
     print_findings(findings)
     leakage.enforce(findings)

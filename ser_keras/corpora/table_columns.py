@@ -9,9 +9,10 @@ from ser_keras.errors import ConfigError, unknown_name
 REQUIRED = ("path", "label", "speaker")
 # Usual names by column of a manifest, the better ones first, without blanks and underscores.
 _USUAL_NAMES = {
-    "path": "path filepath file filename fileid wav wavfile wavpath audio audiofile audiopath "
-    "audioid recording recordingid clip clipid utterance utteranceid utt uttid segmentid fname id",
-    "label": "label emotion emotionlabel emotionclass emo class category target",
+    "path": "path filepath filepaths file files filename filenames fileid wav wavfile wavpath "
+    "audio audiofile audiopath audioid recording recordingid clip clipid utterance utteranceid utt "
+    "uttid segmentid fname id",
+    "label": "label labels emotion emotions emotionlabel emotionclass emo class category target",
     "speaker": "speaker speakerid speakername spk spkid actor actorid subject subjectid "
     "participant participantid person personid clientid talker voice",
     "session": "session sessionid dialog dialogue dialogid dialogueid",

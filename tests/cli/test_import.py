@@ -111,6 +111,22 @@ def test_names_that_look_alike_are_said_at_once(ser, tmp_path):
     assert "a speaker may be there under more than one name: AB0 and ab0" in out
 
 
+def test_a_training_on_names_that_look_alike_begins_with_a_warning(ser, tmp_path, capsys):
+    from pipeline.features.job import build_feature_set
+    from ser_keras.cli.options import open_features
+    from ser_keras.features.specs import get_spec
+
+    table = nemo_like(tmp_path, speakers=("AB0", "ab0", "CD0", "EF0"), labels=("anger", "angry"))
+    ser("import", table, "--output", tmp_path / "table.csv")
+    spec = get_spec("mfcc40-delta")
+    build_feature_set("manifest", tmp_path / "table.csv", spec, tmp_path / "features")
+    capsys.readouterr()
+    open_features(tmp_path / "features", "manifest-loso", None, 0)
+    warned = capsys.readouterr().out
+    assert "a speaker may be there under more than one name: AB0 and ab0" in warned
+    assert "labels may mean the same class: anger and angry" in warned
+
+
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
