@@ -187,12 +187,13 @@ def _check_header(
     for name in required:
         if name not in columns:
             near = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
-            hint = f"Did you mean it by {near[0]!r}? Rename that." if near else remedy
+            hint = f"Did you mean {near[0]!r}? Rename that column." if near else remedy
             if len(columns) == 1 and set(required) <= set(re.split(r"[\s:]+", columns[0])):
-                near, hint = [], "Separate the columns by commas."
+                hint = "Separate the columns by commas."
+            names = ", ".join(filter(None, columns)) or "none"
             raise CorpusError(
-                f"{table.path}:1: found no column {name!r} among {', '.join(columns) or 'none'}. "
-                f"{hint} Expected {','.join(required)} and, where known, {','.join(optional)}."
+                f"{table.path}:1: found no column {name!r} among {names}. {hint} "
+                f"Expected {','.join(required)} and, where known, {','.join(optional)}."
             )
     for name in (*required, *optional):
         if columns.count(name) > 1:

@@ -138,7 +138,7 @@ def test_a_training_on_names_that_look_alike_begins_with_a_warning(ser, tmp_path
         (["--from-path", "who=(.)"], 2, "unknown column of a manifest 'who'"),
         (["--columns", "speaker="], 2, "cannot tell which column names the speakers among file_id"),
         (["--audio-dir", "none"], 2, "--audio-dir none: found no folder there."),
-        (["--columns", "path=age"], 3, "9 rows: no such file (such as '20' in"),
+        (["--columns", "path=age"], 3, "no such file in 9 of its rows (such as '20' in"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_nothing_is_written(
