@@ -20,6 +20,10 @@ _MIN_LETTERS_REPLACED = 5
 _MIN_LETTERS_ADDED = 3
 # More are no emotions but names or texts, and comparing all pairs would take long.
 _MAX_LABELS_COMPARED = 200
+# What stands in a table where nobody knows who speaks.
+_NOBODY = {"unknown", "unk", "none", "null", "anonymous", "anon", "various", "unbekannt", "n/a"}
+# Nan and Na are names; these are what tables have in empty fields.
+_EMPTY = {"nan", "NaN", "NA"}
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
 
@@ -77,6 +81,20 @@ def plain_name(name: str) -> str:
 
 
 def _speakers(keys_of: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    nobody = [
+        name
+        for name in keys_of
+        if plain_name(name) in _NOBODY or not plain_word(name).strip("-?*.")
+    ]
+    if nobody:
+        keys = _keys([nobody], keys_of)
+        yield Finding(
+            "names",
+            "warn",
+            f"{few(nobody)} is no name of a speaker: {len(keys)} utterances count as those of one "
+            "person, who may be anybody that is tested. Leave them out, or find out who speaks.",
+            keys,
+        )
     groups = lookalikes(keys_of)
     if not groups:
         return
@@ -88,6 +106,12 @@ def _speakers(keys_of: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
         "same name in every row, or a model is tested on a voice that it was trained on.",
         _keys(groups, keys_of),
     )
+
+
+def _is_nobody(name: str) -> bool:
+    word = name.strip()
+    is_sign = not any(letter.isalnum() for letter in word)
+    return is_sign or word in _EMPTY or word.casefold() in _NOBODY
 
 
 def _labels(keys_of: Mapping[str, Sequence[str]]) -> Iterator[Finding]:

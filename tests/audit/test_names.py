@@ -64,13 +64,20 @@ def test_speakers_that_are_written_in_two_ways_are_a_warning(names):
         ("1.0", "10"),
         ("anna", "anne"),
         ("王芳", "王方"),
-        ("?", "!"),
+        ("Nan", "Na"),
         ("が", "か"),
         ("Ses01F", "Ses01M"),
     ],
 )
 def test_speakers_with_other_names_are_none(names):
     assert audit_names(rows(names)) == []
+
+
+@pytest.mark.parametrize("name", ["unknown", "N/A", "nan", "?", "--", "None"])
+def test_rows_of_nobody_known_are_a_warning(name):
+    (finding,) = audit_names(rows(("anna", name)))
+    assert finding.severity == "warn"
+    assert f"{name} is no name of a speaker: 2 utterances" in finding.message
 
 
 def test_groups_that_share_a_way_of_writing_are_one():
