@@ -81,11 +81,7 @@ def plain_name(name: str) -> str:
 
 
 def _speakers(keys_of: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    nobody = [
-        name
-        for name in keys_of
-        if plain_name(name) in _NOBODY or not plain_word(name).strip("-?*.")
-    ]
+    nobody = [name for name in keys_of if _is_nobody(name)]
     if nobody:
         keys = _keys([nobody], keys_of)
         yield Finding(
