@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ser_keras.audit.checks import Finding
 from ser_keras.audit.duplicates import duplicate_groups
+from ser_keras.audit.findings import Finding
 
 # Why an utterance is not trained on. Where several are true, the first one is given.
 REASONS = ("name", "speaker", "recording")

@@ -19,7 +19,7 @@ from ser_keras.report.baselines import (
     predictions,
     track_of,
 )
-from ser_keras.report.percent import percent
+from ser_keras.report.percent import interval, percent
 from ser_keras.report.results_folder import read_json, read_results, result_path
 
 NOT_RECORDED = "not recorded by the version that made this run; its command, given again, adds it"
@@ -239,17 +239,16 @@ def latex_table(facts: Sequence[Mapping[str, Any]]) -> str:
     ]
     for fact in facts:
         pooled, protocol = fact["pooled"], fact["protocol"]
-        low, high = pooled["ua_interval"]
         folds = f" ({protocol['folds_run']} of {protocol['folds']} folds)"
         partial = "" if protocol["folds_run"] == protocol["folds"] else folds
         words = [fact["model"], fact["dataset"], protocol["name"] + partial, fact["track"]]
         baseline = fact["baseline"]
         numbers = [
             percent(pooled["ua"]),
-            f"{percent(low)}--{percent(high)}",
+            interval(pooled["ua_interval"], pooled.get("speakers")).replace(" – ", "--"),
             *map(percent, (pooled["wa"], pooled["macro_f1"], fact["chance"])),
             percent(baseline["ua"] if baseline else None),
-            difference_in_words(baseline).replace("–", "to") or percent(None),
+            difference_in_words(baseline).replace(" – ", " to ") or percent(None),
         ]
         lines.append(" & ".join([*map(_latex, words), *numbers]) + r" \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])

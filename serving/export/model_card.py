@@ -6,6 +6,7 @@ from typing import Any
 from ser_keras.audit import audit_track
 from ser_keras.corpora import get_corpus
 from ser_keras.models import MODELS
+from ser_keras.report.percent import interval
 
 INTENDED = """\
 For research on emotion in speech, and for products whose users know that a machine guesses and can
@@ -108,9 +109,9 @@ def _scores(about: Mapping[str, Any]) -> str:
         ua, wa = _percent(scores["ua"]), _percent(scores["wa"])
         lines.append(f"| this model's test part | {name} | {ua} | | {wa} |")
     if pooled := about["pooled"]:
-        low, high = map(_percent, pooled["ua_interval"])
+        ends = interval(pooled["ua_interval"], pooled.get("speakers"))
         lines.append(
-            f"| all folds of its run | {track} | {_percent(pooled['ua'])} | {low} – {high} "
+            f"| all folds of its run | {track} | {_percent(pooled['ua'])} | {ends} "
             f"| {_percent(pooled['wa'])} |"
         )
     return "\n".join(lines)
