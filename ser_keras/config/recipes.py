@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ser_keras.config.sections import TrainConfig
-from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.settings import settings_from
 
 
@@ -42,8 +42,15 @@ def load_config(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
 
     Raises:
         ConfigError: unknown recipe or key, or text that is not YAML.
+        SchemaError: the file is empty.
     """
     text = recipe_path(recipe).read_text(encoding="utf-8")
+    if not text.strip():
+        # All keys would be those by default, with another model than the recipe's.
+        raise SchemaError(
+            f"{recipe}: is empty, expected a recipe. If `ser tune` wrote it, give its command "
+            "again: finished trials are kept."
+        )
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:

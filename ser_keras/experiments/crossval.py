@@ -1,5 +1,6 @@
 """Cross-validation: trains and tests all folds of a protocol, and summarises them in one result."""
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -163,14 +164,29 @@ def pooled_scores(
         folder: Path. Holds a folder per fold.
         records: of the folds, in this order.
         track: str or None. The recipe's own where it is None.
+
+    Raises:
+        SchemaError: the scores of a fold are missing, empty or damaged.
     """
     parts = []
     for record in records:
         own_track = record.get("track", "blind")
         name = scores_name(track or own_track, own_track)
-        with np.load(folder / record["fold"] / name, allow_pickle=False) as stored:
-            parts.append({name: stored[name] for name in stored.files})
+        parts.append(_read_scores(folder / record["fold"] / name))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _read_scores(path: Path) -> dict[str, np.ndarray]:
+    try:
+        # np.load leaves a damaged file open when it is given the path itself.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SchemaError(
+            f"{path}: is missing or damaged ({error}), expected the scores of a fold. Remove the "
+            f"folder {path.parent} and give the command of the run again: only this fold is made "
+            "anew."
+        ) from None
 
 
 def class_set_dict(class_set: ClassSet) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Trains and tests one fold, or takes over what an earlier run of the same fold has finished."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import FoldTraining, Progress, precision
 from ser_keras.training.further_speech import FurtherSpeech
+from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores, predict
 
 
@@ -79,7 +79,7 @@ class FoldTrainer:
         record_path = self.folder / "fold.json"
         self._synchronize_workers(record_path)
         if record_path.exists():
-            record = json.loads(record_path.read_text(encoding="utf-8"))
+            record = read_fold_record(record_path)
             check_identity(record_path, record, self.identity())
             return record
         audit.enforce(audit.audit_training(self.parts.audit_record()))
