@@ -79,6 +79,7 @@ def crossval(
                 searched=[fold for name in names for fold in searched_folds(name)],
                 command=command(),
                 progress=bars,
+                note=bars.note,
                 workers=workers,
             )
         if workers.chief:

@@ -34,7 +34,13 @@ from ser_keras.experiments.crossval import (
     pooled_scores,
     prepare_output,
 )
-from ser_keras.experiments.fold_runs import FoldProgress, named_progress
+from ser_keras.experiments.fold_runs import (
+    FoldProgress,
+    Note,
+    named_progress,
+    note_finished,
+    print_nothing,
+)
 from ser_keras.experiments.run_result import not_adapted
 from ser_keras.files import write_json
 from ser_keras.labels import ClassSet
@@ -104,6 +110,7 @@ def run_crosscorpus(
     searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
+    note: Note = print_nothing,
 ) -> dict[str, Any]:
     """Trains on each corpus, tests on all others, writes `result.json` and returns the result.
 
@@ -120,6 +127,7 @@ def run_crosscorpus(
         searched: folds on which a search chose the recipe's settings, see `searched_folds`.
         command: the command line, for the record.
         progress: called as (training corpus, epoch, epochs, logs).
+        note: called with a sentence where an earlier run has finished folds.
 
     Returns:
         dict ready for JSON: "datasets", and "cells", each with "train", "test" and the scores of
@@ -138,6 +146,7 @@ def run_crosscorpus(
     findings = audit_crosscorpus(sets, protocol, searched)
     audit.enforce(findings)
     prepare_output({name: config}, protocol, output)
+    note_finished(note, output, protocol.folds)
     records = []
     for fold in protocol.folds:
         trainer = CorpusTrainer(

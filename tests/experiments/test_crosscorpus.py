@@ -111,7 +111,7 @@ def test_a_second_run_takes_what_is_there_and_one_on_other_corpora_is_refused(
     assert again == result == json.loads((output / "result.json").read_text())
     assert before == {name: path.stat().st_mtime_ns for name, path in models.items()}
     fewer = without_labels(other_set, "sad")
-    with pytest.raises(SchemaError, match="holds a run of protocol crosscorpus"):
+    with pytest.raises(SchemaError, match=r"holds a run of another protocol"):
         run_crosscorpus("tiny", config, [feature_set, fewer], output)
 
 
