@@ -14,13 +14,13 @@ def starting() -> AbstractContextManager[Any]:
     return console.status("starting")
 
 
-def print_findings(findings: Sequence[Any]) -> None:
-    """Prints one line per finding, worst first."""
+def print_findings(findings: Sequence[Any], nothing: str = "audit: no findings") -> None:
+    """Prints one line per finding, worst first; `nothing` where there is none."""
     colours = {"fail": "bold red", "warn": "yellow", "info": "dim"}
     for finding in sorted(findings, key=lambda f: ("fail", "warn", "info").index(f.severity)):
         console.print(
             f"[{colours[finding.severity]}]{finding.severity}[/] {finding.check}: ", end=""
         )
         console.print(finding.message, markup=False)
-    if not findings:
-        console.print("audit: no findings")
+    if not findings and nothing:
+        console.print(nothing)

@@ -28,6 +28,7 @@ VERBS = {
     "explain",
     "export",
     "features",
+    "import",
     "label-curve",
     "lineage",
     "predict",
