@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ser_keras.cli.console import console
+from ser_keras.training.history import RESUMED
 
 
 class EpochBars:
@@ -69,9 +70,11 @@ class EpochBars:
             text += f"  valid UA {100 * logs['valid_ua']:.1f}"
         self.bars.update(self.tasks[fold], completed=epoch, logs=text)
         self._now = f"fold {fold}: epoch {min(epoch + 1, epochs)} of {epochs}"
-        if "resumed" in logs:
+        if RESUMED in logs:
             self._paces[fold] = Pace(self._ended_s, epoch)
-            self.note(f"{self._now}: going on here" if epoch < epochs else f"{self._now} was ended")
+            goes_on = f"going on at epoch {epoch + 1} of {epochs}"
+            all_done = f"all {epochs} epochs were trained before; testing"
+            self.note(f"fold {fold}: {goes_on if epoch < epochs else all_done}")
         elif not console.is_terminal:
             self._log(fold, epoch, epochs, text)
 

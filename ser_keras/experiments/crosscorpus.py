@@ -7,6 +7,7 @@ from the training corpus alone. Its model trains on all its speakers and has no 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ from ser_keras.experiments.crosscorpus_protocol import (
     audit_crosscorpus,
     build_crosscorpus,
     key_in,
+    merged,
     shared_classes,
     training_fold,
     usable,
@@ -106,6 +108,7 @@ def run_crosscorpus(
     output: Path,
     *,
     class_set: ClassSet | None = None,
+    merge: Mapping[str, str] = MappingProxyType({}),
     seed: int = 0,
     searched: Sequence[Fold] = (),
     command: str = "",
@@ -123,6 +126,7 @@ def run_crosscorpus(
         feature_sets: two or more, of one spec.
         output: Path. A folder per training corpus inside.
         class_set: the classes; by default those that all corpora have.
+        merge: mapping of label to the label that it counts as.
         seed: draws the validation speakers.
         searched: folds on which a search chose the recipe's settings, see `searched_folds`.
         command: the command line, for the record.
@@ -142,23 +146,15 @@ def run_crosscorpus(
     """
     sets = _sets_by_name(config, feature_sets)
     provenance.git_commit()
-    protocol = build_crosscorpus(sets, class_set or shared_classes(sets), config, seed)
+    classes = merged(class_set, merge) if class_set else shared_classes(sets, merge)
+    protocol = build_crosscorpus(sets, classes, config, seed)
     findings = audit_crosscorpus(sets, protocol, searched)
     audit.enforce(findings)
     prepare_output({name: config}, protocol, output)
     note_finished(note, output, protocol.folds)
-    records = []
-    for fold in protocol.folds:
-        trainer = CorpusTrainer(
-            {name: tested for name, tested in sets.items() if name != fold.name},
-            config,
-            sets[fold.name],
-            protocol.class_set,
-            training_fold(fold),
-            output / "folds" / fold.name,
-            named_progress(progress, fold.name),
-        )
-        records.append(trainer.run())
+    records = [
+        _trainer(fold, config, sets, protocol, output, progress).run() for fold in protocol.folds
+    ]
     findings.append(_known(config, records))
 
     def cells(track: str) -> list[dict[str, Any]]:
@@ -188,6 +184,26 @@ def run_crosscorpus(
     }
     write_json(output / "result.json", result)
     return result
+
+
+def _trainer(
+    fold: Fold,
+    config: TrainConfig,
+    sets: Mapping[str, FeatureSet],
+    protocol: Protocol,
+    output: Path,
+    progress: FoldProgress | None,
+) -> CorpusTrainer:
+    """Returns the trainer of a fold, which is named after its training corpus."""
+    return CorpusTrainer(
+        {name: tested for name, tested in sets.items() if name != fold.name},
+        config,
+        sets[fold.name],
+        protocol.class_set,
+        training_fold(fold),
+        output / "folds" / fold.name,
+        named_progress(progress, fold.name),
+    )
 
 
 def _known(config: TrainConfig, records: Sequence[Mapping[str, Any]]) -> audit.Finding:

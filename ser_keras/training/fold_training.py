@@ -26,7 +26,7 @@ from ser_keras.training.checkpoint import Checkpoint, arrays_of, assign, check_i
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_batches import epoch_steps, training_batches
 from ser_keras.training.fold_parts import FoldParts
-from ser_keras.training.history import Stopwatch, kept_epoch, summary_writer, write_summary
+from ser_keras.training.history import RESUMED, Stopwatch, kept_epoch, summary_writer, write_summary
 from ser_keras.training.optimizer import make_optimizer, plateau_rate
 from ser_keras.training.predict import predict
 from ser_keras.training.replicas import replicated, training_step
@@ -34,8 +34,6 @@ from ser_keras.training.step import TrainingModel
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 Logs = dict[str, float]
-# In the logs of an epoch that an interrupted run has trained.
-RESUMED = "resumed"
 
 
 class FoldTraining:

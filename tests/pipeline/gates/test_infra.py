@@ -66,8 +66,6 @@ def test_an_export_of_another_run_is_not_blessed(export, tmp_path):
     changed = shutil.copytree(run, tmp_path / "run")
     record = changed / "folds" / exported.FOLD / "fold.json"
     record.write_text('{"fold": "s01", "weights_sha256": "other"}')
-        '{"fold": "s01", "weights_sha256": "other"}'
-    )
     reasons, _ = judge_export(version, tmp_path / "out", run=changed, features=features)
     assert "Give the run that was exported" in reasons[0]
     assert reasons_against(tmp_path / "out") == reasons
