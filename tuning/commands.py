@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, print_markdown, starting
 from ser_keras.cli.options import ClassSetName, Features, Output, Overrides, ProtocolName
 from ser_keras.cli.progress import EpochBars
 
@@ -209,7 +209,7 @@ class _Job:
         if test:
             self._compare(result)
         page = write_report(result, self.output)
-        console.print(table(result, most=10), markup=False)
+        print_markdown(table(result, most=10))
         if test:
             console.print(describe_test(result))
         if results is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, print_markdown, starting
 from ser_keras.cli.options import Features
 from ser_keras.cli.progress import FoldBar
 
@@ -53,4 +53,4 @@ def enrolment_curve(
         write_json(path, result)
         plots.enrolment_curve(result, path.with_suffix(".svg"))
         console.print(f"picture: {path.with_suffix('.svg')}", markup=False)
-    console.print(enrolments_table([result]), markup=False)
+    print_markdown(enrolments_table([result]))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, print_markdown, starting
 from ser_keras.cli.options import (
     DEFAULT_RECIPE,
     ClassSetName,
@@ -196,7 +196,7 @@ def label_curve(
         path = label_curve_path(results, result)
     write_json(path, result)
     plots.label_curve(result, path.with_suffix(".svg"))
-    console.print(label_curve_table(result), markup=False)
+    print_markdown(label_curve_table(result))
     console.print(f"curve: {path.with_suffix('.svg')}")
 
 
@@ -292,5 +292,5 @@ def crosscorpus(
     path = crosscorpus_path(results, result) if results else output / f"{name}.json"
     write_json(path, result)
     plots.corpus_matrix(result, path.with_suffix(".svg"))
-    console.print(crosscorpus_table(result), markup=False)
+    print_markdown(crosscorpus_table(result))
     console.print(f"matrix: {path.with_suffix('.svg')}")

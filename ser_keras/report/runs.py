@@ -1,6 +1,6 @@
 """Finished runs side by side: the facts of each, and their differences on the same speech."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,7 +20,7 @@ from ser_keras.report.baselines import (
     track_of,
 )
 from ser_keras.report.percent import interval, percent
-from ser_keras.report.results_folder import read_json, read_results, result_path
+from ser_keras.report.results_folder import KINDS, read_json, read_results, result_path
 
 NOT_RECORDED = "not recorded by the version that made this run; its command, given again, adds it"
 
@@ -121,14 +121,36 @@ def calibration_path(result: Path) -> Path:
     return result.with_name(f"{result.stem}-calibration.json")
 
 
-def facts_of(runs: Sequence[Run], results_folder: Path) -> list[dict[str, Any]]:
+def baselines_in(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
+    """Returns the results of `ser baseline` in folders, which may be missing, and in files.
+
+    Raises:
+        SchemaError: a file is no result of `ser baseline`.
+    """
+    known: list[Mapping[str, Any]] = []
+    for path in paths:
+        if path.is_file():
+            result = read_json(path)
+            if not isinstance(result, dict) or not KINDS["baseline"].keys <= set(result):
+                raise SchemaError(
+                    f"{path}: found no result of a baseline, expected what ser baseline --results "
+                    "writes."
+                )
+            known.append(result)
+        else:
+            known += read_results(path)["baseline"].values()
+    return known
+
+
+def facts_of(
+    runs: Sequence[Run], baselines: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """Returns the facts of a report about each run, as values that JSON can hold.
 
     Args:
         runs: see `open_runs`.
-        results_folder: where the results of `ser baseline` are.
+        baselines: results of `ser baseline`.
     """
-    baselines = list(read_results(results_folder)["baseline"].values())
     return [_facts(run, baseline_facts(baselines, run.result)) for run in runs]
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ser_keras.report.pages.page import write_report
-from ser_keras.report.runs import open_runs
+from ser_keras.report.runs import baselines_in, open_runs
 from ser_keras.report.summary import (
     crosscorpus_table,
     describe,
@@ -58,7 +58,7 @@ def test_page_json_and_latex_say_the_same(count, tmp_path):
         write_run(tmp_path, "two", result_of(1, speakers=SPEAKERS[count])),
     ]
     (tmp_path / "baseline.json").write_text(json.dumps(baseline_result(result["by_speaker"])))
-    page, _, latex = write_report(open_runs(runs), tmp_path / "report", tmp_path)
+    page, _, latex = write_report(open_runs(runs), tmp_path / "report", baselines_in([tmp_path]))
     for text in (page.read_text(), latex.read_text()):
         assert "0.0 to 100.0" not in text
         assert "-100.0" not in text

@@ -19,19 +19,22 @@ from ser_keras.report.summary import cost_in_words, describe, describe_members
 NAMES = ("report.html", "report.json", "report.tex")
 
 
-def write_report(runs: Sequence[Run], output: Path, results_folder: Path) -> list[Path]:
+def write_report(
+    runs: Sequence[Run], output: Path, baselines: Sequence[Mapping[str, Any]] = ()
+) -> list[Path]:
     """Writes `report.html`, `report.json` and `report.tex`; returns their paths.
 
     Args:
         runs: see `report.runs.open_runs`.
-        output: Path. Folder.
-        results_folder: where the baselines are, if there are any.
+        output: Path. Folder, or the path of the page, beside which the others get its name.
+        baselines: results of `ser baseline`; see `report.runs.baselines_in`.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    facts, pairs = facts_of(runs, results_folder), differences(runs)
-    paths = [output / name for name in NAMES]
+    facts, pairs = facts_of(runs, baselines), differences(runs)
+    page = output if output.suffix == ".html" else output / NAMES[0]
+    paths = [page, page.with_suffix(".json"), page.with_suffix(".tex")]
     title = "Speech emotion recognition: " + ", ".join(run.name for run in runs)
     with TemporaryDirectory() as folder:
         parts = list(_page(runs, facts, pairs, Path(folder)))

@@ -18,6 +18,7 @@ WORDS: Mapping[str, str] = {
     "servable": "a model that a server answers for, under a name and a version",
     "temperature": "a number that log-probabilities are divided by, to make them less sure",
     "enrolment": "recordings of a speaker, without labels, from which the model learns the voice",
+    "ours": "settings of this project; the paper's are as its paper prints them",
     "macro-F1": "the mean over emotions of F1, which counts what is missed and what is mistaken",
     "multiply-accumulates": "multiplications with an addition: how much the model computes",
     "nats": "the unit of a loss: 0 is certain and right; guessing among 4 emotions costs 1.39",
