@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, print_findings
-from ser_keras.cli.options import ClassSetName, Seed
+from ser_keras.cli.options import ClassSetName, Seed, pairs_of
 from ser_keras.errors import ConfigError, CorpusError
 
 _SHOWN_ROWS = 10
@@ -103,9 +103,9 @@ def import_table(
     folder = audio_dir or table.parent
     _check_files(table, output, folder)
     opened = open_table(table)
-    patterns = path_patterns(_pairs("--from-path", from_path, separator=None))
-    chosen = _choose_columns(opened, _pairs("--columns", columns), set(patterns))
-    renamed = {old.lower(): new.lower() for old, new in _pairs("--map", label_map).items()}
+    patterns = path_patterns(pairs_of("--from-path", from_path, separator=None))
+    chosen = _choose_columns(opened, pairs_of("--columns", columns), set(patterns))
+    renamed = {old.lower(): new.lower() for old, new in pairs_of("--map", label_map).items()}
     with console.status("looking for the recordings"):
         index = RecordingIndex(folder, allow_outside)
         imported = import_rows(opened, chosen, patterns, renamed, index)
@@ -136,20 +136,6 @@ def _check_any(imported: Any, table: Path, folder: Path, num_recordings: int) ->
             f"{imported.reasons()} Give the folder of the recordings by --audio-dir, and "
             "the column of their paths by --columns path=COLUMN."
         )
-
-
-def _pairs(
-    option: str, values: Sequence[str] | None, separator: str | None = ","
-) -> dict[str, str]:
-    """Returns what `NAME=VALUE,NAME=VALUE` says, in one or several options."""
-    pairs: dict[str, str] = {}
-    for text in values or ():
-        for pair in text.split(separator) if separator else [text]:
-            name, equals, value = pair.partition("=")
-            if not (equals and name.strip()):
-                raise ConfigError(f"{option} {text}: found {pair!r}, expected NAME=VALUE.")
-            pairs[name.strip()] = value.strip()
-    return pairs
 
 
 def _choose_columns(table: Any, named: Mapping[str, str], known: set[str]) -> dict[str, str]:

@@ -1,9 +1,12 @@
 """Options that several verbs share, and what they lead to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ser_keras.errors import ConfigError
 
 Features = Annotated[Path, typer.Option(help="Output folder of `ser features`.")]
 FeatureSets = Annotated[
@@ -99,3 +102,17 @@ def only_one(features: list[Path], run: Path) -> Path:
             f"--features: found {len(features)} folders, expected one, since {run} is no ensemble."
         )
     return features[0]
+
+
+def pairs_of(
+    option: str, values: Sequence[str] | None, separator: str | None = ","
+) -> dict[str, str]:
+    """Returns what `NAME=VALUE,NAME=VALUE` says, in one or several options."""
+    pairs: dict[str, str] = {}
+    for text in values or ():
+        for pair in text.split(separator) if separator else [text]:
+            name, equals, value = pair.partition("=")
+            if not (equals and name.strip()):
+                raise ConfigError(f"{option} {text}: found {pair!r}, expected NAME=VALUE.")
+            pairs[name.strip()] = value.strip()
+    return pairs
