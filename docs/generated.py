@@ -69,14 +69,11 @@ def _sections(cls: Any, prefix: str) -> Iterator[str]:
 
 def recipes() -> str:
     """Returns a table of the recipes that come with the project."""
-    from ser_keras.config import load_config, recipe_names, recipe_path
+    from ser_keras.config import load_config, recipe_names, recipe_purpose
 
     rows = []
     for name in recipe_names():
-        config = load_config(name)
-        head = recipe_path(name).read_text(encoding="utf-8").partition("\nspec:")[0]
-        # The rest of a recipe's head says how it was chosen.
-        about = " ".join(line.lstrip("# ") for line in head.splitlines()).partition(". ")[0]
+        config, about = load_config(name), recipe_purpose(name)
         rows.append((f"`{name}`", config.settings, f"`{config.spec}`", config.epochs, about))
     return table("recipe,settings,features,epochs,about", rows)
 

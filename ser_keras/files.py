@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ser_keras.errors import SchemaError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -50,6 +52,36 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, expected: str, remedy: str, keys: Sequence[str] = ()) -> Any:
+    """Returns the content of a JSON file that a command has written.
+
+    A full disk, a power cut or a copy that was stopped leave such a file empty or cut off.
+
+    Args:
+        path: Path of the file.
+        expected: str. What it should hold, for the error.
+        remedy: str. What the reader of the error is to do: a whole sentence.
+        keys: names that an object in the file must have; any value is taken where there is none.
+
+    Raises:
+        SchemaError: the file is missing, empty, cut off or damaged, or lacks one of the keys.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    except (ValueError, RecursionError) as error:
+        is_empty = path.stat().st_size == 0
+        problem = "is empty" if is_empty else f"is cut off or damaged ({error})"
+    else:
+        missing = [key for key in keys if not isinstance(value, dict) or key not in value]
+        if not missing:
+            return value
+        problem = f"lacks {', '.join(missing)}"
+    raise SchemaError(f"{path}: {problem}, expected {expected}. {remedy}")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

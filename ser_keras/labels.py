@@ -5,6 +5,7 @@ says which of them an experiment uses, in which order, and which are merged. The
 the features, the model and the server; nothing else in the project sorts labels.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,6 +24,61 @@ EMOTIONS = (
     "surprised",
     "bored",
 )
+
+# Other words that tables have for them; each stands for one emotion alone.
+_WORDS = {
+    "neutral": "neutrality neutrale neutre neu ntr",
+    "calm": "calmness calme calma ruhig",
+    "happy": "happiness hap joy joyful glad freude frohlich glucklich joie heureux "
+    "gioia felicita felicidad feliz alegria alegre radosc szczescie",
+    "excited": "excitement excitation exc",
+    "sad": "sadness sorrow trauer traurig traurigkeit tristesse triste tristezza tristeza smutek",
+    "angry": "anger ang rage wut wutend arger argerlich colere rabbia ira enojo enfado raiva zlosc "
+    "gniew",
+    "fearful": "fear fea afraid scared angst angstlich furcht peur paura miedo medo strach",
+    "disgusted": "disgust dis disg ekel degout disgusto asco nojo wstret",
+    "surprised": "surprise sur surp surprize pleasantsurprise uberraschung uberrascht sorpresa "
+    "surpresa zaskoczenie",
+    "bored": "boredom bor langeweile gelangweilt ennui noia aburrimiento tedio nuda",
+}
+_EMOTION_OF_WORD = {word: emotion for emotion, words in _WORDS.items() for word in words.split()}
+_ACCENTS = range(0x300, 0x370)
+_LETTERS_WITHOUT_ACCENT = str.maketrans(
+    {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ı": "i", "æ": "ae", "œ": "oe"}
+)
+
+
+def plain_word(text: str) -> str:
+    """Returns a word in lower case, without accents, punctuation and blanks.
+
+    Between two digits a blank remains, since 1-1 is not 11. What holds no letter or digit at all is
+    returned as it is.
+
+    Example:
+        >>> plain_word(" Zoë_B. "), plain_word("S-01/2"), plain_word("Straße")
+        ('zoeb', 's01 2', 'strasse')
+    """
+    letters = unicodedata.normalize("NFKD", text).translate(_LETTERS_WITHOUT_ACCENT).casefold()
+    letters = "".join(letter for letter in letters if ord(letter) not in _ACCENTS)
+    kept = (c if unicodedata.category(c)[0] in "LNM" else " " for c in letters)
+    words = "".join(kept).split()
+    result = ""
+    for word in words:
+        result += " " * (result[-1:].isdigit() and word[0].isdigit()) + word
+    return result or text
+
+
+def emotion_of_word(label: str) -> str | None:
+    """Returns which of `EMOTIONS` a label is another word for, or None.
+
+    Example:
+        >>> emotion_of_word("Anger"), emotion_of_word("angry"), emotion_of_word("proud")
+        ('angry', None, None)
+    """
+    if label in EMOTIONS:
+        return None
+    word = plain_word(label)
+    return word if word in EMOTIONS else _EMOTION_OF_WORD.get(word)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ser_keras.protocols import (
     make_fold,
     protocol_names,
 )
+from ser_keras.protocols.choice import folder_names
 
 EMOTIONS = CLASS_SETS["ravdess8"].classes
 FOUR = CLASS_SETS["emodb4"].classes
@@ -88,7 +89,9 @@ def utterances_for(name):
     parts = {r.speaker: splits[int(r.speaker[1:]) % 4] for r in rows if r.speaker[1:].isdigit()}
     if corpus != "manifest":
         return rows
-    return [replace(r, split=parts[r.speaker], session=f"day{int(r.speaker[1:]) % 3}") for r in rows]
+    return [
+        replace(r, split=parts[r.speaker], session=f"day{int(r.speaker[1:]) % 3}") for r in rows
+    ]
 
 
 NAMES = sorted({name for corpus in CORPORA for name in protocol_names(corpus)})
@@ -319,6 +322,36 @@ def test_names_of_speakers_never_lead_out_of_a_folder():
     names = [fold.name for fold in build_protocol("manifest-loso", rows).folds]
     assert all(Path(name).name == name and name.isprintable() for name in names)
     assert len({name.lower() for name in names}) == 4
+
+
+@pytest.mark.parametrize(
+    ("speakers", "folders"),
+    [
+        (("王芳", "李伟", "张敏"), ("王芳", "李伟", "张敏")),
+        (("José", "JOSE\u0301", "Łukasz B."), ("José-2", "JOSÉ", "Łukasz-B")),
+        (("Анна", "анна", "Ольга"), ("Анна", "анна-2", "Ольга")),
+        (("प्रिया", "नेहा", "アンナ"), ("प्रिया", "नेहा", "アンナ")),
+        (("S01", "s01", "s01-2"), ("S01", "s01-2", "s01-2-2")),
+        (("\U0001f600", "?!", "../x"), ("u1f600", "u3f-u21", "x")),
+    ],
+)
+def test_folds_are_named_after_speakers_in_any_script(speakers, folders):
+    rows = people("manifest", 3)
+    names = dict(zip(["p00", "p01", "p02"], speakers, strict=True))
+    rows = [replace(r, speaker=names[r.speaker]) for r in rows]
+    folds = build_protocol("manifest-loso", rows).folds
+    of_speaker = {next(iter(speakers_of(rows, fold.test))): fold.name for fold in folds}
+    plain = [of_speaker[speaker].removeprefix("speaker-") for speaker in speakers]
+    assert tuple(plain) == folders
+
+
+@given(st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=6))
+def test_any_name_is_a_folder_that_a_file_system_bears(tmp_path_factory, names):
+    folders = folder_names(names)
+    root = tmp_path_factory.mktemp("folds")
+    for folder in folders.values():
+        (root / f"speaker-{folder}").mkdir()
+    assert len({folder.casefold() for folder in folders.values()}) == len(set(names))
 
 
 @pytest.mark.parametrize(

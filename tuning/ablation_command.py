@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import print_markdown, starting
 from ser_keras.cli.options import ClassSetName, Features, Joint, Output, Overrides, ProtocolName
 from ser_keras.cli.progress import EpochBars
 
@@ -55,6 +55,6 @@ def ablation(
             command=command(),
             progress=bars,
         )
-    console.print(ablations_table([result]), markup=False)
+    print_markdown(ablations_table([result]))
     if results is not None:
         write_json(ablation_path(results, result), result)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, print_markdown, starting
 from ser_keras.cli.options import ClassSetName, Features, Output, Overrides, ProtocolName
 from ser_keras.cli.progress import EpochBars
 
@@ -130,6 +130,11 @@ def _check_roles(
         raise ConfigError("--deadline-minutes: give --workers as well; only they can be stopped.")
 
 
+def print_note(sentence: str) -> None:
+    """Prints a sentence, in which a path may hold brackets."""
+    console.print(sentence, markup=False)
+
+
 @dataclass(frozen=True)
 class _Job:
     """One search as the command line runs it: alone, with workers, or across machines."""
@@ -151,6 +156,7 @@ class _Job:
                 self.output,
                 command=command(),
                 progress=bars,
+                note=print_note,
             )
 
     def run_workers(
@@ -162,7 +168,7 @@ class _Job:
         from tuning.search import begin_search
         from tuning.workers import run_workers
 
-        begin_search(self.search, self.feature_set, self.protocol, self.output)
+        begin_search(self.search, self.feature_set, self.protocol, self.output, print_note)
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[best]}"))
         with Progress(TextColumn("trials"), *columns, console=console) as bar:
             task = bar.add_task("trials", total=self.search.trials, best="")
@@ -184,7 +190,7 @@ class _Job:
         from tuning.workers import CHIEF, Member
 
         if worker_id is None:
-            begin_search(self.search, self.feature_set, self.protocol, self.output)
+            begin_search(self.search, self.feature_set, self.protocol, self.output, print_note)
         member = Member(chief, worker_id or CHIEF)
         with console.status(f"{member.name} of the search at {chief}, {self.output}"):
             member.run(self.search, self.feature_set, self.protocol, self.output)
@@ -203,7 +209,7 @@ class _Job:
         if test:
             self._compare(result)
         page = write_report(result, self.output)
-        console.print(table(result, most=10), markup=False)
+        print_markdown(table(result, most=10))
         if test:
             console.print(describe_test(result))
         if results is not None:

@@ -4,7 +4,9 @@ In keras-tuner 1.4.8, state is written in place, a trial that was begun just bef
 forgotten, and the next draw depends on what was drawn before the kill.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras_tuner
@@ -22,7 +24,23 @@ RUNNING = "RUNNING"
 
 
 class _ResumableOracle(keras_tuner.Oracle):
-    """Writes by rename, and finds every unfinished trial again."""
+    """Writes by rename, and finds every unfinished trial again.
+
+    Attributes:
+        recorded: mapping of trial to its values, of those that have ended. An oracle whose files
+            were lost draws them instead of new ones.
+    """
+
+    recorded: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+    def _recorded(self, trial_id: str) -> dict[str, Any] | None:
+        """Returns status and values of a trial that has ended, None for another."""
+        if trial_id not in self.recorded:
+            return None
+        values = dict(self.recorded[trial_id])
+        # So that no other trial draws the same.
+        self._tried_so_far.add(self._compute_values_hash(values))
+        return {"status": RUNNING, "values": values}
 
     def save(self) -> None:
         """Writes the state."""
@@ -52,6 +70,8 @@ class _Random(_ResumableOracle, keras_tuner.oracles.RandomSearchOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns status and values of the next trial."""
+        if known := self._recorded(trial_id):
+            return known
         if int(trial_id) == 0:
             return self._recipe()
         self._seed_state = mixed_seed(self.seed, trial_id)
@@ -64,6 +84,8 @@ class _Bayesian(_ResumableOracle, keras_tuner.oracles.BayesianOptimizationOracle
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns status and values of the next trial."""
+        if known := self._recorded(trial_id):
+            return known
         if int(trial_id) == 0:
             return self._recipe()
         self._seed_state = mixed_seed(self.seed, trial_id)

@@ -9,6 +9,7 @@ import numpy as np
 from ser_keras.files import write_bytes, write_json
 from ser_keras.plots import parallel_coordinates
 from ser_keras.report.pages import html
+from ser_keras.report.percent import points_with_interval, ua_with_interval
 from ser_keras.report.results_folder import search_path
 from tuning.space import Setting
 from tuning.trial import COMPLETED
@@ -109,21 +110,12 @@ def describe_test(result: Mapping[str, Any]) -> str:
     """Returns what recipe and best settings were worth on the test parts of the search's folds."""
     test = result["test"]
     speakers = test["best"]["speakers"]
-    scores = ", ".join(f"{name} {_with_interval(test[name])}" for name in ("recipe", "best"))
-    # Without a minus zero.
-    difference, low, high = (round(100 * value, 1) + 0.0 for value in test["difference"])
-    sure = f"{low:+.1f} to {high:+.1f} over {speakers} speakers"
-    if speakers == 1:
-        sure = "of one speaker, which says nothing about others"
+    scores = ", ".join(f"{name} {ua_with_interval(test[name])}" for name in ("recipe", "best"))
+    tested = "one speaker" if speakers == 1 else f"{speakers} speakers"
     return (
-        f"Test parts of {', '.join(result['folds'])}, scored once: UA of {scores}; difference "
-        f"{difference:+.1f} ({sure})."
+        f"Test parts of {', '.join(result['folds'])}, scored once, {tested}: UA of {scores}; "
+        f"difference {points_with_interval(test['difference'], speakers)}."
     )
-
-
-def _with_interval(scores: Mapping[str, Any]) -> str:
-    low, high = (100 * value for value in scores["ua_interval"])
-    return f"{100 * scores['ua']:.1f} ({low:.1f} to {high:.1f})"
 
 
 def keep(result: Mapping[str, Any], folder: Path, results: Path) -> Path:

@@ -1,6 +1,5 @@
 """Searches: which trials are run, and which of them is the best."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,12 @@ from ser_keras.experiments.crossval import (
     protocol_facts,
     write_config,
 )
-from ser_keras.experiments.fold_runs import FoldProgress
+from ser_keras.experiments.fold_runs import FoldProgress, Note, print_nothing
 from ser_keras.experiments.searched_folds import BEST, PROTOCOL, RESULT
 from ser_keras.files import write_json
 from ser_keras.protocols import Fold, Protocol
 from tuning.oracles import OBJECTIVE, OWN, build_oracle
+from tuning.search_folder import ORACLE, claim, remove_damaged
 from tuning.space import Space
 from tuning.trial import COMPLETED, finished_records, run_trial, trial_config
 
@@ -105,12 +105,15 @@ class FoldTuner(base_tuner.BaseTuner):
             self.epochs,
             search.seed,
         )
-        super().__init__(oracle, directory=output, project_name="oracle")
+        records = finished_records(output / "trials")
+        oracle.recorded = {record["trial"]: record["values"] for record in records}
+        super().__init__(oracle, directory=output, project_name=ORACLE)
 
     def run_trial(self, trial: Any, verbose: int = 0) -> dict[str, float]:
         """Returns the objective of keras-tuner's trial."""
         chosen = trial.hyperparameters.values
         values = {key: value for key, value in chosen.items() if not key.startswith(OWN)}
+        self._check_recorded(trial.trial_id, values)
         try:
             record = run_trial(
                 self.asked.config(values, chosen.get("tuner/epochs", self.epochs)),
@@ -126,6 +129,20 @@ class FoldTuner(base_tuner.BaseTuner):
             # A leak, or a recipe that cannot be built, is not a bad trial: it ends the search.
             raise keras_tuner.errors.FatalError(str(error)) from error
         return {OBJECTIVE.name: record["ua"]}
+
+    def _check_recorded(self, trial_id: str, values: Mapping[str, Any]) -> None:
+        """Refuses the record of a trial with other values, as a fatal error of keras-tuner.
+
+        Hyperband plans its trials by its own state; where that was lost, it may draw others.
+        """
+        recorded = self.oracle.recorded.get(trial_id, values)
+        if recorded != values:
+            error = SchemaError(
+                f"{self.output}: trial {trial_id} is recorded with {recorded}, the search draws "
+                f"{values}, since keras-tuner's files were lost. Choose another --output, or "
+                f"remove {self.output / 'trials'} to begin anew."
+            )
+            raise keras_tuner.errors.FatalError(str(error)) from error
 
     def save(self) -> None:
         """Writes the state from which a search continues after a kill."""
@@ -154,6 +171,7 @@ def run_search(
     *,
     command: str = "",
     progress: FoldProgress | None = None,
+    note: Note = print_nothing,
 ) -> dict[str, Any]:
     """Runs or continues a search and returns what it found, also in `search.json`.
 
@@ -164,13 +182,26 @@ def run_search(
         ConfigError: an unknown fold, strategy or key, or features that the recipe is not made for.
         SchemaError: `output` holds another search.
     """
-    begin_search(search, feature_set, protocol, output)
+    begin_search(search, feature_set, protocol, output, note)
     run_tuner(FoldTuner(search, feature_set, protocol, output, progress))
     return end_search(search, feature_set, protocol, output, command)
 
 
-def begin_search(search: Search, feature_set: FeatureSet, protocol: Protocol, output: Path) -> None:
-    """Audits the data of a search and claims its folder.
+def begin_search(
+    search: Search,
+    feature_set: FeatureSet,
+    protocol: Protocol,
+    output: Path,
+    note: Note = print_nothing,
+) -> None:
+    """Audits the data of a search, claims its folder, and mends what a full disk has damaged.
+
+    Args:
+        search: what is searched.
+        feature_set: features of the corpus.
+        protocol: the folds.
+        output: Path. The search's folder.
+        note: called with a sentence where a search goes on.
 
     Raises:
         SerError: as `run_search` does.
@@ -180,6 +211,11 @@ def begin_search(search: Search, feature_set: FeatureSet, protocol: Protocol, ou
     data = {"protocol": protocol.sha256, "features": feature_set.manifest["fingerprint"]}
     claim(output, "a search", search.facts() | data)
     protocol.save(output / PROTOCOL)
+    ended = len(finished_records(output / "trials"))
+    if damaged := remove_damaged(output):
+        note(f"{damaged} is damaged or missing; what was drawn is made again from the records.")
+    if 0 < ended < search.trials:
+        note(f"{ended} of {search.trials} trials are finished; going on with the others.")
 
 
 def run_tuner(tuner: FoldTuner) -> None:
@@ -237,24 +273,6 @@ def check_data(config: TrainConfig, feature_set: FeatureSet, protocol: Protocol)
     check_spec(config, feature_set)
     rows = feature_set.rows
     audit.enforce([*audit.audit_audio(rows), *audit.audit_protocol(protocol, rows)])
-
-
-def claim(output: Path, what: str, facts: Mapping[str, Any]) -> None:
-    """Records what a folder is used for, and refuses one that is used for something else.
-
-    Raises:
-        SchemaError: `output` was claimed with other facts.
-    """
-    path = output / "asked.json"
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        differing = sorted(key for key in facts if before.get(key) != facts[key])
-        if differing:
-            raise SchemaError(
-                f"{output}: holds {what} with another {', '.join(differing)}. Choose another "
-                "--output, or remove it."
-            )
-    write_json(path, facts)
 
 
 def default_folds(protocol: Protocol, count: int) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ from ser_keras.experiments.fold_runs import FoldProgress
 from ser_keras.files import write_json
 from ser_keras.metrics import recall_per_class, weighted_accuracy
 from ser_keras.protocols import Fold, Protocol
-from tuning.search import check_data, claim
+from tuning.search import check_data
+from tuning.search_folder import claim
 from tuning.trial import run_trial, trial_config
 
 CRITERIA = ("ua", "wa")

@@ -1,6 +1,5 @@
 """One trial: a recipe with some settings changed, judged on validation speakers alone."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.experiments.crossval import write_config
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
-from ser_keras.files import locked, write_json
+from ser_keras.files import locked, read_json, write_json
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.trainer import FoldTrainer
 
@@ -77,8 +76,7 @@ def run_trial(
     done = folder / "record.json"
     with _alone(folder):
         if done.exists():
-            record: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-            return record
+            return read_record(done)
         began = time.perf_counter()
         write_config(folder / "config.yaml", config)
         earlier = finished_records(folder.parent) if prunes else []
@@ -143,8 +141,25 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def finished_records(folder: Path) -> list[dict[str, Any]]:
     """Returns the records of the trials in a folder, by name."""
-    paths = sorted(folder.glob("*/record.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return [read_record(path) for path in sorted(folder.glob("*/record.json"))]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Returns the record of a trial.
+
+    Args:
+        path: Path of its `record.json`.
+
+    Raises:
+        SchemaError: the file is missing, empty or damaged.
+    """
+    record: dict[str, Any] = read_json(
+        path,
+        "the record of a trial",
+        "Remove this file and give the same command again: the trial's finished folds are kept.",
+        keys=("folds",),
+    )
+    return record
 
 
 def _mean_ua(scored: Sequence[Mapping[str, Any]]) -> float:

@@ -56,7 +56,8 @@ def worth(new_corpora: Path, new_speakers: Path, rows: Mapping[str, Any]) -> dic
         "new_corpora": [_corpus(of_corpora, name, rows) for name in CORPORA],
         "new_speakers": [_corpus(of_speakers, name, rows) for name in CORPORA],
         "conditions": [
-            {"condition": condition} | {track: _mean_ua(of_corpora[track], condition) for track in TRACKS}
+            {"condition": condition}
+            | {track: _mean_ua(of_corpora[track], condition) for track in TRACKS}
             for condition in (CLEAN, *DEGRADATIONS)
         ],
     }

@@ -24,7 +24,7 @@ def demo(
         typer.Option("--tune", help="Search for settings instead of training with fixed ones."),
     ] = False,
 ) -> None:
-    """Synthesise a corpus, extract its features, train, test on unseen speakers and report."""
+    """Try everything in a minute: make synthetic speech, train, test on unseen speakers, report."""
     from pipeline.beam.quiet import quiet_beam
     from pipeline.cli.progress import JobProgress
     from ser_keras.cli.console import print_findings, starting
@@ -52,23 +52,41 @@ def demo(
         return
     feature_set = FeatureSet.open(features)
     console.rule("3. training and test: no speaker is in both")
-    _train(config, feature_set, output, seed)
+    fold = _train(config, feature_set, output, seed)
     console.rule("5. audit of the recordings")
     print_findings(audit_audio(feature_set.rows))
-    console.print(f"Everything is under {output}/; the learning curves are in {output}/results.")
+    console.rule("What next")
+    _print_next(output, fold)
 
 
-def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed: int) -> None:
-    """Trains and tests on three folds, and prints the report."""
+def _print_next(output: Path, fold: str) -> None:
+    """Prints the three commands that a newcomer gives next, on one line each."""
+    recording = min((output / "corpus").rglob("*.wav"))
+    run, features, corpus = (output / name for name in ("run", "features", "corpus"))
+    lines = {
+        f"ser report {run}": "every number and picture on one page, report/report.html",
+        f"ser export {run} --fold {fold} --features {features} --data-dir {corpus} --name demo": (
+            "the model as one that takes raw speech, in models/demo"
+        ),
+        f"ser predict {recording} --model models/demo": "its answer to a recording",
+    }
+    for command, purpose in lines.items():
+        console.print(f"# {purpose}", markup=False, style="dim")
+        console.print(command, markup=False)
+
+
+def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed: int) -> str:
+    """Trains and tests on three folds, prints the report, and returns the first fold's name."""
+    from ser_keras.cli.console import print_table
     from ser_keras.cli.progress import EpochBars
     from ser_keras.experiments import provenance
     from ser_keras.experiments.crossval import run_crossval
     from ser_keras.files import write_json
     from ser_keras.plots import learning_curves
     from ser_keras.protocols import build_protocol
+    from ser_keras.report.pages.plain import in_plain_words
+    from ser_keras.report.pages.terminal import HEAD, sections
     from ser_keras.report.results_folder import result_path
-    from ser_keras.report.summary import describe
-    from ser_keras.report.tables import table
 
     protocol = build_protocol(CORPUS_PROTOCOL, feature_set.rows, seed=seed)
     with EpochBars() as bars:
@@ -84,8 +102,17 @@ def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed:
     console.rule("4. report")
     write_json(result_path(output / "results", result), result)
     learning_curves(result, output / "results" / "learning_curves.svg")
-    console.print(table([result]), markup=False)
-    console.print(describe(result), markup=False)
+    for section in sections([result]):
+        print_table(HEAD, section.rows, section.title)
+    measured, score, _, errors = in_plain_words(result)
+    for sentence in (measured, score, errors):
+        console.print(sentence, markup=False, soft_wrap=False)
+    console.print(
+        "The speech is synthetic and easy on purpose. The score shows that everything works, and "
+        "says nothing about real speech, of which the model has heard none.",
+        soft_wrap=False,
+    )
+    return protocol.folds[0].name
 
 
 def _search(features: Path, output: Path, seed: int) -> None:

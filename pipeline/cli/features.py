@@ -38,7 +38,7 @@ def features(
     ] = None,
     workers: Workers = 1,
 ) -> None:
-    """Extract the features of a corpus with Apache Beam.
+    """Turn the recordings of a corpus into features to train on, with Apache Beam.
 
     Options after `--` go to Beam, such as `-- --runner=FlinkRunner --flink_master=host:8081`. If
     the same features exist already, nothing is computed again; after a kill, run the same command

@@ -39,7 +39,7 @@ def statistics(
     class_set: ClassSetName = None,
     workers: Workers = 1,
 ) -> None:
-    """Compute statistics of a feature set and compare them with a schema and with earlier data.
+    """Describe the numbers of a feature set, and compare them with a schema and earlier data.
 
     Options after `--` go to Beam. The exit code is 3 if there are anomalies, where the data differ
     from the schema or the folds leak; they are listed in anomalies.json.

@@ -1,6 +1,5 @@
 """Component: exports a trained fold as a SavedModel that takes raw speech."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,10 @@ SPEC = ComponentSpec(
 def looks_up(parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterable[Lookup]:
     """Yields the models of the run's folds, and the kind and the corpus of the features."""
     from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.training.history import read_fold_record
 
     for record in sorted(inputs["model"].glob("folds/*/fold.json")):
-        yield MODELS, json.loads(record.read_text(encoding="utf-8"))["config"]["model"]["name"]
+        yield MODELS, read_fold_record(record)["config"]["model"]["name"]
     schema = FeatureSet.open(inputs["features"]).schema
     yield FEATURE_KINDS, schema.spec["kind"]
     yield CORPORA, schema.corpus

@@ -39,14 +39,14 @@ def evaluate(run: Path, features: Path) -> dict[str, Any]:
         SchemaError: the features lack an utterance that was scored.
     """
     from ser_keras.experiments.crossval import pooled_scores
+    from ser_keras.experiments.run_result import read_result
 
-    try:
-        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    except OSError:
+    if not (run / "result.json").is_file():
         raise ConfigError(
             f"{run}: found no result.json, expected a finished run of ser crossval or ser train. "
             "Run the same training command again to continue it."
-        ) from None
+        )
+    result = read_result(run / "result.json")
     scores = pooled_scores(run / "folds", result["folds"])
     row_of = {row.key: row for row in FeatureSet.open(features).rows}
     if missing := [str(key) for key in scores["keys"] if key not in row_of]:

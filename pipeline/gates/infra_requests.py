@@ -19,6 +19,7 @@ from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.record_files import read_framed
 from ser_keras.errors import ExportError
+from ser_keras.training.history import read_fold_record
 from serving.client.tensors import array_of
 
 
@@ -129,7 +130,7 @@ def _recorded_answers(
 
     folder = run / "folds" / description["fold"]
     record = folder / "fold.json"
-    trained = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    trained = read_fold_record(record) if record.is_file() else {}
     if trained.get("weights_sha256") != description["weights_sha256"]:
         raise ExportError(
             f"{version}: found weights {description['weights_sha256'][:12]} of fold "

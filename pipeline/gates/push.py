@@ -1,6 +1,5 @@
 """Publishes a blessed export in the folder of the model servers, by one rename."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from pipeline.gates.infra import INFRA
 from pipeline.gates.infra_requests import description_of
 from pipeline.publishing.file_hashes import Hashes
 from ser_keras.errors import ExportError
+from ser_keras.files import read_json
 from serving.export.layout import new_version, versions
 
 
@@ -38,7 +38,8 @@ def push(export: Path, evaluation: Path, infra: Path, base: Path, name: str = ""
             )
     description = description_of(export)
     content_sha256 = Hashes().of(export)
-    judged = json.loads((infra / INFRA).read_text(encoding="utf-8"))["sha256"]
+    remedy = "Remove its folder and run the pipeline again."
+    judged = read_json(infra / INFRA, "the infra validation", remedy, keys=["sha256"])["sha256"]
     if judged != content_sha256:
         raise ExportError(
             f"{export}: found content {content_sha256[:12]}, the infra validation is of "

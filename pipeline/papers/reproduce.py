@@ -59,7 +59,7 @@ def reproduce(
     It keeps the rows of earlier calls.
     """
     from pipeline.beam.quiet import quiet_beam
-    from ser_keras.cli.console import starting
+    from ser_keras.cli.console import print_markdown, starting
 
     experiment = find_experiment(system, corpus)
     chosen = choose_variants(experiment, variants or ())
@@ -81,7 +81,7 @@ def reproduce(
     run.load_results(all_rows)
     if class_set:
         changes.append(f"--classes {class_set}")
-    console.print(run.train_rows(rows, sets, not_run, changes), markup=False)
+    print_markdown(run.train_rows(rows, sets, not_run, changes))
     console.print(f"table: {folder / 'table.md'}, {folder / 'table.json'}")
 
 

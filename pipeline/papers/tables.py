@@ -129,13 +129,14 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     pooled = ours["pooled"]
     same = [f"{_heading(name)} {_percent(pooled[name])}" for name in row["published"]]
     cells.append(", ".join(same) or NOTHING)
+    from ser_keras.report.percent import interval
+
     for metric in ("wa", "ua"):
-        low, high = pooled[f"{metric}_interval"]
         spread = ours["over_folds"][metric]
         mean_and_std = f"{_percent(spread['mean'])} ± {_percent(spread['std'])}"
         cells += [
             _percent(pooled[metric]),
-            f"{_percent(low)} – {_percent(high)}" if ours["speakers"] > 1 else "one speaker",
+            interval(pooled[f"{metric}_interval"], ours["speakers"]),
             mean_and_std if ours["folds_run"] > 1 else "one fold",
         ]
     return [*cells, f"{ours['folds_run']} of {ours['folds']}"]

@@ -1,66 +1,56 @@
-"""The checks of the audit: speakers, sentences and recordings that training and test share.
-
-Severities: `fail` stops the run, `warn` must be reported with the number, `info` explains it.
-"""
+"""The checks of the audit: speakers, sentences and recordings that training and test share."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from ser_keras.audit.duplicates import duplicate_groups
-from ser_keras.errors import ConfigError, LeakageError
+from ser_keras.audit.classes import untrained_classes
+from ser_keras.audit.duplicates import duplicate_groups, without_shape
+from ser_keras.audit.findings import Finding, few
+from ser_keras.audit.lookalikes import audit_names
 from ser_keras.protocols import PARTS, Fold, Protocol
 
 # Copies of up to this share of the tested utterances are a flaw of the corpus that a split over
 # shared speakers cannot avoid (RAVDESS has one); more are a doubled corpus.
 TOLERATED_COPIES = 0.01
 
-_CHOSEN_BY = ("validation", "fixed")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One result of the audit.
-
-    Args:
-        check: str. What was looked for: `duplicates`, `speakers`, `sentences`, `coverage`,
-            `promise`, `parts`, `normaliser`, `epoch`, `unlabelled`, `settings` or `track`.
-        severity: str. `fail`, `warn` or `info`.
-        message: str. A sentence.
-        keys: tuple of str. Utterances concerned.
-    """
-
-    check: str
-    severity: str
-    message: str
-    keys: tuple[str, ...] = ()
-
-
-def enforce(findings: Iterable[Finding]) -> None:
-    """Raises a LeakageError that names all findings of severity `fail`, if there are any."""
-    failed = [finding for finding in findings if finding.severity == "fail"]
-    if failed:
-        raise LeakageError("; ".join(f"{f.check}: {f.message}" for f in failed))
-
 
 def audit_audio(rows: Sequence[Any]) -> list[Finding]:
     """Returns a warning for each recording that occurs more than once.
+
+    What recordings of noise or room tone have in common is no sign of a copy; it is only mentioned
+    that their copies cannot be found unless they are exact.
 
     Args:
         rows: objects with `key`, `audio_sha256` and `fingerprint`.
     """
     hash_of = {row.key: row.audio_sha256 for row in rows}
-    return [
+    copies = [
         Finding(
             "duplicates",
             "warn",
-            f"{_equality(group, hash_of)} recording under {len(group)} names: {_few(group)}. "
+            f"{_equality(group, hash_of)} recording under {len(group)} names: {few(group)}. "
             "Remove all but one.",
             group,
         )
         for group in duplicate_groups(rows)
+    ]
+    return [*copies, *_shapeless(rows)]
+
+
+def audit_labels(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
+    """Returns names that look alike, and classes that a fold tests or validates but never trains.
+
+    Args:
+        protocol: the folds.
+        rows: objects with `key`, `label` and `speaker`; of the folds' utterances at least.
+    """
+    used = {key for fold in protocol.folds for part in PARTS for key in getattr(fold, part)}
+    row_of = {row.key: row for row in rows if row.key in used}
+    return [
+        *audit_names(list(row_of.values()), protocol.class_set.class_of),
+        *untrained_classes(protocol, row_of),
     ]
 
 
@@ -71,7 +61,7 @@ def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
 
     Args:
         protocol: the folds.
-        rows: objects with `key`, `speaker`, `sentence`, `audio_sha256` and `fingerprint`.
+        rows: objects with `key`, `label`, `speaker`, `sentence`, `audio_sha256` and `fingerprint`.
     """
     row_of = {row.key: row for row in rows}
     used = {key for fold in protocol.folds for part in PARTS for key in getattr(fold, part)}
@@ -82,74 +72,18 @@ def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
                 "coverage",
                 "fail",
                 f"{len(missing)} utterances of {protocol.name} are not in the data: "
-                f"{_few(missing)}. Build the protocol from this data again.",
+                f"{few(missing)}. Build the protocol from this data again.",
                 missing,
             )
         ]
     return [
         *_promise(protocol),
         *_speakers(protocol, row_of),
+        *audit_labels(protocol, [row_of[key] for key in sorted(used)]),
         *_sentences(protocol, row_of),
         *_duplicates(protocol, row_of, used),
         *_coverage(protocol, row_of),
     ]
-
-
-def audit_training(record: Mapping[str, Any]) -> list[Finding]:
-    """Returns how the test part influenced training.
-
-    Args:
-        record: `train`, `valid`, `test` and `normaliser_fitted_on`: collections of keys;
-            `epoch_chosen_by`: `"validation"` or `"fixed"` where all is well.
-
-    Raises:
-        ConfigError: the record lacks one of these.
-    """
-    needed = ("normaliser_fitted_on", "epoch_chosen_by", *PARTS)
-    missing = [name for name in needed if name not in record]
-    if missing:
-        raise ConfigError(
-            f"training record: found no {', '.join(missing)}, expected {', '.join(needed)}."
-        )
-    parts = {part: set(record[part]) for part in PARTS}
-    return [
-        *_normaliser(set(record["normaliser_fitted_on"]), parts),
-        *_epoch(str(record["epoch_chosen_by"]), parts),
-        *(
-            Finding(
-                "parts",
-                "fail",
-                f"{len(shared)} utterances are in both {first} and {second}: {_few(shared)}.",
-                shared,
-            )
-            for first, second in combinations(PARTS, 2)
-            if (shared := tuple(sorted(parts[first] & parts[second])))
-        ),
-    ]
-
-
-def _normaliser(fitted_on: set[str], parts: Mapping[str, set[str]]) -> Iterator[Finding]:
-    outside = tuple(sorted(fitted_on - parts["train"]))
-    if outside:
-        named = [part for part in ("valid", "test") if parts[part] & fitted_on]
-        yield Finding(
-            "normaliser",
-            "fail",
-            f"its statistics saw {len(outside)} utterances outside the training part "
-            f"({' and '.join(named) or 'of no part'}): {_few(outside)}. Fit it on training only.",
-            outside,
-        )
-
-
-def _epoch(chosen_by: str, parts: Mapping[str, set[str]]) -> Iterator[Finding]:
-    if chosen_by not in _CHOSEN_BY:
-        yield Finding(
-            "epoch",
-            "fail",
-            f"the epoch was chosen by {chosen_by!r}; only {' or '.join(_CHOSEN_BY)} may choose it.",
-        )
-    elif chosen_by == "validation" and not parts["valid"]:
-        yield Finding("epoch", "fail", "the epoch was chosen by a validation part that is empty.")
 
 
 def _promise(protocol: Protocol) -> Iterator[Finding]:
@@ -172,13 +106,13 @@ def _speakers(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding
             "speakers",
             "warn",
             f"SPEAKERS ARE SHARED between training and test, as the name says: {len(shared)} "
-            f"({_few(sorted(shared))}). The score says nothing about new speakers.",
+            f"({few(sorted(shared))}). The score says nothing about new speakers.",
         )
     elif shared:
         yield Finding(
             "speakers",
             "fail",
-            f"{len(shared)} speakers are in more than one part of a fold: {_few(sorted(shared))}. "
+            f"{len(shared)} speakers are in more than one part of a fold: {few(sorted(shared))}. "
             "Build the protocol from this data again.",
         )
 
@@ -197,7 +131,7 @@ def _sentences(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Findin
         "sentences",
         severity,
         f"{len(shared)} sentences are in both training and test{broken}: "
-        f"{_few(sorted(shared))}. The score says nothing about new texts.",
+        f"{few(sorted(shared))}. The score says nothing about new texts.",
     )
 
 
@@ -220,21 +154,33 @@ def _duplicates(
             "duplicates",
             "warn",
             f"{len(inside)} utterances are copies of others, always in the same part: "
-            f"{_few(inside)}. They count more than once.",
+            f"{few(inside)}. They count more than once.",
             inside,
         )
     if not across:
         return
     tested = sum(len(fold.test) for fold in protocol.folds)
-    few = _says_dependent(protocol) and copied <= TOLERATED_COPIES * tested
+    tolerated = _says_dependent(protocol) and copied <= TOLERATED_COPIES * tested
     keys = tuple(sorted(across))
     yield Finding(
         "duplicates",
-        "warn" if few else "fail",
+        "warn" if tolerated else "fail",
         f"{len(keys)} utterances are copies of one in another part of a fold; {copied} of {tested} "
-        f"tests are of a recording met before: {_few(keys)}. Remove the copies.",
+        f"tests are of a recording met before: {few(keys)}. Remove the copies.",
         keys,
     )
+
+
+def _shapeless(rows: Sequence[Any]) -> Iterator[Finding]:
+    keys = tuple(sorted(row.key for row in without_shape(rows)))
+    if len(keys) > 1:
+        yield Finding(
+            "duplicates",
+            "info",
+            f"{len(keys)} recordings sound the same from beginning to end, such as noise or room "
+            f"tone: {few(keys)}. Only exact copies of them would be noticed.",
+            keys,
+        )
 
 
 def _coverage(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding]:
@@ -252,7 +198,7 @@ def _coverage(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Finding
         yield Finding(
             "coverage",
             "warn",
-            f"{len(often)} utterances are tested in more than one fold: {_few(often)}. Pooled "
+            f"{len(often)} utterances are tested in more than one fold: {few(often)}. Pooled "
             "scores count them more than once.",
             often,
         )
@@ -275,7 +221,3 @@ def _says_dependent(protocol: Protocol) -> bool:
 
 def _equality(group: Iterable[str], hash_of: Mapping[str, str]) -> str:
     return "the same" if len({hash_of[key] for key in group}) == 1 else "nearly the same"
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ser_keras.audit.checks import Finding
+from ser_keras.audit.findings import Finding
 from ser_keras.protocols import Fold
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from ser_keras.audit.checks import Finding
+from ser_keras.audit.findings import Finding
 
 KNOWN = {
     "blind": "nothing was known of a test speaker",

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, print_markdown, print_table, starting
 from ser_keras.cli.options import Features, FeatureSets, Joint, Unlabelled, only_one
 from ser_keras.cli.progress import EpochBars
-from ser_keras.errors import ConfigError
+from ser_keras.errors import ConfigError, unknown_name
+
+FORMATS = ("table", "md")
 
 
 def report(
@@ -20,30 +22,86 @@ def report(
         ),
     ] = None,
     output: Annotated[
-        Path, typer.Option(help="Folder for report.html, report.json and report.tex.")
+        Path,
+        typer.Option(
+            help="Folder for report.html, report.json and report.tex; or the page's own name, "
+            "which ends in .html."
+        ),
     ] = Path("report"),
     results: Annotated[
         Path, typer.Option(help="Folder of results; with RUNS, where the baselines are.")
     ] = Path("results"),
+    baselines: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--baseline",
+            help="With RUNS: a result file of `ser baseline --results`, or a folder of them; "
+            "beside those of --results.",
+        ),
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help="Without RUNS: table (fitted to the terminal) or md (Markdown)."
+        ),
+    ] = FORMATS[0],
     readme: Annotated[
-        Path | None, typer.Option(help="Write the tables between this file's markers.")
+        Path | None,
+        typer.Option(help="Without RUNS: write the tables between this file's markers."),
     ] = None,
 ) -> None:
-    """Report on runs in one HTML file; without RUNS, print or write the table of all results."""
+    """Compare runs in one HTML page; without RUNS, show the table of all results."""
+    if form not in FORMATS:
+        raise ConfigError(f"--format: {unknown_name('format', form, FORMATS)}")
+    if runs:
+        if readme is not None:
+            raise ConfigError("--readme: writes the table of all results; leave out the runs.")
+        if form != FORMATS[0]:
+            raise ConfigError(f"--format {form}: is for the table of all results; leave out RUNS.")
+        _report_on(runs, output, [results, *(baselines or ())])
+    elif readme is not None:
+        _write_tables(readme, results)
+    else:
+        _print_results(results, form)
+
+
+def _report_on(runs: list[Path], output: Path, baselines: list[Path]) -> None:
+    with starting():
+        from ser_keras.report.pages.page import write_report
+        from ser_keras.report.pages.terminal import HEAD, sections
+        from ser_keras.report.runs import baselines_in, open_runs
+
+    opened, known = open_runs(runs), baselines_in(baselines)
+    with console.status("drawing"):
+        paths = write_report(opened, output, known)
+    for section in sections((run.result for run in opened), known):
+        print_table(HEAD, section.rows, section.title)
+    console.print(f"report: {', '.join(map(str, paths))}", markup=False)
+
+
+def _print_results(results: Path, form: str) -> None:
+    from ser_keras.report.pages.terminal import HEAD, sections_of
+    from ser_keras.report.pages.words import WORDS
+    from ser_keras.report.results_folder import read_results
+    from ser_keras.report.tables import table_of
+
+    kept = read_results(results, required=True)
+    if form == "md":
+        console.print(table_of(kept), markup=False)
+        return
+    for section in sections_of(kept):
+        print_table(HEAD, section.rows, section.title)
+        console.print()
+    for word in ("UA", "blind", "adapted", "ours"):
+        console.print(f"{word}: {WORDS[word]}.", markup=False, soft_wrap=False)
+
+
+def _write_tables(readme: Path, results: Path) -> None:
     with starting():
         from ser_keras.plots import learning_curves
         from ser_keras.report.results_folder import read_results
         from ser_keras.report.sections import sections_of, write_sections
-        from ser_keras.report.tables import table_of
 
-    if runs:
-        if readme is not None:
-            raise ConfigError("--readme: writes the table of all results; leave out the runs.")
-        _report_on(runs, output, results)
-        return
-    if readme is None:
-        console.print(table_of(read_results(results, required=True)), markup=False)
-        return
     if not readme.is_file():
         raise ConfigError(f"--readme {readme}: found no file there.")
     kept = read_results(results, required=True)
@@ -51,17 +109,6 @@ def report(
     for path, result in kept["cross-validation"].items():
         learning_curves(result, path.with_suffix(".svg"))
     console.print(f"{readme}: {'tables written' if changed else 'already up to date'}")
-
-
-def _report_on(runs: list[Path], output: Path, results: Path) -> None:
-    with starting():
-        from ser_keras.report.pages.page import write_report
-        from ser_keras.report.runs import open_runs
-
-    opened = open_runs(runs)
-    with console.status("drawing"):
-        paths = write_report(opened, output, results)
-    console.print(f"report: {', '.join(map(str, paths))}", markup=False)
 
 
 def sampled(
@@ -84,7 +131,7 @@ def sampled(
 
     with console.status("opening the run") as status:
         result = sampled_by_emotion(run, features, lambda fold: status.update(f"scoring {fold}"))
-    console.print(describe_sampled(result), markup=False)
+    print_markdown(describe_sampled(result))
     kept = sampled_path(results, result) if results else None
     _write_with_picture(result, sampled_input, run / "sampled.json", kept)
 
@@ -117,7 +164,7 @@ def attention_statistics(
             run, features, lambda fold: status.update(f"measuring {fold}")
         )
     result = measured.result
-    console.print(describe_attention_statistics(result), markup=False)
+    print_markdown(describe_attention_statistics(result))
     write_csv(run / "attention.csv", measured.files)
     console.print(f"every recording: {run / 'attention.csv'}", markup=False)
     kept = attention_path(results, result) if results else None
@@ -151,11 +198,11 @@ def calibrate(
         Path | None, typer.Option(help="Also write it beside the run's result in this folder.")
     ] = None,
 ) -> None:
-    """Fit each fold's temperature on its validation part, so that its probabilities can be trusted.
+    """Make a run's probabilities mean what they say: at 70 %, right in 70 % of the cases.
 
-    If the epochs were fixed in advance, the models have trained on that part. A second model is
-    then trained without it, which takes as long as the run did. The temperature of an ensemble is
-    fitted to the mean of its members.
+    Fits a temperature for each fold, on its validation part. If the epochs were fixed in advance,
+    the models have trained on that part. A second model is then trained without it, which takes as
+    long as the run did. The temperature of an ensemble is fitted to the mean of its members.
     """
     with starting():
         from ser_keras.data.feature_set import FeatureSet

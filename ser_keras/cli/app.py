@@ -2,33 +2,80 @@
 
 import os
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
 
 from ser_keras import __version__
 from ser_keras.errors import SerError
 
 VERBS = "ser_keras.commands"
+# The verbs by task, in the order in which a newcomer needs them.
+TASKS = {
+    "Start here": ("demo", "predict", "explain", "web"),
+    "Get data": ("corpora", "download", "import", "audit", "features", "statistics"),
+    "Train and test": ("recipes", "crossval", "train", "evaluate", "baseline", "ensemble"),
+    "Look at results": ("report", "figures", "calibrate"),
+    "Use a model": ("enrol", "export", "serve"),
+    "Experiments": (
+        *("crosscorpus", "label-curve", "enrolment-curve", "tune", "study", "ablation"),
+        *("reproduce", "sampled", "attention-statistics", "weights"),
+    ),
+    "Pipelines": ("run", "lineage"),
+}
+OTHER_TASK = "More"
+
+
+class _ExplainedCommand(TyperCommand):
+    """A verb whose help ends with the meaning of the field's words that it uses."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        texts = [self.help or "", *(getattr(option, "help", "") or "" for option in self.params)]
+        self.epilog = _explained(" ".join(texts))
+        super().format_help(ctx, formatter)
+
+
+class _ExplainedGroup(TyperGroup):
+    """`ser` itself: the words of the sentences in its list are explained below it."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        sentences = [(verb.help or "").partition("\n\n")[0] for verb in self.commands.values()]
+        # The scores that every other verb prints, too.
+        self.epilog = _explained(" ".join(["UA WA fold", *sentences]))
+        super().format_help(ctx, formatter)
+
+
+def _explained(text: str) -> str:
+    from ser_keras.report.pages.words import words_in
+
+    return "\n\n".join(f"{word}: {meaning}." for word, meaning in words_in(text).items())
 
 
 def make_app() -> typer.Typer:
     """Returns the command-line application with the verbs of all installed packages."""
     app = typer.Typer(
         name="ser",
+        cls=_ExplainedGroup,
         help="Speech emotion recognition: from recordings to honest scores and served models.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for verb in sorted(entry_points(group=VERBS), key=lambda point: point.name):
+    for verb in sorted(entry_points(group=VERBS), key=_rank):
         loaded = verb.load()
         if isinstance(loaded, typer.Typer):
-            app.add_typer(loaded, name=verb.name)
+            app.add_typer(loaded, name=verb.name, rich_help_panel=task_of(verb.name))
         else:
-            app.command(verb.name, context_settings=_settings(verb.name))(loaded)
+            app.command(
+                verb.name,
+                cls=_ExplainedCommand,
+                rich_help_panel=task_of(verb.name),
+                context_settings=_settings(verb.name),
+            )(loaded)
 
     @app.callback(invoke_without_command=True)
     def version(
@@ -39,6 +86,21 @@ def make_app() -> typer.Typer:
             raise typer.Exit
 
     return app
+
+
+def task_of(verb: str) -> str:
+    """Returns the task that a verb is listed under.
+
+    Example:
+        >>> task_of("report"), task_of("new-verb")
+        ('Look at results', 'More')
+    """
+    return next((task for task, verbs in TASKS.items() if verb in verbs), OTHER_TASK)
+
+
+def _rank(verb: EntryPoint) -> tuple[int, str]:
+    in_order = [name for verbs in TASKS.values() for name in verbs]
+    return (in_order.index(verb.name) if verb.name in in_order else len(in_order), verb.name)
 
 
 def _settings(verb: str) -> dict[str, bool]:

@@ -1,12 +1,19 @@
-"""The verbs for corpora: list, download, audit."""
+"""The verbs for corpora: list, download, import, audit."""
 
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
 from ser_keras.cli.console import console, print_findings
-from ser_keras.cli.options import ClassSetName, Seed
+from ser_keras.cli.options import ClassSetName, Seed, pairs_of
+from ser_keras.errors import ConfigError, CorpusError
+
+_SHOWN_ROWS = 10
 
 
 def corpora() -> None:
@@ -45,6 +52,187 @@ def download(
     console.print(f"{corpus} is at {fetch(corpus, data_dir / corpus)}")
 
 
+def import_table(
+    table: Annotated[Path, typer.Argument(help="Table of recordings, as somebody else made it.")],
+    output: Annotated[Path, typer.Option(help="The table to write, such as table.csv.")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Which column holds what, such as path=file_id,label=emotion,speaker=speaker_id. "
+            "Usual names are guessed; nothing after = leaves a column out."
+        ),
+    ] = None,
+    audio_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the recordings; that of the table by default.")
+    ] = None,
+    label_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="Other words for labels, such as anger=angry,fear=fearful; nothing after = leaves "
+            "the rows of a label out.",
+        ),
+    ] = None,
+    from_path: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Take a column from the path, by a regular expression with a group around it, "
+            "such as 'speaker=^([^_]+)_'."
+        ),
+    ] = None,
+    allow_outside: Annotated[
+        bool, typer.Option(help="Accept paths that lead out of the folder of the recordings.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option(help="Decode each recording, and leave out those that cannot be used.")
+    ] = True,
+) -> None:
+    """Bring in a table with other names of columns, labels or files.
+
+    Writes a table for `--corpus manifest`. Rows that cannot be used are left out and listed. Where
+    it is unclear which column holds what, the verb asks in a terminal and otherwise ends with the
+    option to add.
+    """
+    from rich.progress import track
+
+    from ser_keras.corpora.csv_table import open_table
+    from ser_keras.corpora.recording_index import RecordingIndex
+    from ser_keras.corpora.table_columns import path_patterns
+    from ser_keras.corpora.table_import import import_rows, leave_out_unreadable
+
+    folder = audio_dir or table.parent
+    _check_files(table, output, folder)
+    opened = open_table(table)
+    patterns = path_patterns(pairs_of("--from-path", from_path, separator=None))
+    chosen = _choose_columns(opened, pairs_of("--columns", columns), set(patterns))
+    renamed = {old.lower(): new.lower() for old, new in pairs_of("--map", label_map).items()}
+    with console.status("looking for the recordings"):
+        index = RecordingIndex(folder, allow_outside)
+        imported = import_rows(opened, chosen, patterns, renamed, index)
+    if check:
+        leave_out_unreadable(imported, lambda rows: track(rows, "decoding", **_bar()))
+    _check_any(imported, table, folder, len(index))
+    _offer_synonyms(imported.rows)
+    _write_import(imported, output)
+
+
+def _bar() -> dict[str, Any]:
+    return {"console": console, "transient": True, "disable": not console.is_terminal}
+
+
+def _check_files(table: Path, output: Path, folder: Path) -> None:
+    if not table.is_file():
+        raise CorpusError(f"{table}: found no file there, expected a table.")
+    if output.exists() and output.samefile(table):
+        raise ConfigError(f"--output {output}: is the table itself. Give another name.")
+    if not folder.is_dir():
+        raise ConfigError(f"--audio-dir {folder}: found no folder there.")
+
+
+def _check_any(imported: Any, table: Path, folder: Path, num_recordings: int) -> None:
+    if not imported.rows:
+        raise CorpusError(
+            f"{table}: found no row that can be used, and {num_recordings} recordings in {folder}. "
+            f"{imported.reasons()} Give the folder of the recordings by --audio-dir, and "
+            "the column of their paths by --columns path=COLUMN."
+        )
+
+
+def _choose_columns(table: Any, named: Mapping[str, str], known: set[str]) -> dict[str, str]:
+    """Returns the columns of a table by what they hold; asks where that is unclear."""
+    from rich.prompt import Prompt
+
+    from ser_keras.corpora import table_columns
+
+    names = [name for name in table.columns if name]
+    chosen = table_columns.choose_columns(table, named, known)
+    guessed = [f"{role}={column}" for role, column in chosen.items() if role not in named]
+    for role in table_columns.REQUIRED:
+        if role in chosen or role in known:
+            continue
+        sentence = table_columns.question(table, role, chosen)
+        if not _asks():
+            raise ConfigError(sentence)
+        console.print(sentence, markup=False)
+        chosen[role] = Prompt.ask(f"Column for {role}", console=console, choices=names)
+    if guessed:
+        console.print(f"guessed: --columns {quote(','.join(guessed))}", markup=False)
+    unused = [name for name in names if name not in chosen.values()]
+    if unused:
+        console.print(f"not used: {', '.join(unused)}", markup=False)
+    return chosen
+
+
+def _offer_synonyms(rows: Sequence[dict[str, str]]) -> None:
+    """Renames labels that are other words for known emotions, where the user wants it."""
+    from rich.prompt import Confirm
+
+    from ser_keras.labels import emotion_of_word
+
+    labels = sorted({row["label"] for row in rows})
+    words = {label: word for label in labels if (word := emotion_of_word(label))}
+    if not words:
+        return
+    pairs = ",".join(f"{label}={word}" for label, word in words.items())
+    for label, word in words.items():
+        console.print(f"label {label} is another word for {word}", markup=False)
+    if not _asks():
+        _note("to rename them", f"add --map {quote(pairs)}")
+        return
+    if Confirm.ask("Rename them?", console=console, default=True):
+        for row in rows:
+            row["label"] = words.get(row["label"], row["label"])
+
+
+def _asks() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _write_import(imported: Any, output: Path) -> None:
+    """Writes the table, lists what was left out, and says what to do next."""
+    from ser_keras.audit import audit_names
+    from ser_keras.corpora import read_corpus
+    from ser_keras.corpora.table_import import manifest_rows
+    from ser_keras.files import write_csv
+
+    rows = manifest_rows(imported.rows, output.parent)
+    write_csv(output, rows)
+    left_out = output.with_name(f"{output.stem}.left-out.csv")
+    left_out.unlink(missing_ok=True)
+    for column, words in imported.unknown_words.items():
+        shown = ", ".join(word for word, _ in words.most_common(3))
+        _note(column, f"left empty where a manifest has no such word ({shown})")
+    if imported.left_out:
+        write_csv(left_out, imported.left_out)
+        _note("left out", f"{_count(imported.left_out, 'row')}, listed in {left_out}")
+        for row in imported.left_out[:_SHOWN_ROWS]:
+            console.print(f"  {row['where']}: {row['path']}: {row['reason']}", markup=False)
+    folder = output.parent.resolve()
+    outside = not all(Path(row["path"]).resolve().is_relative_to(folder) for row in imported.rows)
+    utterances = read_corpus("manifest", output, allow_outside=outside)
+    print_findings([f for f in audit_names(utterances) if f.severity == "warn"], nothing="")
+    labels = Counter(utterance.label for utterance in utterances)
+    speakers = {utterance.speaker for utterance in utterances}
+    listed = ", ".join(f"{label} {count}" for label, count in labels.most_common())
+    console.print(
+        f"{output}: {_count(rows, 'recording')}, {_count(labels, 'class', 'classes')} ({listed}), "
+        f"{_count(speakers, 'speaker')}",
+        markup=False,
+    )
+    folds = " --protocol manifest-loso" * (len(speakers) > 2 and len(labels) > 1)
+    options = f"--data-dir {quote(str(output))}{folds}{' --allow-outside' * outside}"
+    console.print(f"next: ser audit --corpus manifest {options}", markup=False)
+
+
+def _count(things: Sized, noun: str, plural: str = "") -> str:
+    return f"{len(things)} {noun if len(things) == 1 else plural or f'{noun}s'}"
+
+
+def _note(what: str, text: str) -> None:
+    console.print(f"[yellow]{what}[/]: ", end="")
+    console.print(text, markup=False)
+
+
 def audit(
     corpus: Annotated[str, typer.Option(help="Corpus to audit; see `ser corpora`.")],
     data_dir: Annotated[Path, typer.Option(help="Folder of the corpus.")],
@@ -58,7 +246,7 @@ def audit(
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Look for leaks: duplicate recordings, shared speakers and sentences.
+    """Look for leaks: duplicate recordings, shared speakers and sentences, names that look alike.
 
     Exits with 6 where a protocol breaks what its name promises.
     """
@@ -71,14 +259,13 @@ def audit(
     utterances = read_corpus(
         corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside
     )
-    rows = [
-        leakage.row_of(utterance)
-        for utterance in track(utterances, "listening", console=console, transient=True)
-    ]
+    rows = [leakage.row_of(utterance) for utterance in track(utterances, "listening", **_bar())]
     findings = leakage.audit_audio(rows)
     if protocol:
         findings += leakage.audit_protocol(
             build_protocol(protocol, utterances, class_set=class_set, seed=seed), rows
         )
+    else:
+        findings += leakage.audit_names(rows)
     print_findings(findings)
     leakage.enforce(findings)

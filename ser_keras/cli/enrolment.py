@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, print_markdown, starting
 from ser_keras.cli.options import Features
 from ser_keras.cli.progress import FoldBar
 
@@ -24,11 +24,11 @@ def enrolment_curve(
         Path | None, typer.Option(help="Also write result and picture to this folder.")
     ] = None,
 ) -> None:
-    """Show UA by seconds of enrolment, and after enrolment of one emotion only.
+    """Show how UA grows with the seconds that are known of a speaker's voice.
 
-    Of every test speaker random recordings are enrolled, without labels, and the others are scored,
-    blind and adapted. The result and its picture are written into the run's folder, as
-    enrolment.json and enrolment.svg.
+    Also shows what it is when they are of one emotion only. Of every test speaker random recordings
+    are enrolled, without labels, and the others are scored, blind and adapted. The result and its
+    picture are written into the run's folder, as enrolment.json and enrolment.svg.
     """
     with starting():
         from ser_keras import plots
@@ -53,4 +53,4 @@ def enrolment_curve(
         write_json(path, result)
         plots.enrolment_curve(result, path.with_suffix(".svg"))
         console.print(f"picture: {path.with_suffix('.svg')}", markup=False)
-    console.print(enrolments_table([result]), markup=False)
+    print_markdown(enrolments_table([result]))

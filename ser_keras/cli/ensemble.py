@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, print_markdown, starting
 from ser_keras.cli.options import FeatureSets, only_one
 from ser_keras.cli.progress import FoldBar
 from ser_keras.errors import ConfigError
@@ -39,9 +39,10 @@ def ensemble(
         Path | None, typer.Option(help="Also write the results into this folder, for the report.")
     ] = None,
 ) -> None:
-    """Score the mean of the class probabilities of finished runs, and audit each of them.
+    """Average the probabilities of finished runs, and score the result.
 
-    Seeds, systems and features may differ; folds, classes and utterances may not.
+    Every run is audited. Seeds, systems and features may differ; folds, classes and utterances may
+    not.
     """
     shares = _numbers(weights)
     with starting():
@@ -67,7 +68,7 @@ def ensemble(
         if results:
             _keep(scored, results)
         console.print(describe(scored), markup=False)
-        console.print(describe_members(scored), markup=False)
+        print_markdown(describe_members(scored))
     console.print(f"result: {output / 'result.json'}", markup=False)
 
 

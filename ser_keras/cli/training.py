@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, print_markdown, starting
 from ser_keras.cli.options import (
     DEFAULT_RECIPE,
     ClassSetName,
@@ -24,8 +24,10 @@ from ser_keras.cli.options import (
     Strategy,
     Unlabelled,
     open_features,
+    pairs_of,
 )
 from ser_keras.cli.progress import EpochBars, FoldBar
+from ser_keras.cli.weights import announce_weights
 from ser_keras.errors import ConfigError
 
 
@@ -49,7 +51,7 @@ def crossval(
     ] = None,
     strategy: Strategy = "none",
 ) -> None:
-    """Train and test every fold of a protocol; print the pooled scores."""
+    """Train and test on every fold of a protocol, and print the scores of all tests together."""
     overrides = list(overrides or ())
     if label_fraction is not None:
         overrides.append(f"unlabelled.label_fraction={label_fraction}")
@@ -80,6 +82,7 @@ def crossval(
                 searched=[fold for name in names for fold in searched_folds(name)],
                 command=command(),
                 progress=bars,
+                note=bars.note,
                 workers=workers,
             )
         if workers.chief:
@@ -101,15 +104,6 @@ def _show_results(output: Path, results: Path | None) -> None:
             learning_curves(result, path.with_suffix(".svg"))
         console.print(describe(result), markup=False)
     console.print(f"result: {output / 'result.json'}")
-
-
-def announce_weights(config: Any) -> None:
-    """Says which weights the model starts from."""
-    if config.model.weights is None:
-        console.print(
-            "[yellow]random weights[/]: no pretrained file is given (model.weights); "
-            "the result says so."
-        )
 
 
 def train(
@@ -134,8 +128,10 @@ def train(
 
     if fold == EVERYONE:
         if strategy != "none":
-            raise ConfigError(f"--strategy {strategy}: found --fold {EVERYONE}, which trains in "
-                "one process. Leave out --strategy.")
+            raise ConfigError(
+                f"--strategy {strategy}: found --fold {EVERYONE}, which trains in "
+                "one process. Leave out --strategy."
+            )
         _train_on_everyone(features, protocol, output, recipe, class_set, overrides, seed)
         return
     more: dict[str, Any] = {"folds": [fold], "seed": seed, "strategy": strategy}
@@ -211,7 +207,7 @@ def label_curve(
     seed: Seed = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the curve here.")] = None,
 ) -> None:
-    """Train with several shares of labels, with and without the unlabelled rest; print each UA."""
+    """Show how UA grows with the share of labels, with and without the unlabelled rest."""
     with starting():
         from ser_keras import plots
         from ser_keras.config import load_config
@@ -244,7 +240,7 @@ def label_curve(
         path = label_curve_path(results, result)
     write_json(path, result)
     plots.label_curve(result, path.with_suffix(".svg"))
-    console.print(label_curve_table(result), markup=False)
+    print_markdown(label_curve_table(result))
     console.print(f"curve: {path.with_suffix('.svg')}")
 
 
@@ -263,11 +259,11 @@ def baseline(
     seed: Seed = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the results here.")] = None,
 ) -> None:
-    """Score the baseline: support vector machines on one vector of each utterance.
+    """Score the baseline that models are compared with: support vector machines.
 
-    Features of `--spec compare` or `--spec egemaps` are vectors of openSMILE's functionals; of
-    others the mean and deviation over time are taken. C is chosen on speakers of each training
-    part.
+    They see one vector of each utterance. Features of `--spec compare` or `--spec egemaps` are
+    vectors of openSMILE's functionals; of others the mean and deviation over time are taken. C is
+    chosen on speakers of each training part.
     """
     with starting():
         from ser_keras.experiments.baseline import KERNELS, TRACKS, run_baselines
@@ -305,6 +301,10 @@ def crosscorpus(
     overrides: Overrides = None,
     seed: Annotated[int, typer.Option(help="Seed for drawing validation speakers.")] = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
+    label_map: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="Labels that count as others here, such as anger=angry."),
+    ] = None,
 ) -> None:
     """Train on each corpus and test on all others, over the classes that they share."""
     with starting():
@@ -325,14 +325,16 @@ def crosscorpus(
             [FeatureSet.open(path) for path in features],
             output,
             class_set=labels.class_set(class_set) if class_set else None,
+            merge=pairs_of("--map", label_map),
             seed=seed,
             searched=searched_folds(recipe),
             command=command(),
             progress=bars,
+            note=bars.note,
         )
     name = "-".join(["crosscorpus", *result["datasets"], result["model"]])
     path = crosscorpus_path(results, result) if results else output / f"{name}.json"
     write_json(path, result)
     plots.corpus_matrix(result, path.with_suffix(".svg"))
-    console.print(crosscorpus_table(result), markup=False)
+    print_markdown(crosscorpus_table(result))
     console.print(f"matrix: {path.with_suffix('.svg')}")

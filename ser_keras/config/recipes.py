@@ -1,5 +1,6 @@
 """Recipes: the settings of a training run as YAML files, with the changes that a user asks for."""
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import yaml
 
 from ser_keras.config.sections import TrainConfig
-from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.settings import settings_from
 
 
@@ -41,8 +42,15 @@ def load_config(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
 
     Raises:
         ConfigError: unknown recipe or key, or text that is not YAML.
+        SchemaError: the file is empty.
     """
     text = recipe_path(recipe).read_text(encoding="utf-8")
+    if not text.strip():
+        # All keys would be those by default, with another model than the recipe's.
+        raise SchemaError(
+            f"{recipe}: is empty, expected a recipe. If `ser tune` wrote it, give its command "
+            "again: finished trials are kept."
+        )
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -69,6 +77,22 @@ def recipe_path(recipe: str | Path) -> Path:
     if str(recipe) not in recipe_names():
         raise ConfigError(unknown_name("recipe", str(recipe), recipe_names()))
     return Path(str(resources.files("ser_keras") / "recipes" / f"{recipe}.yaml"))
+
+
+def recipe_purpose(recipe: str | Path) -> str:
+    """Returns what a recipe is for: the first sentence of its file, without the full stop.
+
+    Raises:
+        ConfigError: no such recipe or file.
+
+    Example:
+        >>> recipe_purpose("moma")
+        "MOMA with its paper's settings"
+    """
+    head = recipe_path(recipe).read_text(encoding="utf-8").partition("\nspec:")[0]
+    text = " ".join(line.lstrip("# ") for line in head.splitlines())
+    # The rest of a recipe's head says how it was chosen. "Sec. 3.2" ends no sentence.
+    return re.split(r"\.(?: (?=[A-Z])|$)", text, maxsplit=1)[0]
 
 
 def _apply(values: dict[str, Any], assignment: str) -> None:

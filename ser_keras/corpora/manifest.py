@@ -1,4 +1,4 @@
-"""A corpus of one's own, described by a CSV table.
+r"""A corpus of one's own, described by a CSV table.
 
 Where: from the user, under the user's licence.
 
@@ -7,7 +7,8 @@ Tree: the table, and audio in its folder or below, in any format of `ser_keras.a
     manifest.csv
     anna/001.wav
 
-Table: UTF-8, comma-separated, with a header. Columns `path`, `label` and `speaker` are required;
+Table: text with a header; commas, semicolons, tabs or bars between the columns, in UTF-8, UTF-16 or
+Windows-1252, which is found out. Columns `path`, `label` and `speaker` are required;
 `session`, `sentence`, `split` (train, valid, test), `gender` (female, male) and `style`
 (improvised, scripted, acted) may be there and may be empty; further columns are ignored::
 
@@ -15,26 +16,23 @@ Table: UTF-8, comma-separated, with a header. Columns `path`, `label` and `speak
     anna/001.wav,happy,anna,train
 
 File names carry no meaning. A label becomes lower case; those of `ser_keras.labels.EMOTIONS` keep
-their place, others follow. A relative path starts at the table's folder. No path may lead out of
-that folder, not by `..`, not by a link and not by being absolute, unless `allow_outside` is asked.
+their place, others follow. A relative path starts at the table's folder, and may have `\` for `/`.
+No path may lead out of that folder, not by `..`, not by a link and not by being absolute, unless
+`allow_outside` is asked. A table with other names of columns is what `ser import` is for.
 
 Counts: whatever the table holds, up to `MAX_ROWS` rows.
 """
 
-import os
 import sys
-from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 from ser_keras.corpora.base import CorpusInfo, Utterance, unique_keys
 from ser_keras.corpora.csv_table import read_rows
+from ser_keras.corpora.table_paths import find_recording, resolver
 from ser_keras.errors import CorpusError
 
 MAX_ROWS = 1_000_000
 
-# Recordings share folders, and resolving a path looks at every folder above it.
-_FOLDERS_KEPT = 1024
 _REQUIRED = ("path", "label", "speaker")
 _WORDS = {
     "split": ("train", "valid", "test"),
@@ -42,6 +40,9 @@ _WORDS = {
     "style": ("improvised", "scripted", "acted"),
 }
 _OPTIONAL = ("session", "sentence", *_WORDS)
+_REMEDY = (
+    "Add it; where another column holds it, `ser import` writes the table that is expected here."
+)
 
 INFO = CorpusInfo(
     name="manifest",
@@ -53,8 +54,8 @@ INFO = CorpusInfo(
     licence="the user's",
     citation="",
     home="",
-    access="Write a CSV table with the columns path,label,speaker and give it, or the folder that "
-    "holds it as manifest.csv.",
+    access="Write a CSV table with the columns path,label,speaker, or let `ser import` make one of "
+    "another table. Give it, or the folder that holds it as manifest.csv.",
 )
 
 
@@ -88,14 +89,15 @@ def read(
     if not table.is_file():
         raise CorpusError(f"{INFO.title}: found no file {table}. {INFO.access}")
     folder = table.parent.resolve()
-    resolve = _resolver()
+    resolve = resolver()
     utterances = []
     seen: dict[Path, str] = {}
     for where, values in read_rows(
-        table, required=_REQUIRED, optional=_OPTIONAL, max_rows=max_rows
+        table, required=_REQUIRED, optional=_OPTIONAL, max_rows=max_rows, remedy=_REMEDY
     ):
-        written = values.pop("path")
-        path = _audio_path(written, folder, where, allow_outside, resolve)
+        written, path = find_recording(
+            values.pop("path"), folder, where, allow_outside=allow_outside, resolve=resolve
+        )
         if path in seen:
             raise CorpusError(
                 f"{where}: found {written!r}, which is there already at {seen[path]}. Expected "
@@ -113,19 +115,6 @@ def read(
     return unique_keys(utterances)
 
 
-def _resolver() -> Callable[[str], Path]:
-    """Returns `Path.resolve` for names of files, in a quarter of its time."""
-    resolve_folder = lru_cache(_FOLDERS_KEPT)(lambda text: Path(text).resolve())
-
-    def resolve(text: str) -> Path:
-        folder, name = os.path.split(text)
-        if name in ("", ".", "..") or os.path.islink(text):
-            return Path(text).resolve()
-        return resolve_folder(folder) / name
-
-    return resolve
-
-
 def _check_words(values: dict[str, str], where: str) -> None:
     for name, words in _WORDS.items():
         if values[name] and values[name] not in words:
@@ -133,25 +122,3 @@ def _check_words(values: dict[str, str], where: str) -> None:
                 f"{where}: found the {name} {values[name]!r}, expected one of {', '.join(words)}, "
                 "or nothing. Correct the row."
             )
-
-
-def _audio_path(
-    written: str,
-    folder: Path,
-    where: str,
-    allow_outside: bool,
-    resolve: Callable[[str], Path],
-) -> Path:
-    if "\0" in written:
-        raise CorpusError(f"{where}: found a path with a zero byte. Correct the row.")
-    path = resolve(os.path.join(folder, written))
-    if not (allow_outside or path.is_relative_to(folder)):
-        raise CorpusError(
-            f"{where}: found the path {written!r}, which leads out of {folder}. Move the audio "
-            "there, or pass --allow-outside."
-        )
-    if not path.is_file():
-        raise CorpusError(
-            f"{where}: found no file {written!r} in {folder}. Correct the path, or remove the row."
-        )
-    return path

@@ -125,9 +125,7 @@ def _check_table(table: Path, recordings: list[Utterance], *, allow_partial: boo
     """Raises CorpusError where a row contradicts a name, or a recording has no row."""
     stems = set()
     limit = INFO.utterances or 0
-    for where, row in read_rows(
-        table, required=_COLUMNS, optional=(), max_rows=limit, tab_separated=True
-    ):
+    for where, row in read_rows(table, required=_COLUMNS, optional=(), max_rows=limit):
         stem = Path(row["file_id"]).stem
         name = parse_stem(stem)
         stems.add(stem)

@@ -6,7 +6,6 @@ trained without them, and its temperature is used for the first. The test part h
 either; it only shows whether the temperature helped.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,12 @@ from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.experiments.crossval import check_spec, choose_folds, pooled_scores
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
-from ser_keras.files import write_json
+from ser_keras.files import read_json, write_json
 from ser_keras.models import load_model
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.checkpoint import identity_differences
 from ser_keras.training.further_speech import FurtherSpeech
+from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores, predict
 from ser_keras.training.trainer import FoldTrainer
 
@@ -70,7 +70,7 @@ def calibrate_run(
     for fold in chosen:
         folder = run / "folds" / fold.name
         scores, by = validation_scores(folder, fold, speech, protocol, progress)
-        record = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
+        record = read_fold_record(folder / "fold.json")
         calibrations[fold.name] = fitted_facts(scores, feature_set, protocol, record, by)
     return write_calibration(run, calibrations)
 
@@ -121,7 +121,11 @@ def temperature_of(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 def stored_folds(run: Path) -> dict[str, Any]:
     """Returns the calibrations of a run that were fitted before, by fold."""
     path = run / FILE
-    return json.loads(path.read_text(encoding="utf-8"))["folds"] if path.exists() else {}
+    if not path.exists():
+        return {}
+    remedy = "Remove this file and give ser calibrate again."
+    folds: dict[str, Any] = read_json(path, "temperatures of folds", remedy, ["folds"])["folds"]
+    return folds
 
 
 def validation_scores(
@@ -156,7 +160,7 @@ def validation_scores(
     path = folder / "fold.json"
     if not path.exists():
         raise ConfigError(f"{path}: found no such file; fold {fold.name} is not trained yet.")
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = read_fold_record(path)
     config = config_from_dict(record["config"], where=f"fold.json of {fold.name}")
     check_spec(config, feature_set)
     name = f"{title}, {fold.name}" if title else fold.name
@@ -234,7 +238,7 @@ def _inner_folder(folder: Path, identity: Mapping[str, str]) -> Path:
     In a nested cross-validation, choosing the recipe has trained it already.
     """
     for path in sorted(folder.glob("choice/*/fold.json")):
-        if json.loads(path.read_text(encoding="utf-8")).get("identity") == identity:
+        if read_fold_record(path).get("identity") == identity:
             return path.parent
     return folder / "calibration"
 

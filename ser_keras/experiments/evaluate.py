@@ -1,6 +1,5 @@
 """Scores a trained model again, on its own test part or on other features."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ser_keras.experiments.crossval import check_spec, choose_folds
 from ser_keras.labels import ClassSet
 from ser_keras.models import load_model
 from ser_keras.protocols import Protocol
+from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import predict
 
 
@@ -71,7 +71,7 @@ def open_fold(run: Path, features: Path, fold: str, *, whole: bool = False) -> T
     names = trained_folds(run)
     if fold not in names:
         raise ConfigError(unknown_name("trained fold", fold, names))
-    record = json.loads((run / "folds" / fold / "fold.json").read_text(encoding="utf-8"))
+    record = read_fold_record(run / "folds" / fold / "fold.json")
     if members := record.get("members"):
         raise ConfigError(
             f"{run}: is an ensemble and has no model of its own. Give the run of one member: "

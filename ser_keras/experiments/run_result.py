@@ -1,6 +1,6 @@
 """What the folds of a run add up to: its cost, who was not adapted to, its result by track."""
 
-import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,49 @@ import numpy as np
 
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import SchemaError
 from ser_keras.experiments.provenance import BLIND_RESULT
+from ser_keras.files import read_json
 from ser_keras.models import build_model
 from ser_keras.models.cost import multiply_accumulates
 from ser_keras.protocols import Protocol
 from ser_keras.training.fold_training import resolved_options
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Returns the result of a run.
+
+    Args:
+        path: Path of its `result.json`.
+
+    Raises:
+        SchemaError: the file is missing, empty or damaged.
+    """
+    result: dict[str, Any] = read_json(
+        path,
+        "the result of a run",
+        "Remove this file and give the command of the run again: finished folds are kept.",
+        keys=("protocol", "folds"),
+    )
+    return result
+
+
+def read_scores(path: Path) -> dict[str, np.ndarray]:
+    """Returns keys, classes and probabilities of a fold's scored part.
+
+    Raises:
+        SchemaError: the file is missing, empty or damaged.
+    """
+    try:
+        # np.load leaves a damaged file open when it is given the path itself.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SchemaError(
+            f"{path}: is missing or damaged ({error}), expected the scores of a fold. Remove the "
+            f"folder {path.parent} and give the command of the run again: only this fold is made "
+            "anew."
+        ) from None
 
 
 def results_by_track(output: Path) -> list[dict[str, Any]]:
@@ -22,10 +60,10 @@ def results_by_track(output: Path) -> list[dict[str, Any]]:
     Args:
         output: Path. Folder of a run whose `result.json` was written.
     """
-    result = json.loads((output / "result.json").read_text(encoding="utf-8"))
+    result = read_result(output / "result.json")
     if result.get("track", "blind") == "blind":
         return [result]
-    return [result, json.loads((output / BLIND_RESULT).read_text(encoding="utf-8"))]
+    return [result, read_result(output / BLIND_RESULT)]
 
 
 def not_adapted(records: Sequence[Mapping[str, Any]]) -> list[str]:

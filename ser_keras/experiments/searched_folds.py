@@ -1,9 +1,8 @@
 """The folds on which a search chose a recipe, so that their speakers are not tested with it."""
 
-import json
 from pathlib import Path
 
-from ser_keras.errors import SchemaError
+from ser_keras.files import read_json
 from ser_keras.protocols import Fold, Protocol
 
 # The files in the folder of a search.
@@ -25,12 +24,7 @@ def searched_folds(recipe: str | Path) -> tuple[Fold, ...]:
     result = path.with_name(RESULT)
     if path.name != BEST or not result.is_file():
         return ()
-    try:
-        names = json.loads(result.read_text(encoding="utf-8"))["folds"]
-    except (ValueError, KeyError, TypeError):
-        raise SchemaError(
-            f"{result}: found no result of a search, expected the folds it was run on. Give the "
-            "`ser tune` command again to continue it."
-        ) from None
+    remedy = "Remove this file and give the `ser tune` command again: finished trials are kept."
+    names = read_json(result, "the result of a search", remedy, keys=["folds"])["folds"]
     protocol = Protocol.load(path.with_name(PROTOCOL))
     return tuple(fold for fold in protocol.folds if fold.name in names)

@@ -12,7 +12,14 @@ from ser_keras.metrics.calibration import (
     reliability,
     with_temperature,
 )
-from ser_keras.metrics.intervals import mean_interval, speaker_difference, speaker_interval
+from ser_keras.metrics.intervals import (
+    NO_INTERVAL,
+    RANGE_OF_TWO,
+    interval_kind,
+    mean_interval,
+    speaker_difference,
+    speaker_interval,
+)
 from ser_keras.metrics.scores import (
     METRICS,
     confusion_matrix,
@@ -30,12 +37,15 @@ from ser_keras.metrics.summary import confusion_by_speaker, summarize
 
 __all__ = [
     "METRICS",
+    "NO_INTERVAL",
+    "RANGE_OF_TWO",
     "confusion_by_speaker",
     "confusion_matrix",
     "cross_entropy",
     "difference_over_seeds",
     "expected_calibration_error",
     "fit_temperature",
+    "interval_kind",
     "macro_f1",
     "mean_binary_accuracy",
     "mean_binary_balanced_accuracy",

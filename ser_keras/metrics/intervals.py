@@ -8,6 +8,33 @@ from numpy.typing import ArrayLike
 from ser_keras.errors import ConfigError
 from ser_keras.metrics.scores import class_pairs, score_of
 
+INTERVAL = "95 % over speakers"
+RANGE_OF_TWO = "range of two"
+NO_INTERVAL = ""
+
+
+def interval_kind(ends: Sequence[float], speakers: int | None = None) -> str:
+    """Returns what the ends of an interval over speakers are worth; all reports ask here.
+
+    One speaker says nothing about others, whose scores may be anywhere. Two can be resampled to
+    nothing but both or one of them twice: the ends are their own scores.
+
+    Args:
+        ends: as the functions below return them.
+        speakers: int. How many were tested. None where a result does not say so; then only ends
+            that are the whole scale are of one speaker.
+
+    Returns:
+        `INTERVAL`, `RANGE_OF_TWO`, or `NO_INTERVAL`.
+
+    Example:
+        >>> interval_kind((0.4, 0.6), 2), interval_kind((-1.0, 1.0)), interval_kind((0.4, 0.6))
+        ('range of two', '', '95 % over speakers')
+    """
+    if speakers is None:
+        speakers = 1 if tuple(ends) in {(0.0, 1.0), (-1.0, 1.0)} else 3
+    return {0: NO_INTERVAL, 1: NO_INTERVAL, 2: RANGE_OF_TWO}.get(speakers, INTERVAL)
+
 
 def speaker_interval(
     y_true: ArrayLike,

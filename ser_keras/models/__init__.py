@@ -27,6 +27,7 @@ class RegisteredModel:
         pretrained: str. Module that reads pretrained weights; empty where training always starts
             from random ones.
         baseline: bool. Whether the model only stands beside the systems of the papers.
+        paper: str. Authors and year of the paper that describes it; empty where none does.
     """
 
     builder: str
@@ -36,6 +37,7 @@ class RegisteredModel:
     streams: bool = False
     pretrained: str = ""
     baseline: bool = False
+    paper: str = ""
 
 
 # Imported by the names in an entry, so that a program which trains one model imports one model.
@@ -44,20 +46,24 @@ MODELS: dict[str, RegisteredModel] = {
         "ser_keras.models.alexnet_fcn:build_alexnet_fcn",
         maps=("attention",),
         pretrained="ser_keras.models.weights.alexnet",
+        paper="Zhang et al. 2018",
     ),
     "alexnet_fixed": RegisteredModel(
         "ser_keras.models.baselines.alexnet_fixed:build_alexnet_fixed",
         pretrained="ser_keras.models.weights.alexnet",
         baseline=True,
+        paper="Zhang et al. 2018",
     ),
     "attention_cnn": RegisteredModel(
         "ser_keras.models.attention_cnn:build_attention_cnn",
         maps=("attention", "top_down"),
+        paper="Li et al. 2018",
     ),
     "filter_study": RegisteredModel(
         "ser_keras.models.filter_study:build_filter_study",
         maps=("attention",),
         baseline=True,
+        paper="Li et al. 2018",
     ),
     "functional_network": RegisteredModel(
         "ser_keras.models.baselines.functional_network:build_functional_network",
@@ -66,23 +72,27 @@ MODELS: dict[str, RegisteredModel] = {
     "moma": RegisteredModel(
         "ser_keras.models.moma:build_moma",
         maps=("attention", "attention_layer1", "attention_blocks", "gamma"),
+        paper="Jalal et al. 2020",
     ),
     "predictive_vrnn": RegisteredModel(
         "ser_keras.models.predictive_vrnn:build_predictive_vrnn",
         maps=("attention", "step_logits", "prediction_mean", "normalized"),
         objective="ser_keras.models.predictive_vrnn:predictive_vrnn_objective",
         streams=True,
+        paper="Baruah and Banerjee 2022",
     ),
     "sparse_autoencoder": RegisteredModel(
         "ser_keras.models.sparse_autoencoder:build_sparse_autoencoder",
         maps=("attention", "normalized"),
         objective="ser_keras.models.sparse_autoencoder:sparse_autoencoder_objective",
         takes_unlabelled=True,
+        paper="Sun and Wu 2019",
     ),
     "vgg16_fixed": RegisteredModel(
         "ser_keras.models.baselines.vgg16_fixed:build_vgg16_fixed",
         pretrained="ser_keras.models.weights.vgg",
         baseline=True,
+        paper="Zhang et al. 2018",
     ),
 }
 

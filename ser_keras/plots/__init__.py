@@ -4,10 +4,17 @@ from ser_keras.plots.corpus_attention import map_statistics, sampled_input
 from ser_keras.plots.curves import label_curve, learning_curves
 from ser_keras.plots.enrolment import enrolment_curve
 from ser_keras.plots.pipeline import data_statistics, graph
-from ser_keras.plots.report import corpus_matrix, reliability, speaker_scores
+from ser_keras.plots.report import (
+    confusion,
+    corpus_matrix,
+    recall_by_speaker,
+    reliability,
+    speaker_scores,
+)
 from ser_keras.plots.searches import parallel_coordinates, study
 
 __all__ = [
+    "confusion",
     "corpus_matrix",
     "data_statistics",
     "enrolment_curve",
@@ -16,6 +23,7 @@ __all__ = [
     "learning_curves",
     "map_statistics",
     "parallel_coordinates",
+    "recall_by_speaker",
     "reliability",
     "sampled_input",
     "speaker_scores",

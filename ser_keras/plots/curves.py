@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_keras.plots.picture import open_figure, save_figure
+from ser_keras.plots.picture import bar_ends, open_figure, save_figure
 
 # For readers without colour.
 _LINES = ("-", "--", "-.", ":")
@@ -61,7 +61,10 @@ def _draw_validation(axes: Any, folds: Sequence[Mapping[str, Any]]) -> None:
 def _draw_members(axes: Any, result: Mapping[str, Any]) -> None:
     """Draws the test UA of an ensemble and of every member, with intervals over speakers."""
     rows = [("ensemble", result["pooled"]), *((row["name"], row) for row in result["members"])]
-    values = 100 * np.array([[row["ua"], *row["ua_interval"]] for _, row in rows])
+    speakers = result["pooled"].get("speakers")
+    values = 100 * np.array(
+        [[row["ua"], *bar_ends(row["ua"], row["ua_interval"], speakers)] for _, row in rows]
+    )
     heights = np.arange(len(rows))[::-1]
     axes.hlines(heights, values[:, 1], values[:, 2], color="grey")
     axes.plot(values[:, 0], heights, "ko")
@@ -99,7 +102,9 @@ def label_curve(result: Mapping[str, Any], path: Path) -> None:
     for kind, mark, line in zip(kinds, cycle("os^D"), cycle(_LINES), strict=False):
         points = [point for point in result["points"] if point["unlabelled"] == kind]
         shares = [100 * point["fraction"] for point in points]
-        values = 100 * np.array([[point["ua"], *point["ua_interval"]] for point in points])
+        values = 100 * np.array(
+            [[point["ua"], *bar_ends(point["ua"], point["ua_interval"])] for point in points]
+        )
         (curve,) = axes.plot(shares, values[:, 0], mark + line, label=kind)
         axes.fill_between(shares, values[:, 1], values[:, 2], color=curve.get_color(), alpha=0.15)
     chance = 100 / len(result["class_set"]["classes"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ser_keras.plots.picture import open_figure, save_figure
+from ser_keras.plots.picture import bar_ends, open_figure, save_figure
 
 
 def enrolment_curve(result: Mapping[str, Any], path: Path) -> None:
@@ -36,7 +36,10 @@ def _draw_amounts(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     seconds = [row["enrolled_s"] for row in rows]
     for name, prefix, line in (("adapted", "", "o-"), ("blind, same speech", "blind_", "s:")):
         values = [100 * row[f"{prefix}ua"] for row in rows]
-        ends = [[100 * end for end in row[f"{prefix}ua_interval"]] for row in rows]
+        ends = [
+            [100 * end for end in bar_ends(row[f"{prefix}ua"], row[f"{prefix}ua_interval"])]
+            for row in rows
+        ]
         [drawn] = axes.plot(seconds, values, line, label=name)
         low, high = zip(*ends, strict=True)
         axes.fill_between(seconds, low, high, color=drawn.get_color(), alpha=0.15)
@@ -49,7 +52,10 @@ def _draw_amounts(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _draw_differences(axes: Any, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     heights = list(range(len(rows)))[::-1]
-    values = [[100 * end for end in row["difference"]] for row in rows]
+    values = [
+        [100 * end for end in (value, *bar_ends(value, ends))]
+        for value, *ends in (row["difference"] for row in rows)
+    ]
     axes.hlines(heights, [v[1] for v in values], [v[2] for v in values], color="grey")
     axes.plot([v[0] for v in values], heights, "ko")
     axes.axvline(0, color="black", linestyle="--")

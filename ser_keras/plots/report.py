@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ser_keras.plots.picture import open_figure, save_figure
+from ser_keras.metrics import NO_INTERVAL, RANGE_OF_TWO, interval_kind
+from ser_keras.plots.picture import (
+    COLUMN_INCHES,
+    PAPER_DOTS_PER_INCH,
+    open_figure,
+    save_figure,
+)
 
 _MARKS = "os^Dv<P>X*"
 _LINES = ("-", "--", ":", "-.")
@@ -41,23 +47,88 @@ def speaker_scores(scores: Mapping[str, Mapping[str, float]], chance: float, pat
     save_figure(figure, path)
 
 
+def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
+    """Draws a confusion matrix for one column of a paper: shares of the true class, in percent.
+
+    Args:
+        counts: (K, K). Utterances, true classes in the rows.
+        classes: the K names.
+        path: Path. `.pdf`, `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    table = np.asarray(counts, float)
+    totals = table.sum(axis=1, keepdims=True)
+    # A class without utterances has no shares.
+    shares = np.divide(table, totals, out=np.full_like(table, np.nan), where=totals > 0)
+    _draw_shares(shares, classes, classes, ("predicted", "true"), path)
+
+
+def recall_by_speaker(
+    recalls: Mapping[str, Sequence[float | None]], classes: Sequence[str], path: Path
+) -> None:
+    """Draws the recall of every class, and their mean, for every speaker, in percent.
+
+    Args:
+        recalls: by speaker, one for each class; None where the speaker has no utterance of it.
+        classes: their names.
+        path: Path. `.pdf`, `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    shares = np.array([list(row) for row in recalls.values()], float)
+    means = np.nanmean(shares, axis=1, keepdims=True)
+    columns = [*classes, "mean (UA)"]
+    _draw_shares(np.hstack([shares, means]), list(recalls), columns, ("", "speaker"), path)
+
+
+def _draw_shares(
+    shares: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    labels: tuple[str, str],
+    path: Path,
+) -> None:
+    """Draws a matrix of shares as wide as a column of a paper; an empty cell is not a number."""
+    # Half a centimetre is enough for a number, above and below it.
+    height = 0.75 + 0.2 * len(rows) if len(rows) > len(columns) else 0.85 * COLUMN_INCHES
+    figure = open_figure(path, (COLUMN_INCHES, height), PAPER_DOTS_PER_INCH)
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        if not np.isnan(share):
+            ink = "white" if share > 0.6 else "black"
+            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=ink)
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    save_figure(figure, path)
+
+
 def reliability(
-    curves: Mapping[str, Sequence[Mapping[str, float]]], chance: float, path: Path
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
+    chance: float,
+    path: Path,
+    size: tuple[float, float] = (5.0, 4.6),
 ) -> None:
     """Draws accuracy at each level of confidence, and the number of utterances there.
 
     Args:
         curves: mapping of name to the bins of `metrics.reliability`.
         chance: float. 1 / number of classes, the lowest confidence possible.
-        path: Path. `.svg` or `.png`.
+        path: Path. `.pdf`, `.svg` or `.png`.
+        size: width and height in inches.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    figure = open_figure(path, (5.0, 4.6))
+    figure = open_figure(path, size, PAPER_DOTS_PER_INCH)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     ends = (100 * chance, 100)
-    upper.plot(ends, ends, color="0.6", linewidth=1, label="as sure as right")
+    upper.plot(ends, ends, color="0.6", linewidth=1, label="perfectly calibrated")
     for (name, bins), mark, line in zip(curves.items(), cycle(_MARKS), cycle(_LINES), strict=False):
         confidence, accuracy, count = (
             np.array([level[key] for level in bins])
@@ -66,7 +137,7 @@ def reliability(
         style = mark + line
         (curve,) = upper.plot(100 * confidence, 100 * accuracy, style, label=name, markersize=5)
         lower.plot(100 * confidence, count, style, color=curve.get_color(), markersize=4)
-    upper.set(ylabel="right (%)", ylim=(-3, 103))
+    upper.set(ylabel="recognised (%)", ylim=(-3, 103))
     upper.legend(fontsize="small")
     lower.set(xlabel="confidence: largest probability (%)", ylabel="utterances")
     lower.set_ylim(bottom=0)
@@ -95,7 +166,10 @@ def corpus_matrix(result: Mapping[str, Any], path: Path) -> None:
     for cell in result["cells"]:
         row, column = names.index(cell["train"]), names.index(cell["test"])
         low, high = (100 * end for end in cell["ua_interval"])
-        text = f"{100 * cell['ua']:.1f}\n{low:.1f} – {high:.1f}"
+        kind = interval_kind(cell["ua_interval"], cell.get("speakers"))
+        text = f"{100 * cell['ua']:.1f}\n"
+        text += "–" if kind == NO_INTERVAL else f"{low:.1f} – {high:.1f}"
+        text += f"\n{RANGE_OF_TWO}" * (kind == RANGE_OF_TWO)
         ink = "black" if 100 * cell["ua"] > (chance + 100) / 2 else "white"
         axes.text(column, row, text, ha="center", va="center", color=ink)
     for number in range(len(names)):

@@ -59,6 +59,7 @@ def build_protocol(
     _refuse_equal_keys(name, rows)
     rows = [row for row in rows if not entry.style or row.style == entry.style]
     classes = _class_set(entry, rows, class_set)
+    _refuse_single_class(name, classes)
     _refuse_unknown_labels(name, entry.corpus, rows, classes)
     used = [row for row in rows if classes.class_of(row.label)]
     _refuse_empty_classes(name, entry.corpus, rows, classes)
@@ -111,6 +112,14 @@ def _refuse_equal_keys(name: str, rows: Sequence[Row]) -> None:
         raise ConfigError(
             f"{name}: found {len(twice)} keys more than once ({twice[0]} is the first), expected "
             "each utterance once. Read the corpus again."
+        )
+
+
+def _refuse_single_class(name: str, classes: ClassSet) -> None:
+    if len(classes.classes) < 2:
+        raise ConfigError(
+            f"{name}: found {' '.join(classes.classes) or 'nothing'} as the only class, expected "
+            "two classes or more: one alone is always recognised. Add recordings of other classes."
         )
 
 

@@ -7,6 +7,7 @@ test part.
 
 import hashlib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +17,9 @@ from ser_keras.errors import ConfigError
 from ser_keras.protocols.folds import Row
 
 MIN_TRAIN_SPEAKERS = 2
+# A folder's name has at most 255 bytes on most file systems, and files are named after it.
+_MAX_LETTERS = 60
+_MAX_BYTES = 180
 
 
 def validation_speakers(rows: Sequence[Row], fold: str, seed: int) -> set[str]:
@@ -91,20 +95,35 @@ def stratified_parts(
 
 
 def folder_names(names: Iterable[str]) -> dict[str, str]:
-    """Returns a name for a folder for each of the names, unique also where letter case is ignored.
+    """Returns a name for a folder for each of the names.
+
+    Letters of every script are kept. The names are also unique where a file system ignores letter
+    case, or writes letters with accents in its own way.
 
     Example:
-        >>> folder_names(["Ann", "../x", "ann"])
-        {'../x': 'x', 'Ann': 'Ann', 'ann': 'ann-2'}
+        >>> folder_names(["Ann", "../x", "ann", "王芳", "José M."])
+        {'../x': 'x', 'Ann': 'Ann', 'José M.': 'José-M', 'ann': 'ann-2', '王芳': '王芳'}
     """
     result: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted(set(names)):
-        plain = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[:60] or "x"
+        plain = _plain(name)
         unique, count = plain, 1
-        while unique.lower() in taken:
+        while (written := unicodedata.normalize("NFKD", unique).casefold()) in taken:
             count += 1
             unique = f"{plain}-{count}"
-        taken.add(unique.lower())
+        taken.add(written)
         result[name] = unique
     return result
+
+
+def _plain(name: str) -> str:
+    """Returns the letters and digits of a name, with hyphens for what stands between them."""
+    characters = (
+        c if c == "_" or unicodedata.category(c)[0] in "LNM" else "-"
+        for c in unicodedata.normalize("NFC", name)
+    )
+    plain = re.sub("-+", "-", "".join(characters)).strip("-")[:_MAX_LETTERS]
+    # A name of signs alone, such as a smiley, is written as their numbers.
+    signs = "-".join(f"u{ord(sign):x}" for sign in name.strip())[:_MAX_LETTERS]
+    return plain.encode()[:_MAX_BYTES].decode(errors="ignore") or signs or "x"

@@ -12,7 +12,7 @@ import numpy as np
 
 from ser_keras import metrics
 from ser_keras.metrics.seeds import BySpeaker
-from ser_keras.report.percent import percent
+from ser_keras.report.percent import percent, points_with_interval
 
 REFERENCE_FEATURES = "compare"
 # Nothing is known of a test speaker, or the speaker's own recordings normalise the features. A
@@ -154,6 +154,4 @@ def difference_in_words(facts: Mapping[str, Any] | None) -> str:
         return ""
     if facts["difference"] is None:
         return percent(None)
-    # Adding zero turns -0.0 into 0.0.
-    difference, low, high = (f"{round(100 * end, 1) + 0:+.1f}" for end in facts["difference"])
-    return difference + (f" ({low} – {high})" if facts["speakers"] > 1 else ", one speaker")
+    return points_with_interval(facts["difference"], facts["speakers"])

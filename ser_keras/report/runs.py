@@ -1,6 +1,6 @@
 """Finished runs side by side: the facts of each, and their differences on the same speech."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -19,8 +19,8 @@ from ser_keras.report.baselines import (
     predictions,
     track_of,
 )
-from ser_keras.report.percent import percent
-from ser_keras.report.results_folder import read_json, read_results, result_path
+from ser_keras.report.percent import interval, percent
+from ser_keras.report.results_folder import KINDS, read_json, read_results, result_path
 
 NOT_RECORDED = "not recorded by the version that made this run; its command, given again, adds it"
 
@@ -121,14 +121,36 @@ def calibration_path(result: Path) -> Path:
     return result.with_name(f"{result.stem}-calibration.json")
 
 
-def facts_of(runs: Sequence[Run], results_folder: Path) -> list[dict[str, Any]]:
+def baselines_in(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
+    """Returns the results of `ser baseline` in folders, which may be missing, and in files.
+
+    Raises:
+        SchemaError: a file is no result of `ser baseline`.
+    """
+    known: list[Mapping[str, Any]] = []
+    for path in paths:
+        if path.is_file():
+            result = read_json(path)
+            if not isinstance(result, dict) or not KINDS["baseline"].keys <= set(result):
+                raise SchemaError(
+                    f"{path}: found no result of a baseline, expected what ser baseline --results "
+                    "writes."
+                )
+            known.append(result)
+        else:
+            known += read_results(path)["baseline"].values()
+    return known
+
+
+def facts_of(
+    runs: Sequence[Run], baselines: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """Returns the facts of a report about each run, as values that JSON can hold.
 
     Args:
         runs: see `open_runs`.
-        results_folder: where the results of `ser baseline` are.
+        baselines: results of `ser baseline`.
     """
-    baselines = list(read_results(results_folder)["baseline"].values())
     return [_facts(run, baseline_facts(baselines, run.result)) for run in runs]
 
 
@@ -239,17 +261,16 @@ def latex_table(facts: Sequence[Mapping[str, Any]]) -> str:
     ]
     for fact in facts:
         pooled, protocol = fact["pooled"], fact["protocol"]
-        low, high = pooled["ua_interval"]
         folds = f" ({protocol['folds_run']} of {protocol['folds']} folds)"
         partial = "" if protocol["folds_run"] == protocol["folds"] else folds
         words = [fact["model"], fact["dataset"], protocol["name"] + partial, fact["track"]]
         baseline = fact["baseline"]
         numbers = [
             percent(pooled["ua"]),
-            f"{percent(low)}--{percent(high)}",
+            interval(pooled["ua_interval"], pooled.get("speakers")).replace(" – ", "--"),
             *map(percent, (pooled["wa"], pooled["macro_f1"], fact["chance"])),
             percent(baseline["ua"] if baseline else None),
-            difference_in_words(baseline).replace("–", "to") or percent(None),
+            difference_in_words(baseline).replace(" – ", " to ") or percent(None),
         ]
         lines.append(" & ".join([*map(_latex, words), *numbers]) + r" \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])

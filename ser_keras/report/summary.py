@@ -5,7 +5,12 @@ from typing import Any
 
 from ser_keras.audit import KNOWN
 from ser_keras.report.baselines import track_of
-from ser_keras.report.percent import percent, ua_with_interval
+from ser_keras.report.percent import (
+    interval_in_words,
+    percent,
+    points_with_interval,
+    ua_with_interval,
+)
 from ser_keras.report.tables import markdown
 
 
@@ -13,17 +18,17 @@ def describe(result: Mapping[str, Any]) -> str:
     """Returns a cross-validation as a few sentences."""
     pooled, protocol = result["pooled"], result["protocol"]
     classes = result["class_set"]["classes"]
-    low, high = pooled["ua_interval"]
     recalls = ", ".join(
         f"{name} {percent(recall, missing='absent')}" for name, recall in pooled["recalls"].items()
     )
+    tested = pooled.get("speakers")
     speakers = "SHARED" if protocol["shares_speakers"] else "not shared"
     unlabelled = "".join(f"{line}\n" for line in _describe_unlabelled(result["folds"]))
     return (
         f"{result['model']} on {result['dataset']} ({len(classes)} classes), {protocol['name']}, "
         f"{protocol['folds_run']} of {protocol['folds']} folds; speakers {speakers} between "
         f"training and test.\n{track_in_words(result)}\n"
-        f"UA {percent(pooled['ua'])} (95 % over speakers {percent(low)} to {percent(high)}; "
+        f"UA {percent(pooled['ua'])} ({interval_in_words(pooled['ua_interval'], tested)}; "
         f"chance {percent(1 / len(classes))}), WA {percent(pooled['wa'])}, "
         f"macro-F1 {percent(pooled['macro_f1'])}.\n"
         f"Recalls: {recalls}.\n{unlabelled}"
@@ -41,35 +46,30 @@ def describe_members(result: Mapping[str, Any]) -> str:
     Args:
         result: see `ser_keras.experiments.ensemble.run_ensemble`.
     """
+    tested = result["pooled"].get("speakers")
     rows = [
         [
             member["name"],
             member["model"],
             str(member["seed"]),
             f"{member['weight']:.3f}",
-            ua_with_interval(member),
+            ua_with_interval(member, tested),
             percent(member["wa"]),
-            _points(member["ensemble_above"]),
+            points_with_interval(member["ensemble_above"], tested),
         ]
         for member in result["members"]
     ]
     head = ("member", "model", "seed", "weight", "UA (95 % over speakers)", "WA")
     best = result["best_member"]
+    above = points_with_interval(best["ensemble_above"], tested)
     text = (
         f"{markdown((*head, 'ensemble above it'), rows)}\n\n"
         f"Best single member on the same test parts: {best['name']}, UA {percent(best['ua'])}. UA "
-        f"of the ensemble above it, in points: {_points(best['ensemble_above'])}."
+        f"of the ensemble above it, in points: {above}."
     )
     for member in result["left_out"]:
         text += f"\nNot in this mean: {member['name']}, which {member['reason']}."
     return f"{text}\n{result['note']}" if result["note"] else text
-
-
-def _points(difference: Sequence[float]) -> str:
-    """Returns a difference and the ends of its interval in points."""
-    # Adding zero turns -0.0 into 0.0.
-    value, low, high = (f"{round(100 * end, 1) + 0:+.1f}" for end in difference)
-    return f"{value} ({low} – {high})"
 
 
 def track_in_words(result: Mapping[str, Any]) -> str:
@@ -101,13 +101,14 @@ def cost_in_words(cost: Mapping[str, float]) -> str:
 
 def describe_baseline(result: Mapping[str, Any]) -> str:
     """Returns a result of `ser baseline` as a sentence."""
-    low, high = result["pooled"]["ua_interval"]
+    pooled = result["pooled"]
     values = ", ".join(f"{c:g}" for c in sorted({fold["c"] for fold in result["folds"]}))
     return (
         f"{result['kernel']} SVM on {result['features']['spec_name']} of {result['dataset']}, "
         f"{result['protocol']['name']}, {result['track']}: "
-        f"UA {percent(result['pooled']['ua'])} (95 % over speakers {percent(low)} to "
-        f"{percent(high)}), WA {percent(result['pooled']['wa'])}; inner UA "
+        f"UA {percent(pooled['ua'])} "
+        f"({interval_in_words(pooled['ua_interval'], pooled.get('speakers'))}), "
+        f"WA {percent(pooled['wa'])}; inner UA "
         f"{percent(result['choice']['inner_ua'][result['kernel']])}, C {values}."
     )
 

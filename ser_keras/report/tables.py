@@ -10,7 +10,7 @@ from ser_keras.report.baselines import (
     inner_ua,
     track_of,
 )
-from ser_keras.report.percent import percent, ua_with_interval
+from ser_keras.report.percent import interval, percent, points_with_interval, ua_with_interval
 from ser_keras.report.results_folder import Results
 from ser_keras.report.seeds import Row, best_rows, rows_of
 from ser_keras.report.variants import (
@@ -51,7 +51,6 @@ def table_of(results: Results) -> str:
 def _row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
     result = row.first
     protocol = result["protocol"]
-    low, high = map(percent, row.ua_interval)
     folds_run = protocol["folds_run"]
     partial = f" ({folds_run} of {protocol['folds']} folds)" * (folds_run != protocol["folds"])
     baseline = row.baseline(baselines)
@@ -63,7 +62,7 @@ def _row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
         track_of(result),
         str(len(row.results)),
         f"**{percent(row.ua)}**",
-        f"{low} – {high}" if speakers_tested(result) > 1 else "one speaker",
+        interval(row.ua_interval, speakers_tested(result)),
         percent(row.wa),
         "" if baseline is None else percent(baseline["ua"]),
         difference_in_words(baseline),
@@ -79,7 +78,7 @@ def _best_member(result: Mapping[str, Any]) -> str:
     if "best_member" not in result:
         return ""
     best = result["best_member"]
-    above = difference_in_words({"difference": best["ensemble_above"], "speakers": 2})
+    above = points_with_interval(best["ensemble_above"], speakers_tested(result))
     return f"; best member `{best['name']}` {percent(best['ua'])}, ensemble {above}"
 
 
@@ -126,7 +125,7 @@ def _best_row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
         _protocol(result["protocol"]),
         track_of(result),
         _model_in_words(row),
-        f"**{percent(row.ua)}** ({' – '.join(map(percent, row.ua_interval))})",
+        f"**{percent(row.ua)}** ({interval(row.ua_interval, result['pooled']['speakers'])})",
         "" if baseline is None else ua_with_interval(baseline),
         difference_in_words(baseline),
         percent(1 / len(result["class_set"]["classes"])),
@@ -226,20 +225,14 @@ def searches_table(searches: Iterable[Mapping[str, Any]]) -> str:
 
 def _search_row(search: Mapping[str, Any]) -> list[str]:
     test = search["test"]
-    # Adding zero turns -0.0 into 0.0.
-    difference, low, high = (f"{round(100 * v, 1) + 0:+.1f}" for v in test["difference"])
-    has_interval = test["recipe"]["speakers"] > 1
     changes = ", ".join(search["changes"])
     return [
         _data(search),
         f"`{search['protocol']['name']}` {', '.join(search['folds'])}",
         f"`{search['model']}`{f' with {changes}' if changes else ''}",
         f"{len(search['trials'])}, {search['trial_epochs'] or 'all'}",
-        *(
-            ua_with_interval(scores) if has_interval else percent(scores["ua"])
-            for scores in (test["recipe"], test["best"])
-        ),
-        difference + (f" ({low} – {high})" if has_interval else ", one speaker"),
+        *map(ua_with_interval, (test["recipe"], test["best"])),
+        points_with_interval(test["difference"], test["recipe"]["speakers"]),
     ]
 
 

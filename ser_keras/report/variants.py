@@ -102,7 +102,7 @@ def has_all_epochs(result: Mapping[str, Any]) -> bool:
 
 
 def speakers_tested(result: Mapping[str, Any]) -> int:
-    """Returns how many speakers the folds of a result tested; of one alone there is no interval."""
+    """Returns how many speakers the folds of a result tested."""
     return len({name for fold in result["folds"] for name in fold["test_speakers"]})
 
 

@@ -1,4 +1,4 @@
-"""The logs of a fold's epochs: which epoch is kept, what it cost, and curves for TensorBoard."""
+"""What a fold leaves behind: its record, which epoch is kept, its cost, and its curves."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ser_keras.files import read_json
+
+# In the logs that are shown of the last epoch which an interrupted run has trained.
+RESUMED = "resumed"
+
+
+def read_fold_record(path: Path) -> dict[str, Any]:
+    """Returns the record of a finished fold.
+
+    Args:
+        path: Path of the fold's `fold.json`.
+
+    Raises:
+        SchemaError: the file is missing, empty or damaged.
+    """
+    record: dict[str, Any] = read_json(
+        path,
+        "the record of a finished fold",
+        "Remove this file and give the command that wrote it again: only this fold is made anew.",
+        keys=("fold",),
+    )
+    return record
 
 
 class Stopwatch:

@@ -1,6 +1,5 @@
 """Trains and tests one fold, or takes over what an earlier run of the same fold has finished."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import FoldTraining, Progress, precision
 from ser_keras.training.further_speech import FurtherSpeech
+from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores, predict
 
 
@@ -31,7 +31,7 @@ class FoldTrainer:
         class_set: the classes and their order.
         fold: the keys of the three parts.
         folder: Path. Everything of this fold is written here.
-        progress: called as (epoch, epochs, logs) after every epoch.
+        progress: called as (epoch, epochs, logs), see `FoldTraining`.
         further: further feature sets, trained on without labels or with.
         withheld: see `FoldParts`.
         workers: the processes that train this fold together.
@@ -79,8 +79,8 @@ class FoldTrainer:
         record_path = self.folder / "fold.json"
         self._synchronize_workers(record_path)
         if record_path.exists():
-            record = json.loads(record_path.read_text(encoding="utf-8"))
-            check_identity(record_path, record, self.identity())
+            record = read_fold_record(record_path)
+            check_identity(record_path, record, self.identity(), self.config.to_dict())
             return record
         audit.enforce(audit.audit_training(self.parts.audit_record()))
         with precision(self.config.precision):

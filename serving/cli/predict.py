@@ -101,9 +101,7 @@ def predict(
         raise _together(errors, len(sources))
 
 
-def _options(
-    window_s: float | None, hop_s: float | None, speaker: Path | None
-) -> dict[str, Any]:
+def _options(window_s: float | None, hop_s: float | None, speaker: Path | None) -> dict[str, Any]:
     """Returns the options of `SpeechClient.timeline`.
 
     Raises:

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 def serve(
     model_name: Annotated[str, typer.Option("--model_name", help="Name of the model.")] = "",
     model_base_path: Annotated[
-        Path | None, typer.Option("--model_base_path", help="Folder of the model's versions; that of the model that comes with the package by default.")
+        Path | None,
+        typer.Option(
+            "--model_base_path",
+            help="Folder of the model's versions; that of the model that comes with the package by default.",
+        ),
     ] = None,
     model_config_file: Annotated[
         Path | None,
@@ -75,12 +79,15 @@ def serve(
     with console.status("loading"):
         server = Server(models, options, lambda text: console.print(text, markup=False))
         server.start()
-    console.print(f"gRPC {host}:{server.port}, REST http://{host}:{server.rest_port}/v1/models")
     server.wait()
 
 
 def _models(name: str, base_path: Path | None, config_file: Path | None) -> list["ModelEntry"]:
-    """Returns the models of the options, each with an existing folder."""
+    """Returns the models of the options, each with an existing folder.
+
+    Raises:
+        ConfigError: a folder is missing, or is one level too deep or too high.
+    """
     from serving.server.config_files import one_model, read_models
 
     if config_file is None and not name and base_path is None:
@@ -100,7 +107,29 @@ def _models(name: str, base_path: Path | None, config_file: Path | None) -> list
                 f"model {model.name}: found no folder {model.base_path}, expected its versions "
                 "there. Publish one with ser export."
             )
+        if meant := _meant_instead(model.base_path):
+            raise ConfigError(
+                f"model {model.name}: found no folder of a version (1, 2, ...) in "
+                f"{_as_typed(model.base_path)}; did you mean {_as_typed(meant)}?"
+            )
     return models
+
+
+def _meant_instead(base_path: Path) -> Path | None:
+    """Returns the folder of versions beside one that is itself a version, or holds models."""
+    from serving.export.layout import versions
+
+    if versions(base_path):
+        return None
+    if (base_path / "saved_model.pb").is_file():
+        return base_path.parent
+    return next((path for path in sorted(base_path.iterdir()) if versions(path)), None)
+
+
+def _as_typed(path: Path) -> Path:
+    """Returns a path as a user would type it, relative to where the command was started."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _with_files(

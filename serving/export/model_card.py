@@ -6,6 +6,7 @@ from typing import Any
 from ser_keras.audit import audit_track
 from ser_keras.corpora import get_corpus
 from ser_keras.models import MODELS
+from ser_keras.report.percent import interval
 from serving.ready.worth import worth_tables
 
 INTENDED = """\
@@ -93,7 +94,9 @@ def _tracks(about: Mapping[str, Any]) -> str:
 
 
 def _data(about: Mapping[str, Any]) -> str:
-    sizes = f"{about['sizes']['train']} recordings for training, {about['sizes']['test']} for testing"
+    sizes = (
+        f"{about['sizes']['train']} recordings for training, {about['sizes']['test']} for testing"
+    )
     if worth := about.get("worth"):
         return f"{_sentence(worth['data'])} {_sentence(sizes)} Licence: {worth['licence']}."
     corpus = get_corpus(about["corpus"]).info
@@ -131,9 +134,9 @@ def _score_table(about: Mapping[str, Any]) -> str:
         ua, wa = _percent(scores["ua"]), _percent(scores["wa"])
         lines.append(f"| this model's test part | {name} | {ua} | | {wa} |")
     if pooled := about["pooled"]:
-        low, high = map(_percent, pooled["ua_interval"])
+        ends = interval(pooled["ua_interval"], pooled.get("speakers"))
         lines.append(
-            f"| all folds of its run | {track} | {_percent(pooled['ua'])} | {low} – {high} "
+            f"| all folds of its run | {track} | {_percent(pooled['ua'])} | {ends} "
             f"| {_percent(pooled['wa'])} |"
         )
     return "\n".join(lines)

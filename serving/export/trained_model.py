@@ -1,6 +1,5 @@
 """A trained fold of a run, opened for its export."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,11 @@ from ser_keras.data.part import UNLABELLED, FoldPart
 from ser_keras.data.segments import Segments
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments.calibration import temperature_of
+from ser_keras.experiments.run_result import read_result
 from ser_keras.features.specs import spec_from_dict
 from ser_keras.models import load_model
 from ser_keras.protocols import Protocol
+from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores, predict
 from serving.export.signatures import Served
 
@@ -111,7 +112,7 @@ def open_run(run: Path, features: Path, fold: str | None = None) -> TrainedModel
     if fold not in names:
         raise ConfigError(unknown_name("trained fold", fold, names))
     folder = run / "folds" / fold
-    record = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
+    record = read_fold_record(folder / "fold.json")
     feature_set = FeatureSet.open(features)
     spec_name, expected = feature_set.schema.spec_name, record["config"]["spec"]
     if spec_name != expected:
@@ -125,6 +126,6 @@ def open_run(run: Path, features: Path, fold: str | None = None) -> TrainedModel
         Protocol.load(run / "protocol.json"),
         feature_set,
         load_model(folder / "model.keras", record["config"]["model"]["name"]),
-        json.loads(result.read_text(encoding="utf-8")) if result.exists() else {},
+        read_result(result) if result.exists() else {},
         temperature_of(run, record),
     )

@@ -60,7 +60,13 @@ class ModelEntry:
     labels: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def served_versions(self) -> list[int]:
-        """Returns the versions on disk that are to be served, lowest first."""
+        """Returns the versions on disk that are to be served, lowest first.
+
+        Raises:
+            OSError: the folder is missing or cannot be read, or is a file.
+        """
+        # `versions` takes a missing folder for an empty one.
+        next(self.base_path.iterdir(), None)
         on_disk = versions(self.base_path)
         if self.specific:
             return [version for version in on_disk if version in self.specific]

@@ -1,6 +1,12 @@
 """A refused request: gRPC's code and a message, the same for gRPC and REST."""
 
+from pathlib import Path
+
 import grpc
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from ser_keras.errors import SchemaError
 
 _HTTP = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -53,3 +59,27 @@ class RequestError(Exception):
     def unavailable(cls, message: str) -> "RequestError":
         """Not now; the same request may be answered later."""
         return cls(grpc.StatusCode.UNAVAILABLE, message)
+
+    @classmethod
+    def while_loading(cls, folder: Path, error: Exception) -> "RequestError":
+        """Returns the reason why a version cannot be loaded, with TensorFlow Serving's code.
+
+        Args:
+            folder: Path of the version.
+            error: whatever loading it raised. Its first line is kept; the rest lists the graph.
+        """
+        if isinstance(error, cls):
+            return cls(error.code, _naming(folder, error.message))
+        code, text = grpc.StatusCode.NOT_FOUND, str(error)
+        if isinstance(error, tf.errors.OpError):
+            code, text = _CODES[error.error_code], error.message
+        elif isinstance(error, DecodeError | SchemaError):
+            code = grpc.StatusCode.DATA_LOSS
+        elif isinstance(error, MemoryError):
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+        return cls(code, _naming(folder, text.strip().split("\n")[0] or type(error).__name__))
+
+
+def _naming(folder: Path, text: str) -> str:
+    """Returns a sentence that names the folder, unless it does so already."""
+    return text if str(folder) in text else f"{folder}: {text}"

@@ -12,15 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import grpc
-import tensorflow as tf
 
 from serving.server.batching import BatchingParameters
 from serving.server.config_files import ModelEntry
 from serving.server.errors import RequestError
-from serving.server.session import DEFAULT, LoadedModel
+from serving.server.loading.compatibility import load_compatible
+from serving.server.loading.retries import Retries, fingerprint
+from serving.server.session import LoadedModel
 
 # TensorFlow Serving's numbers of a version's states.
 LOADING, AVAILABLE, UNLOADING, END = 20, 30, 40, 50
@@ -51,7 +49,7 @@ class ModelManager:
     Args:
         models: entries of the models.
         log: called with a sentence on every change.
-        load_attempts: int. Number of attempts to load a version that fails.
+        load_attempts: int. Number of attempts to load a version that fails, until its files change.
         retry_s: float. Time between two attempts.
         batching: as of `LoadedModel`.
     """
@@ -66,11 +64,11 @@ class ModelManager:
         batching: BatchingParameters | None = None,
     ):
         self.log, self.batching = log, batching
-        self.load_attempts, self.retry_s = load_attempts, retry_s
         self._models = {model.name: model for model in models}
         self._versions: dict[str, dict[int, Version]] = {name: {} for name in self._models}
-        # Attempts to load a version so far, and the time from which it may be tried again.
-        self._failures: dict[tuple[str, int], tuple[int, float]] = {}
+        self._retries = Retries(load_attempts, retry_s)
+        # Why the folder of a model cannot be read, by name.
+        self._unreadable: dict[str, str] = {}
         self._changed = threading.Condition()
         self._update = threading.Lock()
 
@@ -114,6 +112,14 @@ class ModelManager:
         if not copies:
             raise RequestError.not_found(f"Could not find any versions of model {name}")
         return copies
+
+    def answering(self) -> dict[str, bool]:
+        """Tells for each configured model, by name, whether a version of it can answer."""
+        with self._changed:
+            return {
+                name: any(v.state == AVAILABLE for v in self._versions[name].values())
+                for name in self._models
+            }
 
     def _resolve(self, name: str, version: int | None, label: str | None) -> int:
         if not name:
@@ -169,11 +175,11 @@ class ModelManager:
     def _poll(self) -> None:
         before = self._in_memory()
         for name in list(self._versions):
-            served = []
-            if model := self._models.get(name):
-                served = model.served_versions()
-                for number in served:
-                    self._load(name, model.base_path, number)
+            served = self._versions_to_serve(name)
+            if served is None:
+                continue
+            for number in served:
+                self._load(name, self._models[name].base_path, number)
             with self._changed:
                 known = self._versions[name]
                 ready = [n for n in served if n in known and self._is_available(name, n)]
@@ -184,6 +190,27 @@ class ModelManager:
                     self._unload(name, number)
         if self._in_memory() != before:
             exempt_from_garbage_collection()
+
+    def _versions_to_serve(self, name: str) -> list[int] | None:
+        """Returns the versions that a model should have; None while its folder cannot be read.
+
+        A folder that cannot be read, such as that of a network disk that is away, takes nothing
+        from memory.
+        """
+        model = self._models.get(name)
+        if model is None:
+            return []
+        try:
+            served = model.served_versions()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if self._unreadable.get(name) != reason:
+                self._unreadable[name] = reason
+                self.log(f"{name}: {model.base_path}: {reason}; what is in memory goes on serving")
+            return None
+        if self._unreadable.pop(name, None) is not None:
+            self.log(f"{name}: {model.base_path} can be read again")
+        return served
 
     def _in_memory(self) -> set[tuple[str, int]]:
         return {
@@ -198,28 +225,30 @@ class ModelManager:
 
     def _load(self, name: str, base_path: Path, number: int) -> None:
         key = (name, number)
-        attempts, after = self._failures.get(key, (0, 0.0))
         with self._changed:
             known = self._versions[name].get(number)
             if known is not None and known.state == AVAILABLE:
                 return
-            if attempts >= self.load_attempts or time.monotonic() < after:
-                return
-            version = self._versions[name][number] = Version()
-        began = time.monotonic()
         try:
-            model = LoadedModel(base_path / _folder_name(base_path, number), self.batching)
-            with self._changed:
-                served = [v.model for v in self._versions[name].values() if v.model is not None]
-            _check_same_signature(model, served)
-        except (RequestError, tf.errors.OpError, OSError, ValueError) as error:
-            self._failures[key] = (attempts + 1, time.monotonic() + self.retry_s)
-            with self._changed:
-                version.state = END
-                version.error = _as_request_error(error)
-            self.log(f"{name} version {number}: not served: {version.error.message}")
+            folder = _folder_of(base_path, number)
+        except OSError:
+            # Removed since the base folder was read; the next poll sees the same.
             return
-        self._failures.pop(key, None)
+        if not self._retries.is_due(key, folder):
+            return
+        with self._changed:
+            version = self._versions[name][number] = Version()
+            served = [v.model for v in self._versions[name].values() if v.model is not None]
+        files, began = fingerprint(folder), time.monotonic()
+        try:
+            model = load_compatible(folder, self.batching, served)
+        except RequestError as error:
+            with self._changed:
+                version.state, version.error = END, error
+            what_next = self._retries.record_failure(key, files)
+            self.log(f"{name} version {number}: not served: {error.message} ({what_next})")
+            return
+        self._retries.forget(key)
         with self._changed:
             version.model, version.state = model, AVAILABLE
         self.log(f"{name} version {number}: available after {time.monotonic() - began:.1f} s")
@@ -255,43 +284,13 @@ def exempt_from_garbage_collection() -> None:
     gc.freeze()
 
 
-def _folder_name(base: Path, number: int) -> str:
-    """Returns the folder of a version: `00000123` is version 123."""
-    return next(
-        path.name for path in base.iterdir() if path.name.isdecimal() and int(path.name) == number
-    )
+def _folder_of(base: Path, number: int) -> Path:
+    """Returns the folder of a version: `00000123` is version 123.
 
-
-def _check_same_signature(model: LoadedModel, served: Sequence[LoadedModel]) -> None:
-    """Refuses a version that cannot answer the requests that its predecessors answer."""
-    types = _named_types(model)
-    for predecessor in served:
-        expected = _named_types(predecessor)
-        if types["inputs"] != expected["inputs"] or not expected["outputs"] <= types["outputs"]:
-            model.close()
-            raise RequestError.invalid(
-                f"{model.folder}: {DEFAULT} takes {_list_types(types['inputs'])} and gives "
-                f"{_list_types(types['outputs'])}, expected {_list_types(expected['inputs'])} and "
-                f"{_list_types(expected['outputs'])} like the version that is served."
-            )
-
-
-def _named_types(model: LoadedModel) -> dict[str, set[tuple[str, int]]]:
-    signature = model.signature(DEFAULT)
-    sides = {"inputs": signature.inputs, "outputs": signature.outputs}
-    return {
-        side: {(name, tensor.dtype) for name, tensor in tensors.items()}
-        for side, tensors in sides.items()
-    }
-
-
-def _list_types(types: set[tuple[str, int]]) -> str:
-    return ", ".join(f"{name} ({tf.dtypes.as_dtype(kind).name})" for name, kind in sorted(types))
-
-
-def _as_request_error(error: Any) -> RequestError:
-    if isinstance(error, RequestError):
-        return error
-    if isinstance(error, tf.errors.OpError):
-        return RequestError(error.error_code, error.message.split("\n")[0])
-    return RequestError(grpc.StatusCode.NOT_FOUND, str(error))
+    Raises:
+        OSError: it is gone, or the base folder cannot be read.
+    """
+    for path in base.iterdir():
+        if path.name.isdecimal() and int(path.name) == number:
+            return path
+    raise FileNotFoundError(f"{base} no longer holds version {number}.")

@@ -76,6 +76,7 @@ class Server:
         self.metrics = Metrics()
         self.manager = ModelManager(models, log, batching=options.batching)
         self._stopping = threading.Event()
+        self._ready, self._problem = False, ""
         self._grpc = self._grpc_server()
         self._rest: RestServer | None = None
         self.port = self._bind(options)
@@ -84,10 +85,13 @@ class Server:
     def start(self) -> None:
         """Loads the versions on disk, then listens and polls the disk.
 
+        It listens even if no version can be loaded, as TensorFlow Serving does; the log says when
+        the first model can answer.
+
         Raises:
             ConfigError: the REST port is taken.
         """
-        self.manager.poll()
+        self._read_disk()
         if self.options.rest_port is not None:
             try:
                 self._rest = RestServer(
@@ -105,8 +109,11 @@ class Server:
             self.rest_port = self._rest.server_address[1]
             threading.Thread(target=self._rest.serve_forever, daemon=True).start()
         self._grpc.start()
-        self._set_health(True)
-        threading.Thread(target=self._poll, daemon=True).start()
+        for name, answers in self.manager.answering().items():
+            if not answers:
+                self.log(f"{name}: no version can answer; waiting for one")
+        self._update_health()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def stop(self) -> None:
         """Takes no new calls, waits for the running ones, and frees everything."""
@@ -154,16 +161,39 @@ class Server:
         except RuntimeError as error:
             raise ConfigError(f"--port {options.port}: {error}. Choose another.") from None
 
+    def _read_disk(self) -> None:
+        """Loads and unloads what the disk asks for; whatever it holds, the watcher goes on."""
+        try:
+            self.manager.poll()
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            if problem != self._problem:
+                self.log(f"reading the disk failed, and is tried again: {problem}")
+            self._problem = problem
+        else:
+            self._problem = ""
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(self.options.poll_s):
+            self._read_disk()
+            self._update_health()
+
+    def _update_health(self) -> None:
+        """Says SERVING once a model can answer, and logs where to ask it."""
+        serving = any(self.manager.answering().values())
+        if serving and not self._ready:
+            rest = f", REST http://{self.options.host}:{self.rest_port}/v1/models"
+            self.log(f"gRPC {self.options.host}:{self.port}{rest if self.rest_port else ''}")
+        if not self._stopping.is_set():
+            self._set_health(serving)
+        self._ready = self._ready or serving
+
     def _set_health(self, serving: bool) -> None:
         from grpc_health.v1 import health_pb2
 
         status = health_pb2.HealthCheckResponse
         for name in HEALTH_NAMES:
             self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
-
-    def _poll(self) -> None:
-        while not self._stopping.wait(self.options.poll_s):
-            self.manager.poll()
 
 
 def _credentials(ssl: Any) -> grpc.ServerCredentials:

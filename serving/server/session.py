@@ -37,8 +37,8 @@ class LoadedModel:
             a user is not slow. It takes longer than a few answers.
 
     Raises:
-        tensorflow.errors.OpError, OSError: the folder holds no SavedModel that can be served.
-        RequestError: a warm-up request fails, or its answer is not finite.
+        RequestError: the folder holds no SavedModel that can be served, a warm-up request fails, or
+            its answer is not finite.
     """
 
     def __init__(
@@ -51,28 +51,35 @@ class LoadedModel:
         rewriting.meta_optimizer_iterations = rewriting.ONE
         self.session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
-            with self.session.graph.as_default():
-                meta = tf.compat.v1.saved_model.load(self.session, [SERVE], str(folder))
-            self.signatures = {
-                name: signature
-                for name, signature in meta.signature_def.items()
-                if not name.startswith("__")
-            }
-            self._batched = {name for name, sig in self.signatures.items() if _is_batched(sig)}
-            self._functions = {
-                name: _SignatureFunction(self.session, sig) for name, sig in self.signatures.items()
-            }
-            # Hands the graph to the session, as `Session.run` does before it runs anything.
-            self.session.make_callable([])
-            self._admission, self._batcher = AdmissionControl(), None
-            if warm_up:
-                self._warm_up()
-            # The first runs are slow and say nothing about later ones.
-            self._batcher = Batcher(batching, self._run) if batching else None
-            self._admission = self._batcher.admission if self._batcher else AdmissionControl()
+            self._load(batching, warm_up=warm_up)
+        except Exception as error:
+            # A damaged file may raise anything, from `DecodeError` to `RecursionError`.
+            self.session.close()
+            raise RequestError.while_loading(folder, error) from error
         except BaseException:
             self.session.close()
             raise
+
+    def _load(self, batching: BatchingParameters | None, *, warm_up: bool) -> None:
+        with self.session.graph.as_default():
+            meta = tf.compat.v1.saved_model.load(self.session, [SERVE], str(self.folder))
+        self.signatures = {
+            name: signature
+            for name, signature in meta.signature_def.items()
+            if not name.startswith("__")
+        }
+        self._batched = {name for name, sig in self.signatures.items() if _is_batched(sig)}
+        self._functions = {
+            name: _SignatureFunction(self.session, sig) for name, sig in self.signatures.items()
+        }
+        # Hands the graph to the session, as `Session.run` does before it runs anything.
+        self.session.make_callable([])
+        self._admission, self._batcher = AdmissionControl(), None
+        if warm_up:
+            self._warm_up()
+        # The first runs are slow and say nothing about later ones.
+        self._batcher = Batcher(batching, self._run) if batching else None
+        self._admission = self._batcher.admission if self._batcher else AdmissionControl()
 
     def close(self) -> None:
         """Frees the memory. No request may be running."""

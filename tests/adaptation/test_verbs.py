@@ -82,7 +82,7 @@ def test_a_second_scoring_is_on_the_track_of_the_recipe(run, prosody_set):
 def test_a_report_shows_both_tracks_and_what_was_known(run, tmp_path):
     pytest.importorskip("matplotlib")
     output, _, _ = run
-    page = write_report(open_runs([output]), tmp_path, tmp_path)[0].read_text(encoding="utf-8")
+    page = write_report(open_runs([output]), tmp_path)[0].read_text(encoding="utf-8")
     assert f"{output.name}, blind" in page
     assert "Track blind: nothing was known of a test speaker." in page
     assert "Track adapted: the unlabelled recordings of a test speaker were known" in page

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ser_keras.corpora import csv_table, manifest
+from ser_keras.corpora import manifest, table_text
 from ser_keras.errors import CorpusError
 from tests import trees
 
@@ -56,11 +56,17 @@ def test_names_say_nothing():
     [
         (
             "path,lable,speaker\n1.wav,sad,anna\n",
-            "manifest.csv:1: found no column 'label' among path, lable, speaker. Did you mean it "
-            "by 'lable'? Rename that.",
+            "manifest.csv:1: found no column 'label' among path, lable, speaker. Did you mean "
+            "'lable'? Rename that column.",
         ),
-        ("path;label;speaker\n", "manifest.csv:1: found no column 'path' among path;label;speaker"),
-        ("", "manifest.csv:1: found no column 'path' among none. Add it."),
+        ("path;label;speaker\n", "manifest.csv: found no rows below the header"),
+        (
+            "file;label;speaker\n",
+            "manifest.csv:1: found no column 'path' among file, label, speaker. Add it; where "
+            "another column holds it, `ser import` writes the table",
+        ),
+        ("", "manifest.csv:1: found no column 'path' among none. Add it; where"),
+        ("path label speaker\n1.wav sad anna\n", "Separate the columns by commas. Expected path,"),
         ("path,label,speaker,label\n", "manifest.csv:1: found the column 'label' twice."),
         ("path,label,speaker\n", "manifest.csv: found no rows below the header"),
         ("path,label,speaker\n1.wav,,anna\n", "manifest.csv:2: found an empty label."),
@@ -87,8 +93,8 @@ def test_names_say_nothing():
         ("path,label,speaker\n1\0.wav,sad,anna\n", "manifest.csv:2: found a path with a zero byte"),
         ('path,label,speaker\n1.wav,"sad,anna\n', "found a row that is not CSV"),
         (
-            b"path,label,speaker\n1.wav,tr\xfcb,anna\n",
-            "manifest.csv:2: found the byte 0xfc, which is not UTF-8. Save the table as UTF-8.",
+            b"path,label,speaker\n1.wav,tr\x81b,anna\n",
+            "manifest.csv:2: found the byte 0x81, which is neither UTF-8 nor Windows-1252. Save",
         ),
         (
             "path,label,speaker\n../1.wav,sad,anna\n",
@@ -146,7 +152,7 @@ def test_too_many_rows_are_refused(tmp_path):
 
 
 def test_too_large_a_table_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_table, "MAX_BYTES", 20)
+    monkeypatch.setattr(table_text, "MAX_BYTES", 20)
     assert "manifest.csv: found 23 bytes, expected at most 20." in refused(tmp_path, "x" * 23)
 
 
@@ -164,3 +170,119 @@ def test_no_path_leads_out(tmp_path, parts):
     except CorpusError:
         return
     assert [u.path for u in utterances] == [root.resolve() / "a" / "1.wav"]
+
+
+EXPECTED = [("manifest/anna/1", "happy", "anna"), ("manifest/Jörg/2", "trüb", "Jörg")]
+ROWS = (
+    ("path", "label", "speaker"),
+    ("anna/1.wav", "happy", "anna"),
+    ("Jörg/2.wav", "trüb", "Jörg"),
+)
+
+
+def table_of(separator=",", rows=ROWS):
+    return "".join(separator.join(row) + "\n" for row in rows)
+
+
+def read_table(root, data):
+    table = trees.manifest(root, "", ["anna/1.wav", "Jörg/2.wav"])
+    table.write_bytes(data)
+    return [(u.key, u.label, u.speaker) for u in manifest.read(table)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        table_of(","),
+        table_of(";"),
+        table_of("\t"),
+        table_of("|"),
+        "sep=;\n" + table_of(";"),
+        '"sep=;"\r\n' + table_of(";").replace("\n", "\r\n"),
+        "SEP=\t\n" + table_of("\t"),
+        table_of(";").replace("\n", ";;\n") + ";;;;\n",
+        table_of(",").replace("path,label", "PATH , Label"),
+        table_of(" ; "),
+        table_of("\t").replace("anna", "anna  ").replace("anna  /", "anna/"),
+        table_of(",").replace("happy,", "happy\u200b,\xa0"),
+        table_of(";").replace("\n", "\r"),
+        table_of(",").replace("ö", "o\u0308"),
+        table_of(",").replace("/", "\\"),
+        table_of(";").replace("anna/", ".\\anna\\"),
+        table_of(";")
+        .replace("speaker", "speaker;note")
+        .replace("anna\n", "anna;a, b, c\n")
+        .replace("Jörg\n", "Jörg;\n"),
+        table_of("\t")
+        .replace("speaker", "speaker\ttext")
+        .replace("anna\n", 'anna\t"Oh," he\n')
+        .replace("Jörg\n", 'Jörg\t5"\n'),
+        table_of("\t").replace("happy", '"happy"'),
+    ],
+)
+def test_separators_padding_and_paths_are_those_of_the_table(tmp_path, text):
+    assert read_table(tmp_path, text.encode()) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_encodings_are_found_out(tmp_path, encoding, separator):
+    assert read_table(tmp_path, table_of(separator).encode(encoding)) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding"),
+    [
+        ("złość", "cp1250"),
+        ("żal", "cp1250"),
+        ("Jürgen", "mac-roman"),
+        ("радость", "cp1251"),
+        ("χαρά", "cp1253"),
+        ("高兴了", "gbk"),
+        ("悲しい", "shift-jis"),
+    ],
+)
+def test_letters_of_other_encodings_are_not_taken_for_western_ones(tmp_path, word, encoding):
+    text = f"path,label,speaker\n1.wav,{word},anna\n".encode(encoding)
+    assert "Save the table as UTF-8." in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "word", ["fröhlich", "déçu", "ÄRGER", "¿Qué?", "¿sí?", "glücklich", "créée"]
+)
+def test_western_words_are_read_as_they_are_spelt(tmp_path, word):
+    table = trees.manifest(tmp_path, "", ["1.wav"])
+    table.write_bytes(f"path,label,speaker\n1.wav,{word},Müller\n".encode("cp1252"))
+    (utterance,) = manifest.read(table)
+    assert (utterance.label, utterance.speaker) == (word.lower(), "Müller")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"PK\x03\x04rest", "found a workbook (Excel or LibreOffice), expected a table as text"),
+        (b"\xd0\xcf\x11\xe0rest", "found an old Excel workbook"),
+        (b"PAR1rest", "found a Parquet file"),
+        (b"RIFF\0\0", "found a recording, expected a table"),
+        ("path,label\n".encode("utf-16") + b"x", "found UTF-16 that is damaged at byte 24"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path, data, sentence):
+    assert sentence in refused(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("C:\\data\\1.wav", "It is the path of another computer: write it relative"),
+        ("\\\\server\\data\\1.wav", "It is the path of another computer"),
+        ("1.WAV", "There is '1.wav': write that"),
+        ("1", "There is '1.wav': write that"),
+        ("..\\..\\etc\\hostname", "leads out of"),
+        ("3.wav", "Correct the path, or remove the row."),
+    ],
+)
+def test_a_path_that_leads_nowhere_gets_its_own_advice(tmp_path, written, sentence):
+    assert sentence in refused(tmp_path, f"path,label,speaker\n{written},sad,anna\n")

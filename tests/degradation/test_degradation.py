@@ -14,7 +14,9 @@ def speech(seed=0, seconds=1.0):
     """Returns a voice-like sound: harmonics of 150 Hz up to 7.5 kHz, louder and softer."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(round(seconds * RATE)) / RATE
-    harmonics = sum(np.sin(2 * np.pi * 150 * n * time_s + rng.uniform(0, 6)) / n for n in range(1, 51))
+    harmonics = sum(
+        np.sin(2 * np.pi * 150 * n * time_s + rng.uniform(0, 6)) / n for n in range(1, 51)
+    )
     envelope = 0.55 + 0.45 * np.sin(2 * np.pi * 3 * time_s)
     return 0.2 * envelope * harmonics / np.abs(harmonics).max()
 

@@ -22,6 +22,7 @@ def result_of(seed=0, *, skill=0.6, speakers=("a", "b", "c", "d"), **changes):
         {
             "fold": f"speaker-{name}",
             "recipe": "tiny",
+            "test_speakers": [name],
             "sizes": {"train": 72, "valid": 24, "test": 24},
             "ua": 0.5,
             "wa": 0.5,
@@ -62,6 +63,7 @@ def result_of(seed=0, *, skill=0.6, speakers=("a", "b", "c", "d"), **changes):
             {"check": "sentences", "severity": "info", "message": "<two> shared", "keys": []}
         ],
         "recipes": {"tiny": {"epochs": 3}},
+        "chosen": False,
         "command": "ser crossval --recipe 'a & b'",
         "versions": {"keras": "3.15.1"},
         "commit": "c" * 40,
@@ -92,7 +94,12 @@ def baseline_result(by_speaker, kernel="rbf", features="compare", track="blind",
         "pooled": metrics.summarize(true, np.eye(len(classes))[[*predicted]], speakers, classes),
         "by_speaker": by_speaker,
         "folds": [
-            {"fold": f"speaker-{name}", "confusion": counts, "by_speaker": {name: counts}}
+            {
+                "fold": f"speaker-{name}",
+                "confusion": counts,
+                "by_speaker": {name: counts},
+                "c": 1.0,
+            }
             for name, counts in by_speaker.items()
         ],
     }

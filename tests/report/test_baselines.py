@@ -117,7 +117,7 @@ def test_differences_are_written_with_sign_and_interval():
     assert difference_in_words(None) == ""
     assert difference_in_words({"difference": None}) == "–"
     one = {"difference": [-0.0001, -1, 1], "speakers": 1}
-    assert difference_in_words(one) == "+0.0, one speaker"
+    assert difference_in_words(one) == "+0.0 (–)"
 
 
 def test_predictions_add_up_to_the_confusions():

@@ -28,7 +28,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(runs, tmp_path_factory):
-    return write_report(open_runs(runs), tmp_path_factory.mktemp("report"), runs[0])
+    return write_report(open_runs(runs), tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def page(report):
 
 
 def test_the_same_runs_give_the_same_bytes(runs, report, tmp_path):
-    again = write_report(open_runs(runs), tmp_path, runs[0])
+    again = write_report(open_runs(runs), tmp_path)
     assert [path.name for path in again] == list(NAMES)
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in report]
 
@@ -84,6 +84,6 @@ def test_a_calibrated_run_shows_before_and_after(page):
 def test_a_run_of_an_older_version_says_what_is_missing(tmp_path):
     older = {k: v for k, v in result_of().items() if k not in ("by_speaker", "reliability")}
     run = write_run(tmp_path, "older", older)
-    page = write_report(open_runs([run]), tmp_path / "report", tmp_path)[0].read_text()
+    page = write_report(open_runs([run]), tmp_path / "report")[0].read_text()
     assert page.count(NOT_RECORDED) == 2
     assert "Differences" not in page

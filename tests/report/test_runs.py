@@ -8,6 +8,7 @@ from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.report.results_folder import read_results, result_path
 from ser_keras.report.runs import (
     NOT_RECORDED,
+    baselines_in,
     calibration_path,
     differences,
     facts_of,
@@ -142,24 +143,22 @@ def test_the_baseline_is_that_of_the_data_folds_and_track(tmp_path):
     blind, adapted = (write_run(tmp_path, t, result_of(track=t)) for t in ("blind", "adapted"))
     svm = baseline_result({"a": [[1, 0, 0], [0, 1, 0], [1, 0, 1]]})
     (tmp_path / "svm.json").write_text(json.dumps(svm))
-    facts, other_track = facts_of(open_runs([blind, adapted]), tmp_path)
+    facts, other_track = facts_of(open_runs([blind, adapted]), baselines_in([tmp_path]))
     assert (facts["chance"], facts["track"]) == (1 / len(CLASSES), "blind")
     assert facts["baseline"]["ua"] == pytest.approx(0.833, abs=1e-3)
     assert (other_track["track"], other_track["baseline"]) == ("adapted", None)
-    assert facts_of(open_runs([blind]), tmp_path / "none")[0]["baseline"] is None
+    assert facts_of(open_runs([blind]), baselines_in([tmp_path / "none"]))[0]["baseline"] is None
 
 
 def test_every_committed_result_can_be_reported_on():
     paths = list(read_results(ROOT / "results")["cross-validation"])
-    facts = facts_of(open_runs(paths), ROOT / "results")
+    facts = facts_of(open_runs(paths), baselines_in([ROOT / "results"]))
     assert len(facts) == len(paths) == latex_table(facts).count(r"\\") - 1
     assert all(fact["data"]["licence"] for fact in facts)
 
 
 def test_a_latex_row_has_a_cell_for_every_column(tmp_path):
-    facts = facts_of(
-        open_runs([write_run(tmp_path, "run", result_of(model="alexnet_fcn"))]), tmp_path
-    )
+    facts = facts_of(open_runs([write_run(tmp_path, "run", result_of(model="alexnet_fcn"))]))
     head, row = (line for line in latex_table(facts).splitlines() if line.endswith(r"\\"))
     assert head.count("&") == row.count("&") == 10
     assert row.startswith(r"alexnet\_fcn & mine & manifest-loso & blind & ")

@@ -24,7 +24,9 @@ def test_one_speaker_has_no_interval():
     rows = [row.first for row in rows_of(results)]
     for result, row in zip(rows, table(results).splitlines()[2:], strict=True):
         speakers = {name for fold in result["folds"] for name in fold["test_speakers"]}
-        assert ("| one speaker |" in row) == (len(speakers) == 1)
+        ends = row.strip("| ").split(" | ")[7]
+        assert (ends == "–") == (len(speakers) == 1)
+        assert ends.endswith(", range of two") == (len(speakers) == 2)
         assert "0.0 – 100.0" not in row
 
 
@@ -72,7 +74,7 @@ def test_machines_of_all_kernels_are_listed_and_the_baseline_of_each_track_is_bo
     ]
     results = {"baseline": {tmp_path / str(number): row for number, row in enumerate(rows)}}
     first = "| mine, 2 classes | `manifest-loso` |"
-    good_ua, poor_ua = "87.5 (87.5 – 87.5)", "50.0 (0.0 – 100.0)"
+    good_ua, poor_ua = "87.5 (87.5 – 87.5, range of two)", "50.0 (–)"
     assert baselines_table(results).splitlines()[2:] == [
         f"{first} compare | linear | 50.0 | {good_ua} | 75.0 | **{good_ua}** |",
         f"{first} compare | rbf | 62.5 | **{poor_ua}** |  |  |",
@@ -116,5 +118,5 @@ def test_a_search_says_over_how_many_speakers_it_was_tested():
     row = "| d, 2 classes | `p` f | `m` | 2, 3 | 50.0 (40.0 – 60.0) | 50.0 (40.0 – 60.0) | +0.0 "
     assert searches_table([result]).splitlines()[2] == row + "(-10.0 – +10.0) |"
     scores["speakers"] = 1
-    row = "| d, 2 classes | `p` f | `m` | 2, 3 | 50.0 | 50.0 | +0.0, one speaker |"
+    row = "| d, 2 classes | `p` f | `m` | 2, 3 | 50.0 (–) | 50.0 (–) | +0.0 (–) |"
     assert searches_table([result]).splitlines()[2] == row

@@ -80,12 +80,15 @@ def test_kept_results_are_the_report_s_own_and_say_what_the_test_said(tmp_path):
     (tmp_path / "best.yaml").write_text("epochs: 3")
     page = write_report(result, tmp_path).read_text()
     sentence = describe_test(result)
-    assert "50.0 (40.0 to 60.0)" in sentence
-    assert "+5.0 (-1.0 to +11.0 over 5 speakers)" in sentence
+    assert "50.0 (40.0 – 60.0)" in sentence
+    assert "scored once, 5 speakers: " in sentence
+    assert "difference +5.0 (-1.0 – +11.0)." in sentence
     assert sentence in page
     alone = TEST["best"] | {"speakers": 1}
     one = describe_test(result | {"test": TEST | {"best": alone, "difference": [-1e-9, -1.0, 1.0]}})
-    assert "difference +0.0 (of one speaker, which says nothing about others)" in one
+    assert (
+        "one speaker: UA of recipe 50.0 (40.0 – 60.0), best 55.0 (–); difference +0.0 (–)." in one
+    )
     kept = keep(result, tmp_path, tmp_path / "results")
     assert kept == tmp_path / "results" / "searches" / "d" / "p" / "moma.json"
     assert json.loads(kept.read_text()) == result

@@ -1,6 +1,5 @@
 """The members of an ensemble: finished runs on the same folds, opened and compared."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,9 @@ import numpy as np
 from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.crossval import choose_folds
+from ser_keras.experiments.run_result import read_result
 from ser_keras.protocols import Fold, Protocol
+from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores
 from ser_keras.training.trainer import scores_name
 
@@ -22,7 +23,7 @@ MEMBERS = "members"
 def is_ensemble(run: Path) -> bool:
     """Tells whether a folder holds an ensemble rather than a trained run."""
     path = run / "result.json"
-    return path.is_file() and MEMBERS in json.loads(path.read_text(encoding="utf-8"))
+    return path.is_file() and MEMBERS in read_result(path)
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def _opened(run: Path, weight: float) -> Member:
             f"{run}: found no result.json with its protocol.json, expected the --output folder of "
             "a ser crossval that has ended. Run it to the end first."
         )
-    result = json.loads(path.read_text(encoding="utf-8"))
+    result = read_result(path)
     if MEMBERS in result:
         raise ConfigError(
             f"{run}: found an ensemble, expected runs of ser crossval. Give its members instead: "
@@ -180,10 +181,7 @@ def _opened(run: Path, weight: float) -> Member:
         )
     records = {
         record["fold"]: record
-        for record in (
-            json.loads(file.read_text(encoding="utf-8"))
-            for file in sorted(run.glob("folds/*/fold.json"))
-        )
+        for record in (read_fold_record(file) for file in sorted(run.glob("folds/*/fold.json")))
         if record["fold"] in {fold["fold"] for fold in result["folds"]}
     }
     return Member(run.name, run, weight, Protocol.load(run / "protocol.json"), result, records)

@@ -1,6 +1,5 @@
 """An ensemble of finished runs: audited, scored on the same folds, written like a run."""
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from ser_keras.experiments.ensemble.result import summarize_ensemble
 from ser_keras.experiments.ensemble.scoring import own_track, write_fold
 from ser_keras.files import write_json
 from ser_keras.protocols import Fold
+from ser_keras.training.history import read_fold_record
 
 FoldsDone = Callable[[int, int], None]
 
@@ -143,7 +143,7 @@ def _check_output(output: Path, members: Sequence[Member]) -> None:
         path = folder / "fold.json"
         if not path.is_file() and all(file.name.startswith("scores") for file in folder.iterdir()):
             continue  # an ensemble's that was killed
-        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        record = read_fold_record(path) if path.is_file() else {}
         stored = {
             ((output / facts["run"]).resolve(), round(facts["weight"], 9))
             for facts in record.get(MEMBERS, ())

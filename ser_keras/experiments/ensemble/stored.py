@@ -1,6 +1,5 @@
 """An ensemble on disk: its members found again, and their models run."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments.ensemble.members import MEMBERS
 from ser_keras.experiments.ensemble.scoring import weighted_mean
 from ser_keras.experiments.evaluate import open_fold, trained_folds
+from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores, predict
 
 
@@ -58,10 +58,7 @@ def read_fold(run: Path, fold: str | None = None) -> dict[str, Any]:
     name = fold or names[0]
     if name not in names:
         raise ConfigError(unknown_name("fold of the ensemble", name, names))
-    record: dict[str, Any] = json.loads(
-        (run / "folds" / name / "fold.json").read_text(encoding="utf-8")
-    )
-    return record
+    return read_fold_record(run / "folds" / name / "fold.json")
 
 
 def stored_members(
@@ -85,7 +82,7 @@ def stored_members(
                 f"{run}: found no {path}, expected the member {facts['name']}. Put its run back "
                 "there, or make the ensemble again with ser ensemble."
             )
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_fold_record(path)
         if stored["weights_sha256"] != facts["weights_sha256"]:
             raise SchemaError(
                 f"{path}: found weights {stored['weights_sha256'][:12]}, the ensemble {run} was "

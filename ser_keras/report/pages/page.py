@@ -12,26 +12,29 @@ from ser_keras import metrics, plots
 from ser_keras.files import write_bytes, write_json
 from ser_keras.report.baselines import difference_in_words
 from ser_keras.report.pages import html as html_page
-from ser_keras.report.percent import percent
+from ser_keras.report.percent import interval, percent, points
 from ser_keras.report.runs import NOT_RECORDED, Run, differences, facts_of, latex_table
 from ser_keras.report.summary import cost_in_words, describe, describe_members
 
 NAMES = ("report.html", "report.json", "report.tex")
 
 
-def write_report(runs: Sequence[Run], output: Path, results_folder: Path) -> list[Path]:
+def write_report(
+    runs: Sequence[Run], output: Path, baselines: Sequence[Mapping[str, Any]] = ()
+) -> list[Path]:
     """Writes `report.html`, `report.json` and `report.tex`; returns their paths.
 
     Args:
         runs: see `report.runs.open_runs`.
-        output: Path. Folder.
-        results_folder: where the baselines are, if there are any.
+        output: Path. Folder, or the path of the page, beside which the others get its name.
+        baselines: results of `ser baseline`; see `report.runs.baselines_in`.
 
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    facts, pairs = facts_of(runs, results_folder), differences(runs)
-    paths = [output / name for name in NAMES]
+    facts, pairs = facts_of(runs, baselines), differences(runs)
+    page = output if output.suffix == ".html" else output / NAMES[0]
+    paths = [page, page.with_suffix(".json"), page.with_suffix(".tex")]
     title = "Speech emotion recognition: " + ", ".join(run.name for run in runs)
     with TemporaryDirectory() as folder:
         parts = list(_page(runs, facts, pairs, Path(folder)))
@@ -80,19 +83,15 @@ def _score_row(fact: Mapping[str, Any]) -> list[str]:
         f"{protocol['name']}, {protocol['folds_run']} of {protocol['folds']} folds",
         fact["track"],
         percent(pooled["ua"]),
-        _interval_text(pooled["ua_interval"]),
+        interval(pooled["ua_interval"], pooled.get("speakers"), to="to"),
         percent(pooled["wa"]),
-        _interval_text(pooled["wa_interval"]),
+        interval(pooled["wa_interval"], pooled.get("speakers"), to="to"),
         percent(pooled["macro_f1"]),
         percent(fact["chance"]),
         percent(baseline["ua"] if baseline else None),
         f"{baseline['kernel']} SVM on {baseline['features']}" if baseline else "none",
         difference_in_words(baseline) or percent(None),
     ]
-
-
-def _interval_text(ends: Sequence[float]) -> str:
-    return " to ".join(map(percent, ends))
 
 
 def _by_speaker(facts: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
@@ -120,11 +119,12 @@ def _difference(pair: Mapping[str, Any]) -> list[str]:
     if "not_compared" in pair:
         return ["not compared", pair["not_compared"]]
     low, high = pair["interval"]
+    decided = low > 0 or high < 0
     return [
-        f"{100 * pair['ua_difference']:+.1f}",
-        f"{100 * low:+.1f} to {100 * high:+.1f}",
+        points(pair["ua_difference"]),
+        interval(pair["interval"], pair["speakers"], signed=True, to="to"),
         str(pair["speakers"]),
-        "yes" if low > 0 or high < 0 else "no",
+        ("yes" if decided else "no") if pair["speakers"] > 2 else percent(None),
     ]
 
 

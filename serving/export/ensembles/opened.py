@@ -1,6 +1,5 @@
 """A fold of an ensemble, opened for its export."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.calibration import UNCALIBRATED, temperature_of
 from ser_keras.experiments.ensemble.stored import features_of, mean_of, read_fold, stored_members
+from ser_keras.experiments.run_result import read_result
 from ser_keras.protocols import Protocol
 from ser_keras.training.predict import Scores
 from serving.export.ensembles.signatures import ServedEnsemble
@@ -104,6 +104,6 @@ def open_ensemble(run: Path, features: Sequence[Path], fold: str | None = None) 
         members,
         [member.name for member in stored],
         [member.weight for member in stored],
-        json.loads((run / "result.json").read_text(encoding="utf-8")),
+        read_result(run / "result.json"),
         temperature_of(run, record),
     )

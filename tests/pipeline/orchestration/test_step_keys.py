@@ -75,7 +75,8 @@ def steps(features, folder):
     for model in TRAINED:
         fold = folder / model / "folds" / "speaker-s01"
         fold.mkdir(parents=True)
-        (fold / "fold.json").write_text(json.dumps({"config": {"model": {"name": model}}}))
+        record = {"fold": fold.name, "config": {"model": {"name": model}}}
+        (fold / "fold.json").write_text(json.dumps(record))
         asked |= {
             f"trainer of {model}": ("trainer", protocol | {"recipe": model}, inputs),
             f"tuner of {model}": ("tuner", protocol | {"space": model}, inputs),

@@ -215,8 +215,8 @@ def test_a_row_has_intervals_mean_and_deviation_beside_the_published_metric():
     )
     assert cells[1] == f"{names[0]} 80.5, {names[1]} 74.8"
     assert cells[2] == f"{names[0]} 80.5, {names[1]} 74.0"
-    assert cells[3:6] == ["61.0", "50.0 – 70.0", "62.0 ± 3.1"]
-    assert cells[6:] == ["60.0", "48.0 – 71.0", "59.3 ± 4.4", "2 of 10"]
+    assert cells[3:6] == ["61.0", "50.0 – 70.0, range of two", "62.0 ± 3.1"]
+    assert cells[6:] == ["60.0", "48.0 – 71.0, range of two", "59.3 ± 4.4", "2 of 10"]
     foreign = table_row(text, "Convolutional self-attention [32]")
     assert foreign[1] == "UA 76.3, WA 68.8"
     assert set(foreign[2:]) == {"–"}
@@ -234,7 +234,7 @@ def test_a_single_speaker_has_no_interval():
     single["folds"] = [single["folds"][0] | {"test_speakers": ["03"]}]
     text = markdown(table_facts(find_experiment("predictive_vrnn"), {"literal reading": single}))
     cells = table_row(text, "literal reading")
-    assert cells[4] == cells[7] == "one speaker"
+    assert cells[4] == cells[7] == "–"
 
 
 def miniature(corpus, root, vowels=4, seed=0):

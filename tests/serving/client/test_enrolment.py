@@ -89,13 +89,13 @@ def test_the_command_line_takes_a_file_of_statistics(
     soundfile.write(recording, waveforms[0], exports.RATE, subtype="FLOAT")
     enrolled.write(tmp_path / "anna.npz")
     command = ["predict", recording, "--server", f"localhost:{server.port}", "--model", "adapted"]
-    code, printed, _ = ser(*command, "--json", "--statistics", tmp_path / "anna.npz")
+    code, printed, _ = ser(*command, "--json", "--speaker", tmp_path / "anna.npz")
     assert code == 0
     answer = json.loads(printed)
     assert answer["track"] == "adapted"
     expected = client.predict(waveforms[0], statistics=enrolled).probabilities
     assert answer["probabilities"] == pytest.approx(expected, abs=1e-5)
-    code, _, error = ser(*command, "--statistics", recording)
+    code, _, error = ser(*command, "--speaker", recording)
     assert code != 0
     assert "found no statistics of a speaker, or damaged ones" in error
 

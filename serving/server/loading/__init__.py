@@ -1,0 +1,1 @@
+"""What decides whether and when a version on disk may serve."""
