@@ -35,6 +35,7 @@ ORDER = {
             "settings",
             "config",
             "audio",
+            "degradation",
             "annotations",
             "corpora",
             "protocols",
@@ -42,7 +43,7 @@ ORDER = {
         *("audit", "metrics", "features", "data", "layers", "models", "recipes", "adaptation"),
         *("training", "experiments", "plots", "report", "cli", "__main__"),
     ),
-    "serving": ("client", "export", "server", "explain", "web", "cli"),
+    "serving": ("client", "ready", "export", "server", "explain", "web", "cli"),
     "pipeline": (
         *("publishing", "beam", "statistics", "features", "gates", "components", "lineage"),
         *("orchestration", "cli", "papers"),

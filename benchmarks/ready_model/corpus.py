@@ -64,9 +64,8 @@ def _utterances(name: str, folder: Path) -> Iterator[Utterance]:
 def _in_condition(condition: str, key: str, waveform: np.ndarray) -> np.ndarray:
     if condition == CLEAN:
         return waveform
-    return degrade(
-        condition, waveform, np.random.default_rng(zlib.crc32(f"{condition}\n{key}".encode()))
-    )
+    seed = zlib.crc32(f"{condition}\n{key}".encode())
+    return degrade(condition, waveform, np.random.default_rng(seed))
 
 
 def _groups(utterances: list[Utterance]) -> dict[str, str]:

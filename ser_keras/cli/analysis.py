@@ -111,6 +111,32 @@ def _write_tables(readme: Path, results: Path) -> None:
     console.print(f"{readme}: {'tables written' if changed else 'already up to date'}")
 
 
+def evaluate(
+    run: Annotated[
+        Path, typer.Argument(help="Folder of `ser train`, `ser crossval` or `ser ensemble`.")
+    ],
+    features: FeatureSets,
+    fold: Annotated[
+        str | None, typer.Option(help="The run's fold; needed if it has several.")
+    ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option("--all", help="Score all utterances of the features, not only the test part."),
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
+) -> None:
+    """Score a trained model again, on its own test part or on another feature set."""
+    with starting():
+        from ser_keras.cli.ensemble import scores_again
+        from ser_keras.files import write_json
+
+    with console.status("scoring"):
+        summary = scores_again(run, features, fold, whole)
+    if output:
+        write_json(output, summary)
+    console.print_json(data=summary)
+
+
 def sampled(
     run: Annotated[Path, typer.Argument(help="Folder of a run of predictive_vrnn.")],
     features: Features,

@@ -13,7 +13,6 @@ from ser_keras.cli.options import (
     DEFAULT_RECIPE,
     ClassSetName,
     Features,
-    FeatureSets,
     Joint,
     Output,
     Overrides,
@@ -28,7 +27,6 @@ from ser_keras.cli.options import (
 )
 from ser_keras.cli.progress import EpochBars, FoldBar
 from ser_keras.cli.weights import announce_weights
-from ser_keras.errors import ConfigError
 
 
 def crossval(
@@ -127,11 +125,6 @@ def train(
     from ser_keras.experiments.everyone import EVERYONE
 
     if fold == EVERYONE:
-        if strategy != "none":
-            raise ConfigError(
-                f"--strategy {strategy}: found --fold {EVERYONE}, which trains in "
-                "one process. Leave out --strategy."
-            )
         _train_on_everyone(features, protocol, output, recipe, class_set, overrides, seed)
         return
     more: dict[str, Any] = {"folds": [fold], "seed": seed, "strategy": strategy}
@@ -139,56 +132,20 @@ def train(
 
 
 def _train_on_everyone(
-    features: Path,
-    protocol: str,
-    output: Path,
-    recipe: str,
-    class_set: str | None,
-    overrides: list[str] | None,
-    seed: int,
+    features: Path, protocol: str, output: Path, recipe: str, *choices: Any
 ) -> None:
     with starting():
         from ser_keras.config import load_config
         from ser_keras.experiments.everyone import train_on_everyone
 
+    class_set, overrides, seed = choices
     config = load_config(recipe, list(overrides or ()))
-    feature_set, folds_of = open_features(features, protocol, class_set, seed)
+    opened = open_features(features, protocol, class_set, seed)
     announce_weights(config)
     with EpochBars() as bars:
-        record = train_on_everyone(
-            Path(recipe).stem, config, feature_set, folds_of, output, progress=bars
-        )
-    console.print(
-        f"trained on all {record['sizes']['train']} utterances; nobody was left to test it on. "
-        f"Export it: ser export {output} ...",
-        markup=False,
-    )
-
-
-def evaluate(
-    run: Annotated[
-        Path, typer.Argument(help="Folder of `ser train`, `ser crossval` or `ser ensemble`.")
-    ],
-    features: FeatureSets,
-    fold: Annotated[
-        str | None, typer.Option(help="The run's fold; needed if it has several.")
-    ] = None,
-    whole: Annotated[
-        bool,
-        typer.Option("--all", help="Score all utterances of the features, not only the test part."),
-    ] = False,
-    output: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
-) -> None:
-    """Score a trained model again, on its own test part or on another feature set."""
-    with starting():
-        from ser_keras.cli.ensemble import scores_again
-        from ser_keras.files import write_json
-
-    with console.status("scoring"):
-        summary = scores_again(run, features, fold, whole)
-    if output:
-        write_json(output, summary)
-    console.print_json(data=summary)
+        record = train_on_everyone(Path(recipe).stem, config, *opened, output, progress=bars)
+    count = record["sizes"]["train"]
+    console.print(f"trained on all {count} utterances; nobody was left to test. Next: ser export")
 
 
 def label_curve(

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 def serve(
     model_name: Annotated[str, typer.Option("--model_name", help="Name of the model.")] = "",
     model_base_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--model_base_path",
-            help="Folder of the model's versions; that of the model that comes with the package by default.",
-        ),
+        Path | None, typer.Option("--model_base_path", help="Folder of its versions.")
     ] = None,
     model_config_file: Annotated[
         Path | None,

@@ -29,13 +29,13 @@ def introduction(about: Mapping[str, Any]) -> str:
             f"Model {name} has heard {worth['data']}. Of voices, languages and rooms that are new "
             f"to it, it names {min(shares):.0f} to {max(shares):.0f} % right; {chance}."
         )
-    heard = f"Model {name} has heard {about['sizes']['train']} recordings of {_title(about)}."
+    data = f"Model {name} has heard {about['sizes']['train']} recordings of {_title(about)}."
     scores = about.get("track_scores") or {}
     share = scores.get("blind", about["fold_scores"])["ua"]
     speakers = "voices that it knows" if about["shares_speakers"] else "voices that are new to it"
     if share is None:
-        return f"{heard} It was not tested."
-    return f"{heard} Of {speakers}, it names {100 * share:.0f} % right; {chance}."
+        return f"{data} It was not tested."
+    return f"{data} Of {speakers}, it names {100 * share:.0f} % right; {chance}."
 
 
 def _title(about: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from serving.export.graph_inputs import (
 )
 from serving.export.speaker_signatures import SpeakerInputs, SpeakerSignatures
 from serving.export.stream_signatures import Stream
+from serving.export.traced import traced_once
 
 Outputs = dict[str, tf.Tensor]
 
@@ -77,7 +78,11 @@ class ServedModule:
 
     def __init__(self, served: Served):
         self.model, self.spec, self.segments = served.model, served.spec, served.segments
-        self.front_end = _traced_once(FrontEnd(served.spec))
+        self.front_end = traced_once(
+            FrontEnd(served.spec),
+            tf.TensorSpec((None, None), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+        )
         self.names = list(served.classes)
         self.temperature = served.temperature
         self.maps = model_entry(served.model.name).maps
@@ -187,7 +192,8 @@ class ServedModule:
 
     def _features(self, waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns features and mask."""
-        return self.front_end(*self._checked(waveform, length))
+        features, mask = self.front_end(*self._checked(waveform, length))
+        return features, mask
 
     def _masked(self, features: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns features and mask, after checks of the lengths."""
@@ -266,21 +272,6 @@ class ServedModule:
 
     def _named(self, probabilities: tf.Tensor, others: Outputs) -> Outputs:
         return named_answers(probabilities, self.names, self.temperature) | others
-
-
-def _traced_once(
-    front_end: FrontEnd,
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Returns a front end as one function that all signatures call: they share its graph."""
-    waveform = tf.TensorSpec((None, None), tf.float32)
-    length = tf.TensorSpec((None,), tf.int32)
-
-    @tf.function(input_signature=[waveform, length])
-    def features_of(waveform: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        features, mask = front_end(waveform, length)
-        return features, mask
-
-    return features_of
 
 
 def named_answers(

@@ -23,9 +23,9 @@ from ser_keras.adaptation.functionals import functionals_layer
 from ser_keras.adaptation.speakers import affine_of
 from ser_keras.features.frames import FrameSpec
 from ser_keras.layers.speaker_normalization import UNKNOWN
-from ser_keras.layers.utterance_functionals import UtteranceFunctionals
 from ser_keras.training.checkpoint import weights_sha256
 from serving.export.graph_inputs import checked_statistics, require
+from serving.export.traced import traced_once
 
 Outputs = dict[str, tf.Tensor]
 EMBEDDING = "embedding_statistics"
@@ -50,7 +50,12 @@ class SpeakerInputs:
         self._frame_affine = affine_of(model)
         self._functionals = None
         if "functionals" in model.input:
-            self._functionals = _traced_once(functionals_layer(spec), spec.dim)
+            layer = functionals_layer(spec)
+            self._functionals = traced_once(
+                lambda features, mask: layer(features, mask=mask),
+                tf.TensorSpec((None, None, spec.dim), tf.float32),
+                tf.TensorSpec((None, None), tf.bool),
+            )
             self._functional_affine = affine_of(model, "functional_normalizer")
 
     def of(
@@ -210,20 +215,6 @@ def export_id_of(model: keras.Model, spec: FrameSpec) -> int:
     """
     text = f"{weights_sha256(model)} {json.dumps(spec.to_dict(), sort_keys=True)}"
     return int(hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS], 16)
-
-
-def _traced_once(
-    layer: UtteranceFunctionals, dim: int
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Returns a layer as one function that all signatures call: it has thousands of operations."""
-    features = tf.TensorSpec((None, None, dim), tf.float32)
-    mask = tf.TensorSpec((None, None), tf.bool)
-
-    @tf.function(input_signature=[features, mask])
-    def functionals(features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        return layer(features, mask=mask)
-
-    return functionals
 
 
 def _standardized(values: tf.Tensor, affine: tuple[object, object]) -> tf.Tensor:

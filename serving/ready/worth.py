@@ -40,8 +40,8 @@ def worth_tables(worth: Mapping[str, Any]) -> str:
         f"\n\n{_conditions(worth['conditions'])}"
     )
     parts.append(
-        "*Blind*: nothing is known of a speaker. *Adapted*: the speaker's own recordings are known, "
-        "without labels."
+        "*Blind*: nothing is known of a speaker. *Adapted*: the speaker's own recordings are "
+        "known, without labels."
     )
     return "\n\n".join(parts)
 

@@ -10,7 +10,7 @@ from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.crosscorpus import run_crosscorpus
-from ser_keras.experiments.crosscorpus_protocol import build_crosscorpus, merged, shared_classes
+from ser_keras.experiments.crosscorpus.protocol import build_crosscorpus, merged, shared_classes
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.features.statistics import FeatureStatistics
 from ser_keras.labels import CLASS_SETS, ClassSet

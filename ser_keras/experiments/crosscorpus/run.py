@@ -19,7 +19,7 @@ from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError
 from ser_keras.experiments import provenance
-from ser_keras.experiments.crosscorpus_protocol import (
+from ser_keras.experiments.crosscorpus.protocol import (
     audit_crosscorpus,
     build_crosscorpus,
     key_in,
