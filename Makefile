@@ -27,7 +27,7 @@ export NO_MKDOCS_2_WARNING := 1
 # A file of tests stays in one process, for what its tests share. The slowest are named.
 PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile --durations 15 --durations-min 5
 
-.PHONY: help venv demo demo-tune demo-pipeline results test test-slow test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
+.PHONY: help venv demo demo-tune demo-pipeline results ready-model test test-slow test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ results: $(INSTALLED) ## Every row of both tracks again, on the real corpora of 
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash benchmarks/baselines.sh "$(SER_KERAS_DATA)" runs
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash benchmarks/speaker_rows.sh "$(SER_KERAS_DATA)" runs
 	for page in README.md docs/results.md; do $(BIN)/ser report --readme $$page; done
+
+ready-model: $(INSTALLED) ## Train the ready model again, on the real corpora of SER_KERAS_DATA; resumable
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash benchmarks/ready_model/train.sh "$(SER_KERAS_DATA)" runs/ready
 
 test: $(INSTALLED) ## Tests on synthetic data; minutes, no download
 	$(BIN)/$(PYTEST)
