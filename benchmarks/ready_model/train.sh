@@ -20,7 +20,7 @@ for table in by-corpus by-speaker; do
 done
 ser train --features "$runs/by-speaker-features" --protocol manifest-session --fold everyone \
   --recipe "$recipe" --output "$runs/everyone"
-python "$here/calibrate.py" "$runs/by-speaker" "$runs/everyone"
+python "$here/calibrate.py" "$runs/by-corpus" "$runs/everyone"
 python "$here/worth.py" "$runs/by-corpus" "$runs/by-speaker" "$runs/by-speaker-features" \
   "$runs/worth.json"
 rm -rf serving/ready/model

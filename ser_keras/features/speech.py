@@ -5,10 +5,12 @@ values are 130 ms, 0.08 octaves and 2.0; with white noise as loud as the voice t
 octaves and 0.86. Noise has no voiced run of 50 ms; a tone or a hum has a pitch that stands still.
 """
 
+from pathlib import Path
+
 import numpy as np
 
-from ser_keras.audio import SAMPLE_RATE_HZ
-from ser_keras.errors import NoSpeechError
+from ser_keras.audio import SAMPLE_RATE_HZ, read_audio
+from ser_keras.errors import AudioError, NoSpeechError
 from ser_keras.features.extract import extract
 from ser_keras.features.kinds.prosody import PROSODY_NAMES, ProsodySpec
 
@@ -52,6 +54,35 @@ def check_speech(waveform: np.ndarray, where: str) -> None:
     """
     if not holds_speech(waveform):
         raise no_speech_error(where, len(waveform) / SAMPLE_RATE_HZ)
+
+
+def read_speech(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
+    """Returns a recording of which an answer is wanted, float32 (samples,); see `read_audio`.
+
+    Raises:
+        NoSpeechError: there is no voice in it: it is all zero, too short for one, or something
+            else.
+        AudioError: it cannot be used for another reason.
+    """
+    try:
+        waveform = read_audio(path, sample_rate_hz=sample_rate_hz)
+    except AudioError as error:
+        raise refusal_of(error, path) from None
+    check_speech(waveform, str(path))
+    return waveform
+
+
+def refusal_of(error: AudioError, path: str | Path) -> AudioError:
+    """Returns the refusal of a recording, as a `NoSpeechError` where it is silent or a mere click.
+
+    Args:
+        error: of `ser_keras.audio`.
+        path: of the recording, as the error names it.
+    """
+    if error.kind not in ("silent", "too_short"):
+        return error
+    reason = str(error).removeprefix(f"{path}: found ")
+    return NoSpeechError(f"{path}: no speech found: {reason}")
 
 
 def no_speech_error(where: str, duration_s: float) -> NoSpeechError:

@@ -86,15 +86,12 @@ def enrol(
 
 def _speech(sources: list[Path], rate_hz: int) -> tuple[list["np.ndarray"], list[SerError]]:
     """Returns the recordings with speech at a rate, (samples,) each, and why others have none."""
-    from ser_keras.audio import read_audio
-    from ser_keras.features.speech import check_speech
+    from ser_keras.features.speech import read_speech
 
     waveforms, errors = [], []
     for source in sources:
         try:
-            waveform = read_audio(source, sample_rate_hz=rate_hz)
-            check_speech(waveform, str(source))
-            waveforms.append(waveform)
+            waveforms.append(read_speech(source, rate_hz))
         except SerError as error:
             errors.append(error)
     return waveforms, errors

@@ -131,7 +131,7 @@ def _predictions(
     """
     from ser_keras.audio import AudioLimits, audio_blocks, check_raw
     from ser_keras.audio.formats import HEAD_BYTES
-    from ser_keras.features.speech import check_speech, holds_speech
+    from ser_keras.features.speech import holds_speech
     from serving.client.connection import ServerError
 
     along = {**options, "is_speech": holds_speech}
@@ -147,7 +147,6 @@ def _predictions(
             yield from _with_progress(client.timeline(blocks, **along), source)
         else:
             waveform = _whole(source, client.sample_rate_hz)
-            check_speech(waveform, str(source))
             yield client.predict(waveform, statistics=options["statistics"])
     except ServerError as error:
         raise _serving_error(source, error) from None
@@ -157,11 +156,11 @@ def _whole(source: Path, sample_rate_hz: int) -> "np.ndarray":
     """Returns a recording that is asked for in one piece, float32 (samples,).
 
     Raises:
-        AudioError: it cannot be used.
+        AudioError: it cannot be used, or holds no speech.
     """
-    from ser_keras.audio import read_audio
+    from ser_keras.features.speech import read_speech
 
-    waveform = read_audio(source, sample_rate_hz=sample_rate_hz)
+    waveform = read_speech(source, sample_rate_hz)
     duration_s = len(waveform) / sample_rate_hz
     if duration_s > WHOLE_S:
         raise AudioError(

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ser_keras.audio import read_audio
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec, loud_part
-from ser_keras.features.speech import check_speech
+from ser_keras.features.speech import check_speech, read_speech
 from ser_keras.metrics import with_temperature
 from ser_keras.plots.explanation import Explanation
 from serving.explain.described_export import DescribedExport
@@ -24,7 +23,7 @@ def read_part(path: Path, start_s: float, seconds: float, sample_rate_hz: int) -
         AudioError: the recording cannot be used, or there is no speech in the part.
         ConfigError: the part is empty.
     """
-    waveform = read_audio(path, sample_rate_hz=sample_rate_hz)
+    waveform = read_speech(path, sample_rate_hz)
     part = waveform[round(start_s * sample_rate_hz) :][: round(seconds * sample_rate_hz)]
     if not len(part):
         raise ConfigError(

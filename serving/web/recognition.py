@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_keras.audio import AudioLimits, audio_blocks, duration_s, read_audio
 from ser_keras.errors import AudioError
-from ser_keras.features.speech import holds_speech, no_speech_error
+from ser_keras.features.speech import holds_speech, no_speech_error, refusal_of
 from serving.client.prediction import Prediction
 from serving.client.speaker_statistics import Statistics
 from serving.client.speech_client import SpeechClient
@@ -155,7 +155,8 @@ def named(path: Path) -> Iterator[None]:
     """Leaves the folder, which is none of the user's, out of errors about a recording."""
     try:
         yield
-    except AudioError as error:
+    except AudioError as raised:
+        error = refusal_of(raised, path)
         message = str(error).replace(str(path), path.name)
         raise (type(error))(message, error.kind) from None
 

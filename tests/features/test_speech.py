@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_keras.audio import SAMPLE_RATE_HZ, read_audio
-from ser_keras.errors import NoSpeechError
-from ser_keras.features.speech import PIECE_S, check_speech, holds_speech
+from ser_keras.errors import AudioError, NoSpeechError
+from ser_keras.features.speech import PIECE_S, check_speech, holds_speech, read_speech
 
 TIME = np.arange(2 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
 
@@ -76,6 +77,17 @@ def test_the_refusal_says_how_much_was_listened_to():
     with pytest.raises(NoSpeechError, match=sentence) as caught:
         check_speech(NOTHING["silence"], "a.wav")
     assert (caught.value.kind, caught.value.exit_code) == ("no_speech", 11)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(16000), np.full(1, 0.5)], ids=["zeros", "click"])
+def test_a_file_of_silence_and_one_of_a_click_hold_no_speech(tmp_path, samples):
+    soundfile.write(tmp_path / "a.wav", samples, SAMPLE_RATE_HZ)
+    with pytest.raises(NoSpeechError, match=rf"a\.wav: no speech found: {len(samples)} samples"):
+        read_speech(tmp_path / "a.wav")
+    (tmp_path / "b.wav").write_bytes(b"")
+    with pytest.raises(AudioError, match="empty file") as caught:
+        read_speech(tmp_path / "b.wav")
+    assert not isinstance(caught.value, NoSpeechError)
 
 
 @pytest.mark.realdata

@@ -78,7 +78,8 @@ def test_windows_without_speech_are_not_answered(ser, folder, speech):
 
 def test_a_file_without_speech_costs_that_file_alone(ser, folder, speech, tmp_path):
     sounds = {
-        "silence": (np.zeros(32000), "32000 samples that are all zero"),
+        "silence": (np.zeros(32000), "no speech found: 32000 samples that are all zero"),
+        "sample": (np.ones(1), "no speech found: 1 samples"),
         "tone": (0.3 * np.sin(np.arange(32000) / 8), "no speech found in 2.00 s"),
         "noise": (np.random.default_rng(0).normal(size=32000) / 9, "no speech found in 2.00 s"),
     }
@@ -87,15 +88,15 @@ def test_a_file_without_speech_costs_that_file_alone(ser, folder, speech, tmp_pa
         files.append(tmp_path / f"{name}.wav")
         soundfile.write(files[-1], waveform, RATE)
     code, out, err = ser("predict", *files, speech, "--model", folder)
-    assert code == AudioError.exit_code
+    assert code == NoSpeechError.exit_code
     assert out.startswith(f"{speech} 0.0-9.0 s: ")
     assert out.count(" s: ") == 1
     for name, (_, sentence) in sounds.items():
         assert f"{name}.wav: " in err
         assert sentence in err
-    code, out, err = ser("predict", *files[1:], "--model", folder)
-    assert (code, out) == (NoSpeechError.exit_code, "")
-    assert "2 of 2 files have no prediction" in err
+    code, out, err = ser("predict", *files, tmp_path / "none.wav", "--model", folder)
+    assert (code, out) == (AudioError.exit_code, "")
+    assert "5 of 5 files have no prediction" in err
 
 
 @pytest.mark.parametrize("head", [b"RIFF\x00\x00\x00\x00WAVE", b"fLaC", b"OggS", b"ID3", b"RIFF"])
