@@ -15,6 +15,8 @@ from ser_keras.features.specs import spec_from_dict
 from ser_keras.layers.utterance_functionals import UtteranceFunctionals
 
 _BATCH_SIZE = 32
+# So many utterances need no look at the others of their set.
+_FEW = 64
 
 
 def functionals_layer(spec: FrameSpec) -> UtteranceFunctionals:
@@ -48,24 +50,33 @@ def check_functionals(model: keras.Model, spec: FrameSpec) -> None:
         )
 
 
-def functionals_of(feature_set: FeatureSet) -> dict[str, np.ndarray]:
-    """Returns the functionals of each utterance by key, float32 (functionals,).
+def functionals_of(part: FoldPart) -> dict[str, np.ndarray]:
+    """Returns the functionals of utterances by key, float32 (functionals,).
 
-    They are kept for the last sets that were asked for: every fold needs them.
+    Those of the whole set are computed and kept, since every fold needs them; those of a few
+    utterances, such as the ones that check an export, are computed alone.
+
+    Args:
+        part: the utterances; the result may hold further ones of its set.
 
     Raises:
         ConfigError: the features have no prosodic values.
     """
-    return _functionals_of(feature_set.path, feature_set.manifest["fingerprint"])
+    if len(part.class_of) <= _FEW:
+        return _computed(part)
+    return _of_whole_set(part.feature_set.path, part.feature_set.manifest["fingerprint"])
 
 
 @lru_cache(maxsize=4)
-def _functionals_of(path: Path, fingerprint: str) -> dict[str, np.ndarray]:
+def _of_whole_set(path: Path, fingerprint: str) -> dict[str, np.ndarray]:
     feature_set = FeatureSet.open(path)
-    layer = functionals_layer(spec_from_dict(feature_set.schema.spec))
-    everything = FoldPart(feature_set, {row.key: UNLABELLED for row in feature_set.rows}, 0.0)
+    return _computed(FoldPart(feature_set, {row.key: UNLABELLED for row in feature_set.rows}, 0.0))
+
+
+def _computed(part: FoldPart) -> dict[str, np.ndarray]:
+    layer = functionals_layer(spec_from_dict(part.feature_set.schema.spec))
     vectors: dict[str, np.ndarray] = {}
-    for keys, inputs, _ in evaluation_batches(everything, _BATCH_SIZE, 1):
+    for keys, inputs, _ in evaluation_batches(part, _BATCH_SIZE, 1):
         rows = layer(inputs["features"], mask=inputs["mask"])
         vectors |= dict(zip(keys.tolist(), keras.ops.convert_to_numpy(rows), strict=True))
     return vectors

@@ -63,7 +63,7 @@ class SpeakerPart:
         """Functionals of the utterances, float32 (n, functionals); (n, 0) without."""
         if not self.with_functionals:
             return np.zeros((len(self.keys), 0), np.float32)
-        vectors = functionals_of(self.part.feature_set)
+        vectors = functionals_of(self.part)
         functionals = np.stack([vectors[key] for key in self.keys])
         if self.like is None:
             return functionals
