@@ -3,7 +3,7 @@
 The types are strict: a truth value is no number and a fraction is no count.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import reduce
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
@@ -97,3 +97,48 @@ def _annotation(kind: type, path: tuple[str, ...]) -> Any:
 
 def _dotted(where: str, path: tuple[str | int, ...]) -> str:
     return where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+
+
+def differences(
+    stored: Mapping[str, Any], asked: Mapping[str, Any], ignored: Sequence[str] = (), most: int = 5
+) -> list[str]:
+    """Returns a phrase with both values for every setting that differs.
+
+    Args:
+        stored: what a folder was made with; sections are mappings.
+        asked: what it is asked for now.
+        ignored: keys that make no difference.
+        most: int. The number of phrases; one more then says how many are left out.
+
+    Example:
+        >>> differences({"epochs": 6, "optimizer": {"name": "sgd"}}, {"epochs": 7})
+        ['epochs: 6 there, 7 asked', 'optimizer.name: sgd there, not asked for']
+    """
+    there, here = dict(_flat(stored, ignored)), dict(_flat(asked, ignored))
+    phrases = [
+        f"{key}: {_shown(there, key, 'there', 'not there')}, "
+        f"{_shown(here, key, 'asked', 'not asked for')}"
+        for key in {**there, **here}
+        if (key in there) != (key in here) or there[key] != here[key]
+    ]
+    more = len(phrases) - most
+    return phrases if more < 1 else [*phrases[:most], f"{more} more"]
+
+
+def _flat(values: Mapping[str, Any], ignored: Sequence[str] = ()) -> Iterator[tuple[str, Any]]:
+    """Yields key and value of settings in sections of any depth, as `section.key`."""
+    for key, value in values.items():
+        if key in ignored:
+            continue
+        if isinstance(value, Mapping) and value:
+            yield from ((f"{key}.{inner}", one) for inner, one in _flat(value))
+        else:
+            # What was written as JSON comes back with lists.
+            yield key, list(value) if isinstance(value, tuple) else value
+
+
+def _shown(values: Mapping[str, Any], key: str, where: str, missing: str) -> str:
+    if key not in values:
+        return missing
+    text = str(values[key])
+    return f"{text if len(text) <= 60 else text[:57] + '...'} {where}"

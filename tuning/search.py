@@ -1,6 +1,6 @@
 """Searches: which trials are run, and which of them is the best."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ser_keras.experiments.crossval import (
     protocol_facts,
     write_config,
 )
-from ser_keras.experiments.fold_runs import FoldProgress
+from ser_keras.experiments.fold_runs import FoldProgress, Note, print_nothing
 from ser_keras.experiments.searched_folds import BEST, PROTOCOL, RESULT
 from ser_keras.files import write_json
 from ser_keras.protocols import Fold, Protocol
@@ -28,12 +28,6 @@ from tuning.oracles import OBJECTIVE, OWN, build_oracle
 from tuning.search_folder import ORACLE, claim, remove_damaged
 from tuning.space import Space
 from tuning.trial import COMPLETED, finished_records, run_trial, trial_config
-
-Note = Callable[[str], None]
-
-
-def print_nothing(sentence: str) -> None:
-    """Takes a note where nobody reads it."""
 
 
 @dataclass(frozen=True)

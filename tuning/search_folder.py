@@ -14,6 +14,7 @@ from typing import Any
 
 from ser_keras.errors import SchemaError
 from ser_keras.files import read_json, write_json
+from ser_keras.settings import differences
 
 # Of keras-tuner, below a search's folder.
 ORACLE = "oracle"
@@ -35,11 +36,10 @@ def claim(output: Path, what: str, facts: Mapping[str, Any]) -> None:
             "choose another --output.",
         )
         before = before if isinstance(before, dict) else {}
-        differing = sorted(key for key in facts if before.get(key) != facts[key])
-        if differing:
+        if changed := differences(before, facts):
             raise SchemaError(
-                f"{output}: holds {what} with another {', '.join(differing)}. Choose another "
-                "--output, or remove it."
+                f"{output}: holds {what} with other settings ({'; '.join(changed)}). Choose "
+                "another --output, or remove it."
             )
     write_json(path, facts)
 

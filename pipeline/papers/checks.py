@@ -21,6 +21,7 @@ from ser_keras.models import build_model, check_objective, objective_of
 from ser_keras.models.weights.identify import models_for
 from ser_keras.models.weights.pretrained import load_pretrained
 from ser_keras.protocols import Fold, Protocol, build_protocol
+from ser_keras.settings import differences
 from ser_keras.training.checkpoint import check_identity
 from ser_keras.training.fold_parts import FoldParts
 from ser_keras.training.fold_training import resolved_options
@@ -224,9 +225,10 @@ def _refuse_other_run(row: PlannedRow) -> None:
     for path in sorted(row.output.glob("folds/*/fold.json")):
         stored = read_fold_record(path)["config"]
         if _training_settings(stored) != _training_settings(row.config.to_dict()):
+            changed = differences(stored, row.config.to_dict(), ignored=["settings"])
             raise SchemaError(
-                f"{path}: made with another configuration, expected that of row "
-                f"{row.variant.name!r}. Choose another --output, or remove {row.output}."
+                f"{path}: made with another configuration than row {row.variant.name!r} has "
+                f"({'; '.join(changed)}). Choose another --output, or remove {row.output}."
             )
 
 
@@ -234,7 +236,7 @@ def _refuse_other_fold(row: PlannedRow, fold: Fold, identity: Mapping[str, str])
     """Refuses a finished fold that was trained on other features or other unlabelled speech."""
     path = row.output / "folds" / fold.name / "fold.json"
     if path.exists():
-        check_identity(path, read_fold_record(path), identity)
+        check_identity(path, read_fold_record(path), identity, row.config.to_dict())
 
 
 def _training_settings(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,10 @@ from ser_keras.cli.options import (
     Strategy,
     Unlabelled,
     open_features,
+    pairs_of,
 )
 from ser_keras.cli.progress import EpochBars, FoldBar
+from ser_keras.cli.weights import announce_weights
 
 
 def crossval(
@@ -79,6 +81,7 @@ def crossval(
                 searched=[fold for name in names for fold in searched_folds(name)],
                 command=command(),
                 progress=bars,
+                note=bars.note,
                 workers=workers,
             )
         if workers.chief:
@@ -100,17 +103,6 @@ def _show_results(output: Path, results: Path | None) -> None:
             learning_curves(result, path.with_suffix(".svg"))
         console.print(describe(result), markup=False)
     console.print(f"result: {output / 'result.json'}")
-
-
-def announce_weights(config: Any) -> None:
-    """Says that a model which can start from pretrained weights starts from random ones."""
-    from ser_keras.models import model_entry
-
-    if config.model.weights is None and model_entry(config.model.name).pretrained:
-        console.print(
-            "[yellow]random weights[/]: no pretrained file is given (model.weights); "
-            "the result says so."
-        )
 
 
 def train(
@@ -265,6 +257,10 @@ def crosscorpus(
     overrides: Overrides = None,
     seed: Annotated[int, typer.Option(help="Seed for drawing validation speakers.")] = 0,
     results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
+    label_map: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="Labels that count as others here, such as anger=angry."),
+    ] = None,
 ) -> None:
     """Train on each corpus and test on all others, over the classes that they share."""
     with starting():
@@ -285,10 +281,12 @@ def crosscorpus(
             [FeatureSet.open(path) for path in features],
             output,
             class_set=labels.class_set(class_set) if class_set else None,
+            merge=pairs_of("--map", label_map),
             seed=seed,
             searched=searched_folds(recipe),
             command=command(),
             progress=bars,
+            note=bars.note,
         )
     name = "-".join(["crosscorpus", *result["datasets"], result["model"]])
     path = crosscorpus_path(results, result) if results else output / f"{name}.json"

@@ -1,7 +1,7 @@
 """The verb `weights`: turns files of pretrained weights into files that hold only data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,3 +38,14 @@ def convert(
         f"{report['sha256']}",
         markup=False,
     )
+
+
+def announce_weights(config: Any) -> None:
+    """Says that a model which can start from pretrained weights starts from random ones."""
+    from ser_keras.models import model_entry
+
+    if config.model.weights is None and model_entry(config.model.name).pretrained:
+        console.print(
+            "[yellow]random weights[/]: no pretrained file is given (model.weights); "
+            "the result says so."
+        )

@@ -7,6 +7,7 @@ from the training corpus alone. Its model trains on all its speakers and has no 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ from ser_keras.experiments.crosscorpus_protocol import (
     audit_crosscorpus,
     build_crosscorpus,
     key_in,
+    merged,
     shared_classes,
     training_fold,
     usable,
@@ -34,7 +36,13 @@ from ser_keras.experiments.crossval import (
     pooled_scores,
     prepare_output,
 )
-from ser_keras.experiments.fold_runs import FoldProgress, named_progress
+from ser_keras.experiments.fold_runs import (
+    FoldProgress,
+    Note,
+    named_progress,
+    note_finished,
+    print_nothing,
+)
 from ser_keras.experiments.run_result import not_adapted
 from ser_keras.files import write_json
 from ser_keras.labels import ClassSet
@@ -100,10 +108,12 @@ def run_crosscorpus(
     output: Path,
     *,
     class_set: ClassSet | None = None,
+    merge: Mapping[str, str] = MappingProxyType({}),
     seed: int = 0,
     searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
+    note: Note = print_nothing,
 ) -> dict[str, Any]:
     """Trains on each corpus, tests on all others, writes `result.json` and returns the result.
 
@@ -116,10 +126,12 @@ def run_crosscorpus(
         feature_sets: two or more, of one spec.
         output: Path. A folder per training corpus inside.
         class_set: the classes; by default those that all corpora have.
+        merge: mapping of label to the label that it counts as.
         seed: draws the validation speakers.
         searched: folds on which a search chose the recipe's settings, see `searched_folds`.
         command: the command line, for the record.
         progress: called as (training corpus, epoch, epochs, logs).
+        note: called with a sentence where an earlier run has finished folds.
 
     Returns:
         dict ready for JSON: "datasets", and "cells", each with "train", "test" and the scores of
@@ -134,22 +146,15 @@ def run_crosscorpus(
     """
     sets = _sets_by_name(config, feature_sets)
     provenance.git_commit()
-    protocol = build_crosscorpus(sets, class_set or shared_classes(sets), config, seed)
+    classes = merged(class_set, merge) if class_set else shared_classes(sets, merge)
+    protocol = build_crosscorpus(sets, classes, config, seed)
     findings = audit_crosscorpus(sets, protocol, searched)
     audit.enforce(findings)
     prepare_output({name: config}, protocol, output)
-    records = []
-    for fold in protocol.folds:
-        trainer = CorpusTrainer(
-            {name: tested for name, tested in sets.items() if name != fold.name},
-            config,
-            sets[fold.name],
-            protocol.class_set,
-            training_fold(fold),
-            output / "folds" / fold.name,
-            named_progress(progress, fold.name),
-        )
-        records.append(trainer.run())
+    note_finished(note, output, protocol.folds)
+    records = [
+        _trainer(fold, config, sets, protocol, output, progress).run() for fold in protocol.folds
+    ]
     findings.append(_known(config, records))
 
     def cells(track: str) -> list[dict[str, Any]]:
@@ -179,6 +184,26 @@ def run_crosscorpus(
     }
     write_json(output / "result.json", result)
     return result
+
+
+def _trainer(
+    fold: Fold,
+    config: TrainConfig,
+    sets: Mapping[str, FeatureSet],
+    protocol: Protocol,
+    output: Path,
+    progress: FoldProgress | None,
+) -> CorpusTrainer:
+    """Returns the trainer of a fold, which is named after its training corpus."""
+    return CorpusTrainer(
+        {name: tested for name, tested in sets.items() if name != fold.name},
+        config,
+        sets[fold.name],
+        protocol.class_set,
+        training_fold(fold),
+        output / "folds" / fold.name,
+        named_progress(progress, fold.name),
+    )
 
 
 def _known(config: TrainConfig, records: Sequence[Mapping[str, Any]]) -> audit.Finding:

@@ -1,6 +1,5 @@
 """Cross-validation: trains and tests all folds of a protocol, and summarises them in one result."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,13 +13,21 @@ from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments import provenance
-from ser_keras.experiments.fold_runs import FoldProgress, FoldRuns, withheld_findings
+from ser_keras.experiments.fold_runs import (
+    FoldProgress,
+    FoldRuns,
+    Note,
+    note_finished,
+    print_nothing,
+    withheld_findings,
+)
 from ser_keras.experiments.provenance import BLIND_RESULT
-from ser_keras.experiments.run_result import cost_of, not_adapted
+from ser_keras.experiments.run_result import cost_of, not_adapted, read_scores
 from ser_keras.files import write_json, write_text
 from ser_keras.labels import ClassSet
 from ser_keras.models import check_objective
 from ser_keras.protocols import Fold, Protocol
+from ser_keras.settings import differences
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.trainer import scores_name
@@ -38,6 +45,7 @@ def run_crossval(
     searched: Sequence[Fold] = (),
     command: str = "",
     progress: FoldProgress | None = None,
+    note: Note = print_nothing,
     workers: Workers = ALONE,
 ) -> dict[str, Any]:
     """Trains and tests the folds of a protocol, writes `result.json` and returns the result.
@@ -61,6 +69,7 @@ def run_crossval(
         searched: folds on which a search chose the recipes' settings, see `searched_folds`.
         command: the command line, for the record.
         progress: called as (fold name, epoch, epochs, logs).
+        note: called with a sentence where an earlier run has finished folds.
         workers: the processes that train together; each but the chief with an `output` of its own.
 
     Raises:
@@ -92,6 +101,7 @@ def run_crossval(
     )
     runs.check_all(recipes, chosen)
     prepare_output(recipes, protocol, output)
+    note_finished(note, output, chosen)
     records = [runs.run(recipes, fold, output / "folds" / fold.name) for fold in chosen]
     findings += withheld_findings(records)
     summary = partial(
@@ -140,14 +150,26 @@ def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, outpu
     if stored.exists():
         before = Protocol.load(stored)
         if before.sha256 != protocol.sha256:
+            changed = differences(_protocol_settings(before), _protocol_settings(protocol))
             raise SchemaError(
-                f"{output}: holds a run of protocol {before.name} ({before.sha256[:12]}), now "
-                f"asked for {protocol.name} ({protocol.sha256[:12]}). Choose another --output."
+                f"{output}: holds a run of another protocol "
+                f"({'; '.join(changed) or 'other recordings in its folds'}). Choose another "
+                "--output."
             )
     output.mkdir(parents=True, exist_ok=True)
     protocol.save(stored)
     for name, config in recipes.items():
         write_config(output / "recipes" / f"{name}.yaml", config)
+
+
+def _protocol_settings(protocol: Protocol) -> dict[str, Any]:
+    """Returns what a user chooses of a protocol, as plain values."""
+    return {
+        "protocol": protocol.name,
+        "class set": protocol.class_set.name,
+        "seed": protocol.seed,
+        "folds": len(protocol.folds),
+    }
 
 
 def write_config(path: Path, config: TrainConfig) -> None:
@@ -172,21 +194,8 @@ def pooled_scores(
     for record in records:
         own_track = record.get("track", "blind")
         name = scores_name(track or own_track, own_track)
-        parts.append(_read_scores(folder / record["fold"] / name))
+        parts.append(read_scores(folder / record["fold"] / name))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _read_scores(path: Path) -> dict[str, np.ndarray]:
-    try:
-        # np.load leaves a damaged file open when it is given the path itself.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SchemaError(
-            f"{path}: is missing or damaged ({error}), expected the scores of a fold. Remove the "
-            f"folder {path.parent} and give the command of the run again: only this fold is made "
-            "anew."
-        ) from None
 
 
 def class_set_dict(class_set: ClassSet) -> dict[str, Any]:

@@ -15,6 +15,12 @@ from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.trainer import FoldTrainer
 
 FoldProgress = Callable[[str, int, int, Mapping[str, float]], None]
+# Called with a sentence about where a run goes on.
+Note = Callable[[str], None]
+
+
+def print_nothing(sentence: str) -> None:
+    """Takes a note that nobody reads."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,13 @@ def withheld_findings(records: Sequence[Mapping[str, Any]]) -> list[audit.Findin
         for facts in (*record["unlabelled_sets"], *record.get("joint_sets", ()))
         for finding in audit.audit_unlabelled(record["fold"], facts["dataset"], facts["dropped"])
     ]
+
+
+def note_finished(note: Note, output: Path, folds: Sequence[Fold]) -> None:
+    """Says how many of the folds an earlier run has finished."""
+    finished = sum((output / "folds" / fold.name / "fold.json").exists() for fold in folds)
+    if finished:
+        note(f"{finished} of {len(folds)} folds are finished and kept.")
 
 
 def named_progress(progress: FoldProgress | None, title: str) -> Progress | None:

@@ -1,5 +1,6 @@
 """What the folds of a run add up to: its cost, who was not adapted to, its result by track."""
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import SchemaError
 from ser_keras.experiments.provenance import BLIND_RESULT
 from ser_keras.files import read_json
 from ser_keras.models import build_model
@@ -32,6 +34,24 @@ def read_result(path: Path) -> dict[str, Any]:
         keys=("protocol", "folds"),
     )
     return result
+
+
+def read_scores(path: Path) -> dict[str, np.ndarray]:
+    """Returns keys, classes and probabilities of a fold's scored part.
+
+    Raises:
+        SchemaError: the file is missing, empty or damaged.
+    """
+    try:
+        # np.load leaves a damaged file open when it is given the path itself.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SchemaError(
+            f"{path}: is missing or damaged ({error}), expected the scores of a fold. Remove the "
+            f"folder {path.parent} and give the command of the run again: only this fold is made "
+            "anew."
+        ) from None
 
 
 def results_by_track(output: Path) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ser_keras.errors import SchemaError
 from ser_keras.files import write_atomic
+from ser_keras.settings import differences
 
 
 def arrays_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
@@ -41,20 +42,32 @@ def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray], wh
         variable.assign(array)
 
 
-def check_identity(path: Path, stored: Mapping[str, Any], identity: Mapping[str, str]) -> None:
+def check_identity(
+    path: Path,
+    stored: Mapping[str, Any],
+    identity: Mapping[str, str],
+    config: Mapping[str, Any] | None = None,
+) -> None:
     """Refuses to take over the result of another training.
 
     Args:
         path: the file that `stored` was read from.
         stored: a record or a checkpoint's facts, with its "identity".
         identity: hashes by name that it must have, see `FoldParts.identity`.
+        config: the configuration that is asked for as plain values, which the error compares with
+            the "config" of `stored`.
 
     Raises:
         SchemaError: another recipe, fold, feature set or unlabelled speech, or none is noted.
     """
-    if differences := identity_differences(stored, identity):
+    phrases = identity_differences(stored, identity)
+    if phrases and config is not None and "config" in stored:
+        settings = differences(stored["config"], config, ignored=["settings"])
+        # Values say more than the two hashes of the recipe.
+        phrases = [*settings, *(text for text in phrases if not text.startswith("recipe:"))]
+    if phrases:
         raise SchemaError(
-            f"{path}: made with another configuration ({'; '.join(differences)}). Choose another "
+            f"{path}: made with another configuration ({'; '.join(phrases)}). Choose another "
             "--output, or remove it."
         )
 
@@ -63,7 +76,8 @@ def identity_differences(stored: Mapping[str, Any], identity: Mapping[str, str])
     """Returns a phrase with both hashes for every entry of `identity` that `stored` lacks."""
     before = stored.get("identity", {})
     return [
-        f"{what} {(before.get(what, 'not noted') or 'none')[:12]}, now {value[:12] or 'none'}"
+        f"{what}: {(before.get(what, 'not noted') or 'none')[:12]} there, "
+        f"{value[:12] or 'none'} asked"
         for what, value in identity.items()
         if before.get(what) != value
     ]

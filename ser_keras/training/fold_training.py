@@ -26,7 +26,7 @@ from ser_keras.training.checkpoint import Checkpoint, arrays_of, assign, check_i
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.fold_batches import epoch_steps, training_batches
 from ser_keras.training.fold_parts import FoldParts
-from ser_keras.training.history import Stopwatch, kept_epoch, summary_writer, write_summary
+from ser_keras.training.history import RESUMED, Stopwatch, kept_epoch, summary_writer, write_summary
 from ser_keras.training.optimizer import make_optimizer, plateau_rate
 from ser_keras.training.predict import predict
 from ser_keras.training.replicas import replicated, training_step
@@ -43,7 +43,8 @@ class FoldTraining:
         parts: the utterances of the fold, and the configuration that they are used with.
         folder: Path. Holds the checkpoint and the learning curves.
         identity: hashes of all that decides what is trained; a checkpoint must have the same.
-        progress: called as (epoch, epochs, logs) after every epoch.
+        progress: called as (epoch, epochs, logs) after every epoch; where a checkpoint goes on also
+            once before, with its last epoch and `RESUMED` in the logs.
         workers: the processes that train this fold together.
     """
 
@@ -110,6 +111,8 @@ class FoldTraining:
             SchemaError: the checkpoint is of another training.
         """
         history, best = self._restore()
+        if history:
+            self.progress(len(history), self.config.epochs, history[-1] | {RESUMED: 1.0})
         with summary_writer(self.folder / "tensorboard") as writer:
             for epoch in range(len(history), self.config.epochs):
                 if self._patience_is_over(history):
@@ -129,7 +132,12 @@ class FoldTraining:
 
     def _facts(self, history: list[Logs]) -> dict[str, Any]:
         """Returns what a checkpoint holds beside the values of variables."""
-        return {"identity": self.identity, "history": history, "cost": self.stopwatch.cost()}
+        return {
+            "identity": self.identity,
+            "config": self.config.to_dict(),
+            "history": history,
+            "cost": self.stopwatch.cost(),
+        }
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.trained.variables, *self.optimizer.variables]
@@ -141,7 +149,7 @@ class FoldTraining:
             return [], []
         values, best, meta = stored
         path = self.checkpoint.paths[0]
-        check_identity(path, meta, self.identity)
+        check_identity(path, meta, self.identity, self.config.to_dict())
         assign(self._variables(), values, path)
         self.stopwatch.resume(meta.get("cost", {}))
         return meta["history"], best

@@ -11,6 +11,9 @@ import numpy as np
 
 from ser_keras.files import read_json
 
+# In the logs that are shown of the last epoch which an interrupted run has trained.
+RESUMED = "resumed"
+
 
 def read_fold_record(path: Path) -> dict[str, Any]:
     """Returns the record of a finished fold.

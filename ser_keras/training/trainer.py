@@ -31,7 +31,7 @@ class FoldTrainer:
         class_set: the classes and their order.
         fold: the keys of the three parts.
         folder: Path. Everything of this fold is written here.
-        progress: called as (epoch, epochs, logs) after every epoch.
+        progress: called as (epoch, epochs, logs), see `FoldTraining`.
         further: further feature sets, trained on without labels or with.
         withheld: see `FoldParts`.
         workers: the processes that train this fold together.
@@ -80,7 +80,7 @@ class FoldTrainer:
         self._synchronize_workers(record_path)
         if record_path.exists():
             record = read_fold_record(record_path)
-            check_identity(record_path, record, self.identity())
+            check_identity(record_path, record, self.identity(), self.config.to_dict())
             return record
         audit.enforce(audit.audit_training(self.parts.audit_record()))
         with precision(self.config.precision):

@@ -4,6 +4,7 @@ import contextlib
 import io
 import subprocess
 import sys
+import time
 from importlib.metadata import entry_points
 
 import pytest
@@ -13,6 +14,7 @@ from ser_keras.cli import progress
 from ser_keras.cli.app import OTHER_TASK, task_of
 from ser_keras.cli.app import VERBS as VERBS_GROUP
 from ser_keras.cli.progress import EpochBars
+from ser_keras.training.history import RESUMED
 
 VERBS = {
     "audit",
@@ -203,6 +205,77 @@ def test_a_log_file_shows_the_progress_of_a_training(monkeypatch):
             bars("speaker-03", epoch, 5, {"loss": 1.0 / epoch, "valid_ua": 0.5})
     lines = [line for line in log.getvalue().splitlines() if "epoch" in line]
     assert lines == [
-        "fold speaker-03: epoch 1 of 5, loss 1.000  valid UA 50.0",
+        "fold speaker-03: epoch 1 of 5, loss 1.000  valid UA 50.0, 0 s left",
         "fold speaker-03: epoch 5 of 5, loss 0.200  valid UA 50.0",
     ]
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now_s = 1000.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """What is printed where the output is a file."""
+    stream = io.StringIO()
+    monkeypatch.setattr(progress, "console", Console(file=stream, width=100))
+    return stream
+
+
+def lines_of(log):
+    return [line for line in log.getvalue().splitlines() if line.startswith("fold")]
+
+
+def test_a_log_file_has_a_line_each_half_minute_with_the_time_left(monkeypatch, log):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    bars = EpochBars()
+    for epoch in range(1, 7):
+        clock.now_s += 20
+        bars("s01", epoch, 30, {"loss": 1.0})
+    assert lines_of(log) == [
+        "fold s01: epoch 1 of 30, loss 1.000, 10 min left",
+        "fold s01: epoch 3 of 30, loss 1.000, 9 min left",
+        "fold s01: epoch 5 of 30, loss 1.000, 8 min left",
+    ]
+    # The next fold begins where this one ended.
+    clock.now_s += 60
+    bars("s02", 1, 3, {"loss": 1.0})
+    assert lines_of(log)[-1] == "fold s02: epoch 1 of 3, loss 1.000, 2 min left"
+
+
+def test_a_resumed_fold_says_where_it_goes_on_and_does_not_count_what_was_done(monkeypatch, log):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    bars = EpochBars()
+    bars.note("3 of 10 folds are finished and kept.")
+    clock.now_s += 5
+    bars("s04", 4, 60, {"loss": 1.0, RESUMED: 1.0})
+    clock.now_s += 60
+    bars("s04", 5, 60, {"loss": 0.5})
+    assert log.getvalue().splitlines() == [
+        "3 of 10 folds are finished and kept.",
+        "fold s04: going on at epoch 5 of 60",
+        "fold s04: epoch 5 of 60, loss 0.500, 55 min left",
+    ]
+    assert bars.bars.tasks[1].completed == 5
+    bars("s05", 60, 60, {"loss": 0.5, RESUMED: 1.0})
+    assert lines_of(log)[-1] == "fold s05: all 60 epochs were trained before; testing"
+
+
+def test_a_long_epoch_is_seen_to_run(monkeypatch, log):
+    monkeypatch.setattr(EpochBars, "LOG_EVERY_S", 0.1)
+    with EpochBars() as bars:
+        time.sleep(0.3)
+        bars("s01", 1, 3, {"loss": 1.0})
+        time.sleep(0.3)
+    ended = len(log.getvalue())
+    assert "reading features and building the model: at it for 0 s" in log.getvalue()
+    assert "fold s01: epoch 2 of 3: at it for 0 s" in log.getvalue()
+    time.sleep(0.2)
+    assert len(log.getvalue()) == ended

@@ -10,10 +10,10 @@ from ser_keras.corpora.synthetic import write_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.crosscorpus import run_crosscorpus
-from ser_keras.experiments.crosscorpus_protocol import build_crosscorpus, shared_classes
+from ser_keras.experiments.crosscorpus_protocol import build_crosscorpus, merged, shared_classes
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.features.statistics import FeatureStatistics
-from ser_keras.labels import ClassSet
+from ser_keras.labels import CLASS_SETS, ClassSet
 from ser_keras.report.summary import crosscorpus_table
 
 
@@ -111,7 +111,7 @@ def test_a_second_run_takes_what_is_there_and_one_on_other_corpora_is_refused(
     assert again == result == json.loads((output / "result.json").read_text())
     assert before == {name: path.stat().st_mtime_ns for name, path in models.items()}
     fewer = without_labels(other_set, "sad")
-    with pytest.raises(SchemaError, match="holds a run of protocol crosscorpus"):
+    with pytest.raises(SchemaError, match=r"holds a run of another protocol"):
         run_crosscorpus("tiny", config, [feature_set, fewer], output)
 
 
@@ -130,7 +130,7 @@ def test_classes_are_the_labels_that_all_corpora_have(feature_set, other_set):
     sets = {"synthetic": feature_set, "other": without_labels(other_set, "sad")}
     assert shared_classes(sets).classes == ("neutral", "happy", "angry")
     sets["other"] = without_labels(other_set, "sad", "angry", "neutral")
-    with pytest.raises(ConfigError, match=r"share the labels \['happy'\], expected two or more"):
+    with pytest.raises(ConfigError, match=r"share the label happy alone, expected two or more"):
         shared_classes(sets)
 
 
@@ -168,3 +168,59 @@ def test_one_person_in_two_copies_of_a_published_corpus_is_a_leak(
 def test_one_name_for_two_corpora_is_refused(feature_set, other_set, config, tmp_path):
     with pytest.raises(ConfigError, match="with different names"):
         run_crosscorpus("tiny", config, [feature_set, named(other_set, "synthetic")], tmp_path)
+
+
+def relabelled(feature_set, name, **labels):
+    """The features as a corpus with other words for its labels."""
+    rows = tuple(replace(row, label=labels.get(row.label, row.label)) for row in feature_set.rows)
+    return replace(named(feature_set, name), rows=rows)
+
+
+STRANGE = {"angry": "anger", "happy": "Freude", "sad": "sadness", "neutral": "ntr"}
+
+
+def test_labels_in_other_words_are_joined_by_the_option_that_the_error_names(
+    feature_set, other_set, config
+):
+    sets = {"one": feature_set, "two": relabelled(other_set, "two", **STRANGE)}
+    with pytest.raises(ConfigError, match=r"one, two share no label, expected two") as refused:
+        shared_classes(sets)
+    advice = str(refused.value).rpartition("--map ")[2]
+    assert advice == "Freude=happy,anger=angry,ntr=neutral,sadness=sad"
+    classes = shared_classes(sets, dict(pair.split("=") for pair in advice.split(",")))
+    assert classes.classes == ("neutral", "happy", "sad", "angry")
+    protocol = build_crosscorpus(sets, classes, config, seed=0)
+    assert [len(fold.test) for fold in protocol.folds] == [len(other_set.rows), 48]
+
+
+def test_neither_error_sends_to_the_other(feature_set, other_set, config):
+    """Without --classes, with --classes, and with --map as either of them says."""
+    sets = {"one": feature_set, "two": relabelled(other_set, "two", **STRANGE)}
+    with pytest.raises(ConfigError) as without:
+        shared_classes(sets)
+    with pytest.raises(ConfigError, match="two has no angry, happy, neutral, sad") as with_set:
+        build_crosscorpus(sets, CLASS_SETS["emodb4"], config, seed=0)
+    for refused in (without, with_set):
+        assert "--classes" not in str(refused.value)
+        assert "Add --map " in str(refused.value)
+    pairs = str(with_set.value).rpartition("--map ")[2].split(",")
+    classes = merged(CLASS_SETS["emodb4"], dict(pair.split("=") for pair in pairs))
+    assert len(build_crosscorpus(sets, classes, config, seed=0).folds) == 2
+
+
+def test_labels_that_nobody_knows_are_left_to_the_user(feature_set, other_set):
+    foreign = dict.fromkeys(STRANGE, "xyz")
+    sets = {"one": feature_set, "two": relabelled(other_set, "two", **foreign)}
+    with pytest.raises(ConfigError, match=r"two has xyz\. Say which .* --map xyz=angry, or leave"):
+        shared_classes(sets)
+    with pytest.raises(ConfigError, match="--map: unknown label 'angy'; did you mean 'angry'"):
+        shared_classes(sets, {"angy": "happy"})
+
+
+def test_a_class_that_one_corpus_lacks_is_left_out_with_the_class_set(
+    feature_set, other_set, config
+):
+    sets = {"one": feature_set, "two": without_labels(other_set, "sad")}
+    with pytest.raises(ConfigError, match=r"Leave out --classes .*: neutral, happy, angry"):
+        build_crosscorpus(sets, CLASS_SETS["emodb4"], config, seed=0)
+    assert shared_classes(sets).classes == ("neutral", "happy", "angry")

@@ -13,6 +13,7 @@ from ser_keras.experiments.crossval import pooled_scores, run_crossval
 from ser_keras.experiments.ensemble import is_ensemble
 from ser_keras.experiments.evaluate import evaluate_run
 from ser_keras.experiments.run_result import results_by_track
+from ser_keras.protocols import build_protocol
 from serving.export.trained_model import open_run
 from tests.small_trainings import tiny_config
 
@@ -117,3 +118,15 @@ def test_an_emptied_recipe_is_not_the_recipe_by_default(tmp_path):
     (tmp_path / "best.yaml").write_text("\n")
     with pytest.raises(SchemaError, match=r"best\.yaml: is empty, expected a recipe"):
         load_config(tmp_path / "best.yaml")
+
+
+def test_a_second_run_says_what_is_finished_and_names_other_settings(
+    finished, run, feature_set, protocol
+):
+    config, _ = finished
+    notes = []
+    run_crossval({"tiny": config}, feature_set, protocol, run, folds=[FOLD], note=notes.append)
+    assert notes == ["1 of 1 folds are finished and kept."]
+    other = build_protocol("synthetic-loso", feature_set.rows, seed=5)
+    with pytest.raises(SchemaError, match=r"another protocol \(seed: 0 there, 5 asked\)"):
+        run_crossval({"tiny": config}, feature_set, other, run, folds=[FOLD])

@@ -13,8 +13,9 @@ import yaml
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import evaluate_run
-from ser_keras.training.checkpoint import Checkpoint, arrays_of
+from ser_keras.training.checkpoint import Checkpoint, arrays_of, check_identity
 from ser_keras.training.fold_parts import FoldParts
+from ser_keras.training.history import RESUMED
 from ser_keras.training.trainer import FoldTrainer
 from tests.small_trainings import tiny_config
 
@@ -59,14 +60,20 @@ def test_another_seed_gives_other_weights(tiny, feature_set, protocol, tmp_path,
 def test_a_run_stopped_after_each_epoch_ends_with_equal_weights(
     tiny, feature_set, protocol, tmp_path, undisturbed
 ):
+    shown = []
+
     def stop(epoch, epochs, logs):
-        raise Killed
+        shown.append((epoch, RESUMED in logs))
+        if RESUMED not in logs:
+            raise Killed
 
     for _ in range(tiny().epochs):
         with pytest.raises(Killed):
             train(tiny(), feature_set, protocol, tmp_path, progress=stop)
     _, _, facts = Checkpoint(tmp_path / "checkpoint").load()
-    record = train(tiny(), feature_set, protocol, tmp_path)
+    record = train(tiny(), feature_set, protocol, tmp_path, progress=stop)
+    assert shown == [(1, False), (1, True), (2, False), (2, True)]
+    assert not any(RESUMED in logs for logs in record["history"])
     assert all(record[name] > facts["cost"][name] > 0 for name in ("cpu_seconds", "train_seconds"))
     assert record["weights_sha256"] == undisturbed["weights_sha256"]
     without_time = [{k: v for k, v in logs.items() if k != "seconds"} for logs in record["history"]]
@@ -131,8 +138,31 @@ def test_a_finished_fold_is_not_trained_again(tiny, feature_set, protocol, finis
 
 
 def test_another_configuration_does_not_take_over_a_folder(tiny, feature_set, protocol, finished):
-    with pytest.raises(SchemaError, match="made with another configuration"):
-        train(tiny(epochs=9), feature_set, protocol, finished[0])
+    optimizer = {"name": "adamw", "learning_rate": 0.5}
+    with pytest.raises(SchemaError) as refused:
+        train(tiny(epochs=9, optimizer=optimizer), feature_set, protocol, finished[0])
+    assert "epochs: 2 there, 9 asked" in str(refused.value)
+    assert "optimizer.learning_rate: 0.001 there, 0.5 asked" in str(refused.value)
+    assert "recipe" not in str(refused.value)
+
+
+def test_a_checkpoint_of_another_configuration_is_told_by_its_values(
+    tiny, feature_set, protocol, tmp_path
+):
+    def stop(epoch, epochs, logs):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(tiny(), feature_set, protocol, tmp_path, progress=stop)
+    with pytest.raises(SchemaError, match=r"state\.npz: made with .*\(seed: 0 there, 3 asked\)"):
+        train(tiny(seed=3), feature_set, protocol, tmp_path)
+
+
+def test_a_checkpoint_that_noted_no_configuration_is_told_by_hashes(tmp_path):
+    stored = {"recipe": "a" * 64, "fold": "c" * 64}
+    asked = stored | {"recipe": "b" * 64}
+    with pytest.raises(SchemaError, match="recipe: aaaaaaaaaaaa there, bbbbbbbbbbbb asked"):
+        check_identity(tmp_path, {"identity": stored}, asked, tiny_config().to_dict())
 
 
 def test_the_kept_epoch_is_the_best_on_validation_speakers(undisturbed):

@@ -131,5 +131,7 @@ def test_the_result_of_a_search_that_was_emptied_is_named(tmp_path):
 def test_another_search_is_told_from_the_same(recipe, feature_set, protocol, tmp_path):
     asked = search_of(recipe, protocol)
     (tmp_path / "asked.json").write_text("[]")
-    with pytest.raises(SchemaError, match="holds a search with another"):
+    with pytest.raises(
+        SchemaError, match=r"holds a search with other settings \(recipe: not there, "
+    ):
         run_search(replace(asked, seed=1), feature_set, protocol, tmp_path)

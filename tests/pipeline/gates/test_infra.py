@@ -64,9 +64,8 @@ def test_an_answer_that_is_not_the_trained_models_is_a_reason(export, tmp_path):
 def test_an_export_of_another_run_is_not_blessed(export, tmp_path):
     version, run, features, _ = export
     changed = shutil.copytree(run, tmp_path / "run")
-    (changed / "folds" / exported.FOLD / "fold.json").write_text(
-        '{"fold": "s01", "weights_sha256": "other"}'
-    )
+    record = changed / "folds" / exported.FOLD / "fold.json"
+    record.write_text('{"fold": "s01", "weights_sha256": "other"}')
     reasons, _ = judge_export(version, tmp_path / "out", run=changed, features=features)
     assert "Give the run that was exported" in reasons[0]
     assert reasons_against(tmp_path / "out") == reasons
