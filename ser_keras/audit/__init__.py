@@ -5,7 +5,7 @@ looks for one person or class under two names, for classes that nothing trains, 
 normaliser was fitted on and what chose the epoch. `enforce` stops a run that would leak.
 """
 
-from ser_keras.audit.checks import audit_audio, audit_protocol
+from ser_keras.audit.checks import audit_audio, audit_labels, audit_protocol
 from ser_keras.audit.duplicates import AudioRow, duplicate_groups, row_of
 from ser_keras.audit.findings import Finding, enforce
 from ser_keras.audit.fingerprint import fingerprint
@@ -21,6 +21,7 @@ __all__ = [
     "Finding",
     "Overlap",
     "audit_audio",
+    "audit_labels",
     "audit_names",
     "audit_protocol",
     "audit_settings",

@@ -39,6 +39,21 @@ def audit_audio(rows: Sequence[Any]) -> list[Finding]:
     return [*copies, *_shapeless(rows)]
 
 
+def audit_labels(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
+    """Returns names that look alike, and classes that a fold tests or validates but never trains.
+
+    Args:
+        protocol: the folds.
+        rows: objects with `key`, `label` and `speaker`; of the folds' utterances at least.
+    """
+    used = {key for fold in protocol.folds for part in PARTS for key in getattr(fold, part)}
+    row_of = {row.key: row for row in rows if row.key in used}
+    return [
+        *audit_names(list(row_of.values()), protocol.class_set.class_of),
+        *untrained_classes(protocol, row_of),
+    ]
+
+
 def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
     """Returns what the parts of a protocol's folds share, and whether its name promises otherwise.
 
@@ -64,8 +79,7 @@ def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
     return [
         *_promise(protocol),
         *_speakers(protocol, row_of),
-        *audit_names([row_of[key] for key in sorted(used)], protocol.class_set.class_of),
-        *untrained_classes(protocol, row_of),
+        *audit_labels(protocol, [row_of[key] for key in sorted(used)]),
         *_sentences(protocol, row_of),
         *_duplicates(protocol, row_of, used),
         *_coverage(protocol, row_of),

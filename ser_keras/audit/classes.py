@@ -6,6 +6,7 @@ unweighted accuracy, and nothing in the score says why.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any
 
 from ser_keras.audit.findings import Finding, few
@@ -61,7 +62,7 @@ def _of_class(
         "fail" if part == "test" else "warn",
         f"class {name} is {verb} {where}, but no training part there has it; {effect}.{owner} "
         "Correct the label if it is misspelt. Otherwise add recordings of it by other speakers, or "
-        "leave the class out.",
+        f"leave the class out (`ser import` with --map {quote(name)}=).",
         keys,
     )
 

@@ -18,6 +18,12 @@ from ser_keras.labels import EMOTIONS, emotion_of_word, plain_word
 # Below this length a word with another letter is mostly another word: bad and sad.
 _MIN_LETTERS_REPLACED = 5
 _MIN_LETTERS_ADDED = 3
+# More are no emotions but names or texts, and comparing all pairs would take long.
+_MAX_LABELS_COMPARED = 200
+# What stands in a table where nobody knows who speaks.
+_NOBODY = {"unknown", "unk", "none", "null", "anonymous", "anon", "various", "unbekannt", "n/a"}
+# Nan and Na are names; these are what tables have in empty fields.
+_EMPTY = {"nan", "NaN", "NA"}
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
 
@@ -50,24 +56,41 @@ def lookalikes(names: Iterable[str]) -> list[tuple[str, ...]]:
         >>> lookalikes(["Anna", "anna ", "Zoë", "zoe", "1", "01", "1.0", "11", "1-1"])
         [('01', '1', '1.0'), ('Anna', 'anna '), ('Zoë', 'zoe')]
     """
+    ways_of = {name: _ways_of_writing(name) for name in sorted(set(names))}
     groups: dict[str, set[str]] = {}
-    for name in sorted(set(names)):
-        written = {_plain_name(name), _plain_name(name.casefold().translate(_UMLAUTS))}
-        group = {name}.union(*(groups[key] for key in written if key in groups))
-        for member in written | {key for key, members in groups.items() if members & group}:
-            groups[member] = group
-    unique = {tuple(sorted(group)) for group in groups.values() if len(group) > 1}
-    return sorted(unique)
+    for name, ways in ways_of.items():
+        group = {name}.union(*(groups.get(way, ()) for way in ways))
+        groups.update((way, group) for member in group for way in ways_of[member])
+    return sorted({tuple(sorted(group)) for group in groups.values() if len(group) > 1})
 
 
-def _plain_name(name: str) -> str:
-    """Returns the same text for names that look alike."""
+def _ways_of_writing(name: str) -> set[str]:
+    return {plain_name(name), plain_name(name.casefold().translate(_UMLAUTS))}
+
+
+def plain_name(name: str) -> str:
+    """Returns the same text for names that look alike.
+
+    Example:
+        >>> plain_name("Zoë B."), plain_name("Spk-01"), plain_name("2.0")
+        ('zoeb', 'spk1', '2')
+    """
     whole_number = re.fullmatch(r"(\d+)\.0+", name.strip())
     text = plain_word(whole_number[1] if whole_number else name)
     return re.sub(r"(?<!\d)0+(?=\d)", "", text)
 
 
 def _speakers(keys_of: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    nobody = [name for name in keys_of if _is_nobody(name)]
+    if nobody:
+        keys = _keys([nobody], keys_of)
+        yield Finding(
+            "names",
+            "warn",
+            f"{few(nobody)} is no name of a speaker: {len(keys)} utterances count as those of one "
+            "person, who may be anybody that is tested. Leave them out, or find out who speaks.",
+            keys,
+        )
     groups = lookalikes(keys_of)
     if not groups:
         return
@@ -79,6 +102,12 @@ def _speakers(keys_of: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
         "same name in every row, or a model is tested on a voice that it was trained on.",
         _keys(groups, keys_of),
     )
+
+
+def _is_nobody(name: str) -> bool:
+    word = name.strip()
+    is_sign = not any(letter.isalnum() for letter in word)
+    return is_sign or word in _EMPTY or word.casefold() in _NOBODY
 
 
 def _labels(keys_of: Mapping[str, Sequence[str]]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ser_keras.audit.duplicates import duplicate_groups
 from ser_keras.audit.findings import Finding
+from ser_keras.audit.lookalikes import plain_name
 
 # Why an utterance is not trained on. Where several are true, the first one is given.
 REASONS = ("name", "speaker", "recording")
@@ -32,7 +33,8 @@ class Overlap:
         """Returns the utterances of a set that reveal some of the labelled ones, with reasons.
 
         Corpus and speaker identify a person: speaker 03 of one corpus is not that of another, two
-        sets of one corpus have the same people, and so have two tables of a user's own. A recording
+        sets of one corpus have the same people, and so have two tables of a user's own, where Anna
+        is anna. A recording
         is identified by its sound alone, whatever its name and place, and its speaker in another
         set is the same person, whatever their name there.
 
@@ -45,10 +47,10 @@ class Overlap:
         """
         held = [row for row in self.rows if row.key in keys]
         names = {row.key for row in held}
-        people = {(row.corpus, row.speaker) for row in held}
+        people = {_person(row) for row in held}
         groups = {self._group_of[0, row.key] for row in held if (0, row.key) in self._group_of}
         copies = {
-            (index, row.key): (row.corpus, row.speaker)
+            (index, row.key): _person(row)
             for index, rows in enumerate(self.others)
             for row in rows
             if self._group_of.get((index + 1, row.key)) in groups
@@ -56,7 +58,7 @@ class Overlap:
         namesakes = set(copies.values())
         reasons = {}
         for row in self.others[number]:
-            person = row.corpus, row.speaker
+            person = _person(row)
             if row.key in names:
                 reasons[row.key] = "name"
             elif (number, row.key) in copies and person not in people:
@@ -78,6 +80,10 @@ class Overlap:
                 rows.append(replace(row, key=name))
         groups = duplicate_groups(rows)
         return {set_and_key_of[name]: index for index, group in enumerate(groups) for name in group}
+
+
+def _person(row: Any) -> tuple[str, str]:
+    return row.corpus, plain_name(row.speaker)
 
 
 def audit_unlabelled(

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -110,12 +110,14 @@ def import_table(
         index = RecordingIndex(folder, allow_outside)
         imported = import_rows(opened, chosen, patterns, renamed, index)
     if check:
-        leave_out_unreadable(
-            imported, lambda rows: track(rows, "decoding", console=console, transient=True)
-        )
+        leave_out_unreadable(imported, lambda rows: track(rows, "decoding", **_bar()))
     _check_any(imported, table, folder, len(index))
     _offer_synonyms(imported.rows)
     _write_import(imported, output)
+
+
+def _bar() -> dict[str, Any]:
+    return {"console": console, "transient": True, "disable": not console.is_terminal}
 
 
 def _check_files(table: Path, output: Path, folder: Path) -> None:
@@ -131,7 +133,7 @@ def _check_any(imported: Any, table: Path, folder: Path, num_recordings: int) ->
     if not imported.rows:
         raise CorpusError(
             f"{table}: found no row that can be used, and {num_recordings} recordings in {folder}. "
-            f"{_reasons(imported.left_out)} Give the folder of the recordings by --audio-dir, and "
+            f"{imported.reasons()} Give the folder of the recordings by --audio-dir, and "
             "the column of their paths by --columns path=COLUMN."
         )
 
@@ -199,10 +201,10 @@ def _write_import(imported: Any, output: Path) -> None:
     left_out.unlink(missing_ok=True)
     for column, words in imported.unknown_words.items():
         shown = ", ".join(word for word, _ in words.most_common(3))
-        _note(column, f"unknown in {words.total()} rows and left empty there: {shown}")
+        _note(column, f"left empty where a manifest has no such word ({shown})")
     if imported.left_out:
         write_csv(left_out, imported.left_out)
-        _note("left out", f"{len(imported.left_out)} rows, listed in {left_out}")
+        _note("left out", f"{_count(imported.left_out, 'row')}, listed in {left_out}")
         for row in imported.left_out[:_SHOWN_ROWS]:
             console.print(f"  {row['where']}: {row['path']}: {row['reason']}", markup=False)
     folder = output.parent.resolve()
@@ -213,30 +215,22 @@ def _write_import(imported: Any, output: Path) -> None:
     speakers = {utterance.speaker for utterance in utterances}
     listed = ", ".join(f"{label} {count}" for label, count in labels.most_common())
     console.print(
-        f"{output}: {len(rows)} recordings, {len(labels)} classes ({listed}), "
-        f"{len(speakers)} speakers",
+        f"{output}: {_count(rows, 'recording')}, {_count(labels, 'class', 'classes')} ({listed}), "
+        f"{_count(speakers, 'speaker')}",
         markup=False,
     )
-    console.print(
-        f"next: ser audit --corpus manifest --data-dir {quote(str(output))} "
-        f"--protocol manifest-loso{' --allow-outside' * outside}",
-        markup=False,
-    )
+    folds = " --protocol manifest-loso" * (len(speakers) > 2 and len(labels) > 1)
+    options = f"--data-dir {quote(str(output))}{folds}{' --allow-outside' * outside}"
+    console.print(f"next: ser audit --corpus manifest {options}", markup=False)
+
+
+def _count(things: Sized, noun: str, plural: str = "") -> str:
+    return f"{len(things)} {noun if len(things) == 1 else plural or f'{noun}s'}"
 
 
 def _note(what: str, text: str) -> None:
     console.print(f"[yellow]{what}[/]: ", end="")
     console.print(text, markup=False)
-
-
-def _reasons(left_out: Sequence[Mapping[str, str]]) -> str:
-    counts = Counter(row["reason"] for row in left_out)
-    first = {row["reason"]: row for row in reversed(left_out)}
-    few = (
-        f"{count} rows: {reason} (such as {first[reason]['path']!r} in {first[reason]['where']})"
-        for reason, count in counts.most_common(2)
-    )
-    return f"{'; '.join(few)}."
 
 
 def audit(
@@ -252,7 +246,7 @@ def audit(
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Look for leaks: duplicate recordings, shared speakers and sentences.
+    """Look for leaks: duplicate recordings, shared speakers and sentences, names that look alike.
 
     Exits with 6 where a protocol breaks what its name promises.
     """
@@ -265,14 +259,13 @@ def audit(
     utterances = read_corpus(
         corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside
     )
-    rows = [
-        leakage.row_of(utterance)
-        for utterance in track(utterances, "listening", console=console, transient=True)
-    ]
+    rows = [leakage.row_of(utterance) for utterance in track(utterances, "listening", **_bar())]
     findings = leakage.audit_audio(rows)
     if protocol:
         findings += leakage.audit_protocol(
             build_protocol(protocol, utterances, class_set=class_set, seed=seed), rows
         )
+    else:
+        findings += leakage.audit_names(rows)
     print_findings(findings)
     leakage.enforce(findings)

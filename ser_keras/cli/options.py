@@ -64,12 +64,14 @@ Strategy = Annotated[
 def open_features(
     features: Path, protocol: str, class_set: str | None, seed: int
 ) -> tuple[Any, Any]:
-    """Returns a feature set and its folds.
+    """Returns a feature set and its folds; prints what their names and classes are warned of.
 
     Raises:
         ConfigError: no such protocol, or the name of a feature spec in place of a folder.
         SchemaError: no feature set is there.
     """
+    from ser_keras.audit import audit_labels
+    from ser_keras.cli.console import print_findings
     from ser_keras.data.feature_set import FeatureSet
     from ser_keras.errors import ConfigError
     from ser_keras.features.specs import SPECS
@@ -81,7 +83,10 @@ def open_features(
             f"it: ser features --corpus CORPUS --data-dir DIR --spec {features} --output FOLDER"
         )
     feature_set = FeatureSet.open(features)
-    return feature_set, build_protocol(protocol, feature_set.rows, class_set=class_set, seed=seed)
+    folds = build_protocol(protocol, feature_set.rows, class_set=class_set, seed=seed)
+    findings = audit_labels(folds, feature_set.rows)
+    print_findings([finding for finding in findings if finding.severity == "warn"], nothing="")
+    return feature_set, folds
 
 
 def only_one(features: list[Path], run: Path) -> Path:

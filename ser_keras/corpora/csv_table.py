@@ -19,6 +19,7 @@ _PLURALS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _EXCEL_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 # csv.QUOTE_MINIMAL and csv.QUOTE_NONE.
 _Quoting = Literal[0, 3]
+_MAX_HEADER = 2**16
 # Invisible characters that strip() leaves.
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 
@@ -145,7 +146,8 @@ def _reader(text: str, separator: str, quoting: _Quoting) -> Any:
 
 def _header(text: str, separator: str, wanted: Sequence[str]) -> tuple[str, ...]:
     try:
-        names = [_clean(name) for name in next(_reader(text, separator, csv.QUOTE_MINIMAL), [])]
+        first = text[:_MAX_HEADER]
+        names = [_clean(name) for name in next(_reader(first, separator, csv.QUOTE_MINIMAL), [])]
     except csv.Error:
         # With the right separator the header can be read; rows() says what is wrong with others.
         names = [_clean(name) for name in text.partition("\n")[0].split(separator)]
@@ -187,12 +189,13 @@ def _check_header(
     for name in required:
         if name not in columns:
             near = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
-            hint = f"Did you mean it by {near[0]!r}? Rename that." if near else remedy
+            hint = f"Did you mean {near[0]!r}? Rename that column." if near else remedy
             if len(columns) == 1 and set(required) <= set(re.split(r"[\s:]+", columns[0])):
-                near, hint = [], "Separate the columns by commas."
+                hint = "Separate the columns by commas."
+            names = ", ".join(filter(None, columns)) or "none"
             raise CorpusError(
-                f"{table.path}:1: found no column {name!r} among {', '.join(columns) or 'none'}. "
-                f"{hint} Expected {','.join(required)} and, where known, {','.join(optional)}."
+                f"{table.path}:1: found no column {name!r} among {names}. {hint} "
+                f"Expected {','.join(required)} and, where known, {','.join(optional)}."
             )
     for name in (*required, *optional):
         if columns.count(name) > 1:

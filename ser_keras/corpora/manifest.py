@@ -54,8 +54,8 @@ INFO = CorpusInfo(
     licence="the user's",
     citation="",
     home="",
-    access="Write a CSV table with the columns path,label,speaker and give it, or the folder that "
-    "holds it as manifest.csv.",
+    access="Write a CSV table with the columns path,label,speaker, or let `ser import` make one of "
+    "another table. Give it, or the folder that holds it as manifest.csv.",
 )
 
 

@@ -9,9 +9,10 @@ from ser_keras.errors import ConfigError, unknown_name
 REQUIRED = ("path", "label", "speaker")
 # Usual names by column of a manifest, the better ones first, without blanks and underscores.
 _USUAL_NAMES = {
-    "path": "path filepath file filename fileid wav wavfile wavpath audio audiofile audiopath "
-    "audioid recording recordingid clip clipid utterance utteranceid utt uttid segmentid fname id",
-    "label": "label emotion emotionlabel emotionclass emo class category target",
+    "path": "path filepath filepaths file files filename filenames fileid wav wavfile wavpath "
+    "audio audiofile audiopath audioid recording recordingid clip clipid utterance utteranceid utt "
+    "uttid segmentid fname id",
+    "label": "label labels emotion emotions emotionlabel emotionclass emo class category target",
     "speaker": "speaker speakerid speakername spk spkid actor actorid subject subjectid "
     "participant participantid person personid clientid talker voice",
     "session": "session sessionid dialog dialogue dialogid dialogueid",
@@ -22,6 +23,8 @@ _USUAL_NAMES = {
     "split": "split subset partition set",
 }
 _NOUNS = {"path": "the recordings", "label": "the emotions", "speaker": "the speakers"}
+_PATTERNS = {"label": "^([^/]+)/", "speaker": "^([^_]+)_"}
+_PATHS = {"label": "happy/01.wav", "speaker": "anna_01.wav"}
 ROLES = tuple(_USUAL_NAMES)
 
 
@@ -73,13 +76,24 @@ def question(table: Table, role: str, columns: Mapping[str, str]) -> str:
             f"{table.path}: found several columns that may name {_NOUNS[role]}: "
             f"{', '.join(fitting)}. Add {options}."
         )
-    example = "happy/anna_01.wav"
-    pattern = {"label": "label=^([^/]+)/", "speaker": "speaker=([^/_]+)_[^/]*$"}.get(role)
-    otherwise = f", or --from-path '{pattern}' where paths are like {example}" if pattern else ""
+    names = ", ".join(name for name in table.columns if name)
+    sentence = f"{table.path}: cannot tell which column names {_NOUNS[role]} among {names}."
+    sentence += f" Add --columns {role}=COLUMN"
+    example = _first(table, columns.get("path"))
+    if role == "path" or not example:
+        return f"{sentence}."
     return (
-        f"{table.path}: cannot tell which column names {_NOUNS[role]} among "
-        f"{', '.join(table.columns)}. Add --columns {role}=COLUMN{otherwise}."
+        f"{sentence}; or, if the {role} is in the path, --from-path with a regular expression that "
+        f"has a group around it, such as '{role}={_PATTERNS[role]}' for {_PATHS[role]}. The first "
+        f"path is {example}."
     )
+
+
+def _first(table: Table, column: str | None) -> str:
+    """Returns what the first row has in a column."""
+    fields = next((fields for _, fields in table.rows()), [])
+    number = table.columns.index(column) if column else len(fields)
+    return fields[number] if number < len(fields) else ""
 
 
 def path_patterns(texts: Mapping[str, str]) -> dict[str, re.Pattern[str]]:

@@ -57,6 +57,17 @@ class ImportedRows:
         written = row.get("written") or row.get("path", "")
         self.left_out.append({"where": row["where"], "path": written, "reason": reason})
 
+    def reasons(self) -> str:
+        """Returns the two commonest reasons to leave a row out, with an example."""
+        counts = Counter(row["reason"] for row in self.left_out)
+        first = {row["reason"]: row for row in reversed(self.left_out)}
+        few = (
+            f"{reason} in {count} of its rows (such as {first[reason]['path']!r} in "
+            f"{first[reason]['where']})"
+            for reason, count in counts.most_common(2)
+        )
+        return f"{'; '.join(few)}."
+
 
 def import_rows(
     table: Table,

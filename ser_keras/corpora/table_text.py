@@ -55,6 +55,8 @@ def table_text(table: Path) -> str:
             raise CorpusError(
                 f"{table}: found {what}, expected a table as text. Save it as CSV in UTF-8."
             )
+    if data.lstrip()[:1] in (b"{", b"["):
+        raise CorpusError(f"{table}: found JSON, expected a table. Save it as CSV in UTF-8.")
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), _unmarked(data))
     try:
         return data.decode(encoding)

@@ -1,11 +1,22 @@
 """One person, or one class, under two names."""
 
+from dataclasses import dataclass
+
 import pytest
 
-from ser_keras.audit import AudioRow, audit_names
+from ser_keras.audit import AudioRow, Overlap, audit_names
 from ser_keras.audit.lookalikes import lookalikes
 from ser_keras.corpora import CORPORA, get_corpus
 from ser_keras.labels import CLASS_SETS, EMOTIONS
+
+
+@dataclass(frozen=True)
+class Recording:
+    key: str
+    speaker: str
+    audio_sha256: str
+    fingerprint: bytes
+    corpus: str = "manifest"
 
 
 def rows(speakers=("anna", "ben"), labels=("happy", "sad")):
@@ -53,13 +64,20 @@ def test_speakers_that_are_written_in_two_ways_are_a_warning(names):
         ("1.0", "10"),
         ("anna", "anne"),
         ("王芳", "王方"),
-        ("?", "!"),
+        ("Nan", "Na"),
         ("が", "か"),
         ("Ses01F", "Ses01M"),
     ],
 )
 def test_speakers_with_other_names_are_none(names):
     assert audit_names(rows(names)) == []
+
+
+@pytest.mark.parametrize("name", ["unknown", "N/A", "nan", "?", "--", "None"])
+def test_rows_of_nobody_known_are_a_warning(name):
+    (finding,) = audit_names(rows(("anna", name)))
+    assert finding.severity == "warn"
+    assert f"{name} is no name of a speaker: 2 utterances" in finding.message
 
 
 def test_groups_that_share_a_way_of_writing_are_one():
@@ -121,3 +139,23 @@ def test_published_corpora_have_no_names_that_look_alike(corpus):
     info = get_corpus(corpus).info
     labels = info.labels or CLASS_SETS["ravdess8"].classes
     assert audit_names(rows(tuple(info.speakers), tuple(labels))) == []
+
+
+def test_thousands_of_names_take_no_longer_than_their_number():
+    speakers = [f"speaker {number}" for number in range(5000)]
+    assert lookalikes([*speakers, "Speaker 0042"]) == [("Speaker 0042", "speaker 42")]
+
+
+def test_unlabelled_speech_of_a_speaker_in_other_letters_is_withheld():
+    labelled = [
+        Recording("a/1", "Ann", "h1", bytes(128)),
+        Recording("a/2", "Ben", "h2", bytes(128)),
+    ]
+    other = [
+        Recording("b/1", "ann ", "h3", bytes(128)),
+        Recording("b/2", "ben", "h4", bytes(128)),
+        Recording("b/3", "Anne", "h5", bytes(128)),
+    ]
+    overlap = Overlap(labelled, [other])
+    assert overlap.withheld(0, {"a/1"}) == {"b/1": "speaker"}
+    assert overlap.withheld(0, {"a/1", "a/2"}) == {"b/1": "speaker", "b/2": "speaker"}

@@ -111,6 +111,22 @@ def test_names_that_look_alike_are_said_at_once(ser, tmp_path):
     assert "a speaker may be there under more than one name: AB0 and ab0" in out
 
 
+def test_a_training_on_names_that_look_alike_begins_with_a_warning(ser, tmp_path, capsys):
+    from pipeline.features.job import build_feature_set
+    from ser_keras.cli.options import open_features
+    from ser_keras.features.specs import get_spec
+
+    table = nemo_like(tmp_path, speakers=("AB0", "ab0", "CD0", "EF0"), labels=("anger", "angry"))
+    ser("import", table, "--output", tmp_path / "table.csv")
+    spec = get_spec("mfcc40-delta")
+    build_feature_set("manifest", tmp_path / "table.csv", spec, tmp_path / "features")
+    capsys.readouterr()
+    open_features(tmp_path / "features", "manifest-loso", None, 0)
+    warned = capsys.readouterr().out
+    assert "a speaker may be there under more than one name: AB0 and ab0" in warned
+    assert "labels may mean the same class: anger and angry" in warned
+
+
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
@@ -122,7 +138,7 @@ def test_names_that_look_alike_are_said_at_once(ser, tmp_path):
         (["--from-path", "who=(.)"], 2, "unknown column of a manifest 'who'"),
         (["--columns", "speaker="], 2, "cannot tell which column names the speakers among file_id"),
         (["--audio-dir", "none"], 2, "--audio-dir none: found no folder there."),
-        (["--columns", "path=age"], 3, "9 rows: no such file (such as '20' in"),
+        (["--columns", "path=age"], 3, "no such file in 9 of its rows (such as '20' in"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_nothing_is_written(

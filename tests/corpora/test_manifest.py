@@ -56,8 +56,8 @@ def test_names_say_nothing():
     [
         (
             "path,lable,speaker\n1.wav,sad,anna\n",
-            "manifest.csv:1: found no column 'label' among path, lable, speaker. Did you mean it "
-            "by 'lable'? Rename that.",
+            "manifest.csv:1: found no column 'label' among path, lable, speaker. Did you mean "
+            "'lable'? Rename that column.",
         ),
         ("path;label;speaker\n", "manifest.csv: found no rows below the header"),
         (

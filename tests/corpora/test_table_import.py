@@ -210,13 +210,23 @@ def test_usual_names_of_columns_are_guessed(tmp_path, header, expected):
     ("header", "role", "sentence"),
     [
         ("path,emotion,class,speaker", "label", "--columns label=emotion or --columns label=class"),
-        ("path,mood,speaker", "label", "among path, mood, speaker. Add --columns label=COLUMN, or"),
-        ("path,label,who", "speaker", "or --from-path 'speaker=([^/_]+)_[^/]*$' where paths are"),
+        (
+            "path,mood,speaker",
+            "label",
+            "path, mood, speaker. Add --columns label=COLUMN; or,",
+        ),
+        (
+            "path,label,who",
+            "speaker",
+            "'speaker=^([^_]+)_' for anna_01.wav. The first path is x.",
+        ),
+        (",path,label", "speaker", "among path, label. Add"),
         ("sound,label,speaker", "path", "names the recordings among sound, label, speaker. Add"),
     ],
 )
 def test_what_cannot_be_known_is_asked_for_with_its_options(tmp_path, header, role, sentence):
-    table = table_at(tmp_path, header + "\n")
+    row = re.sub("[^,]+", "x", header)
+    table = table_at(tmp_path, f"{header}\n{row}\n")
     columns = choose_columns(table, {}, set())
     assert role not in columns
     assert sentence in question(table, role, columns)
