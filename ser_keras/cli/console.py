@@ -33,7 +33,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str =
     """Prints a table that is as wide as the terminal at most; long cells go on in the next line.
 
     Args:
-        head: names of the columns.
+        head: names of the columns. Those without any cell are left out.
         rows: their cells, plain text.
         title: str. A line above it.
     """
@@ -41,7 +41,12 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str =
     from rich.table import Table
     from rich.text import Text
 
-    rows = list(rows)
+    rows = [list(row) for row in rows]
+    filled = [n for n in range(len(head)) if any(row[n : n + 1] != [""] for row in rows)]
+    head, rows = (
+        [head[n] for n in filled],
+        [[row[n] for n in filled if n < len(row)] for row in rows],
+    )
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for number, name in enumerate(head):
         cells = [row[number] for row in rows if number < len(row)]

@@ -82,6 +82,13 @@ def test_markdown_becomes_a_table_and_sentences_stay(printed):
     assert "|-" not in text
 
 
+def test_a_column_without_cells_is_left_out(printed):
+    stream = printed(80)
+    print_table(("model", "UA", "above baseline"), [("moma", "50.0", ""), ("chance", "25.0", "")])
+    assert "above" not in stream.getvalue()
+    assert stream.getvalue().split() == ["model", "UA", "─" * 13, "moma", "50.0", "chance", "25.0"]
+
+
 def test_markdown_of_all_results_is_printed_only_where_it_is_asked_for(ser):
     code, out, _ = ser("report", "--results", ROOT / "results")
     assert (code, "| data |" in out) == (0, False)
