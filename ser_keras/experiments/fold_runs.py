@@ -114,7 +114,9 @@ def withheld_findings(records: Sequence[Mapping[str, Any]]) -> list[audit.Findin
 def note_finished(note: Note, output: Path, folds: Sequence[Fold]) -> None:
     """Says how many of the folds an earlier run has finished."""
     finished = sum((output / "folds" / fold.name / "fold.json").exists() for fold in folds)
-    if finished:
+    if finished == len(folds):
+        note("All folds are finished; the result is written again.")
+    elif finished:
         note(f"{finished} of {len(folds)} folds are finished and kept.")
 
 
