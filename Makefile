@@ -66,7 +66,7 @@ test-serving: $(INSTALLED) ## A gRPC client in another language; needs Node.js w
 	$(BIN)/$(PYTEST) -m node tests/serving
 
 test-web: $(WEB_INSTALLED) ## The page in a real browser; needs Chromium (Debian: apt-get install chromium)
-	$(BIN)/$(PYTEST) -n 0 -m web tests/serving
+	$(BIN)/$(PYTEST) -n 0 -m web tests/serving tests/report
 
 flink-test: $(INSTALLED) ## The Beam jobs on a Flink cluster; needs Java, downloads 232 MB once
 	$(BIN)/python -m tests.flink_jars

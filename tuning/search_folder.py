@@ -18,7 +18,9 @@ from ser_keras.settings import differences
 
 # Of keras-tuner, below a search's folder.
 ORACLE = "oracle"
-_STATE, _TUNER = "oracle.json", "tuner0.json"
+_STATE = "oracle.json"
+# Of a search in one process, and of the chief of several.
+_TUNERS = ("tuner0.json", "chief.json")
 
 
 def claim(output: Path, what: str, facts: Mapping[str, Any]) -> None:
@@ -68,7 +70,7 @@ def remove_damaged(output: Path) -> Path | None:
 def _expected_files(folder: Path) -> list[Path]:
     files = {*folder.glob("*.json"), *folder.glob("trial_*/trial.json")}
     # Where there is a tuner, keras-tuner reads the oracle's state.
-    needed = {folder / _STATE} if (folder / _TUNER).exists() else set()
+    needed = {folder / _STATE} if any((folder / name).exists() for name in _TUNERS) else set()
     return sorted(files | needed)
 
 
@@ -86,6 +88,6 @@ def _missing_records(output: Path) -> Iterator[Path]:
     """
     for path in sorted((output / ORACLE).glob("trial_*/trial.json")):
         trial = json.loads(path.read_bytes())
-        record = output / "trials" / trial["trial_id"] / "record.json"
-        if trial["status"] == "COMPLETED" and not record.exists():
+        record = output / "trials" / path.parent.name.removeprefix("trial_") / "record.json"
+        if trial.get("status") == "COMPLETED" and not record.exists():
             yield record

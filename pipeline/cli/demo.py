@@ -104,12 +104,13 @@ def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed:
     learning_curves(result, output / "results" / "learning_curves.svg")
     for section in sections([result]):
         print_table(HEAD, section.rows, section.title)
+    console.print()
     measured, score, _, errors = in_plain_words(result)
     for sentence in (measured, score, errors):
         console.print(sentence, markup=False, soft_wrap=False)
     console.print(
-        "The speech is synthetic and easy on purpose. The score shows that everything works, and "
-        "says nothing about real speech, of which the model has heard none.",
+        "The speech is synthetic. The score shows that everything works, and says nothing about "
+        "real speech, of which the model has heard none.",
         soft_wrap=False,
     )
     return protocol.folds[0].name

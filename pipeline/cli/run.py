@@ -230,4 +230,12 @@ def _print_deletion(root: Path, deletion: "Deletion") -> None:
             console.print(f"{output.kind}: {folder}{gone}", markup=False)
     for path in deletion.outside:
         gone = "" if path.is_dir() else " (no longer there)"
-        console.print(f"outside the root: {path}{gone}", markup=False)
+        others = "".join(f"; {other} published it as well" for other in deletion.publishers[path])
+        console.print(f"outside the root: {path}{gone}{others}", markup=False)
+    for other in sorted({other.root for some in deletion.publishers.values() for other in some}):
+        for speaker in deletion.speakers:
+            console.print(
+                f"{other} keeps what it made of {speaker}; look with: "
+                f"ser lineage delete-speaker {other} {speaker}",
+                markup=False,
+            )

@@ -126,6 +126,7 @@ def _recorded_answers(
 
     They are those of the blind track: a request without statistics of a speaker is answered so.
     """
+    from ser_keras.experiments.run_result import read_scores
     from ser_keras.training.trainer import scores_name
 
     folder = run / "folds" / description["fold"]
@@ -138,8 +139,8 @@ def _recorded_answers(
             f"expected those of that fold in {run}. Give the run that was exported."
         )
     path = folder / scores_name("blind", trained.get("track", "blind"))
-    with np.load(path, allow_pickle=False) as stored:
-        return dict(zip(stored["keys"].tolist(), stored["probabilities"], strict=True))
+    stored = read_scores(path)
+    return dict(zip(stored["keys"].tolist(), stored["probabilities"], strict=True))
 
 
 def _waveforms(

@@ -1,15 +1,15 @@
 """Removes things from a root: leftovers, superseded artifacts, everything a speaker is part of."""
 
-import json
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from pipeline.lineage.publishers import Publisher, forget_publisher, other_publishers
 from pipeline.lineage.records import (
     LIVE,
     REMOVED,
@@ -22,7 +22,7 @@ from pipeline.lineage.store import Lineage
 from pipeline.publishing.file_hashes import MEMORY
 from pipeline.statistics.file import as_json
 from ser_keras.errors import ConfigError, CorpusError, unknown_name
-from ser_keras.files import replacing
+from ser_keras.files import read_json, replacing
 
 ATTEMPTS = ".attempts"
 DELETIONS = "deletions"
@@ -40,11 +40,14 @@ class Deletion:
         executions: tuple of Execution; each comes before those that it took its inputs from. Some
             have no artifacts left, only their record.
         outside: tuple of Path. Folders outside the root, such as published models.
+        publishers: mapping of such a folder to the pipelines with other roots that published it as
+            well.
     """
 
     speakers: tuple[str, ...]
     executions: tuple[Execution, ...]
     outside: tuple[Path, ...]
+    publishers: Mapping[Path, Sequence[Publisher]]
 
 
 def published_folders(root: Path) -> list[Path]:
@@ -116,7 +119,7 @@ def plan_deletion(lineage: Lineage, speaker: str) -> Deletion:
 
     Raises:
         ConfigError: no artifact was made from such a speaker's speech.
-        SchemaError: a record is damaged.
+        SchemaError: a record or a note on who published a model is damaged.
     """
     lineage.require_readable()
     known = {name for record in lineage.records for name in record.facts.get("speakers", ())}
@@ -132,8 +135,10 @@ def plan_deletion(lineage: Lineage, speaker: str) -> Deletion:
         if speakers.intersection(record.facts.get("speakers", ()))
     }
     executions = _dependants_first(lineage, lineage.descendants(with_speaker))
-    outside = [Path(record.facts["path"]) for record in executions if record.facts.get("path")]
-    return Deletion(tuple(sorted(speakers)), executions, tuple(dict.fromkeys(outside)))
+    paths = [Path(record.facts["path"]) for record in executions if record.facts.get("path")]
+    outside = tuple(dict.fromkeys(paths))
+    publishers = {path: other_publishers(path, lineage.root) for path in outside}
+    return Deletion(tuple(sorted(speakers)), executions, outside, publishers)
 
 
 def _dependants_first(lineage: Lineage, names: set[str]) -> tuple[Execution, ...]:
@@ -165,6 +170,7 @@ def delete_speaker(lineage: Lineage, deletion: Deletion) -> Path:
         # A deletion that was killed at this point left some as well.
         for hidden in path.parent.glob(f"{_HIDDEN}*"):
             shutil.rmtree(hidden)
+        forget_publisher(path, lineage.root)
     for record in deletion.executions:
         _remove_artifacts(lineage, record)
         outputs = tuple(replace(output, files={}) for output in record.outputs)
@@ -179,7 +185,9 @@ def refuse_removed_speakers(lineage: Lineage, facts: Mapping[str, Any]) -> None:
     """Raises CorpusError if the facts name a speaker who was deleted in this root before."""
     speaker_of = {speaker_sha256(speaker): speaker for speaker in facts.get("speakers", ())}
     for note in sorted((lineage.folder / DELETIONS).glob("*.json")) if speaker_of else ():
-        deletion = json.loads(note.read_text(encoding="utf-8"))
+        remedy = "Restore it from a copy: without it the speaker could come back."
+        keys = ("speakers_sha256", "when")
+        deletion = read_json(note, "the hashes of deleted speakers", remedy, keys)
         for sha256 in deletion["speakers_sha256"]:
             if sha256 in speaker_of:
                 raise CorpusError(

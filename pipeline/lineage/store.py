@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.lineage.records import LIVE, Execution, Input, Output
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
-from ser_keras.files import replacing
+from ser_keras.files import read_json, replacing
 
 FOLDER = ".lineage"
 LATEST = "latest"
@@ -89,7 +89,10 @@ class Lineage:
     def latest(self, pipeline: str) -> dict[str, str]:
         """Returns the execution behind each node of a pipeline, as its newest run left it."""
         path = self.folder / LATEST / f"{pipeline}.json"
-        executions: dict[str, str] = json.loads(path.read_bytes()) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        remedy = "Remove this file; the next run of the pipeline writes it again."
+        executions: dict[str, str] = read_json(path, "the newest executions", remedy)
         return executions
 
     def set_latest(self, pipeline: str, executions: Mapping[str, str]) -> None:
@@ -100,14 +103,19 @@ class Lineage:
                 stream.write(json.dumps(executions, indent=1).encode())
 
     @property
+    def newest(self) -> set[str]:
+        """The ids of the executions behind each node of every pipeline, after its newest run."""
+        pipelines = [path.stem for path in (self.folder / LATEST).glob("*.json")]
+        return {name for pipeline in pipelines for name in self.latest(pipeline).values()}
+
+    @property
     def superseded(self) -> list[Execution]:
         """Live executions that no pipeline's newest run used or took an input from.
 
         Executions that published something outside the root are never among them, because what
         they published may have to be traced.
         """
-        pipelines = [path.stem for path in (self.folder / LATEST).glob("*.json")]
-        used = {name for pipeline in pipelines for name in self.latest(pipeline).values()}
+        used = self.newest
         makers = {
             artifact.execution_id
             for record in self.live

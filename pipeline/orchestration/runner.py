@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pipeline.components.contract import Task
 from pipeline.lineage.garbage import ATTEMPTS, refuse_removed_speakers
+from pipeline.lineage.publishers import note_publisher
 from pipeline.lineage.records import ABANDONED, LIVE, PENDING, Execution, Output, now
 from pipeline.lineage.store import Lineage
 from pipeline.orchestration.cache import ExecutionCache, missing_import
@@ -182,6 +183,7 @@ class _PipelineRun:
         facts = dict(result.facts)
         if "path" in facts:
             facts["path"] = str(Path(facts["path"]).absolute())
+            note_publisher(Path(facts["path"]), self.root, execution.pipeline)
         return replace(execution, facts=facts, refusal=result.refusal)
 
     def _publish(self, node: Node, execution: Execution, folders: Mapping[str, Path]) -> Execution:

@@ -1,5 +1,6 @@
 """The command `ser`. Every package contributes its verbs through an entry-point group."""
 
+import logging
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
@@ -109,6 +110,15 @@ def _settings(verb: str) -> dict[str, bool]:
     return {"allow_extra_args": beam, "ignore_unknown_options": False}
 
 
+def is_no_retracing(record: logging.LogRecord) -> bool:
+    """Filters out TensorFlow's advice against repeated tracing.
+
+    Every model of a fold is traced for a first batch, for another length and for a last, smaller
+    batch, and no more; where folds are short, that is a large share of all calls.
+    """
+    return "triggered tf.function retracing" not in str(record.msg)
+
+
 def main() -> None:
     """Runs the command line; a SerError becomes one sentence and its class's exit code."""
     # At 2, TensorFlow 2.16 logs three errors of no consequence about CUDA at every start.
@@ -118,6 +128,7 @@ def main() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # gRPC's event engine hands each message to one more thread: 0.4 ms a call on two cores.
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
+    logging.getLogger("tensorflow").addFilter(is_no_retracing)
     try:
         make_app()()
     except SerError as error:

@@ -1,7 +1,7 @@
 """The console that all verbs print to."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
 from textwrap import fill
@@ -29,11 +29,19 @@ def print_findings(findings: Sequence[Any], nothing: str = "audit: no findings")
         console.print(nothing)
 
 
+# What is no longer than "+10.5 (-10.2 – +11.0)" stays on one line where there is room.
+SHORT_CELL = 21
+# Blanks and a line between two columns.
+GAP = 3
+
+
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
     """Prints a table that is as wide as the terminal at most; long cells go on in the next line.
 
+    Where not even single words fit side by side, every row is a list of names and cells.
+
     Args:
-        head: names of the columns.
+        head: names of the columns. Those without any cell are left out.
         rows: their cells, plain text.
         title: str. A line above it.
     """
@@ -41,27 +49,50 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str =
     from rich.table import Table
     from rich.text import Text
 
-    rows = list(rows)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for number, name in enumerate(head):
-        cells = [row[number] for row in rows if number < len(row)]
-        numeric = all(not cell or cell[0] in "+-–0123456789" for cell in cells)
-        # A number that is broken in two cannot be read.
-        width = max((len(line) for cell in cells for line in cell.splitlines()), default=0)
-        if short := width <= SHORT_CELL:
-            name = fill(name, max(width, *map(len, name.split())))
-        table.add_column(
-            name, justify="right" if numeric else "left", no_wrap=short, overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))
     if title:
         console.print(title, markup=False, style="bold", soft_wrap=False)
+    rows = [[*row, *[""] * (len(head) - len(row))] for row in rows]
+    columns = [(name, cells) for name, *cells in zip(head, *rows, strict=True) if any(cells)]
+    widths = _widths(columns)
+    if sum(widths.values()) + GAP * (len(widths) - 1) > console.width:
+        for row in zip(*(cells for _, cells in columns), strict=True):
+            for (name, _), cell in zip(columns, row, strict=True):
+                console.print(f"{name}: {' '.join(cell.split())}", markup=False, soft_wrap=False)
+            console.print()
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for number, (name, cells) in enumerate(columns):
+        whole = _longest(cells, str.splitlines) <= widths[number]
+        numeric = all(not cell or cell[0] in "+-–0123456789" for cell in cells)
+        table.add_column(
+            fill(name, widths[number]) if whole else name,
+            justify="right" if numeric else "left",
+            no_wrap=whole,
+            min_width=widths[number],
+        )
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        table.add_row(*map(Text, row))
     console.print(table, soft_wrap=False)
 
 
-# What is no longer than "+10.5 (-10.2 – +11.0)" stays on one line.
-SHORT_CELL = 21
+def _widths(columns: Sequence[tuple[str, Sequence[str]]]) -> dict[int, int]:
+    """Returns the least width of each column: of its lines where there is room, else of a word."""
+    lines, words = {}, {}
+    for number, (name, cells) in enumerate(columns):
+        words[number] = _longest([name, *cells], str.split)
+        lines[number] = max(words[number], _longest(cells, str.splitlines))
+    short = {number for number, width in lines.items() if width <= SHORT_CELL}
+    widths = {number: lines[number] if number in short else words[number] for number in lines}
+    # The column that gains most from going on in the next line is the first to do so.
+    for number in sorted(short, key=lambda number: words[number] - lines[number]):
+        if sum(widths.values()) + GAP * (len(widths) - 1) <= console.width:
+            break
+        widths[number] = words[number]
+    return widths
+
+
+def _longest(texts: Iterable[str], split: Callable[[str], list[str]]) -> int:
+    return max((len(piece) for text in texts for piece in split(text)), default=0)
 
 
 def print_markdown(text: str) -> None:

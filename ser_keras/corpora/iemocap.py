@@ -37,6 +37,7 @@ from ser_keras.corpora.base import (
     require_folder,
     unique_keys,
 )
+from ser_keras.corpora.table_text import encoding_of
 from ser_keras.errors import CorpusError
 
 _EMOTIONS = {"ang": "angry", "hap": "happy", "exc": "excited", "neu": "neutral", "sad": "sad"}
@@ -110,10 +111,12 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     recordings: list[Utterance] = []
     missing: list[Utterance] = []
     for session in sorted(root.glob("Session[1-5]")):
+        recording_of = _recordings(session / "sentences" / "wav")
         for turn, label in _labels(session / "dialog" / "EmoEvaluation"):
             name = parse_stem(turn)
             dialog = turn.rpartition("_")[0]
-            path = session / "sentences" / "wav" / dialog / f"{turn}.wav"
+            expected = session / "sentences" / "wav" / dialog / f"{turn}.wav"
+            path = recording_of.get((dialog, turn), expected)
             utterance = Utterance(f"iemocap/{turn}", path, label, corpus="iemocap", **name)
             (recordings if path.is_file() else missing).append(utterance)
     if missing:
@@ -123,9 +126,20 @@ def read(root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
     return utterances
 
 
+def _recordings(folder: Path) -> dict[tuple[str, str], Path]:
+    """Returns the recordings of a session by dialog and turn; some copies have them as `.WAV`."""
+    return {
+        (path.parent.name, path.stem): path
+        for path in sorted(folder.glob("*/Ses*"))
+        if path.suffix.lower() == ".wav"
+    }
+
+
 def _labels(folder: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(folder.glob("Ses*.txt")):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    """Yields turn and label of a session; an editor on Windows saves the files as UTF-16."""
+    for path in sorted(path for path in folder.glob("Ses*") if path.suffix.lower() == ".txt"):
+        data = path.read_bytes()
+        lines = data.decode(encoding_of(data), errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):
             if line.startswith("["):
                 turn, code = _turn_and_code(line, f"{path}:{number}")

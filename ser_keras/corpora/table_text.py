@@ -57,7 +57,7 @@ def table_text(table: Path) -> str:
             )
     if data.lstrip()[:1] in (b"{", b"["):
         raise CorpusError(f"{table}: found JSON, expected a table. Save it as CSV in UTF-8.")
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), _unmarked(data))
+    encoding = encoding_of(data)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -67,6 +67,16 @@ def table_text(table: Path) -> str:
                 f"{error.start}. Save the table again, as UTF-8."
             ) from None
         return _western_text(data, table, error.start)
+
+
+def encoding_of(data: bytes) -> str:
+    """Returns the Unicode encoding that text is in by its byte order mark or its zeros.
+
+    Example:
+        >>> encoding_of("% neu".encode("utf-16-le")), encoding_of(b"% neu")
+        ('utf-16-le', 'utf-8')
+    """
+    return next((name for mark, name in _MARKS if data.startswith(mark)), _unmarked(data))
 
 
 def _unmarked(data: bytes) -> str:

@@ -18,6 +18,7 @@ from ser_keras.experiments.fold_runs import (
     FoldRuns,
     Note,
     note_finished,
+    other_way,
     print_nothing,
     withheld_findings,
 )
@@ -120,7 +121,7 @@ def check_spec(config: TrainConfig, feature_set: FeatureSet) -> None:
     if spec != config.spec:
         raise ConfigError(
             f"{feature_set.path}: holds features {spec!r}, the recipe expects {config.spec!r}. "
-            f"Run: ser features --spec {config.spec} ..., or pass --set spec={spec}."
+            f"Run: ser features --spec {config.spec} ..., or {other_way(config, feature_set)}."
         )
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras import audit
-from ser_keras.config import TrainConfig
+from ser_keras.config import TrainConfig, load_config, recipe_names
 from ser_keras.data.feature_set import FeatureSet
+from ser_keras.errors import ConfigError, WeightsError
+from ser_keras.models import build_model
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.distribute import ALONE, Workers
-from ser_keras.training.fold_training import Progress
+from ser_keras.training.fold_training import Progress, resolved_options
 from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.trainer import FoldTrainer
 
@@ -112,8 +114,28 @@ def withheld_findings(records: Sequence[Mapping[str, Any]]) -> list[audit.Findin
 def note_finished(note: Note, output: Path, folds: Sequence[Fold]) -> None:
     """Says how many of the folds an earlier run has finished."""
     finished = sum((output / "folds" / fold.name / "fold.json").exists() for fold in folds)
-    if finished:
+    if finished == len(folds):
+        note("All folds are finished; the result is written again.")
+    elif finished:
         note(f"{finished} of {len(folds)} folds are finished and kept.")
+
+
+def other_way(config: TrainConfig, feature_set: FeatureSet) -> str:
+    """Returns how to use features that a recipe is not made for: what leads on, not to an error.
+
+    Args:
+        config: a recipe for other features.
+        feature_set: the features that there are.
+    """
+    spec = feature_set.schema.spec_name
+    try:
+        options = resolved_options(config.model)
+        build_model(config.model.name, num_classes=2, dim=feature_set.schema.dim, **options)
+    except (ConfigError, WeightsError):
+        names = [name for name in recipe_names() if load_config(name).spec == spec]
+        recipes = f"a recipe for {spec}: {', '.join(names)}" if names else "another recipe"
+        return f"give {recipes}; {config.model.name} cannot take {feature_set.schema.dim} values"
+    return f"pass --set spec={spec}"
 
 
 def named_progress(progress: FoldProgress | None, title: str) -> Progress | None:

@@ -77,10 +77,10 @@ def cost_of(
     protocol: Protocol,
     records: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Returns parameters, training time, and the multiply-accumulates of a median utterance.
+    """Returns parameters, training time, memory and multiply-accumulates of a median utterance.
 
-    "train_seconds" is by the clock. "cpu_seconds" is missing where a fold of an earlier version
-    did not record it.
+    "train_seconds" is by the clock. "cpu_seconds" and "peak_memory_bytes" are missing where a fold
+    of an earlier version did not record them.
     """
     frames = int(np.median([row.frames for row in feature_set.rows]))
     model = build_model(
@@ -89,6 +89,7 @@ def cost_of(
         dim=feature_set.schema.dim,
         **resolved_options(config.model),
     )
+    peaks = [record["peak_memory_bytes"] for record in records if "peak_memory_bytes" in record]
     return {
         "parameters": records[0]["parameters"],
         "multiply_accumulates": multiply_accumulates(model, frames),
@@ -98,4 +99,5 @@ def cost_of(
             for name in ("train_seconds", "cpu_seconds")
             if all(name in record for record in records)
         },
+        **({"peak_memory_bytes": max(peaks)} if len(peaks) == len(records) else {}),
     }

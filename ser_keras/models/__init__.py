@@ -2,11 +2,12 @@
 
 import importlib
 import inspect
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.errors import ConfigError, SchemaError, unknown_name
 
 # keras.Model. Keras is not imported here, so that names and entries are read without it.
 Model = Any
@@ -179,11 +180,20 @@ def load_model(path: Any, name: str) -> Model:
 
     Raises:
         ConfigError: no such model; the nearest names are suggested.
+        SchemaError: the file is missing, empty or damaged.
     """
     import keras
 
     model_builder(name)
-    return keras.models.load_model(path)
+    try:
+        return keras.models.load_model(path)
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SchemaError(
+            f"{path}: cannot be loaded as a model ({reason}), expected the {name} of a fold. "
+            "Remove the folder that holds it and give the command of the run again: only this fold "
+            "is made anew."
+        ) from error
 
 
 def objective_of(name: str) -> Callable[..., dict[str, Any]]:

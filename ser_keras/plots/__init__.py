@@ -9,6 +9,7 @@ from ser_keras.plots.report import (
     corpus_matrix,
     recall_by_speaker,
     reliability,
+    scores_with_baselines,
     speaker_scores,
 )
 from ser_keras.plots.searches import parallel_coordinates, study
@@ -26,6 +27,7 @@ __all__ = [
     "recall_by_speaker",
     "reliability",
     "sampled_input",
+    "scores_with_baselines",
     "speaker_scores",
     "study",
 ]

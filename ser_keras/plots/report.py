@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ser_keras.metrics import NO_INTERVAL, RANGE_OF_TWO, interval_kind
 from ser_keras.plots.picture import (
     COLUMN_INCHES,
     PAPER_DOTS_PER_INCH,
+    bar_ends,
     open_figure,
     save_figure,
 )
@@ -44,6 +46,42 @@ def speaker_scores(scores: Mapping[str, Mapping[str, float]], chance: float, pat
     axes.set(xlabel="speaker", ylabel="UA of the speaker (%)", ylim=(-3, 103))
     axes.grid(axis="y", color="0.9")
     figure.legend(loc="outside upper left", fontsize="small")
+    save_figure(figure, path)
+
+
+def scores_with_baselines(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draws the UA of every run with its interval, beside its baseline and chance.
+
+    Args:
+        rows: of each run "run", "ua", "ua_interval", "speakers", "chance" and "baseline", which has
+            "ua", or None.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    names = [fill(str(row["run"]), 60) for row in rows]
+    lines = sum(name.count("\n") + 2 for name in names)
+    figure = open_figure(path, (5.6, 1.2 + 0.22 * lines))
+    axes = figure.subplots()
+    for height, row in enumerate(rows):
+        low, high = bar_ends(row["ua"], row["ua_interval"], row["speakers"])
+        axes.hlines(height, 100 * low, 100 * high, color="0.5", linewidth=3)
+        axes.plot(100 * row["ua"], height, "ko", label="run" if height == 0 else None)
+        axes.plot(100 * row["chance"], height, "|", color="0.3", markersize=12)
+        if row["baseline"]:
+            axes.plot(100 * row["baseline"]["ua"], height, "D", color="#d55e00", fillstyle="none")
+    axes.plot([], [], "D", color="#d55e00", fillstyle="none", label="baseline")
+    axes.plot([], [], "|", color="0.3", markersize=10, linestyle="none", label="chance")
+    # Names of runs in a tree of results are long; above the line they have all the width.
+    for height, name in enumerate(names):
+        axes.text(1, height - 0.2, name, va="bottom", fontsize="small")
+    axes.set_yticks([])
+    axes.set(xlabel="UA (%), line: 95 % over speakers", xlim=(0, 103))
+    axes.set_ylim(len(rows) - 0.6, -0.9)
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside upper left", ncols=3, fontsize="small")
     save_figure(figure, path)
 
 

@@ -23,14 +23,14 @@ Pictures stand beside the JSON. The reader knows a kind by its keys, wherever th
 flat folders of earlier versions (`crossval-*.json`) are read as well.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ser_keras.errors import ConfigError, SchemaError
+from ser_keras import files
+from ser_keras.errors import ConfigError
 from ser_keras.report.baselines import track_of
 from ser_keras.report.variants import further_sets, seed_of, variant
 
@@ -210,9 +210,5 @@ def read_json(path: Path) -> Any:
     Raises:
         SchemaError: it is not JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SchemaError(
-            f"{path}: not readable as JSON ({error}). Run its command again."
-        ) from None
+    remedy = "Remove this file and give the command that wrote it again."
+    return files.read_json(path, "what a command has written", remedy)

@@ -13,6 +13,11 @@ from ser_keras.report.percent import (
 )
 from ser_keras.report.tables import markdown
 
+EPOCH_CHOSEN_BY = {
+    "validation": "validation speakers chose the epoch",
+    "last": "the number of epochs was fixed in advance",
+}
+
 
 def describe(result: Mapping[str, Any]) -> str:
     """Returns a cross-validation as a few sentences."""
@@ -28,15 +33,17 @@ def describe(result: Mapping[str, Any]) -> str:
         f"{result['model']} on {result['dataset']} ({len(classes)} classes), {protocol['name']}, "
         f"{protocol['folds_run']} of {protocol['folds']} folds; speakers {speakers} between "
         f"training and test.\n{track_in_words(result)}\n"
-        f"UA {percent(pooled['ua'])} ({interval_in_words(pooled['ua_interval'], tested)}; "
-        f"chance {percent(1 / len(classes))}), WA {percent(pooled['wa'])}, "
+        f"UA (mean recall of the classes) {percent(pooled['ua'])} "
+        f"({interval_in_words(pooled['ua_interval'], tested)}; "
+        f"chance {percent(1 / len(classes))}), WA (share of all) {percent(pooled['wa'])}, "
         f"macro-F1 {percent(pooled['macro_f1'])}.\n"
         f"Recalls: {recalls}.\n{unlabelled}"
-        f"Parameters {result['cost']['parameters']:,}, multiply-accumulates "
-        f"{result['cost']['multiply_accumulates']:,} at {result['cost']['at_frames']} frames; "
+        f"Parameters {result['cost']['parameters']:,}; "
+        f"{result['cost']['multiply_accumulates']:,} multiply-accumulates (what it computes) for "
+        f"{result['cost']['at_frames']} frames; "
         f"trained in {cost_in_words(result['cost'])} from "
         f"{result['weights']['initialisation']} weights; "
-        f"epoch chosen by {result['epoch_chosen_by']}."
+        f"{EPOCH_CHOSEN_BY[result['epoch_chosen_by']]}."
     )
 
 

@@ -1,5 +1,7 @@
 """What a fold leaves behind: its record, which epoch is kept, its cost, and its curves."""
 
+import resource
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +39,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self._started = {"train_seconds": time.perf_counter(), "cpu_seconds": time.process_time()}
         self._before = dict.fromkeys(self._started, 0.0)
+        self._peak_before = 0.0
 
     def resume(self, cost: Mapping[str, float]) -> None:
         """Adds what an interrupted run had cost at its last checkpoint.
@@ -45,17 +48,28 @@ class Stopwatch:
             cost: see `cost`; empty where a checkpoint of an earlier version did not record it.
         """
         self._before = {name: cost.get(name, 0.0) for name in self._started}
+        self._peak_before = cost.get("peak_memory_bytes", 0.0)
 
     def cost(self) -> dict[str, float]:
         """Returns "train_seconds", by the clock, and "cpu_seconds", of all threads of the process.
 
         Training and test of the fold are counted. Of several workers the CPU time is the chief's.
+        "peak_memory_bytes" is the most that the process has held in main memory since its start,
+        with the folds before this one.
         """
         now = {"train_seconds": time.perf_counter(), "cpu_seconds": time.process_time()}
-        return {
+        cost = {
             name: round(self._before[name] + now[name] - started, 1)
             for name, started in self._started.items()
         }
+        return {**cost, "peak_memory_bytes": max(self._peak_before, peak_memory_bytes())}
+
+
+def peak_memory_bytes() -> int:
+    """Returns the most main memory that this process has held since its start."""
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:

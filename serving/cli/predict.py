@@ -199,12 +199,8 @@ def _line(source: Path, prediction: "Prediction", as_json: bool, uncertain_below
 
 
 def _serving_error(source: Path, error: "ServerError") -> ServingError:
-    """Returns why a file has no prediction, and what to do if no server answers."""
-    reason = str(error).removeprefix(f"{source}: ")
-    hint = ""
-    if error.code == "UNAVAILABLE":
-        hint = ". Start it with ser serve, and wait until it says where it listens."
-    return ServingError(f"{source}: {reason}{hint}")
+    """Returns why a file has no prediction."""
+    return ServingError(f"{source}: {str(error).removeprefix(f'{source}: ')}")
 
 
 def _together(errors: list[SerError], files: int) -> SerError:

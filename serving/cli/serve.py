@@ -1,6 +1,7 @@
 """The verb that serves exports on this machine, for development."""
 
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,21 +54,35 @@ def serve(
         int,
         typer.Option("--grpc_max_threads", help="Number of calls that are read at the same time."),
     ] = 16,
+    log_requests: Annotated[
+        bool,
+        typer.Option(help="Print a line for each request, and gRPC's own for failed handshakes."),
+    ] = False,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols on this machine, for development."""
+    if log_requests:
+        # gRPC reads it when it is imported, and tells of failed handshakes at this level alone.
+        os.environ.setdefault("GRPC_VERBOSITY", "info")
     with starting():
-        from serving.server.server import Server, ServerOptions
+        from serving.server.server import ServerOptions
 
-    # TensorFlow warns that sessions are deprecated for training; a server only predicts.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     models = _models(model_name, model_base_path, model_config_file)
     options = _with_files(
-        ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s),
+        ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s, log_requests=log_requests),
         batching_parameters_file,
         monitoring_config_file,
         ssl_config_file,
         enable_batching=enable_batching,
     )
+    _serve(models, options)
+
+
+def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
+    """Serves until the process is asked to end."""
+    from serving.server.server import Server
+
+    # TensorFlow warns that sessions are deprecated for training; a server only predicts.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     console.print(
         "[yellow]development server, not TensorFlow Serving[/]; for production run the container "
         "of serving/deploy with the same files"

@@ -147,8 +147,5 @@ def _ready_client(endpoint: Endpoint, name: str) -> Iterator["SerClient"]:
         try:
             client.wait_until_available(READY_S)
         except ServerError as error:
-            raise ServingError(
-                f"{error} Is the server running? Is this the model's name? Does the server require "
-                "certificates?"
-            ) from None
+            raise ServingError(f"{error} --server must serve a model of this name.") from None
         yield client

@@ -4,6 +4,8 @@ Knows TLS, retries, deadlines and errors, but nothing of audio.
 """
 
 import json
+import socket
+import ssl
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -34,6 +36,13 @@ _RETRY = {
         }
     ]
 }
+
+
+# What a client is told if there was no connection, and how long one look at the port may take.
+NOT_CONNECTED = {"UNAVAILABLE", "UNKNOWN", "INTERNAL", "DEADLINE_EXCEEDED"}
+PROBE_S = 2.0
+# A frame of HTTP/2 without content, of the kind with which a client begins.
+EMPTY_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
 class ServerError(Exception):
@@ -70,6 +79,7 @@ class ModelConnection:
         self.endpoint, self.model, self.version = endpoint, model, version
         self.timeout_s = timeout_s
         self.channel = _open_channel(endpoint, root_certificate, certificate, key)
+        self._encrypts, self._identifies = root_certificate is not None, certificate is not None
         self._predict = self._method(messages.PREDICT, messages.PredictResponse)
         self._status = self._method(messages.GET_MODEL_STATUS, messages.GetModelStatusResponse)
         self._metadata = self._method(
@@ -157,10 +167,91 @@ class ModelConnection:
         try:
             return method(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
+            code, text = error.code().name, error.details()
+            if code in NOT_CONNECTED:
+                advice = advice_on(self.endpoint, self._encrypts, self._identifies)
+                text = f"{text.rstrip('.')}. {advice}" if advice else text
             raise ServerError(
-                f"{self.endpoint}, model {self.model}: {error.code().name}: {error.details()}",
-                error.code().name,
+                f"{self.endpoint}, model {self.model}: {code}: {text}", code
             ) from None
+
+
+def advice_on(endpoint: str, encrypts: bool, identifies: bool) -> str:
+    """Returns what to do about a server that did not answer, "" if its port says nothing of it.
+
+    The port is looked at with plain sockets: gRPC's own words for a server that speaks TLS, for one
+    that does not and for an HTTP server are all about closed sockets.
+
+    Args:
+        endpoint: `host:port`.
+        encrypts: whether the client has a root certificate.
+        identifies: whether it has a certificate of its own.
+    """
+    host, _, port = endpoint.rpartition(":")
+    address = (host.strip("[]"), int(port) if port.isdecimal() else 0)
+    try:
+        reply = _reply_in_plain_text(address)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return (
+            f"Nothing answers at {endpoint} ({reason}). Start it with ser serve, and wait until it "
+            "says where it listens."
+        )
+    if reply.startswith(b"HTTP/1"):
+        return (
+            f"{endpoint} is the port of REST or of another HTTP server; give that of gRPC, which "
+            "is 8500 unless ser serve got another --port."
+        )
+    tls = _tls_of(address)
+    if not tls:
+        return "The server does not speak TLS: leave --root-certificate out." if encrypts else ""
+    if not encrypts:
+        own = ", and --certificate with --key, which it asks for" if tls == "mutual" else ""
+        return f"The server speaks TLS: give --root-certificate{own}."
+    if tls == "mutual" and not identifies:
+        return "The server asks clients for a certificate: give --certificate and --key."
+    return (
+        "One side does not accept the certificate of the other: --root-certificate must be of the "
+        f"authority that signed the server's, the server's must name {address[0]}, and "
+        "--certificate must be of an authority that the server trusts."
+    )
+
+
+def _reply_in_plain_text(address: tuple[str, int]) -> bytes:
+    """Returns how a port begins its answer to HTTP, b"" if it ends the connection.
+
+    Raises:
+        OSError: there is no connection.
+    """
+    with socket.create_connection(address, PROBE_S) as connection:
+        connection.settimeout(PROBE_S)
+        try:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return connection.recv(16)
+        except OSError:
+            return b""
+
+
+def _tls_of(address: tuple[str, int]) -> str:
+    """Returns how a port speaks TLS: "mutual" with known clients, "server" with all, or ""."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Nothing is sent or believed here.
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    began = False
+    try:
+        with (
+            socket.create_connection(address, PROBE_S) as plain,
+            context.wrap_socket(plain, server_hostname=address[0]) as connection,
+        ):
+            began = True
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + EMPTY_SETTINGS)
+            return "server" if connection.recv(1) else "mutual"
+    except ssl.SSLError as error:
+        # The refusal of a client without a certificate comes after the handshake.
+        return "mutual" if began or "CERTIFICATE_REQUIRED" in str(error) else ""
+    except OSError:
+        return "mutual" if began else ""
 
 
 def _open_channel(

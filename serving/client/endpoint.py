@@ -38,7 +38,8 @@ class Endpoint:
         certificate, key: paths of PEM files that identify the client, for mutual TLS.
 
     Raises:
-        ConfigError: a file is missing, or files that belong together are not all given.
+        ConfigError: the address is none, a file is missing, or files that belong together are not
+            all given.
     """
 
     address: str
@@ -47,6 +48,7 @@ class Endpoint:
     key: Path | None = None
 
     def __post_init__(self) -> None:
+        _check_address(self.address)
         files = {
             "--root-certificate": self.root_certificate,
             "--certificate": self.certificate,
@@ -78,6 +80,27 @@ class Endpoint:
             root_certificate=self.root_certificate,
             certificate=self.certificate,
             key=self.key,
+        )
+
+
+def _check_address(address: str) -> None:
+    """Refuses what is no `host:port`, such as the address of a web page.
+
+    Raises:
+        ConfigError: says what it should be.
+    """
+    scheme, separator, rest = address.rpartition("://")
+    host, _, port = rest.partition("/")[0].rpartition(":")
+    if separator:
+        # 8501 is REST's port by default, and gRPC's is one below.
+        meant = f"{host or port}:{8500 if port in ('8501', '80', '443') or not host else port}"
+        raise ConfigError(
+            f"--server {address}: found an address with {scheme}://, expected host:port of gRPC; "
+            f"did you mean {meant}?"
+        )
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16 or "/" in rest:
+        raise ConfigError(
+            f"--server {address}: found no host:port, expected one such as localhost:8500."
         )
 
 

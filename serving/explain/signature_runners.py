@@ -61,8 +61,7 @@ def server_signatures(export: DescribedExport, endpoint: Endpoint) -> Iterator[R
             yield client_signatures(client)
         except ServerError as error:
             raise ServingError(
-                f"{error}. Start it with ser serve, look at its certificates, or leave --server "
-                "out."
+                f"{error} To explain without a server, leave --server out."
             ) from None
 
 

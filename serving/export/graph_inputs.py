@@ -26,7 +26,10 @@ def require(condition: tf.Tensor, *message: str | tf.Tensor) -> tf.Operation:
 
 def too_long(name: str) -> str:
     """Returns the message for an input that exceeds `MAX_SECONDS`."""
-    return f"{name} is longer than {MAX_SECONDS} s. Cut it into windows, as SerClient does."
+    return (
+        f"{name} is longer than {MAX_SECONDS} s. Send windows of some seconds, one after another; "
+        "SerClient.timeline and ser predict --timeline do so by themselves."
+    )
 
 
 def checked_waveform(
@@ -110,7 +113,10 @@ def decoded_wav(wav: tf.Tensor, sample_rate_hz: int) -> tuple[tf.Tensor, tf.Tens
         audio, rate = tf.audio.decode_wav(contents)
         check = require(
             tf.equal(rate, sample_rate_hz),
-            f"wav is not at {sample_rate_hz} Hz. Resample it, as SerClient does.",
+            "wav is at ",
+            rate,
+            f" Hz, expected {sample_rate_hz}. Convert it first, for example with ffmpeg -i IN.wav "
+            f"-ac 1 -ar {sample_rate_hz} OUT.wav; SerClient and ser predict do so by themselves.",
         )
         with tf.control_dependencies([check]):
             return tf.reduce_mean(audio, axis=1)

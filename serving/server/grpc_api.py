@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import numpy as np
@@ -101,7 +102,8 @@ class Services:
                 code, message = error.code, error.message
             finally:
                 seconds = time.perf_counter() - began
-                self.metrics.count(name, method.__name__, code.name, seconds)
+                client = unquote(context.peer().partition(":")[2])
+                self.metrics.count(name, method.__name__, code.name, seconds, client, message)
             context.abort(code, message)
 
         return grpc.unary_unary_rpc_method_handler(

@@ -1,7 +1,9 @@
 """Counts and latencies of a server, in Prometheus' text format and under TensorFlow's names."""
 
 import threading
+import time
 from bisect import bisect_left
+from collections.abc import Callable
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 BUCKETS_US = (500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000)
@@ -12,6 +14,9 @@ LATENCY = ":tensorflow:serving:request_latency"
 class Metrics:
     """Thread-safe counters of requests by model, method and status.
 
+    Args:
+        log: called with a line for each request; None keeps no log.
+
     Example:
         >>> metrics = Metrics()
         >>> metrics.count("moma", "predict", "OK", seconds=0.0012)
@@ -19,15 +24,38 @@ class Metrics:
         :tensorflow:serving:request_count{model_name="moma",entrypoint="predict",status="OK"} 1
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: Callable[[str], None] | None = None) -> None:
+        self._log = log
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, str, str], int] = {}
         self._latencies: dict[tuple[str, str], list[float]] = {}
 
-    def count(self, model: str, method: str, status: str, seconds: float) -> None:
-        """Counts one request. Models that do not exist are counted together."""
-        model = model if status != "NOT_FOUND" else ""
+    def count(
+        self,
+        model: str,
+        method: str,
+        status: str,
+        seconds: float,
+        client: str = "",
+        problem: str = "",
+    ) -> None:
+        """Counts one request. Models that do not exist are counted together.
+
+        Args:
+            model: str. As the request names it.
+            method: str.
+            status: str. Name of gRPC's code.
+            seconds: float. Until it was answered.
+            client: str. Address, for the log alone.
+            problem: str. Why it was refused, for the log alone.
+        """
         method = method.lstrip("_")
+        if self._log is not None:
+            when = time.strftime("%Y-%m-%d %H:%M:%S")
+            name, reason = printable(model or "-", 60), printable(f" {problem}".rstrip(), 300)
+            line = f"{when} {client} {method} {name} {status} {1000 * seconds:.1f} ms{reason}"
+            self._log(line)
+        model = model if status != "NOT_FOUND" else ""
         with self._lock:
             key = (model, method, status)
             self._counts[key] = self._counts.get(key, 0) + 1
@@ -52,6 +80,17 @@ class Metrics:
                 lines.append(f"{LATENCY}_sum{{{labels}}} {row[-1]:g}")
                 lines.append(f"{LATENCY}_count{{{labels}}} {total:g}")
         return "\n".join(lines) + "\n"
+
+
+def printable(text: str, most: int) -> str:
+    r"""Returns a client's text for a terminal: no control characters, and not too long.
+
+    Example:
+        >>> printable("moma\x1b[2J", 60), printable("x" * 9, 5)
+        ('moma?[2J', 'xx...')
+    """
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _quoted(text: str) -> str:

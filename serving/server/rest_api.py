@@ -81,21 +81,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: Callable[[], tuple[str, Any]]) -> None:
         """Sends what a method returns as (model, body); the metrics call it by its name."""
-        began, code, name = time.perf_counter(), "OK", ""
+        began, code, name, problem = time.perf_counter(), "OK", "", ""
+        client = "{}:{}".format(*self.client_address)
+        label = f"rest{method.__name__}"
         if not self.server.free.acquire(blocking=False):
             self.close_connection = True
-            self._send(503, {"error": "Too many requests at once; ask again later."})
+            problem = "Too many requests at once; ask again later."
+            self._send(503, {"error": problem})
+            self.server.metrics.count("", label, "UNAVAILABLE", 0.0, client, problem)
             return
         try:
             name, body = method()
             self._send(200, body)
         except RequestError as error:
-            code = error.code.name
+            code, problem = error.code.name, f"{self.path}: {error.message}"
             self._send(error.http_status, {"error": error.message})
         finally:
             self.server.free.release()
             seconds = time.perf_counter() - began
-            self.server.metrics.count(name, f"rest{method.__name__}", code, seconds)
+            self.server.metrics.count(name, label, code, seconds, client, problem)
 
     def _get(self) -> tuple[str, Any]:
         path = self.path.partition("?")[0]

@@ -42,6 +42,7 @@ class ServerOptions:
         drain_s: float. Most time that running calls may take when the server stops.
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
         metrics_path: str or None. REST's path of the metrics.
+        log_requests: bool. Whether the log has a line for each request.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +56,7 @@ class ServerOptions:
     drain_s: float = 10.0
     ssl: Any = None
     metrics_path: str | None = METRICS_PATH
+    log_requests: bool = False
 
 
 class Server:
@@ -73,7 +75,7 @@ class Server:
         log: Callable[[str], None] = lambda text: None,
     ):
         self.options, self.log = options, log
-        self.metrics = Metrics()
+        self.metrics = Metrics(log if options.log_requests else None)
         self.manager = ModelManager(models, log, batching=options.batching)
         self._stopping = threading.Event()
         self._ready, self._problem = False, ""

@@ -7,7 +7,7 @@ import yaml
 
 from ser_keras.report.results_folder import result_path
 from ser_keras.report.runs import calibration_path, open_runs
-from tests.report.finished_runs import result_of, write_run
+from tests.report.finished_runs import baseline_result, result_of, write_run
 from tests.small_trainings import tiny_config
 
 
@@ -20,6 +20,30 @@ def test_report_writes_its_three_files_where_asked(ser, tmp_path):
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"report.html", "report.json", "report.tex"}
     assert len(json.loads((tmp_path / "out" / "report.json").read_text())["runs"]) == 2
+
+
+def test_the_page_may_be_named_and_a_baseline_given(ser, tmp_path):
+    pytest.importorskip("matplotlib")
+    result = result_of(skill=0.9)
+    run = write_run(tmp_path, "run", result)
+    baseline = tmp_path / "svm.json"
+    baseline.write_text(json.dumps(baseline_result(result_of(1, skill=0.3)["by_speaker"])))
+    line = ["report", run, "--results", tmp_path / "none", "--output", tmp_path / "mine.html"]
+    code, out, _ = ser(*line)
+    assert (code, "no baseline" in out.lower(), "baseline: rbf" in out) == (0, False, False)
+    code, out, _ = ser(*line, "--baseline", baseline)
+    assert (code, "baseline: rbf SVM on" in out) == (0, True)
+    assert "openSMILE&#x27;s ComParE functionals" in (tmp_path / "mine.html").read_text()
+    assert (
+        json.loads((tmp_path / "mine.json").read_text())["runs"][0]["baseline"]["kernel"] == "rbf"
+    )
+    assert (tmp_path / "mine.tex").is_file()
+
+
+def test_a_baseline_that_is_none_is_a_sentence(ser, tmp_path):
+    run = write_run(tmp_path, "run", result_of())
+    code, _, err = ser("report", run, "--baseline", run / "result.json")
+    assert (code, "found no result of a baseline" in err) == (5, True)
 
 
 def test_a_readme_has_no_room_for_single_runs(ser, tmp_path):

@@ -176,6 +176,22 @@ def test_the_audit_of_a_speaker_dependent_split_names_the_shared_speakers(ser, t
     assert ser(*line, "synthetic-loso")[0] == 0
 
 
+def test_models_that_are_traced_anew_say_nothing_and_other_warnings_stay(ser, caplog):
+    import tensorflow as tf
+    from tensorflow.python.platform import tf_logging
+
+    ser("--version")
+    tf_logging.get_logger().propagate = True
+    # A server in the same process silences it.
+    caplog.set_level("WARNING", tf_logging.get_logger().name)
+    for _ in range(12):
+        # A new function each time, as each fold brings a new model; Python gives it the old id.
+        tf.function(lambda x: x + 1)(tf.constant(1.0))
+    tf_logging.warning("5 out of the last 11 calls to f triggered tf.function retracing.")
+    tf_logging.warning("something else")
+    assert [record.getMessage() for record in caplog.records] == ["something else"]
+
+
 def test_the_module_is_the_command():
     done = subprocess.run(
         [sys.executable, "-m", "ser_keras", "--version"], capture_output=True, text=True, check=True

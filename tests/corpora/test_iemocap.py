@@ -156,3 +156,37 @@ def test_full_size_tree_with_a_turn_in_another_session_is_refused(tmp_path):
     root = trees.iemocap(tmp_path / "corpus", turns, clutter=False)
     with pytest.raises(CorpusError, match=r"session 1 has 1084, expected 1085; session 2 has 1024"):
         iemocap.read(root)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-8", "cp1252"]
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_label_files_of_any_editor_are_read(tmp_path, encoding, end):
+    root = trees.iemocap(tmp_path / "corpus", TURNS)
+    expected = iemocap.read(root, allow_partial=True)
+    for path in root.glob("Session*/dialog/EmoEvaluation/Ses*.txt"):
+        text = path.read_text() + "\nC-F1: Neutral; ()\t(\u00e4)\n"
+        path.write_bytes(text.replace("\n", end).encode(encoding))
+    assert iemocap.read(root, allow_partial=True) == expected
+
+
+def test_a_label_file_without_a_header_is_read_in_utf_16(tmp_path):
+    root = trees.iemocap(tmp_path / "corpus", {"Ses01F_impro01_F000": "neu"})
+    path = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    path.write_bytes("[0.0 - 1.0]\tSes01F_impro01_F000\tsad\t[1, 1, 1]\r\n".encode("utf-16"))
+    assert [u.label for u in iemocap.read(root, allow_partial=True)] == ["sad"]
+
+
+@pytest.mark.parametrize("suffix", [".WAV", ".Wav"])
+def test_recordings_and_label_files_may_end_in_capitals(tmp_path, suffix):
+    root = trees.iemocap(tmp_path / "corpus", TURNS)
+    expected = [u.key for u in iemocap.read(root, allow_partial=True)]
+    for path in [*root.glob("Session*/sentences/wav/*/*.wav")]:
+        path.rename(path.with_suffix(suffix))
+    for path in [*root.glob("Session*/dialog/EmoEvaluation/Ses*.txt")]:
+        path.rename(path.with_suffix(".TXT"))
+    utterances = iemocap.read(root, allow_partial=True)
+    assert [u.key for u in utterances] == expected
+    assert {u.path.suffix for u in utterances} == {suffix}
+    assert all(u.path.is_file() for u in utterances)

@@ -12,6 +12,7 @@ from ser_keras.experiments.calibration import FILE, calibrate_run, temperature_o
 from ser_keras.experiments.crossval import pooled_scores, run_crossval
 from ser_keras.experiments.ensemble import is_ensemble
 from ser_keras.experiments.evaluate import evaluate_run
+from ser_keras.experiments.fold_runs import note_finished
 from ser_keras.experiments.run_result import results_by_track
 from ser_keras.protocols import build_protocol
 from serving.export.trained_model import open_run
@@ -126,7 +127,31 @@ def test_a_second_run_says_what_is_finished_and_names_other_settings(
     config, _ = finished
     notes = []
     run_crossval({"tiny": config}, feature_set, protocol, run, folds=[FOLD], note=notes.append)
-    assert notes == ["1 of 1 folds are finished and kept."]
+    assert notes == ["All folds are finished; the result is written again."]
     other = build_protocol("synthetic-loso", feature_set.rows, seed=5)
     with pytest.raises(SchemaError, match=r"another protocol \(seed: 0 there, 5 asked\)"):
         run_crossval({"tiny": config}, feature_set, other, run, folds=[FOLD])
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, lambda path: path.unlink()])
+def test_a_damaged_model_is_named(run, features, damage):
+    damage(run / "folds" / FOLD / "model.keras")
+    for read in (lambda: evaluate_run(run, features), lambda: open_run(run, features)):
+        with pytest.raises(SchemaError, match=r"model\.keras: cannot be loaded as a model"):
+            read()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_report_names_a_damaged_result(ser, run, tmp_path, damage):
+    damage(run / "result.json")
+    code, _, err = ser("report", run, "--output", tmp_path / "report", "--results", tmp_path)
+    assert code == SchemaError.exit_code
+    assert f"{run / 'result.json'}: is " in err
+    assert "Remove this file" in err
+
+
+def test_finished_folds_are_counted(run, protocol):
+    notes = []
+    note_finished(notes.append, run, protocol.folds)
+    note_finished(notes.append, run / "elsewhere", protocol.folds)
+    assert notes == ["1 of 4 folds are finished and kept."]

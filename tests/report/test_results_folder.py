@@ -66,10 +66,10 @@ def test_a_damaged_result_is_named(tmp_path):
     path = tmp_path / "emodb" / "x.json"
     write(path, {})
     path.write_text("{")
-    with pytest.raises(SchemaError, match=r"x\.json: not readable"):
+    with pytest.raises(SchemaError, match=r"x\.json: is cut off or damaged"):
         read_results(tmp_path)
     path.write_bytes(b'"\xff"')
-    with pytest.raises(SchemaError, match=r"x\.json: not readable"):
+    with pytest.raises(SchemaError, match=r"x\.json: is cut off or damaged"):
         read_results(tmp_path)
 
 

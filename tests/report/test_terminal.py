@@ -82,6 +82,37 @@ def test_markdown_becomes_a_table_and_sentences_stay(printed):
     assert "|-" not in text
 
 
+@pytest.mark.parametrize("width", [30, 60, 80, 100])
+def test_no_number_is_cut_where_there_is_little_room(printed, width):
+    stream = printed(width)
+    head = ("member", "model", "seed", "weight", "UA (95 % over speakers)", "WA", "above it")
+    rows = [
+        (
+            "cnn-0",
+            "attention_cnn",
+            "0",
+            "0.500",
+            "50.1 (40.2 – 62.5)",
+            "50.7",
+            "+10.1 (+1.2 – +9.3)",
+        ),
+        ("mo", "moma", "1", "0.250", "51.1 (41.2 – 63.5)", "51.7", "+11.1 (+2.2 – +13.3)"),
+    ]
+    print_table(head, rows)
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    words = [word for line in lines for word in line.split()]
+    for word in " ".join(cell for row in rows for cell in row).split():
+        assert word in words
+
+
+def test_a_column_without_cells_is_left_out(printed):
+    stream = printed(80)
+    print_table(("model", "UA", "above baseline"), [("moma", "50.0", ""), ("chance", "25.0", "")])
+    assert "above" not in stream.getvalue()
+    assert stream.getvalue().split() == ["model", "UA", "─" * 13, "moma", "50.0", "chance", "25.0"]
+
+
 def test_markdown_of_all_results_is_printed_only_where_it_is_asked_for(ser):
     code, out, _ = ser("report", "--results", ROOT / "results")
     assert (code, "| data |" in out) == (0, False)

@@ -1,4 +1,9 @@
+import re
+import sys
 import time
+from pathlib import Path
+
+import pytest
 
 from ser_keras.training.history import Stopwatch
 
@@ -20,3 +25,14 @@ def test_a_checkpoint_that_recorded_no_cost_adds_none():
     watch = Stopwatch()
     watch.resume({})
     assert watch.cost()["cpu_seconds"] < 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the same number")
+def test_the_peak_of_memory_is_that_of_the_process_and_of_the_runs_before():
+    watch = Stopwatch()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    kernel_bytes = 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+    peak = watch.cost()["peak_memory_bytes"]
+    assert peak == pytest.approx(kernel_bytes, rel=0.05)
+    watch.resume({"peak_memory_bytes": 10 * peak})
+    assert watch.cost()["peak_memory_bytes"] == 10 * peak

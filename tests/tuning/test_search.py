@@ -128,7 +128,7 @@ def test_searches_without_meaning_are_refused(
 
 def test_a_folder_of_another_search_is_refused(recipe, feature_set, protocol, tmp_path):
     (tmp_path / "asked.json").write_text(json.dumps({"strategy": "random", "trials": 9}))
-    with pytest.raises(SchemaError, match=r"another .*trials"):
+    with pytest.raises(SchemaError, match=r"other settings .*trials: 9 there, 2 asked"):
         run_search(search_of(recipe, protocol), feature_set, protocol, tmp_path)
 
 

@@ -135,3 +135,29 @@ def test_another_search_is_told_from_the_same(recipe, feature_set, protocol, tmp
         SchemaError, match=r"holds a search with other settings \(recipe: not there, "
     ):
         run_search(replace(asked, seed=1), feature_set, protocol, tmp_path)
+
+
+@pytest.mark.parametrize("tuner", ["tuner0.json", "chief.json"])
+def test_files_of_a_search_without_the_state_of_its_oracle_are_removed(tmp_path, tuner):
+    oracle = tmp_path / "oracle"
+    oracle.mkdir()
+    assert remove_damaged(tmp_path) is None
+    (oracle / tuner).write_text("{}")
+    assert remove_damaged(tmp_path) == oracle / "oracle.json"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_trials_that_have_ended_for_keras_tuner_alone_are_run_again(tmp_path):
+    trial = tmp_path / "oracle" / "trial_07" / "trial.json"
+    record = tmp_path / "trials" / "07" / "record.json"
+    for path in (trial, record):
+        path.parent.mkdir(parents=True)
+    (tmp_path / "oracle" / "oracle.json").write_text("{}")
+    trial.write_text(json.dumps({"trial_id": "07", "status": "RUNNING"}))
+    assert remove_damaged(tmp_path) is None
+    trial.write_text(json.dumps({"trial_id": "07", "status": "COMPLETED"}))
+    record.write_text("{}")
+    assert remove_damaged(tmp_path) is None
+    record.unlink()
+    assert remove_damaged(tmp_path) == record
+    assert not trial.exists()

@@ -6,12 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.experiments.crossval import choose_folds
-from ser_keras.experiments.run_result import read_result
+from ser_keras.experiments.run_result import read_result, read_scores
 from ser_keras.protocols import Fold, Protocol
 from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores
@@ -77,7 +75,7 @@ class Member:
         """Returns the stored scores of a fold's test part on a track.
 
         Raises:
-            SchemaError: the file is missing.
+            SchemaError: the file is missing or damaged.
         """
         path = self.folder(fold) / scores_name(track, self.track)
         if not path.is_file():
@@ -85,8 +83,8 @@ class Member:
                 f"{path}: found no such file, expected the scores of the {track} track. Run "
                 "ser crossval of this member again, into a new folder."
             )
-        with np.load(path, allow_pickle=False) as stored:
-            return Scores(stored["keys"], stored["classes"], stored["probabilities"])
+        stored = read_scores(path)
+        return Scores(stored["keys"], stored["classes"], stored["probabilities"])
 
 
 def open_members(runs: Sequence[Path], weights: Sequence[float] = ()) -> list[Member]:

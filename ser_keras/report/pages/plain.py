@@ -9,6 +9,8 @@ from ser_keras import metrics
 from ser_keras.report.baselines import track_of
 from ser_keras.report.percent import interval_in_words, percent, points_with_interval
 
+# Sets of openSMILE's functionals by the names of the feature specs.
+OPENSMILE = {"compare": "ComParE functionals", "egemaps": "eGeMAPS functionals"}
 # A mistake below this share of a class is not named.
 LEAST_SHARE = 0.05
 
@@ -59,7 +61,7 @@ def _how_good(result: Mapping[str, Any]) -> str:
     )
     return (
         f"It recognises {percent(pooled['ua'])} % of an emotion's recordings{adapted}, mean over "
-        f"the emotions (UA; {interval}). Guessing recognises {chance} %."
+        f"the emotions (UA, unweighted accuracy; {interval}). Guessing recognises {chance} %."
     )
 
 
@@ -69,9 +71,11 @@ def _against(result: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> s
             "There is no baseline of the same data, folds and track to compare it with; "
             "ser baseline makes one."
         )
+    spec = baseline["features"]
+    features = f"openSMILE's {OPENSMILE[spec]}" if spec in OPENSMILE else f"{spec} features"
     text = (
-        f"The baseline, a {baseline['kernel']} support vector machine on {baseline['features']} "
-        f"features, recognises {percent(baseline['ua'])} % of the same recordings"
+        f"The baseline, a support vector machine ({baseline['kernel']} kernel) on {features}, "
+        f"recognises {percent(baseline['ua'])} % of the same recordings"
     )
     if baseline["difference"] is None:
         return f"{text}; the two were not scored on exactly the same recordings."

@@ -25,7 +25,7 @@ def test_an_ensemble_is_made_scored_again_and_reported(ser, pool, tmp_path, read
     assert "Best single member on the same test parts: " in out
     assert "Not in this mean: moma, which has no adapted track" in out
     for name in ("cnn-0", "cnn-1", "moma"):
-        assert f"| {name} |" in out
+        assert f" {name} " in out
     result = read(output / "result.json")
     assert [member["weight"] for member in result["members"]] == [0.5, 0.25]
 
@@ -43,7 +43,7 @@ def test_an_ensemble_is_made_scored_again_and_reported(ser, pool, tmp_path, read
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "Best single member on the same test parts: " in page
 
-    code, out, error = ser("report", "--results", results)
+    code, out, error = ser("report", "--results", results, "--format", "md")
     assert code == 0, error
     assert "| `ensemble` | ours, mean of 2 attention_cnn; best member `cnn-" in out
     assert "| `ensemble` | ours, mean of 2 attention_cnn, 1 moma; best member `" in out

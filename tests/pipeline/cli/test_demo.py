@@ -37,7 +37,7 @@ def test_the_demo_prints_its_score_and_what_it_is_worth(ser, tmp_path, monkeypat
     code, out, _ = ser("demo")
     assert code == 0
     assert "alexnet_fcn, ours, 3 of 6 folds" in out
-    assert "synthetic and easy on purpose" in out
+    assert "says nothing about real speech" in out
     code, _, _ = ser("report", "demo/run")
     assert code == 0
     assert Path("report/report.html").is_file()

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from typer.testing import CliRunner
 
 from pipeline.cli.run import lineage as app
 from pipeline.lineage.garbage import DELETIONS, delete_speaker, plan_deletion, remove_leftovers
+from pipeline.lineage.publishers import FOLDER
 from pipeline.lineage.records import ABANDONED, LIVE, REMOVED, Execution
 from pipeline.lineage.store import Lineage
 from pipeline.lineage.verify import verify
 from pipeline.orchestration.node_result import DONE, FAILED
+from pipeline.publishing.file_hashes import Hashes
 from ser_keras.errors import ConfigError, CorpusError, SchemaError
 from tests.pipeline.toy_pipeline import ToyPipeline
 
@@ -334,3 +337,88 @@ def test_what_was_made_again_and_came_out_equal_is_found_by_its_content(toy):
     remove_leftovers(toy.lineage)
     assert verify(toy.lineage) == []
     assert len(plan_deletion(toy.lineage, "anna").executions) == 7
+
+
+# === A model that two pipelines published ===
+
+
+@pytest.fixture
+def two_roots(toy, tmp_path):
+    """Two pipelines with roots of their own that published the same version."""
+    (tmp_path / "second").mkdir()
+    second = ToyPipeline(tmp_path / "second")
+    second.nodes["push"] = {"component": "push", "inputs": {"text": "shout"}}
+    second.change("push", base=str(tmp_path / "models"))
+    second.run()
+    return toy, second
+
+
+def test_another_pipeline_that_published_the_model_is_named_before_it_is_removed(two_roots):
+    toy, second = two_roots
+    output = ser("delete-speaker", toy.root, "anna")
+    model = toy.folder / "models" / "1"
+    assert (
+        f"outside the root: {model}; pipeline toys in {second.root} published it as well" in output
+    )
+    assert f"look with: ser lineage delete-speaker {second.root} toys/anna" in output
+    assert model.is_dir()
+    output = ser("delete-speaker", toy.root, "anna", "--yes")
+    assert f"pipeline toys in {second.root} published it as well" in output
+    assert not model.exists()
+
+
+def test_the_other_pipeline_says_what_is_gone_and_why(two_roots):
+    toy, second = two_roots
+    assert verify(second.lineage) == []
+    ser("delete-speaker", toy.root, "anna", "--yes")
+    (problem,) = verify(second.lineage)
+    assert problem.startswith(f"{toy.folder / 'models' / '1'}: is gone, push published it; ")
+    assert f"removed it with a speaker in {toy.root}" in problem
+    with pytest.raises(SchemaError, match="found 1 things that are not as they were"):
+        ser("verify", second.root)
+    # Published again, or deleted there as well, it is no longer missed.
+    second.run()
+    assert verify(second.lineage) == []
+    ser("delete-speaker", second.root, "anna", "--yes")
+    assert verify(second.lineage) == []
+    assert list((toy.folder / "models").iterdir()) == []
+
+
+def test_of_a_model_of_its_own_nobody_else_is_named(toy):
+    assert "as well" not in ser("delete-speaker", toy.root, "anna")
+    ser("delete-speaker", toy.root, "anna", "--yes")
+    assert list((toy.folder / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize(("harm", "problem"), [("removed", "is gone"), ("changed", "content")])
+def test_a_published_model_that_somebody_removed_or_changed_is_found(toy, harm, problem):
+    folder = toy.folder / "models" / "1"
+    (record,) = [record for record in toy.lineage.live if record.node == "push"]
+    facts = {**record.facts, "sha256": Hashes().of(folder)}
+    toy.lineage.write(replace(record, facts=facts))
+    assert verify(toy.lineage) == []
+    if harm == "removed":
+        shutil.rmtree(folder)
+    else:
+        next(path for path in folder.rglob("*") if path.is_file()).write_text("other")
+    (found_problem,) = verify(toy.lineage)
+    assert found_problem.startswith(f"{folder}: ")
+    assert problem in found_problem
+
+
+def test_damaged_notes_are_named(two_roots):
+    toy, _ = two_roots
+    for note in (toy.folder / "models" / FOLDER).glob("*.json"):
+        note.write_text("")
+    with pytest.raises(SchemaError, match=r"1-.*\.json: is empty, expected who published"):
+        ser("delete-speaker", toy.root, "anna")
+
+
+def test_an_emptied_list_of_newest_executions_is_named(toy):
+    path = toy.root / ".lineage" / "latest" / "toys.json"
+    path.write_text("")
+    with pytest.raises(SchemaError, match=r"toys\.json: is empty, .*Remove this file"):
+        ser("verify", toy.root)
+    path.unlink()
+    toy.run()
+    assert verify(toy.lineage) == []
