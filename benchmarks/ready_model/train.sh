@@ -29,3 +29,5 @@ ser export "$runs/everyone" --features "$runs/by-speaker-features" \
   --worth "$runs/worth.json"
 # Warm-up requests are for servers under load, and would be half of the files.
 rm -f serving/ready/model/ready/1/assets.extra/tf_serving_warmup_requests
+(cd serving/ready/model && find ready/1 -name saved_model.pb -o -name 'variables.*' | sort |
+  xargs sha256sum > SHA256SUMS)

@@ -1,5 +1,6 @@
 """The model that comes with the package: whole, small, honest about itself, and the default."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -47,6 +48,15 @@ def test_it_is_small_and_says_what_it_is(about):
     assert about["tracks"] == ["blind", "adapted"]
     assert about["sizes"]["test"] == 0
     assert "not for commercial use" in about["worth"]["licence"]
+
+
+def test_its_files_have_the_hashes_that_are_written_beside_it():
+    folder = ready_model().parent
+    lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    sums = dict(reversed(line.split()) for line in lines)
+    actual = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in sums}
+    assert len(sums) == 3
+    assert actual == sums
 
 
 def test_what_it_is_worth_is_there_for_each_corpus_track_and_sex(about):

@@ -83,7 +83,7 @@ def running(kept, *options):
         env=os.environ | {"TMPDIR": str(kept)},
     ) as process:
         line = process.stdout.readline()
-        if f"http://127.0.0.1:{port}/ shows moma" not in line:
+        if not re.search(rf"http://127\.0\.0\.1:{port}/ shows (moma|ready)", line):
             process.kill()
             pytest.fail(f"the page did not start: {line}")
         yield Running(port, process)
@@ -272,6 +272,43 @@ def test_what_the_microphone_hears_is_recognised(opened):
     page.locator("#speech .waveform-container").wait_for()
     recognise(page)
     assert re.search(r"says: \w+\. The whole recording of 0:0[1-4]", status_of(page))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_ready_model_learns_a_voice_and_takes_what_a_telephone_records(
+    opened, speech, tmp_path, screen
+):
+    voice, telephone, kept = (tmp_path / name for name in ("voice.wav", "me.m4a", "kept"))
+    kept.mkdir()
+    samples = np.concatenate(exports.clips(12, seed=6, least=39000))
+    soundfile.write(voice, samples, exports.RATE, subtype="PCM_16")
+    subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-i", speech, telephone], check=True, timeout=60
+    )
+    with running(kept) as ready:
+        page = opened(screen, ready.address)
+        assert "ready has heard acted speech" in page.locator("#about").inner_text()
+        page.get_by_text("This is my voice").click()
+        page.locator("#own-speech input[type=file]").set_input_files(voice)
+        page.locator("#own-speech .waveform-container").wait_for()
+        page.locator("#learn").click()
+        page.get_by_text("ready knows this voice from").wait_for()
+        keep(page, f"{screen}-voice")
+        upload(page, telephone)
+        recognise(page)
+        assert "by what the model knows of this voice" in status_of(page)
+        keep(page, f"{screen}-adapted")
+        assert fits(page)
+        page.locator("#forget").click()
+        page.get_by_text("The voice is forgotten").wait_for()
+        first = status_of(page)
+        page.locator("#recognise").click()
+        page.wait_for_function(
+            "was => document.querySelector('#status').innerText != was", arg=first
+        )
+        page.locator("#status strong").wait_for()
+        assert "by what the model knows" not in status_of(page)
 
 
 @pytest.mark.parametrize("screen", SCREENS)

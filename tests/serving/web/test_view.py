@@ -28,7 +28,15 @@ from serving.web import model_facts
 from serving.web.local_server import Published, local_server
 from serving.web.model_facts import card, facts
 from serving.web.recognition import LONGEST_S, recognize, samples_of
-from serving.web.view import Models, error_html, summary, timeline_view, window_names
+from serving.web.view import (
+    Models,
+    error_html,
+    summary,
+    timeline_view,
+    voice_html,
+    window_names,
+)
+from serving.web.voice import learn
 from tests.architecture import ROOT
 from tests.serving import exports
 from tests.serving.client.described import described
@@ -100,6 +108,39 @@ def test_a_long_recording_tells_its_progress_and_keeps_no_maps(client, tmp_path)
     }
     assert recognition.overall.probabilities == pytest.approx(means)
     assert recognition.overall.label == max(means, key=means.get)
+
+
+@pytest.mark.slow
+def test_a_voice_is_learned_and_used(adapted_server, speech):
+    _, server = adapted_server
+    with SerClient(f"localhost:{server.port}", "adapted", timeout_s=120) as adapting:
+        voice = learn(adapting, speech)
+        assert voice.model == "adapted"
+        assert voice.duration_s == pytest.approx(11, abs=0.1)
+        # Windows of 4 s: two whole ones and the rest.
+        assert voice.statistics.values["embedding_statistics"][0] == 3
+        blind = recognize(adapting, speech)
+        known = recognize(adapting, speech, statistics=voice.statistics)
+    assert (blind.overall.track, known.overall.track) == ("blind", "adapted")
+    assert {window.track for window in known.windows} == {"adapted"}
+    assert known.overall.probabilities != blind.overall.probabilities
+    assert "by what the model knows of this voice" in summary(known)
+    assert "knows this voice from 11 s of speech" in voice_html(voice)
+
+
+def test_little_speech_and_models_that_do_not_adapt_are_refused(client, speech):
+    with pytest.raises(ConfigError, match="moma cannot get to know a voice"):
+        learn(client, speech)
+
+
+@pytest.mark.slow
+def test_a_word_is_too_little_of_a_voice(adapted_server, tmp_path):
+    _, server = adapted_server
+    path = tmp_path / "word.wav"
+    soundfile.write(path, exports.clips(1, seed=2, least=32000, most=32001)[0], RATE)
+    refusal = pytest.raises(AudioError, match=r"word\.wav: found 2 s of speech, expected 10 s")
+    with SerClient(f"localhost:{server.port}", "adapted", timeout_s=120) as adapting, refusal:
+        learn(adapting, path)
 
 
 @pytest.mark.parametrize(
