@@ -10,6 +10,7 @@ from ser_keras.errors import ConfigError
 from serving.client.connection import ServerError
 from serving.client.speech_client import SpeechClient
 from serving.explain.described_export import DescribedExport
+from serving.explain.without_keras import import_tensorflow
 
 
 class LocalClient(SpeechClient):
@@ -23,6 +24,7 @@ class LocalClient(SpeechClient):
     """
 
     def __init__(self, export: DescribedExport):
+        import_tensorflow()
         import tensorflow as tf
 
         # It says that sessions are deprecated for training; this one only predicts.

@@ -18,7 +18,7 @@ LIMITS = """\
 - It knows the classes above and always names one of them, also for music and for speech in an
   unknown language.
 - Its data are acted or elicited speech of few voices, sentences and rooms. Expect more errors for
-  spontaneous speech, other languages, ages and microphones, and noise; how many was not measured.
+  spontaneous speech, other languages, ages and microphones, and noise; {errors}.
 - {calibration}
 - A voice does not always show what a person feels."""
 
@@ -43,7 +43,10 @@ def model_card(about: Mapping[str, Any]) -> str:
         "Data": _data(about),
         "Scores": _scores(about),
         "Intended use": INTENDED,
-        "Limits": LIMITS.format(calibration=_calibration(about["calibration"])),
+        "Limits": LIMITS.format(
+            errors="see the scores" if "worth" in about else "how many was not measured",
+            calibration=_calibration(about["calibration"]),
+        ),
         "Checked at export": _checks(about["checked"]),
         "Made with": "\n".join(
             f"- {name} {number}"
