@@ -4,7 +4,7 @@ The graph runs in TensorFlow's own session, fed and fetched by the names of the 
 that wrong types and shapes are refused by the same code, with the same words, as by a server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ SERVE = "serve"
 MAX_GRAPH_TIMEOUT_S = 10.0
 DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
+Load = Callable[[tf.compat.v1.Session, Path], Any]
+
+
+def _load_all(session: tf.compat.v1.Session, folder: Path) -> Any:
+    return tf.compat.v1.saved_model.load(session, [SERVE], str(folder))
+
 
 class LoadedModel:
     """One version in memory.
@@ -35,6 +41,8 @@ class LoadedModel:
             each by itself.
         warm_up: bool. Answer the requests that came with the export first, so that the first one of
             a user is not slow. It takes longer than a few answers.
+        load: function of a session and the folder that loads the version and returns its meta
+            graph; None loads all of it.
 
     Raises:
         RequestError: the folder holds no SavedModel that can be served, a warm-up request fails, or
@@ -42,7 +50,12 @@ class LoadedModel:
     """
 
     def __init__(
-        self, folder: Path, batching: BatchingParameters | None = None, *, warm_up: bool = True
+        self,
+        folder: Path,
+        batching: BatchingParameters | None = None,
+        *,
+        warm_up: bool = True,
+        load: Load | None = None,
     ):
         self.folder = folder
         config = config_pb2.ConfigProto()
@@ -51,7 +64,7 @@ class LoadedModel:
         rewriting.meta_optimizer_iterations = rewriting.ONE
         self.session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
-            self._load(batching, warm_up=warm_up)
+            self._load(load or _load_all, batching, warm_up=warm_up)
         except Exception as error:
             # A damaged file may raise anything, from `DecodeError` to `RecursionError`.
             self.session.close()
@@ -60,9 +73,9 @@ class LoadedModel:
             self.session.close()
             raise
 
-    def _load(self, batching: BatchingParameters | None, *, warm_up: bool) -> None:
+    def _load(self, load: Load, batching: BatchingParameters | None, *, warm_up: bool) -> None:
         with self.session.graph.as_default():
-            meta = tf.compat.v1.saved_model.load(self.session, [SERVE], str(self.folder))
+            meta = load(self.session, self.folder)
         self.signatures = {
             name: signature
             for name, signature in meta.signature_def.items()
