@@ -42,8 +42,8 @@ row() { # CORPUS SYSTEM SEED
     ${more[@]+"${more[@]}"}
 }
 
-# The CNN on frames alone: a member of the ensembles, for it errs elsewhere than models with
-# functionals, and no row of its own. On the development speakers the ensemble with one such run more
+# The CNN on frames alone, without functionals and further corpora: it errs elsewhere than models
+# with functionals, and so adds to the ensembles. On the development speakers the ensemble with one such run more
 # had UA adapted / blind 78.0 / 69.8 instead of 77.0 / 69.2 on RAVDESS, 71.5 / 55.0 instead of 69.0 /
 # 55.8 on nEMO and 88.0 / 75.8 instead of 87.4 / 76.7 on EmoDB-2s.
 frames() { # CORPUS SEED
@@ -52,7 +52,7 @@ frames() { # CORPUS SEED
   echo "=== $corpus-frames-$seed"
   ser crossval --features "$runs/features/$corpus" --protocol "${protocol[$corpus]}" \
     --classes "${classes[$corpus]}" --recipe attention_cnn-speaker --set "seed=$seed" \
-    --set model.options.speaker.functionals=0 --output "$runs/$corpus-frames-$seed"
+    --set model.options.speaker.functionals=0 --output "$runs/$corpus-frames-$seed" --results results
 }
 
 # The mean of all models and seeds; with a pattern only where it matches, such as nemo-ensemble.

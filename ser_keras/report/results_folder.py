@@ -5,7 +5,8 @@
                                                      ours-adapted.json on the adapted track,
                                                      ours-seed1.json and ours-adapted-seed1.json of
                                                      another seed than 0; ours-ravdess-joint.json
-                                                     where RAVDESS was trained on, too
+                                                     where RAVDESS was trained on, too;
+                                                     ours-frames.json without functionals
     results/baselines/<data>/<protocol>/<features>-<kernel>-<track>.json
                                                      support vector machines of `ser baseline`
     results/crosscorpus/<data>-<data>/<model>.json   matrices of `ser crosscorpus`
@@ -32,7 +33,7 @@ from typing import Any
 from ser_keras import files
 from ser_keras.errors import ConfigError
 from ser_keras.report.baselines import track_of
-from ser_keras.report.variants import further_sets, seed_of, variant
+from ser_keras.report.variants import further_sets, on_frames_alone, seed_of, variant
 
 Result = Mapping[str, Any]
 
@@ -51,6 +52,8 @@ def result_path(folder: Path, result: Result) -> Path:
         'results/emodb/emodb-loso/moma/ours-adapted-seed1.json'
     """
     words = ["paper", *variant(result)] if result["settings"] == "paper" else ["ours"]
+    if result["settings"] != "paper" and on_frames_alone(result):
+        words.append("frames")
     words += further_sets(result)
     if track_of(result) != "blind":
         words.append(track_of(result))

@@ -17,6 +17,7 @@ from ser_keras.report.variants import (
     SETTINGS,
     further_sets,
     is_complete,
+    on_frames_alone,
     settings_in_words,
     speakers_tested,
 )
@@ -142,6 +143,8 @@ def _model_in_words(row: Row) -> str:
         words[1] = f"{len(members)} runs, best `{best}` {percent(result['best_member']['ua'])}"
     elif len(row.results) > 1:
         words.append(f"{len(row.results)} seeds")
+    if on_frames_alone(result):
+        words.append("frames alone")
     if others := sorted({words.split()[0] for words in further_sets(result)}):
         words.append(f"with {', '.join(others)}")
     return ", ".join(words)

@@ -32,6 +32,22 @@ def variant(result: Mapping[str, Any]) -> list[str]:
     return words
 
 
+def on_frames_alone(result: Mapping[str, Any]) -> bool:
+    """Whether a model that can have functionals beside its attention was trained without them.
+
+    Example:
+        >>> options = {"speaker": {"average_frames": 2, "functionals": 0}}
+        >>> on_frames_alone({"recipes": {"x": {"model": {"options": options}}}})
+        True
+    """
+    speakers = [
+        recipe.get("model", {}).get("options", {}).get("speaker")
+        for recipe in result["recipes"].values()
+    ]
+    sizes = [speaker.get("functionals", 0) for speaker in speakers if speaker is not None]
+    return bool(sizes) and not any(sizes)
+
+
 def further_sets(result: Mapping[str, Any]) -> list[str]:
     """Returns the further sets that a run was trained on, such as `ravdess unlabelled`.
 
@@ -68,6 +84,8 @@ def settings_in_words(result: Mapping[str, Any]) -> str:
         words.append(f"mean of {', '.join(f'{models[name]} {name}' for name in sorted(models))}")
     if result["settings"] == "paper":
         words += variant(result)
+    elif on_frames_alone(result):
+        words.append("frames alone")
     words += further_sets(result)
     if result["chosen"]:
         words.append("chosen per fold")
