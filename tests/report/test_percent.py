@@ -13,7 +13,7 @@ from ser_keras.report.summary import (
     describe_members,
 )
 from ser_keras.report.tables import table
-from serving.export.model_card import _scores as scores_of_card
+from serving.export.model_card import _score_table as scores_of_card
 from tests.report.finished_runs import baseline_result, result_of, write_run
 
 SPEAKERS = {1: ("a",), 2: ("a", "b"), 3: ("a", "b", "c")}

@@ -137,7 +137,9 @@ def test_the_result_says_who_was_heard_in_trials(best, feature_set, circle, tmp_
 def test_other_recipes_come_from_no_search(recipe, best):
     assert searched_folds(recipe) == searched_folds("demo") == ()
     (best.parent / "search.json").write_text("[]")
-    with pytest.raises(SchemaError, match="found no result of a search"):
+    with pytest.raises(
+        SchemaError, match=r"search\.json: lacks folds, expected the result of a search"
+    ):
         searched_folds(best)
 
 

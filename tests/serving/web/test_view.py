@@ -374,8 +374,7 @@ def test_an_export_is_named_by_its_model_or_by_one_of_its_versions(moma, tmp_pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "give --export with the folder of a published model, or --server"),
-        ({"server": "localhost:1"}, "give --export .*, or --server host:port and --model"),
+        ({"server": "localhost:1"}, "found --server and no model, .* Add --model"),
         ({"model": ["moma"]}, "--model is for models of a --server"),
         ({"root_certificate": Path("no.pem"), "server": "a:1", "model": ["m"]}, r"no\.pem"),
         ({"root_certificate": Path("no.pem")}, "--root-certificate, .* are for a --server"),
