@@ -151,9 +151,9 @@ def test_a_search_and_a_study_are_not_gone_on_with_on_other_features(
     first = names_of(circle)[0]
     search = search_of(recipe, first)
     begin_search(search, feature_set, circle, tmp_path / "search")
-    with pytest.raises(SchemaError, match="another features"):
+    with pytest.raises(SchemaError, match=r"other settings \(features: "):
         begin_search(search, changed, circle, tmp_path / "search")
     study = Study("tiny", "", recipe, (Line("rates", RATE.key, "", (1e-3,), {}),))
     run_study(study, feature_set, circle, tmp_path / "study", folds=[first])
-    with pytest.raises(SchemaError, match="another features"):
+    with pytest.raises(SchemaError, match=r"other settings \(features: "):
         run_study(study, changed, circle, tmp_path / "study", folds=[first])
