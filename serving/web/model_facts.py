@@ -12,7 +12,7 @@ from serving.web.local_server import Published
 
 WARNING = """\
 A machine guesses here, and it can be wrong. It knows only its own emotions, and finds them even in
-silence, music and unknown languages. A voice does not always show what a person feels: do not judge
+music and unknown languages. A voice does not always show what a person feels: do not judge
 people by it."""
 
 

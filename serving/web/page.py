@@ -155,7 +155,7 @@ class Page:
         gr.Markdown(VOICE)
         self.own_speech = gr.Audio(
             label="Half a minute of your ordinary voice",
-            sources=["microphone", "upload"],
+            sources=["upload", "microphone"],
             type="filepath",
             buttons=[],
             elem_id="own-speech",

@@ -86,7 +86,12 @@ def running(kept, *options):
         if not re.search(rf"http://127\.0\.0\.1:{port}/ shows (moma|ready)", line):
             process.kill()
             pytest.fail(f"the page did not start: {line}")
-        yield Running(port, process)
+        try:
+            yield Running(port, process)
+        except BaseException:
+            # Its end would be waited for.
+            process.kill()
+            raise
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
         # Nobody's voice is left behind.
