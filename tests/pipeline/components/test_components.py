@@ -206,7 +206,7 @@ def test_the_demonstration_runs_to_a_published_model_and_then_has_nothing_to_do(
     code, out, err = ser("run", demo)
     assert code == 0, err
     assert "pusher: done" in out
-    (version,) = tmp_path.glob("models/*/*")
+    (version,) = tmp_path.glob("models/*/[0-9]*")
     assert (version / "saved_model.pb").is_file()
     code, out, _ = ser("run", demo)
     assert code == 0

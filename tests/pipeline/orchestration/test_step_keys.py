@@ -21,7 +21,7 @@ EDITS = {
     "help of --output": ("ser_keras/cli/options.py", "Folder of the run.", "A folder of the run."),
     "width of the page": (
         "ser_keras/report/pages/html.py",
-        "max-width:72em",
+        "max-width:76em",
         "max-width:73em",
     ),
     "layout of the search's report": ("tuning/report.py", "ENOUGH = 8", "ENOUGH = 9"),
