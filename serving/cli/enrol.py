@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from ser_keras.cli.console import console
 from ser_keras.errors import AudioError, ConfigError, SerError
-from serving.cli.model import read_speaker, speech_client
+from serving.cli.model import ModelName, ServerAddress, read_speaker, speech_client
 from serving.client.endpoint import Certificate, Key, RootCertificate, endpoint_of
 
 if TYPE_CHECKING:
@@ -26,19 +27,8 @@ def enrol(
             "microphone that is used later."
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder of an export of `ser export`, or with --server the model's name there; "
-            "the model that comes with the package by default."
-        ),
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            help="host:port of the gRPC of a server to ask; without it the model runs here."
-        ),
-    ] = None,
+    model: ModelName = None,
+    server: ServerAddress = None,
     add: Annotated[
         bool, typer.Option(help="Add the recordings to the voice that the file holds.")
     ] = False,
@@ -65,7 +55,7 @@ def enrol(
     with speech_client(model, endpoint) as client:
         waveforms, errors = _speech(sources, client.sample_rate_hz)
         for error in errors:
-            console.print(f"[yellow]left out[/] {error}")
+            console.print(f"[yellow]left out[/] {escape(str(error))}")
         if not waveforms:
             raise AudioError(f"enrol {name}: none of the {len(sources)} files can be used.")
         try:

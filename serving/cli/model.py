@@ -2,8 +2,9 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 
 from ser_keras.errors import ConfigError
@@ -13,6 +14,18 @@ from serving.ready import ready_model
 if TYPE_CHECKING:
     from serving.client.speaker_statistics import Statistics
     from serving.client.speech_client import SpeechClient
+
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder of an export of `ser export`, or with --server the model's name there; "
+        "the model that comes with the package by default."
+    ),
+]
+ServerAddress = Annotated[
+    str | None,
+    typer.Option(help="host:port of the gRPC of a server to ask; without it the model runs here."),
+]
 
 
 def speech_client(

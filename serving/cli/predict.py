@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ser_keras.cli.console import console
 from ser_keras.errors import AudioError, ConfigError, NoSpeechError, SerError, ServingError
-from serving.cli.model import read_speaker, speech_client
+from serving.cli.model import ModelName, ServerAddress, read_speaker, speech_client
 from serving.client.endpoint import (
     Certificate,
     Key,
@@ -38,19 +38,8 @@ def predict(
         list[Path],
         typer.Argument(help="Audio files, or - for live 16-bit mono PCM on standard input."),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder of an export of `ser export`, or with --server the model's name there; "
-            "the model that comes with the package by default."
-        ),
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            help="host:port of the gRPC of a server to ask; without it the model runs here."
-        ),
-    ] = None,
+    model: ModelName = None,
+    server: ServerAddress = None,
     timeline: Annotated[
         bool, typer.Option(help="Predict along the recording, as for live input.")
     ] = False,
