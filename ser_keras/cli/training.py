@@ -27,6 +27,7 @@ from ser_keras.cli.options import (
 )
 from ser_keras.cli.progress import EpochBars, FoldBar
 from ser_keras.cli.weights import announce_weights
+from ser_keras.errors import ConfigError
 
 
 def crossval(
@@ -124,6 +125,8 @@ def train(
     """Train one fold of a protocol and score its test part."""
     from ser_keras.experiments.everyone import EVERYONE
 
+    if fold == EVERYONE and strategy != "none":
+        raise ConfigError(f"--fold {EVERYONE}: trains in one process. Leave out --strategy.")
     if fold == EVERYONE:
         _train_on_everyone(features, protocol, output, recipe, class_set, overrides, seed)
         return

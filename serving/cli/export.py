@@ -47,6 +47,11 @@ def export(
 
         status.update("reading the run")
         write = _ensemble if is_ensemble(run) else _model
+        if worth is not None and write is _ensemble:
+            raise ConfigError(
+                f"--worth {worth}: found an ensemble in {run}, which has scores of its own, "
+                "expected a model that was trained on everyone. Leave out --worth."
+            )
         publish = write(run, features, fold)
         status.update("writing and checking the SavedModel")
         more = {"worth": _read_worth(worth)} if worth else {}

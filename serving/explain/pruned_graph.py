@@ -9,7 +9,7 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
-SERVE = "serve"
+from serving.server.session import SERVE
 
 
 def load_pruned(session: tf.compat.v1.Session, folder: Path, names: Collection[str]) -> Any:
