@@ -22,7 +22,8 @@ from tests.serving import adapted
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
-SPEAKERS = ("03", "08", "09")
+# Every emotion that one of them is tested on is among the recordings of the others.
+SPEAKERS = ("03", "09", "13")
 RECIPE = {
     "spec": "mel64-prosody",
     "epochs": 2,
