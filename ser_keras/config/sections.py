@@ -124,8 +124,8 @@ class AdaptationConfig:
     speakers' own recordings.
 
     Args:
-        blind_share: float. Share of the batches that are blind, above 0. With 1 the model is made
-            for the blind track alone.
+        blind_share: float. Share of the batches that are blind. With 1 the model is made for the
+            blind track alone, with 0 for the adapted one alone.
         speakers: int. Speakers in an adapted batch, with equally many utterances of each.
         random_enrolment: bool. Statistics in training come from a random number of the speaker's
             utterances, a new one in every epoch; else from all of them.
@@ -134,7 +134,7 @@ class AdaptationConfig:
         least_s: float. A test speaker with less speech than this gets the blind answer.
     """
 
-    blind_share: Annotated[Number, Field(gt=0, le=1)] = 0.5
+    blind_share: Annotated[Number, Field(ge=0, le=1)] = 0.5
     speakers: Annotated[StrictInt, Field(ge=2)] = 4
     random_enrolment: StrictBool = False
     least_s: Number = 2.0
@@ -241,8 +241,14 @@ class TrainConfig:
     @property
     def track(self) -> str:
         """What the model knows of a test speaker: `"blind"` nothing, `"adapted"` recordings."""
-        adapted = self.normalizer == "speaker" and self.adaptation.blind_share < 1
-        return "adapted" if adapted else "blind"
+        return self.tracks[0]
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The tracks that the model is made for, its own first."""
+        if self.normalizer != "speaker" or self.adaptation.blind_share == 1:
+            return ("blind",)
+        return ("adapted", "blind") if self.adaptation.blind_share else ("adapted",)
 
     @property
     def sha256(self) -> str:

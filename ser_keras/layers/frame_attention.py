@@ -8,12 +8,15 @@ from ser_keras.layers.masked_layer import MaskedLayer, masked_softmax, root_of
 
 @keras.saving.register_keras_serializable("ser_keras")
 class AttentionPooling(MaskedLayer):
-    """Averages the frames of an utterance, weighted by their inner product with a learnt vector.
+    """Averages the frames of an utterance, by weights that are learnt.
 
     Implements Sun and Wu 2019 (sparse autoencoder), Sec. II-B, Eq. (1)-(2):
-    alpha = softmax over t of u^T y_t; z = sum over t of alpha_t y_t.
+    alpha = softmax over t of u^T y_t; z = sum over t of alpha_t y_t. With `units` it scores
+    tanh(W y_t + b) instead of y_t, as Lin et al. 2017, Eq. (5), so that no frame outweighs the
+    others by its size alone.
 
     Args:
+        units: int. Size of the hidden layer W; 0 leaves it out.
         deviation: bool. Also return the weighted standard deviation of each channel, behind the
             mean.
 
@@ -36,17 +39,23 @@ class AttentionPooling(MaskedLayer):
         lively utterance from a flat one of the same mean.
     """
 
-    def __init__(self, deviation=False, **kwargs):
+    def __init__(self, deviation=False, units=0, **kwargs):
         super().__init__(**kwargs)
-        self.deviation = deviation
+        self.deviation, self.units = deviation, units
+        self.hidden = keras.layers.Identity()
+        if units:
+            self.hidden = keras.layers.Dense(
+                units, activation="tanh", name="hidden", dtype=self.dtype_policy
+            )
         self.score = keras.layers.Dense(1, use_bias=False, name="score", dtype=self.dtype_policy)
 
     def build(self, inputs_shape, mask_shape=None):
-        self.score.build(inputs_shape)
+        self.hidden.build(inputs_shape)
+        self.score.build((*inputs_shape[:-1], self.units or inputs_shape[-1]))
 
     def call(self, inputs, mask):
         inputs = ops.where(mask[..., None], inputs, ops.zeros((), inputs.dtype))
-        attention = masked_softmax(self.score(inputs)[..., 0], mask)
+        attention = masked_softmax(self.score(self.hidden(inputs))[..., 0], mask)
         frames = ops.cast(inputs, "float32")
         mean = ops.matmul(attention[:, None], frames)
         context = mean[:, 0]
@@ -59,7 +68,9 @@ class AttentionPooling(MaskedLayer):
     def multiply_accumulates(self, output_shape):
         """Returns the multiplications of one utterance, from the layer's two output shapes."""
         (_, size), (_, frames) = output_shape
-        return frames * (self.score.kernel.shape[0] + size)
+        channels = size // (1 + self.deviation)
+        scored = channels * self.units + self.units if self.units else channels
+        return frames * (scored + size)
 
     def compute_output_shape(self, inputs_shape, mask_shape=None):
         batch, _, channels = inputs_shape
@@ -73,4 +84,4 @@ class AttentionPooling(MaskedLayer):
         )
 
     def get_config(self):
-        return {**super().get_config(), "deviation": self.deviation}
+        return {**super().get_config(), "deviation": self.deviation, "units": self.units}

@@ -161,7 +161,8 @@ def _by_speaker(
         if x.shape[-1] == previous.shape[-1] and stride == 1:
             x = keras.layers.Add(name=f"{name}_residual")([x, previous])
         x = FrameMask(name=f"{name}_mask")(x, mask=mask)
-    pooled, attention = AttentionPooling(deviation=True, name="attention")(x, mask=mask)
+    pool = AttentionPooling(deviation=True, units=head.attention_units, name="attention")
+    pooled, attention = pool(x, mask=mask)
     pooled, adapted = head.embedding(pooled)
     pooled = keras.layers.Dropout(dropout, name="dropout")(pooled)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(pooled)

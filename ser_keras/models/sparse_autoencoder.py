@@ -115,7 +115,8 @@ def build_sparse_autoencoder(
     x, columns = (x, encoded) if stride == 1 else _strided(x, encoded, stride)
     for number in range(1, recurrent_layers + 1):
         x = BidirectionalLSTM(recurrent_units, name=f"blstm{number}")(x, mask=columns)
-    pool = AttentionPooling(deviation=pooling == "mean_std", name="attention")
+    deviation = pooling == "mean_std"
+    pool = AttentionPooling(deviation, units=head.attention_units, name="attention")
     context, attention = pool(x, mask=columns)
     context, adapted = head.embedding(context)
     context = keras.layers.Dropout(dropout, name="dropout")(context)

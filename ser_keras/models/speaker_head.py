@@ -22,7 +22,7 @@ PRIOR_UTTERANCES = 2
 LIMIT = 6.0
 NOISE = 0.1
 SIDE_DROPOUT = 0.2
-SIZES = {"average_frames": 1, "functionals": 0, "functional_units": 256}
+SIZES = {"average_frames": 1, "functionals": 0, "functional_units": 256, "attention_units": 0}
 
 Tensor = Any
 
@@ -34,7 +34,8 @@ def speaker_head(dim: int, sizes: Mapping[str, int] | None) -> "SpeakerHead | No
         dim: int. Values per frame.
         sizes: mapping or None. Any of "average_frames": means of so many frames are what the model
             works on; "functionals": functionals of the utterance beside the embedding, 1243 with
-            features `mel64-prosody`, 0 for none; "functional_units": the dense layer behind them.
+            features `mel64-prosody`, 0 for none; "functional_units": the dense layer behind them;
+            "attention_units": the hidden layer of the attention over frames, 0 for none.
 
     Raises:
         ConfigError: an unknown size, or one that is no whole number.
@@ -44,7 +45,7 @@ def speaker_head(dim: int, sizes: Mapping[str, int] | None) -> "SpeakerHead | No
     for name, size in sizes.items():
         if name not in SIZES:
             raise ConfigError(f"model.options.speaker: {unknown_name('size', name, SIZES)}")
-        least = 0 if name == "functionals" else 1
+        least = min(1, SIZES[name])
         if isinstance(size, bool) or not isinstance(size, int) or size < least:
             raise ConfigError(
                 f"model.options.speaker: found {name}={size!r}, expected a whole number from "
@@ -57,6 +58,7 @@ class NoSpeakerHead:
     """Stands where a model is not normalised by speaker, and adds nothing."""
 
     inputs: ClassVar[Mapping[str, Tensor]] = {}
+    attention_units = 0
 
     def frames(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Returns frames and mask as they are."""
@@ -79,10 +81,19 @@ class SpeakerHead:
         average_frames: int. Means of so many frames are what the model works on.
         functionals: int. Functionals of an utterance; 0 leaves out the side input.
         functional_units: int. Size of the dense layer behind the functionals.
+        attention_units: int. Size of the hidden layer of an `AttentionPooling`; 0 for none.
     """
 
-    def __init__(self, dim: int, average_frames: int, functionals: int, functional_units: int):
+    def __init__(
+        self,
+        dim: int,
+        average_frames: int,
+        functionals: int,
+        functional_units: int,
+        attention_units: int,
+    ):
         self.average_frames, self.functional_units = average_frames, functional_units
+        self.attention_units = attention_units
         self.inputs = {
             "speaker": keras.Input((), dtype="int32", name="speaker"),
             "frame_statistics": _statistics("frame", dim),

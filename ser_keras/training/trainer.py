@@ -132,7 +132,7 @@ class FoldTrainer:
         """Returns the tracks that are scored; none where the fold has nobody to test on."""
         if not self.tested_rows():
             return ()
-        return ("adapted", "blind") if self.config.track == "adapted" else ("blind",)
+        return self.config.tracks
 
     def _write_scores(self, model: keras.Model, track: str) -> dict[str, float]:
         """Writes the scores of the test part on a track; returns "wa" and "ua"."""
