@@ -31,7 +31,10 @@ BLIND = {
 
 @pytest.fixture(scope="session")
 def pool(tmp_path_factory):
-    """Runs of two seeds of an adapted CNN and of a blind MOMA, with features and protocol."""
+    """Runs of two seeds of an adapted CNN and of a blind MOMA, with features and protocol.
+
+    `alone` is the run of a CNN that was made for the adapted track alone.
+    """
     from pipeline.features.job import build_feature_set
     from ser_keras.corpora.synthetic import write_corpus
     from ser_keras.data.feature_set import FeatureSet
@@ -46,6 +49,7 @@ def pool(tmp_path_factory):
         sets[spec] = FeatureSet.open(root / spec)
     protocol = build_protocol("synthetic-loso", sets["logmel23"].rows)
     recipes = {"cnn-0": ADAPTED | {"seed": 0}, "cnn-1": ADAPTED | {"seed": 1}, "moma": BLIND}
+    recipes["alone"] = ADAPTED | {"seed": 2, "adaptation": {"blind_share": 0, "speakers": 2}}
     for name, recipe in recipes.items():
         config = config_from_dict(recipe)
         run_crossval({name: config}, sets[config.spec], protocol, root / name, folds=FOLDS)
@@ -54,5 +58,6 @@ def pool(tmp_path_factory):
         corpus=corpus,
         sets=list(sets.values()),
         protocol=protocol,
-        runs=[root / name for name in recipes],
+        runs=[root / name for name in recipes if name != "alone"],
+        alone=root / "alone",
     )

@@ -55,15 +55,14 @@ def read_scores(path: Path) -> dict[str, np.ndarray]:
 
 
 def results_by_track(output: Path) -> list[dict[str, Any]]:
-    """Returns the results in a run's folder: that of the recipe's own track, then the other.
+    """Returns the results in a run's folder: that of its own track, then the other if it has one.
 
     Args:
         output: Path. Folder of a run whose `result.json` was written.
     """
     result = read_result(output / "result.json")
-    if result.get("track", "blind") == "blind":
-        return [result]
-    return [result, read_result(output / BLIND_RESULT)]
+    tracks = result["folds"][0].get("tracks", {"blind": {}})
+    return [result, *(read_result(output / BLIND_RESULT) for _ in range(len(tracks) - 1))]
 
 
 def not_adapted(records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -33,7 +33,13 @@ from typing import Any
 from ser_keras import files
 from ser_keras.errors import ConfigError
 from ser_keras.report.baselines import track_of
-from ser_keras.report.variants import further_sets, on_frames_alone, seed_of, variant
+from ser_keras.report.variants import (
+    for_one_track_alone,
+    further_sets,
+    on_frames_alone,
+    seed_of,
+    variant,
+)
 
 Result = Mapping[str, Any]
 
@@ -57,6 +63,7 @@ def result_path(folder: Path, result: Result) -> Path:
     words += further_sets(result)
     if track_of(result) != "blind":
         words.append(track_of(result))
+        words += ["alone"] if for_one_track_alone(result) else []
     if seed := seed_of(result):
         words.append(f"seed{seed}")
     protocol = result["protocol"]["name"]

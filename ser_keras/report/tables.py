@@ -15,6 +15,7 @@ from ser_keras.report.results_folder import Results
 from ser_keras.report.seeds import Row, best_rows, rows_of
 from ser_keras.report.variants import (
     SETTINGS,
+    for_one_track_alone,
     further_sets,
     is_complete,
     on_frames_alone,
@@ -145,6 +146,8 @@ def _model_in_words(row: Row) -> str:
         words.append(f"{len(row.results)} seeds")
     if on_frames_alone(result):
         words.append("frames alone")
+    if for_one_track_alone(result):
+        words.append("for this track alone")
     if others := sorted({words.split()[0] for words in further_sets(result)}):
         words.append(f"with {', '.join(others)}")
     return ", ".join(words)

@@ -48,6 +48,19 @@ def on_frames_alone(result: Mapping[str, Any]) -> bool:
     return bool(sizes) and not any(sizes)
 
 
+def for_one_track_alone(result: Mapping[str, Any]) -> bool:
+    """Whether a model was trained on the adapted track alone, and cannot answer on the blind one.
+
+    Example:
+        >>> for_one_track_alone({"recipes": {"x": {"adaptation": {"blind_share": 0}}}})
+        True
+    """
+    shares = [
+        recipe.get("adaptation", {}).get("blind_share", 1) for recipe in result["recipes"].values()
+    ]
+    return bool(shares) and not any(shares)
+
+
 def further_sets(result: Mapping[str, Any]) -> list[str]:
     """Returns the further sets that a run was trained on, such as `ravdess unlabelled`.
 
@@ -86,6 +99,8 @@ def settings_in_words(result: Mapping[str, Any]) -> str:
         words += variant(result)
     elif on_frames_alone(result):
         words.append("frames alone")
+    if for_one_track_alone(result):
+        words.append("for this track alone")
     words += further_sets(result)
     if result["chosen"]:
         words.append("chosen per fold")

@@ -45,8 +45,9 @@ def export_model(
     Raises:
         ExportError: weights are not finite, the served features or probabilities are not those of
             training, or a stock server lacks an operation. Nothing is published.
-        ConfigError: the version exists.
+        ConfigError: the version exists, or the model knows only speakers who were enrolled.
     """
+    trained.check_answers_strangers()
     served = trained.served
     name = name or served.model.name
     with new_version(base / name, version) as (staged, final):

@@ -66,8 +66,7 @@ class TrainedModel:
     @property
     def tracks(self) -> tuple[str, ...]:
         """The tracks that the model was trained for."""
-        adapted = takes_speakers(self.model) and self.config.track == "adapted"
-        return ("blind", "adapted") if adapted else ("blind",)
+        return tuple(sorted(self.config.tracks, reverse=True))
 
     @property
     def checked_keys(self) -> tuple[str, ...]:
@@ -75,6 +74,20 @@ class TrainedModel:
         name = self.record["fold"]
         fold = next(fold for fold in self.protocol.folds if fold.name == name)
         return fold.test or fold.train
+
+    def check_answers_strangers(self) -> None:
+        """Checks that the model has an answer for a speaker of whom nothing is known.
+
+        Raises:
+            ConfigError: it was trained for the adapted track alone.
+        """
+        if "blind" not in self.tracks:
+            raise ConfigError(
+                f"model {self.config.model.name}: was trained for the adapted track alone "
+                "(adaptation.blind_share 0), so it has no answer for a speaker of whom nothing is "
+                "known. Join it with a run of the blind track or of both by ser ensemble, and "
+                "export that."
+            )
 
     def scores(self, keys: Sequence[str], track: str) -> Scores:
         """Returns the model's scores of utterances on a track, as evaluation makes them.

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.run_result import results_by_track
+from ser_keras.report.results_folder import result_path
 from ser_keras.report.summary import describe
+from ser_keras.report.variants import settings_in_words
 from ser_keras.training.predict import Scorer, predict
 
 RECIPE = {
@@ -47,6 +50,14 @@ def test_a_run_has_a_result_on_each_track(run):
     for result in (adapted, blind):
         assert result["pooled"]["ua"] == record["tracks"][result["track"]]["ua"]
     assert record["not_adapted"] == []
+
+
+@pytest.mark.slow
+def test_a_model_for_the_adapted_track_alone_has_no_result_on_the_blind_one(pool):
+    results = results_by_track(pool.alone)
+    assert [result["track"] for result in results] == ["adapted"]
+    assert "for this track alone" in settings_in_words(results[0])
+    assert result_path(Path(), results[0]).name == "ours-frames-adapted-alone-seed2.json"
 
 
 def test_a_result_and_its_audit_say_what_was_known_of_the_test_speakers(run):

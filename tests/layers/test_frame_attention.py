@@ -34,6 +34,22 @@ def test_attention_equals_the_equations_on_the_valid_frames(deviation):
         assert (alpha[row, length:] == 0).all()
 
 
+def test_a_hidden_layer_scores_what_the_equation_scores_of_its_outputs():
+    layer = AttentionPooling(deviation=True, units=5)
+    layer.build(FRAMES.shape)
+    kernel, bias, vector = (RNG.normal(size=shape) for shape in ((4, 5), 5, 5))
+    layer.set_weights([kernel, bias, vector[:, None]])
+    context, alpha = map(keras.ops.convert_to_numpy, layer(FRAMES, mask=MASK))
+    for row, length in enumerate(LENGTHS):
+        valid = FRAMES[row, :length].astype(float)
+        _, weights = reference.attend(np.tanh(valid @ kernel + bias), vector)
+        np.testing.assert_allclose(alpha[row, :length], weights, atol=1e-6)
+        mean = weights @ valid
+        deviation = np.sqrt(weights @ (valid - mean) ** 2)
+        expected = [*mean, *np.maximum(deviation, 1e-3)]
+        np.testing.assert_allclose(context[row], expected, atol=1e-4)
+
+
 def test_worked_example():
     frames = np.array([[[0.0, 1.0], [np.log(3.0), 5.0]]], "float32")
     context, alpha = pooled(AttentionPooling(), frames, np.ones((1, 2), bool), [1.0, 0.0])

@@ -30,7 +30,7 @@ CASES = {
         [(2, 9), (2, 2, 9), (2, 2)],
         FRAME_MASK,
     ),
-    "AttentionPooling": ({"deviation": True}, FRAMES, [(2, 12), (2, 9)], FRAME_MASK),
+    "AttentionPooling": ({"deviation": True, "units": 3}, FRAMES, [(2, 12), (2, 9)], FRAME_MASK),
     "AverageFrames": ({"size": 2}, FRAMES, (2, 5, 6), FRAME_MASK),
     "BidirectionalLSTM": ({"units": 4}, FRAMES, (2, 9, 8), FRAME_MASK),
     "BilinearPooling": ({}, MAP, [(2, 16), (2, 5, 7)], COLUMNS),

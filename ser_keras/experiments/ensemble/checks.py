@@ -111,9 +111,9 @@ def check_same_tests(members: Sequence[Member], fold: str) -> None:
         ConfigError: they were.
     """
     first, *others = members
-    keys = first.scores(fold, "blind").keys
+    keys = first.scores(fold, first.track).keys
     for other in others:
-        other_keys = other.scores(fold, "blind").keys
+        other_keys = other.scores(fold, other.track).keys
         if not np.array_equal(keys, other_keys):
             different = sorted(set(keys.tolist()) ^ set(other_keys.tolist()))
             raise ConfigError(

@@ -52,8 +52,8 @@ class Member:
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """The tracks that its folds are scored on."""
-        return ("adapted", "blind") if self.track == "adapted" else ("blind",)
+        """The tracks that it was made for, its own first; its folds are scored on these."""
+        return self.config(next(iter(self.records))).tracks
 
     @cached_property
     def recipe_of(self) -> dict[str, str]:

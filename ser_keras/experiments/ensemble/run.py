@@ -23,7 +23,7 @@ from ser_keras.experiments.ensemble.members import (
     open_members,
 )
 from ser_keras.experiments.ensemble.result import summarize_ensemble
-from ser_keras.experiments.ensemble.scoring import own_track, write_fold
+from ser_keras.experiments.ensemble.scoring import own_track, tracks_of, write_fold
 from ser_keras.files import write_json
 from ser_keras.protocols import Fold
 from ser_keras.training.history import read_fold_record
@@ -47,8 +47,7 @@ def run_ensemble(
 
     The folder is like that of a cross-validation: for each fold `scores.npz` with the ensemble's
     own track and, where that is the adapted one, `scores-blind.npz`; `result.json` and
-    `result-blind.json`. The own track is the adapted one where two members or more are adapted;
-    members without that track are in the blind mean alone.
+    `result-blind.json`. Members made for one track alone are in the mean of that track alone.
 
     The weights are fixed beforehand: nothing is fitted here, and no score chooses a member.
 
@@ -89,8 +88,8 @@ def run_ensemble(
     summary = partial(summarize_ensemble, members, used, output, records, findings, command)
     result = summary(own_track(members))
     write_json(output / "result.json", result)
-    if result["track"] == "adapted":
-        write_json(output / provenance.BLIND_RESULT, summary("blind"))
+    for track in tracks_of(members)[1:]:
+        write_json(output / provenance.BLIND_RESULT, summary(track))
     return result
 
 

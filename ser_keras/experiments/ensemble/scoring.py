@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,27 @@ LEAST_ADAPTED = 2
 
 
 def own_track(members: Sequence[Member]) -> str:
-    """Returns the ensemble's own track: `adapted` where two members or more are adapted.
-
-    One adapted member beside blind ones would be no ensemble on the adapted track.
-    """
-    adapted = [member for member in members if member.track == "adapted"]
-    return "adapted" if len(adapted) >= LEAST_ADAPTED else "blind"
+    """Returns the ensemble's own track, see `tracks_of`."""
+    return tracks_of(members)[0]
 
 
 def tracks_of(members: Sequence[Member]) -> tuple[str, ...]:
-    """Returns the tracks that the ensemble has scores on, its own first."""
-    return ("adapted", "blind") if own_track(members) == "adapted" else ("blind",)
+    """Returns the tracks that the ensemble has scores on, its own first.
+
+    It has the adapted one where two members or more have it, or one was made for it alone: a single
+    member of both tracks beside blind ones would be no ensemble on the adapted track. It has the
+    blind one where any member has it.
+    """
+    adapted = [member for member in members if "adapted" in member.tracks]
+    alone = [member for member in adapted if "blind" not in member.tracks]
+    tracks = ("adapted",) if alone or len(adapted) >= LEAST_ADAPTED else ()
+    return (*tracks, "blind") if len(alone) < len(members) else tracks
 
 
 def members_on(members: Sequence[Member], track: str) -> list[Member]:
     """Returns the members in the mean of a track.
 
-    A member that is blind by training is in the mean of the blind track alone.
+    A member that was made for one track alone is in the mean of that track alone.
     """
     return [member for member in members if track in member.tracks]
 
@@ -59,13 +63,17 @@ def weighted_mean(probabilities: Sequence[np.ndarray], weights: Sequence[float])
     return mean.astype(np.float32)
 
 
-def mean_scores(members: Sequence[Member], fold: str, track: str) -> Scores:
+def mean_scores(
+    members: Sequence[Member], fold: str, track: str, fell_back: Collection[str] = ()
+) -> Scores:
     """Returns the ensemble's scores of a fold's test part on a track.
 
     Args:
         members: those of the ensemble, tested on the same utterances.
         fold: str. Its name.
         track: `blind` or `adapted`.
+        fell_back: keys of the utterances whose speaker is not adapted to. They get the answer of
+            the blind track, if the ensemble has it.
     """
     among = members_on(members, track)
     scores = [member.scores(fold, track) for member in among]
@@ -73,6 +81,9 @@ def mean_scores(members: Sequence[Member], fold: str, track: str) -> Scores:
         [member_scores.probabilities for member_scores in scores],
         [member.weight for member in among],
     )
+    if fell_back and "blind" in tracks_of(members):
+        blind = mean_scores(members, fold, "blind").probabilities
+        mean = np.where(np.isin(scores[0].keys, list(fell_back))[:, None], blind, mean)
     return Scores(scores[0].keys, scores[0].classes, mean)
 
 
@@ -90,8 +101,13 @@ def write_fold(
     folder = output / "folds" / fold.name
     num_classes = len(members[0].protocol.class_set.classes)
     own, by_track = own_track(members), {}
+    speaker_of = {row.key: f"{row.corpus}/{row.speaker}" for row in feature_set.rows}
+    unknown = {
+        name for member in members for name in member.records[fold.name].get("not_adapted", ())
+    }
+    fell_back = {key for key in fold.test if speaker_of[key] in unknown}
     for track in tracks_of(members):
-        scores = mean_scores(members, fold.name, track)
+        scores = mean_scores(members, fold.name, track, fell_back if track == "adapted" else ())
         write_atomic(
             folder / scores_name(track, own),
             lambda file, scores=scores: np.savez(file, **vars(scores)),  # type: ignore[misc]
@@ -100,12 +116,11 @@ def write_fold(
             "wa": metrics.weighted_accuracy(scores.classes, scores.predicted),
             "ua": metrics.unweighted_accuracy(scores.classes, scores.predicted, num_classes),
         }
-    speaker_of = {row.key: row.speaker for row in feature_set.rows}
     record = {
         "fold": fold.name,
         "recipe": "ensemble",
         MEMBERS: [_member_facts(member, fold.name, output) for member in members],
-        "test_speakers": sorted({speaker_of[key] for key in fold.test}),
+        "test_speakers": sorted({speaker_of[key].partition("/")[2] for key in fold.test}),
         "track": own,
         **by_track[own],
         "tracks": by_track,

@@ -37,8 +37,10 @@ def export_ensemble(
     Raises:
         ExportError: weights are not finite, the served answers are not the mean of the trained
             models', or a stock server lacks an operation. Nothing is published.
-        ConfigError: the version exists.
+        ConfigError: the version exists, or no member has the blind track.
     """
+    if not trained.served.on("blind"):
+        trained.members[0].check_answers_strangers()
     name = name or MODEL
     with new_version(base / name, version) as (staged, final):
         for member in trained.members:

@@ -26,8 +26,8 @@ class ServedEnsemble:
         members: the models, each with temperature 1.
         weights: of the members in the mean, in any scale.
         temperature: float. Of the mean, see `ser_keras.metrics.with_temperature`.
-        tracks: those of the ensemble, `blind` or both. On the adapted track the mean is over the
-            members that have it.
+        tracks: those of the ensemble, `blind` or both. On each the mean is over the members that
+            have it.
     """
 
     members: Sequence[Served]
@@ -39,11 +39,12 @@ class ServedEnsemble:
     def leader(self) -> Served:
         """The member whose maps and features are shown: the first that attends to frames or cells.
 
-        A predictive VRNN's are steps of a stream, which an ensemble does not have.
+        A predictive VRNN's are steps of a stream, which an ensemble does not have. It shows what it
+        does without knowing the speaker, and so is one that can.
         """
+        blind = [self.members[number] for number in self.on("blind")]
         return next(
-            (member for member in self.members if not model_entry(member.model.name).streams),
-            self.members[0],
+            (member for member in blind if not model_entry(member.model.name).streams), blind[0]
         )
 
     @property
@@ -72,7 +73,7 @@ class EnsembleModule:
         self.speakers = None
         if "adapted" in served.tracks:
             adapted = {number: self.members[number] for number in served.on("adapted")}
-            self.speakers = EnsembleSpeakers(adapted, self.features_of_all, self.mean)
+            self.speakers = EnsembleSpeakers(adapted, self.features_of_all, self.answers, self.mean)
 
     def trackable(self) -> tf.Module:
         """Returns the object to save the weights of all members with, see `ServedModule`."""
@@ -144,13 +145,9 @@ class EnsembleModule:
 
     def answers(self, framed: Sequence[Framed]) -> Outputs:
         """Returns the outputs of a signature on the blind track."""
-        return self.mean(
-            [
-                member.probabilities(*frames)
-                for member, frames in zip(self.members, framed, strict=True)
-            ],
-            range(len(self.members)),
-        )
+        numbers = self.served.on("blind")
+        answers = [self.members[number].probabilities(*framed[number]) for number in numbers]
+        return self.mean(answers, numbers)
 
     def mean(self, probabilities: Sequence[tf.Tensor], numbers: Sequence[int]) -> Outputs:
         """Returns the outputs of the weighted mean of the members with these numbers."""

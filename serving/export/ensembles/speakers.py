@@ -22,6 +22,7 @@ class EnsembleSpeakers:
         members: those that have an adapted track, by number.
         features_of_all: returns features and mask for every member of the ensemble, by number,
             given waveform and length.
+        blind: returns the outputs of the blind track, given features and mask of every member.
         mean: returns the outputs of the weighted mean, given probabilities and numbers of members.
 
     Attributes:
@@ -32,9 +33,11 @@ class EnsembleSpeakers:
         self,
         members: Mapping[int, MemberModule],
         features_of_all: Callable[[tf.Tensor, tf.Tensor], Sequence[Framed]],
+        blind: Callable[[Sequence[Framed]], Outputs],
         mean: Callable[[Sequence[tf.Tensor], Sequence[int]], Outputs],
     ):
-        self.members, self.features_of_all, self.mean = members, features_of_all, mean
+        self.members, self.features_of_all = members, features_of_all
+        self.blind, self.mean = blind, mean
         self.numbers = list(members)
         self.speakers = {number: member.adapted_speakers for number, member in members.items()}
         ids = [self.speakers[number].export_id for number in self.numbers]
@@ -44,21 +47,32 @@ class EnsembleSpeakers:
         """Returns the functions to export, by signature name."""
 
         def enrol(waveform: tf.Tensor, length: tf.Tensor) -> Outputs:
-            outputs = self._by_member("enrol", {"waveform": waveform, "length": length})
+            framed = self.features_of_all(waveform, length)
+            outputs = self._by_member("enrol", {"waveform": waveform, "length": length}, framed)
             return _joined(outputs) | {"export_id": tf.fill(tf.shape(length), self._id())}
 
         def enrol_embedding(**values: tf.Tensor) -> Outputs:
-            return _joined(self._by_member("enrol_embedding", values))
+            values = self._checked(values)
+            framed = self.features_of_all(values["waveform"], values["length"])
+            return _joined(self._by_member("enrol_embedding", values, framed))
 
         def adapted(**values: tf.Tensor) -> Outputs:
-            outputs = self._by_member("adapted", values)
+            values = self._checked(values)
+            framed = self.features_of_all(values["waveform"], values["length"])
+            outputs = self._by_member("adapted", values, framed)
             mean = self.mean(
                 [outputs[number]["probabilities"] for number in self.numbers], self.numbers
             )
+            # A member made for the adapted track alone knows nothing of unknown speakers, and so
+            # all members have to have enough speech; they may ask for different amounts.
             tracks = tf.stack([outputs[number]["track"] for number in self.numbers])
-            # Members may ask for different amounts of speech.
-            is_blind = tf.reduce_all(tf.equal(tracks, "blind"), axis=0)
-            return {**mean, "track": tf.where(is_blind, "blind", "adapted")}
+            is_blind = tf.reduce_any(tf.equal(tracks, "blind"), axis=0)
+            answers = {
+                name: tf.where(_beside(is_blind, values), blind, values)
+                for name, blind in self.blind(framed).items()
+                for values in [mean[name]]
+            }
+            return {**answers, "track": tf.where(is_blind, "blind", "adapted")}
 
         waves = {
             "waveform": tf.TensorSpec((None, None), tf.float32, "waveform"),
@@ -92,18 +106,21 @@ class EnsembleSpeakers:
             }
         return rows
 
-    def _by_member(self, signature: str, values: Outputs) -> dict[int, Outputs]:
+    def _checked(self, values: Outputs) -> Outputs:
+        """Returns the inputs of a request, after a check that its statistics are this export's."""
+        same = require(
+            tf.equal(values["export_id"], self._id()),
+            f"export_id is not {self.export_id}: the statistics are those of another model. "
+            "Enrol the speaker with this one.",
+        )
+        with tf.control_dependencies([same]):
+            return values | {name: tf.identity(values[name]) for name in ("waveform", "length")}
+
+    def _by_member(
+        self, signature: str, values: Outputs, framed: Sequence[Framed]
+    ) -> dict[int, Outputs]:
         """Returns what each member answers to a signature of the adapted track, by number."""
         waveform, length = values["waveform"], values["length"]
-        if "export_id" in values:
-            same = require(
-                tf.equal(values["export_id"], self._id()),
-                f"export_id is not {self.export_id}: the statistics are those of another model. "
-                "Enrol the speaker with this one.",
-            )
-            with tf.control_dependencies([same]):
-                waveform, length = tf.identity(waveform), tf.identity(length)
-        framed = self.features_of_all(waveform, length)
         outputs = {}
         for number, speakers in self.speakers.items():
             inputs = {"waveform": waveform, "length": length} | {
@@ -130,6 +147,11 @@ def prefixed(number: int, name: str) -> str:
         'member0_frame_statistics'
     """
     return f"member{number}_{name}"
+
+
+def _beside(of_rows: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Returns one value per row in the rank of `values`, to choose whole rows by."""
+    return tf.reshape(of_rows, (-1, *[1] * (values.shape.rank - 1)))
 
 
 def _joined(outputs: dict[int, Outputs]) -> Outputs:

@@ -137,3 +137,31 @@ def test_the_members_models_score_what_the_ensemble_has_stored(ensemble, pool):
     assert summary["utterances"] == len(mean)
     whole = evaluate_ensemble(output, pool.sets, fold=FOLDS[0], whole=True)
     assert whole["utterances"] == len(pool.sets[0].rows)
+
+
+def test_a_member_of_one_track_alone_is_in_the_mean_of_that_track_alone(pool, tmp_path):
+    cnn, _, moma = pool.runs
+    result = run_ensemble([pool.alone, cnn, moma], pool.sets, tmp_path / "three")
+    assert result["track"] == "adapted"
+    assert not (pool.alone / "result-blind.json").exists()
+    fold = FOLDS[0]
+    for file, members in {
+        "scores.npz": [(pool.alone, "scores.npz"), (cnn, "scores.npz")],
+        "scores-blind.npz": [(cnn, "scores-blind.npz"), (moma, "scores.npz")],
+    }.items():
+        by_member = [stored(run / "folds" / fold / name) for run, name in members]
+        mean = stored(tmp_path / "three" / "folds" / fold / file)
+        expected = naive_mean(by_member, [1] * len(by_member))
+        np.testing.assert_allclose(
+            [mean[key] for key in expected], list(expected.values()), atol=1e-6
+        )
+
+
+def test_one_member_for_each_track_is_an_ensemble_with_both(pool, tmp_path):
+    moma = pool.runs[2]
+    result = run_ensemble([pool.alone, moma], pool.sets, tmp_path / "two")
+    for run, file in ((pool.alone, "scores.npz"), (moma, "scores-blind.npz")):
+        mean = stored(tmp_path / "two" / "folds" / FOLDS[0] / file)
+        alone = stored(run / "folds" / FOLDS[0] / "scores.npz")
+        np.testing.assert_allclose([mean[key] for key in alone], list(alone.values()), atol=1e-6)
+    assert result["best_member"]["name"] == "alone"

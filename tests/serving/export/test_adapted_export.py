@@ -7,7 +7,7 @@ import pytest
 
 from ser_keras.config import config_from_dict
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.errors import ExportError
+from ser_keras.errors import ConfigError, ExportError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.protocols import build_protocol
 from serving.export import speaker_signatures
@@ -98,3 +98,10 @@ def test_a_model_trained_for_the_blind_track_alone_takes_no_enrolment(trained, t
     model = LoadedModel(folder)
     assert set(model.signatures) & {"enrol", "adapted"} == set()
     model.close()
+
+
+def test_a_model_that_knows_only_enrolled_speakers_is_not_exported_by_itself(trained, tmp_path):
+    train, corpus = trained
+    with pytest.raises(ConfigError, match=r"for the adapted track alone .* ser ensemble"):
+        export_model(train(0.0), corpus, tmp_path)
+    assert not (tmp_path / "attention_cnn").exists()

@@ -1,5 +1,7 @@
 """The adapted track of an ensemble's export, against each member enrolled by itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -64,3 +66,36 @@ def test_statistics_of_another_export_and_bad_ones_are_refused(signatures):
         run(together, "adapted", audio | speaker | {name: np.full_like(speaker[name], np.nan)})
     with pytest.raises(tf.errors.InvalidArgumentError, match="a count below 1"):
         run(together, "adapted", audio | speaker | {name: 0 * speaker[name]})
+
+
+@pytest.fixture(scope="module")
+def one_for_each_track():
+    """(signatures of a blind member beside one for the adapted track alone; each by itself)."""
+    blind, adapted_alone = exports.small("moma"), replace(adapted.small(seed=0), tracks=["adapted"])
+    served = ServedEnsemble([adapted_alone, blind], [1, 1], tracks=("blind", "adapted"))
+    assert served.leader is blind
+    alone = [ServedModule(adapted.small(seed=0)).signatures(), ServedModule(blind).signatures()]
+    return EnsembleModule(served).signatures(), *alone
+
+
+def test_strangers_are_answered_by_the_members_that_can(one_for_each_track):
+    together, by_speaker, blind = one_for_each_track
+    audio = exports.batch(CLIPS[:1])
+    answer = run(together, "serving_default", audio)["probabilities"]
+    expected = run(blind, "serving_default", audio)["probabilities"]
+    np.testing.assert_allclose(answer, expected, atol=1e-6)
+    known = run(together, "adapted", audio | enrolled(together))
+    expected = run(by_speaker, "adapted", audio | enrolled(by_speaker))
+    np.testing.assert_allclose(known["probabilities"], expected["probabilities"], atol=1e-6)
+
+
+def test_too_little_enrolled_speech_gets_the_answer_for_strangers(one_for_each_track):
+    together, _, blind = one_for_each_track
+    speaker = enrolled(together)
+    speaker["member0_frame_statistics"][0, 0] = 1.0
+    audio = exports.batch(CLIPS[:1])
+    answer = run(together, "adapted", audio | speaker)
+    assert answer["track"].tolist() == [b"blind"]
+    expected = run(blind, "serving_default", audio)
+    for name in ("probabilities", "label"):
+        assert answer[name].tolist() == expected[name].tolist()
