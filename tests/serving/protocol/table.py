@@ -1,0 +1,183 @@
+"""Compares a server with TensorFlow Serving's source and writes the page about it.
+
+    python -m tests.serving.protocol.table [--server HOST_PORT REST_PORT BASE] [--page PATH]
+
+Without `--server` it starts `ser serve` with a model of its own.
+"""
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from tests.architecture import ROOT
+from tests.serving.protocol import grpc_calls, http_calls
+from tests.serving.protocol.cases import (
+    WORDS,
+    Case,
+    disagreements,
+    read_cases,
+    read_differences,
+)
+from tests.serving.protocol.model import LABELS, NAME, models_config, write_models
+from tests.serving.server.processes import ServerProcess
+
+PAGE = ROOT / "docs" / "reference" / "serving_protocol.md"
+LIMIT = 90
+INTRODUCTION = """\
+# The protocol beside TensorFlow Serving's
+
+`ser serve` answers what TensorFlow Serving's container answers, so that a client that works here works there. This
+table has {count} requests of both protocols. The second column is what the source of TensorFlow Serving 2.16 says, with
+the place where it says so; a number is HTTP's status, a word gRPC's. The third is what `ser serve` answered.
+`python -m tests.serving.protocol.table` asks again and writes this page, and `tests/serving/protocol` holds every
+answer to it. {same} answers are the same, {differing} differ for one of the reasons below the table.
+"""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A case with our answer.
+
+    Args:
+        case: what was asked.
+        found: our answer.
+    """
+
+    case: Case
+    found: Mapping[str, Any]
+
+    @property
+    def wrong(self) -> list[str]:
+        """In what the answer is neither TensorFlow Serving's nor a difference that is listed."""
+        return disagreements(self.case.expected, self.found)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether a difference is listed that there no longer is."""
+        same = not disagreements(self.case.source, self.found)
+        return bool(self.case.differs) and same and not self.wrong
+
+
+def ask_all(target: str, rest_port: int, base: str) -> Iterator[Answered]:
+    """Yields all cases with a server's answers.
+
+    Args:
+        target: host and port of gRPC.
+        rest_port: of REST on this machine.
+        base: folder of the models, see `tests.serving.protocol.model`.
+    """
+    labels = f"config {{ {models_config(Path(base), LABELS)} }}"
+    reload = {"call": "HandleReloadConfigRequest", "request": labels}
+    with grpc.insecure_channel(target, [("grpc.max_send_message_length", -1)]) as channel:
+        labelled = grpc_calls.ask(channel, reload, base)
+        if labelled["code"] != "OK":
+            raise RuntimeError(f"{target}: the label was refused: {labelled}")
+        for case in read_cases():
+            yield Answered(case, _ask(case, channel, rest_port, base))
+
+
+def _ask(case: Case, channel: grpc.Channel, rest_port: int, base: str) -> Mapping[str, Any]:
+    if "http" in case.request:
+        return http_calls.ask(rest_port, case.request)
+    if {"raw", "hex", "gzip"} & set(case.request):
+        count = len([status for status in case.expected["statuses"] if status])
+        return http_calls.converse(rest_port, case.request, count)
+    if case.request.get("wait"):
+        return grpc_calls.ask_until(channel, case.request, base, case.expected["code"])
+    return grpc_calls.ask(channel, case.request, base)
+
+
+def page(answers: Sequence[Answered]) -> str:
+    """Returns the page."""
+    reasons = read_differences()
+    differing = sum(bool(answered.case.differs) for answered in answers)
+    same = len(answers) - differing
+    parts = [INTRODUCTION.format(count=len(answers), same=same, differing=differing)]
+    for group, members in groupby(answers, key=lambda answered: answered.case.group):
+        rows = [_row(answered) for answered in members]
+        header = ["| case | TensorFlow Serving's source | ours | |", "| --- | --- | --- | --- |"]
+        parts.append("\n".join([f"## {group}", "", *header, *rows]) + "\n")
+    used = {answered.case.differs for answered in answers}
+    listed = [f"| {key} | {reason} |" for key, reason in reasons.items() if key in used]
+    parts.append("\n".join(["## Why some differ", "", "| | |", "| --- | --- |", *listed]) + "\n")
+    return "\n".join(parts)
+
+
+def _row(answered: Answered) -> str:
+    case = answered.case
+    if answered.wrong:
+        verdict, ours = "**not as wanted**", _shown(answered.found)
+    elif case.differs:
+        shown = answered.found if case.differs in WORDS else case.expected
+        verdict, ours = f"differs: {case.differs}", _shown(shown)
+    else:
+        verdict, ours = "same", _shown(case.source)
+    cells = [case.name, f"{_shown(case.source)}<br>{_escaped(case.where)}", ours, verdict]
+    return f"| {' | '.join(cells)} |"
+
+
+def _shown(answer: Mapping[str, Any]) -> str:
+    """Returns code or status of an answer, and a message."""
+    code = answer.get("code", answer.get("status", answer.get("statuses")))
+    if isinstance(code, list):
+        code = ", ".join("or ".join(map(str, c)) if isinstance(c, list) else str(c) for c in code)
+    message = answer.get("message") or answer.get("error") or ""
+    message = " ".join(str(message).split())
+    if len(message) > LIMIT:
+        message = f"{message[:LIMIT]}..."
+    return _escaped(f"{code or 'nothing'}: {message}" if message else f"{code or 'nothing'}")
+
+
+def _escaped(text: str) -> str:
+    """Returns text for a cell of a table, without markup."""
+    for sign in "\\`*_{}[]<>|":
+        text = text.replace(sign, f"&#{ord(sign)};")
+    return text
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, int, str]]:
+    """Starts `ser serve` and gives (host and port of gRPC, port of REST, folder of the models)."""
+    monitoring = folder / "monitoring.config"
+    monitoring.write_text("prometheus_config { enable: true }", encoding="utf-8")
+    config = write_models(folder)
+    process = ServerProcess(config, "--monitoring_config_file", monitoring, model=NAME)
+    try:
+        with process.client() as client:
+            client.wait_until_available(120)
+        yield f"localhost:{process.port}", process.rest_port, str(folder)
+    finally:
+        process.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", nargs=3, metavar=("TARGET", "REST_PORT", "BASE"))
+    parser.add_argument("--page", type=Path, default=PAGE)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        if options.server:
+            target, rest_port, base = options.server
+        else:
+            target, rest_port, base = stack.enter_context(serving(Path(folder)))
+        answers = list(ask_all(target, int(rest_port), base))
+    options.page.write_text(page(answers), encoding="utf-8")
+    for answered in answers:
+        for why in answered.wrong:
+            print(f"{answered.case.group}: {answered.case.name}: {why}")
+        if answered.outdated:
+            print(f"{answered.case.group}: {answered.case.name}: no longer {answered.case.differs}")
+    print(f"{len(answers)} requests, {sum(bool(a.wrong) for a in answers)} not as wanted")
+    return int(any(answered.wrong for answered in answers))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
