@@ -75,6 +75,11 @@ def read_differences() -> dict[str, str]:
     return yaml.safe_load((FOLDER / "differences.yaml").read_text(encoding="utf-8"))
 
 
+def read_sources() -> dict[str, str]:
+    """Returns the repository and the commit of each file that was read."""
+    return yaml.safe_load((FOLDER / "sources.yaml").read_text(encoding="utf-8"))
+
+
 def _read_group(group: str) -> Iterator[Case]:
     content = yaml.safe_load((FOLDER / f"{group}.yaml").read_text(encoding="utf-8"))
     for row in content["cases"]:

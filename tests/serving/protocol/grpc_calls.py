@@ -79,7 +79,8 @@ def ask(channel: grpc.Channel, request: Mapping[str, Any], base: str) -> dict[st
     Args:
         channel: to the server.
         request: `call`, a name of `CALLS` or a path, with `request` in text format or `bytes` in
-            hexadecimal; or the parts of a request of Predict: `spec`, `inputs`, `tensors`, `filter`.
+            hexadecimal; or the parts of a request for Predict: `spec`, `inputs`, `tensors` and
+            `filter`.
         base: folder of the models' folders, for BASE in requests.
     """
     name = request.get("call", "Predict")

@@ -25,6 +25,7 @@ from tests.serving.protocol.cases import (
     disagreements,
     read_cases,
     read_differences,
+    read_sources,
 )
 from tests.serving.protocol.model import LABELS, NAME, models_config, write_models
 from tests.serving.server.processes import ServerProcess
@@ -34,11 +35,13 @@ LIMIT = 90
 INTRODUCTION = """\
 # The protocol beside TensorFlow Serving's
 
-`ser serve` answers what TensorFlow Serving's container answers, so that a client that works here works there. This
-table has {count} requests of both protocols. The second column is what the source of TensorFlow Serving 2.16 says, with
-the place where it says so; a number is HTTP's status, a word gRPC's. The third is what `ser serve` answered.
-`python -m tests.serving.protocol.table` asks again and writes this page, and `tests/serving/protocol` holds every
-answer to it. {same} answers are the same, {differing} differ for one of the reasons below the table.
+`ser serve` answers what TensorFlow Serving's container answers, so that a client that works here
+works there. This page has {count} requests of both protocols. The second column is what TensorFlow
+Serving's source says, and where; a number is HTTP's status, a word gRPC's code. The third column
+is what `ser serve` answered. {same} answers are the same. {differing} differ, for one of the
+reasons at the end of the page.
+
+`python -m tests.serving.protocol.table` sends them all again and writes this page.
 """
 
 
@@ -108,6 +111,8 @@ def page(answers: Sequence[Answered]) -> str:
     used = {answered.case.differs for answered in answers}
     listed = [f"| {key} | {reason} |" for key, reason in reasons.items() if key in used]
     parts.append("\n".join(["## Why some differ", "", "| | |", "| --- | --- |", *listed]) + "\n")
+    read = [f"| {_escaped(file)} | {_escaped(commit)} |" for file, commit in read_sources().items()]
+    parts.append("\n".join(["## What was read", "", "| | |", "| --- | --- |", *read]) + "\n")
     return "\n".join(parts)
 
 
@@ -172,11 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.page.write_text(page(answers), encoding="utf-8")
     for answered in answers:
         for why in answered.wrong:
-            print(f"{answered.case.group}: {answered.case.name}: {why}")
+            sys.stdout.write(f"{answered.case.group}: {answered.case.name}: {why}\n")
         if answered.outdated:
-            print(f"{answered.case.group}: {answered.case.name}: no longer {answered.case.differs}")
-    print(f"{len(answers)} requests, {sum(bool(a.wrong) for a in answers)} not as wanted")
-    return int(any(answered.wrong for answered in answers))
+            name = f"{answered.case.group}: {answered.case.name}"
+            sys.stdout.write(f"{name}: no longer {answered.case.differs}\n")
+    wrong = sum(bool(answered.wrong) for answered in answers)
+    sys.stdout.write(f"{len(answers)} requests, {wrong} not as wanted\n")
+    return int(wrong > 0)
 
 
 if __name__ == "__main__":
