@@ -3,8 +3,10 @@
 Each file of `cases/` is one group. An answer is a mapping; of what is compared it names only what
 matters:
 
-- gRPC: `code`, a part of the `message`, `outputs`, and parts of the `answer` as JSON;
-- REST: `status`, a part of the `error`, parts of the `json`, of the `text`, and the `type`;
+- gRPC: `code`, a part of the `message`, some `outputs` or the `only_outputs`, and parts of the
+  `answer` as JSON;
+- REST: `status`, a part of the `error`, parts of the `json`, of the `text`, the `type`, and a
+  header that has to be `absent`;
 - bytes on a connection: the `statuses` of all answers, and whether it is `closed` afterwards.
 
 A list of codes or statuses in place of one means any of them.
@@ -31,6 +33,8 @@ GROUPS = (
 )
 # What differs in its wording alone has TensorFlow Serving's code.
 WORDS = ("parser words", "own words")
+# What is compared with another field of the answer than that of its own name.
+FIELDS = {"absent": "headers", "only_outputs": "outputs"}
 # Letters of an answer that a failure shows.
 SHOWN = 300
 
@@ -89,7 +93,7 @@ def _read_group(group: str) -> Iterator[Case]:
         yield Case(content["title"], name, row, source, where, differs, ours)
 
 
-def disagreements(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+def disagreements(expected: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
     """Returns in what an answer is not the expected one; nothing where it is.
 
     Example:
@@ -97,54 +101,55 @@ def disagreements(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list
         ['code: found NOT_FOUND, expected OK']
     """
     return [
-        f"{key}: found {str(found.get(key))[:SHOWN]}, expected {str(value)[:SHOWN]}"
+        f"{key}: found {str(answer.get(FIELDS.get(key, key)))[:SHOWN]}, "
+        f"expected {str(value)[:SHOWN]}"
         for key, value in expected.items()
-        if not _agrees(key, value, found.get(key))
+        if not _agrees(key, value, answer.get(FIELDS.get(key, key)))
     ]
 
 
-def _agrees(key: str, expected: Any, found: Any) -> bool:
+def _agrees(key: str, expected: Any, answer: Any) -> bool:
     if key in ("message", "error"):
-        return found is not None and str(expected) in found
+        return answer is not None and str(expected) in answer
     if key == "text":
-        return all(part in (found or "") for part in expected)
+        return all(part in (answer or "") for part in expected)
     if key in ("code", "status"):
-        return found in (expected if isinstance(expected, list) else [expected])
+        return answer in (expected if isinstance(expected, list) else [expected])
     if key == "statuses":
-        return _agree_in_turn(expected, list(found or []))
+        return _agree_in_turn(expected, list(answer or []))
     if key == "absent":
-        return expected.lower() not in found
+        return expected.lower() not in (answer or ())
     if key == "signatures":
-        return set(expected) <= set(found or ())
+        return set(expected) <= set(answer or ())
     if key == "only_outputs":
-        return set(found or ()) == set(expected) and _contains(found, expected)
-    return _contains(found, expected)
+        return set(answer or ()) == set(expected) and _contains(answer, expected)
+    return _contains(answer, expected)
 
 
-def _agree_in_turn(expected: list[Any], found: list[int]) -> bool:
+def _agree_in_turn(expected: list[Any], answer: list[int]) -> bool:
     """Tells whether each answer's status is the expected one, or one of those; None for none."""
     for number, status in enumerate(expected):
         choices = status if isinstance(status, list) else [status]
-        if (found[number] if number < len(found) else None) not in choices:
+        if (answer[number] if number < len(answer) else None) not in choices:
             return False
-    return len(found) <= len(expected)
+    return len(answer) <= len(expected)
 
 
-def _contains(found: Any, expected: Any) -> bool:
+def _contains(answer: Any, expected: Any) -> bool:
     """Tells whether a value has all that is expected of it: mappings may have more keys."""
     if isinstance(expected, Mapping):
-        return isinstance(found, Mapping) and all(
-            key in found and _contains(found[key], value) for key, value in expected.items()
+        return isinstance(answer, Mapping) and all(
+            key in answer and _contains(answer[key], value) for key, value in expected.items()
         )
     if isinstance(expected, list):
         return (
-            isinstance(found, list)
-            and len(found) == len(expected)
-            and all(map(_contains, found, expected))
+            isinstance(answer, list)
+            and len(answer) == len(expected)
+            and all(map(_contains, answer, expected))
         )
     if isinstance(expected, float):
-        if isinstance(found, bool) or not isinstance(found, float | int):
+        if isinstance(answer, bool) or not isinstance(answer, float | int):
             return False
-        both_nan = math.isnan(found) and math.isnan(expected)
-        return both_nan or math.isclose(found, expected, rel_tol=1e-6)
-    return type(found) is type(expected) and found == expected
+        both_nan = math.isnan(answer) and math.isnan(expected)
+        return both_nan or math.isclose(answer, expected, rel_tol=1e-6)
+    return type(answer) is type(expected) and answer == expected

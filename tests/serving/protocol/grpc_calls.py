@@ -99,9 +99,9 @@ def ask_until(channel: grpc.Channel, request: Mapping[str, Any], base: str, code
     """Returns the answer once it has the expected code, or the last one after half a minute."""
     deadline = time.monotonic() + CHANGE_S
     while True:
-        found = ask(channel, request, base)
-        if found["code"] == code or time.monotonic() > deadline:
-            return found
+        answer = ask(channel, request, base)
+        if answer["code"] == code or time.monotonic() > deadline:
+            return answer
         time.sleep(0.2)
 
 
@@ -138,12 +138,9 @@ def _tensor(text: str) -> tensor_pb2.TensorProto:
 def _plain(answer: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {"answer": json_format.MessageToDict(answer)}
     if isinstance(answer, predict_pb2.PredictResponse):
-        outputs = {name: _values(tensor) for name, tensor in answer.outputs.items()}
-        plain["outputs"] = outputs
+        plain["outputs"] = {name: _values(tensor) for name, tensor in answer.outputs.items()}
         spec = json_format.MessageToDict(answer.model_spec, preserving_proto_field_name=True)
         plain["spec"] = spec
-        # The same, for cases in which no other output may be there.
-        plain["only_outputs"] = outputs
     if isinstance(answer, get_model_metadata_pb2.GetModelMetadataResponse):
         signatures = get_model_metadata_pb2.SignatureDefMap()
         answer.metadata["signature_def"].Unpack(signatures)

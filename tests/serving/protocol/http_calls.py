@@ -1,5 +1,6 @@
 """Sends a case's request over HTTP and returns the answer as plain values."""
 
+import contextlib
 import gzip
 import http.client
 import json
@@ -18,7 +19,7 @@ LAST_STATUS = 404
 
 
 def ask(port: int, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns `status`, `type`, `text`, and what the body holds.
+    """Returns `status`, `type`, `headers`, `text`, and what the body holds.
 
     Args:
         port: of REST on this machine.
@@ -29,22 +30,27 @@ def ask(port: int, request: Mapping[str, Any]) -> dict[str, Any]:
     connection = http.client.HTTPConnection("localhost", port, timeout=TIMEOUT_S)
     try:
         connection.request(method, path, _body(request), request.get("headers", {}))
-        answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        names = " ".join(answer.headers.keys()).lower()
+        response = connection.getresponse()
+        text = response.read().decode("utf-8", "replace")
+        headers = {name.lower() for name in response.headers}
     except (OSError, http.client.HTTPException) as error:
-        return {"status": None, "error": f"no answer: {type(error).__name__}", "absent": ""}
+        return {"status": None, "error": f"no answer: {type(error).__name__}"}
     finally:
         connection.close()
-    kind = answer.headers.get("Content-Type", "").partition(";")[0]
-    found: dict[str, Any] = {"status": answer.status, "type": kind, "text": text, "absent": names}
+    kind = response.headers.get("Content-Type", "").partition(";")[0]
+    answer: dict[str, Any] = {
+        "status": response.status,
+        "type": kind,
+        "text": text,
+        "headers": headers,
+    }
     try:
-        found["json"] = json.loads(text)
+        answer["json"] = json.loads(text)
     except ValueError:
-        return found
-    if isinstance(found["json"], dict) and "error" in found["json"]:
-        found["error"] = found["json"]["error"]
-    return found
+        return answer
+    if isinstance(answer["json"], dict) and "error" in answer["json"]:
+        answer["error"] = answer["json"]["error"]
+    return answer
 
 
 def _body(request: Mapping[str, Any]) -> bytes | None:
@@ -84,18 +90,34 @@ def converse(port: int, request: Mapping[str, Any], count: int) -> dict[str, Any
                 if status == 100:
                     connection.sendall(request["then"].encode())
             connection.settimeout(SILENCE_S)
-            closed = _is_closed(connection)
-            if not closed and not request.get("half_close"):
-                connection.sendall(LAST)
-            while status := _read_answer(answers):
-                statuses.append(status)
+            more, closed = _last_answers(connection, answers, bool(request.get("half_close")))
+            return {"statuses": statuses + more, "closed": closed}
         except TimeoutError:
             return {"statuses": statuses, "closed": False}
         except ConnectionError:
-            closed = True
-    if not closed and statuses and statuses[-1] == LAST_STATUS:
-        statuses.pop()
-    return {"statuses": statuses, "closed": closed}
+            return {"statuses": statuses, "closed": True}
+
+
+def _last_answers(
+    connection: socket.socket, answers: BinaryIO, ended: bool
+) -> tuple[list[int], bool]:
+    """Returns (statuses of further answers, whether the server has closed the connection).
+
+    Args:
+        connection: to the server.
+        answers: the connection as a file.
+        ended: bool. Whether the sending side is closed, so that nothing more can be asked.
+    """
+    if not ended and not _is_closed(connection):
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(LAST)
+    statuses = []
+    with contextlib.suppress(ConnectionError):
+        while status := _read_answer(answers):
+            statuses.append(status)
+    if not ended and statuses and statuses[-1] == LAST_STATUS:
+        return statuses[:-1], False
+    return statuses, True
 
 
 def _bytes(request: Mapping[str, Any]) -> bytes:

@@ -51,21 +51,21 @@ class Answered:
 
     Args:
         case: what was asked.
-        found: our answer.
+        answer: our answer.
     """
 
     case: Case
-    found: Mapping[str, Any]
+    answer: Mapping[str, Any]
 
     @property
     def wrong(self) -> list[str]:
         """In what the answer is neither TensorFlow Serving's nor a difference that is listed."""
-        return disagreements(self.case.expected, self.found)
+        return disagreements(self.case.expected, self.answer)
 
     @property
     def outdated(self) -> bool:
         """Whether a difference is listed that there no longer is."""
-        same = not disagreements(self.case.source, self.found)
+        same = not disagreements(self.case.source, self.answer)
         return bool(self.case.differs) and same and not self.wrong
 
 
@@ -101,8 +101,9 @@ def _ask(case: Case, channel: grpc.Channel, rest_port: int, base: str) -> Mappin
 def page(answers: Sequence[Answered]) -> str:
     """Returns the page."""
     reasons = read_differences()
-    differing = sum(bool(answered.case.differs) for answered in answers)
-    same = len(answers) - differing
+    right = [answered for answered in answers if not answered.wrong]
+    differing = sum(bool(answered.case.differs) for answered in right)
+    same = len(right) - differing
     parts = [INTRODUCTION.format(count=len(answers), same=same, differing=differing)]
     for group, members in groupby(answers, key=lambda answered: answered.case.group):
         rows = [_row(answered) for answered in members]
@@ -119,13 +120,13 @@ def page(answers: Sequence[Answered]) -> str:
 def _row(answered: Answered) -> str:
     case = answered.case
     if answered.wrong:
-        verdict, ours = "**not as wanted**", _shown(answered.found)
+        verdict, ours = "**not as wanted**", _shown(answered.answer)
     elif case.differs:
-        shown = answered.found if case.differs in WORDS else case.expected
+        shown = answered.answer if case.differs in WORDS else case.expected
         verdict, ours = f"differs: {case.differs}", _shown(shown)
     else:
         verdict, ours = "same", _shown(case.source)
-    cells = [case.name, f"{_shown(case.source)}<br>{_escaped(case.where)}", ours, verdict]
+    cells = [_escaped(case.name), f"{_shown(case.source)}<br>{_escaped(case.where)}", ours, verdict]
     return f"| {' | '.join(cells)} |"
 
 

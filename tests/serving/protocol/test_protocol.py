@@ -26,7 +26,7 @@ def test_there_are_enough_cases_and_each_has_a_name_and_a_known_reason():
 
 
 @pytest.mark.parametrize(
-    ("expected", "found", "agree"),
+    ("expected", "answer", "agree"),
     [
         ({"code": "OK"}, {"code": "OK", "message": ""}, True),
         ({"status": [400, 431]}, {"status": 431}, True),
@@ -41,8 +41,8 @@ def test_there_are_enough_cases_and_each_has_a_name_and_a_known_reason():
         ({"statuses": [], "closed": True}, {"statuses": [], "closed": False}, False),
     ],
 )
-def test_answers_are_told_apart(expected, found, agree):
-    assert (disagreements(expected, found) == []) == agree
+def test_answers_are_told_apart(expected, answer, agree):
+    assert (disagreements(expected, answer) == []) == agree
 
 
 @pytest.mark.slow

@@ -87,21 +87,21 @@ def questions(folders):
     """Requests of mixed lengths of four signatures, with the answers of both exports."""
     waveforms = exports.clips(10, seed=3, least=4000, most=64000)
     loaded = [tf.saved_model.load(str(folder)).signatures for folder in folders]
-    made = []
+    asked = []
     for waveform in waveforms:
         inputs = exports.batch([waveform])
-        made.append(_question(loaded, "serving_default", inputs))
-        made.append(_question(loaded, "enrol", inputs))
+        asked.append(_question(loaded, "serving_default", inputs))
+        asked.append(_question(loaded, "enrol", inputs))
     for number, signatures in enumerate(loaded):
         speaker = exports.batch(waveforms[:1])
         known = _ask_offline(signatures["enrol"], speaker)
         speaker |= {name: known[name] for name in known if name.startswith(("frame", "functional"))}
         speaker["export_id"] = known["export_id"]
-        made.append(_question(loaded, "enrol_embedding", speaker, (number,)))
-        embedding = made[-1].answers[number]["embedding_statistics"]
+        asked.append(_question(loaded, "enrol_embedding", speaker, (number,)))
+        embedding = asked[-1].answers[number]["embedding_statistics"]
         speaker = speaker | {"embedding_statistics": embedding}
-        made.append(_question(loaded, "adapted", speaker, (number,)))
-    return made
+        asked.append(_question(loaded, "adapted", speaker, (number,)))
+    return asked
 
 
 def _question(loaded, signature, inputs, numbers=(0, 1)):
@@ -189,12 +189,12 @@ def _difference(outputs, expected):
     if outputs.keys() != expected.keys():
         return f"outputs {sorted(outputs)}"
     for name, values in expected.items():
-        found = outputs[name]
+        output = outputs[name]
         if values.dtype.kind == "f":
-            if not np.allclose(found, values, rtol=1e-4, atol=1e-5):
-                return f"{name} by {np.abs(found - values).max():.2g}"
-        elif found.tolist() != values.tolist():
-            return f"{name}: {found.tolist()}"
+            if not np.allclose(output, values, rtol=1e-4, atol=1e-5):
+                return f"{name} by {np.abs(output - values).max():.2g}"
+        elif output.tolist() != values.tolist():
+            return f"{name}: {output.tolist()}"
     return ""
 
 
@@ -211,12 +211,12 @@ def _ask_rightly_by_rest(running, questions, record, seed):
             if status not in REST_BUSY:
                 record.wrong.append(f"REST: {status} {text[:200]}")
             continue
-        found = np.array(json.loads(text)["outputs"]["probabilities"])
+        probabilities = np.array(json.loads(text)["outputs"]["probabilities"])
         if not any(
-            np.allclose(found, answer["probabilities"], atol=1e-5)
+            np.allclose(probabilities, answer["probabilities"], atol=1e-5)
             for answer in question.answers.values()
         ):
-            record.wrong.append(f"REST: {found.tolist()}")
+            record.wrong.append(f"REST: {probabilities.tolist()}")
 
 
 def _ask_nonsense(running, questions, record, seed):
