@@ -107,14 +107,18 @@ def page(answers: Sequence[Answered]) -> str:
     parts = [INTRODUCTION.format(count=len(answers), same=same, differing=differing)]
     for group, members in groupby(answers, key=lambda answered: answered.case.group):
         rows = [_row(answered) for answered in members]
-        header = ["| case | TensorFlow Serving's source | ours | |", "| --- | --- | --- | --- |"]
-        parts.append("\n".join([f"## {group}", "", *header, *rows]) + "\n")
+        parts.append(_section(group, ["case", "TensorFlow Serving's source", "ours", ""], rows))
     used = {answered.case.differs for answered in answers}
     listed = [f"| {key} | {reason} |" for key, reason in reasons.items() if key in used]
-    parts.append("\n".join(["## Why some differ", "", "| | |", "| --- | --- |", *listed]) + "\n")
+    parts.append(_section("Why some differ", ["reason", "meaning"], listed))
     read = [f"| {_escaped(file)} | {_escaped(commit)} |" for file, commit in read_sources().items()]
-    parts.append("\n".join(["## What was read", "", "| | |", "| --- | --- |", *read]) + "\n")
+    parts.append(_section("What was read", ["file", "read at"], read))
     return "\n".join(parts)
+
+
+def _section(title: str, columns: Sequence[str], rows: Sequence[str]) -> str:
+    header = [f"| {' | '.join(columns)} |", f"| {' | '.join('---' for _ in columns)} |"]
+    return "\n".join([f"## {title}", "", *header, *rows]) + "\n"
 
 
 def _row(answered: Answered) -> str:
@@ -144,7 +148,7 @@ def _shown(answer: Mapping[str, Any]) -> str:
 
 def _escaped(text: str) -> str:
     """Returns text for a cell of a table, without markup."""
-    for sign in "\\`*_{}[]<>|":
+    for sign in "\\`*{}[]<>|":
         text = text.replace(sign, f"&#{ord(sign)};")
     return text
 
