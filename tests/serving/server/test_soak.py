@@ -31,6 +31,8 @@ SECONDS = float(os.environ.get("SER_KERAS_SOAK_S", "600"))
 # Before that the server makes buffers and threads, and loads its first new versions.
 SETTLED_S = SECONDS / 3
 MODEL, CLIENTS = "adapted", 64
+# Everything runs at once, so that a version takes its time.
+LOADED_S = 300.0
 # A version stays in memory until the next one answers.
 SWAP_S, KEPT = 8.0, 2
 SEED = 20240607
@@ -121,7 +123,7 @@ def running(folders, tmp_path_factory):
     process = ServerProcess(base, "--enable_batching", model=MODEL)
     try:
         with process.client() as client:
-            client.wait_until_available(120)
+            client.wait_until_available(LOADED_S)
         yield process
     finally:
         if process.process.poll() is None:
@@ -298,7 +300,7 @@ def _swap_versions(running, folders, record):
         staged.rename(running.base / str(number))
         if not damaged:
             with running.client(version=number) as client:
-                client.wait_until_available(120)
+                client.wait_until_available(LOADED_S)
             taken += 1
         time.sleep(min(SWAP_S, max(0.0, ends - time.monotonic())))
         if damaged:
