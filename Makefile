@@ -27,7 +27,7 @@ export NO_MKDOCS_2_WARNING := 1
 # A file of tests stays in one process, for what its tests share. The slowest are named.
 PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile --durations 15 --durations-min 5
 
-.PHONY: help venv demo demo-tune demo-pipeline results ready-model test test-slow test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
+.PHONY: help venv demo demo-tune demo-pipeline results ready-model test test-slow soak test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -55,8 +55,14 @@ ready-model: $(INSTALLED) ## Train the ready model again, on the real corpora of
 test: $(INSTALLED) ## Tests on synthetic data; minutes, no download
 	$(BIN)/$(PYTEST)
 
+# The soak takes a minute here, so that everything else fits into the time that there is.
+test-slow: export SER_KERAS_SOAK_S ?= 60
 test-slow: $(INSTALLED) ## Tests that take longer
 	$(BIN)/$(PYTEST) -m "slow and not realdata"
+
+soak: export SER_KERAS_SOAK_S ?= 600
+soak: $(INSTALLED) ## A server under good, broken and slow requests for ten minutes
+	$(BIN)/$(PYTEST) -n 0 -m slow tests/serving/server/test_soak.py
 
 test-realdata: $(INSTALLED) ## Tests on the real corpora; needs SER_KERAS_DATA
 	$(BIN)/$(PYTEST) -m realdata

@@ -1,16 +1,11 @@
 """A server in a process of its own under load, invalid requests, version swaps and kills."""
 
 import http.client
-import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -18,11 +13,12 @@ import pytest
 from tensorflow_serving.apis import predict_pb2
 
 from serving.client import messages
-from serving.client.client import SerClient
 from serving.client.connection import ServerError
 from serving.client.tensors import tensor_of
 from tests.serving import exports
 from tests.serving.server.certificates import write_ssl_config
+from tests.serving.server.fuzzing import mutated
+from tests.serving.server.processes import ServerProcess
 
 pytestmark = pytest.mark.slow
 FUZZED = 10_000
@@ -30,38 +26,6 @@ FUZZED = 10_000
 SETTLED = 2_000
 SWAPS, REQUESTS = 20, 20_000
 FAULTS_OF_CLIENTS = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED"}
-
-
-class ServerProcess:
-    """`ser serve` in a process of its own."""
-
-    def __init__(self, base, *options):
-        self.base, self.options = base, options
-        self.port, self.rest_port = free_port(), free_port()
-        self.start()
-
-    def start(self):
-        command = [sys.executable, "-m", "ser_keras", "serve", "--model_name", "moma"]
-        command += ["--model_base_path", self.base, "--port", self.port]
-        command += ["--rest_api_port", self.rest_port, *self.options]
-        self.process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL)
-
-    def client(self, **options):
-        return SerClient(f"localhost:{self.port}", "moma", **options)
-
-    def memory(self):
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
-    def stop(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -80,23 +44,6 @@ def served(moma, tmp_path_factory):
 def clip():
     (waveform,) = exports.clips(1, least=3000, most=3001)
     return waveform
-
-
-def mutated(data, rng):
-    """Returns bytes with a few of them changed, cut out or put in."""
-    changed = bytearray(data)
-    for _ in range(rng.integers(1, 5)):
-        position = int(rng.integers(0, len(changed) + 1))
-        kind = rng.integers(0, 4)
-        if kind == 0 and position < len(changed):
-            changed[position] = rng.integers(0, 256)
-        elif kind == 1:
-            changed[position:position] = rng.bytes(int(rng.integers(1, 9)))
-        elif kind == 2:
-            del changed[position : position + int(rng.integers(1, 20))]
-        else:
-            del changed[position:]
-    return bytes(changed)
 
 
 def valid_requests(clip):

@@ -1,0 +1,1 @@
+"""What the server answers, beside what TensorFlow Serving's source says it should."""
