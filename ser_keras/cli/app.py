@@ -7,10 +7,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
 from ser_keras import __version__
+from ser_keras.cli.console import ConsoleHandler, error_console
 from ser_keras.errors import SerError
 
 VERBS = "ser_keras.commands"
@@ -129,12 +129,13 @@ def main() -> None:
     # gRPC's event engine hands each message to one more thread: 0.4 ms a call on two cores.
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
     logging.getLogger("tensorflow").addFilter(is_no_retracing)
+    # What no other handler takes; Python's own prints control characters as they are.
+    logging.lastResort = ConsoleHandler(logging.WARNING)
     try:
         make_app()()
     except SerError as error:
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print(f"[bold red]error:[/] {type(error).__name__}: ", end="")
-        console.print(str(error), markup=False)
+        error_console.print("error:", style="bold red", end="")
+        error_console.print(f" {type(error).__name__}: {error}")
         sys.exit(error.exit_code)
 
 

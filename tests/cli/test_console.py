@@ -1,0 +1,97 @@
+"""What strangers wrote reaches the terminal as text: no escape sequence, no markup, no emoji."""
+
+import io
+import logging
+
+import pytest
+from rich.markup import escape
+from rich.progress import Progress
+
+from ser_keras.cli import console as console_module
+from ser_keras.cli.app import main
+from ser_keras.cli.console import (
+    PrintableConsole,
+    print_findings,
+    print_markdown,
+    print_table,
+    printable,
+)
+from ser_keras.errors import ConfigError
+
+# Sets the title, colours text, moves up, reverses what follows; a raw C1 introducer; half a pair.
+HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x1b[1A\u202etxt\x9b2J\udcff"
+# The bell is left out by rich.
+SHOWN = r"\x1b]0;owned\x1b[31mred\x1b[1A\u202etxt\x9b2J\udcff"
+BRACKETS = "runs/[red]a[/]/:cat:.wav"
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """What a console has printed that writes plain text."""
+    stream = io.StringIO()
+    plain = PrintableConsole(file=stream, width=200)
+    for name in ("console", "error_console"):
+        monkeypatch.setattr(console_module, name, plain)
+    return stream
+
+
+class Finding:
+    severity, check, message = "fail", f"names{HOSTILE}", HOSTILE
+
+
+def progress():
+    with Progress(console=console_module.console) as bar:
+        bar.add_task(escape(HOSTILE), total=1)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda: console_module.console.print(HOSTILE),
+        lambda: console_module.console.print(HOSTILE, style="bold", end=""),
+        lambda: print_table(["name", HOSTILE], [[HOSTILE, "1"]], title=HOSTILE),
+        lambda: print_table(["a", "b"], [[f"{HOSTILE} " * 20, HOSTILE]]),
+        lambda: print_markdown(f"# {HOSTILE}\n\n| a | b |\n|---|---|\n| {HOSTILE} | 1 |"),
+        lambda: print_findings([Finding()]),
+        lambda: console_module.ConsoleHandler().emit(
+            logging.LogRecord("a", logging.WARNING, "a", 1, "read %s", (HOSTILE,), None)
+        ),
+        progress,
+    ],
+    ids=["text", "styled", "table", "list", "markdown", "findings", "log", "progress"],
+)
+def test_escape_sequences_are_shown_and_not_obeyed(terminal, say):
+    say()
+    text = terminal.getvalue()
+    assert "owned" in text
+    assert printable(text) == text
+    assert SHOWN in text
+
+
+def test_a_terminal_gets_the_styles_of_the_console_and_nothing_else():
+    stream = io.StringIO()
+    colourful = PrintableConsole(file=stream, force_terminal=True, color_system="standard")
+    colourful.print(f"[red]{SHOWN[:4]}[/]", HOSTILE, markup=True)
+    assert stream.getvalue() == f"\x1b[31m{SHOWN[:4]}\x1b[0m {SHOWN}\n"
+
+
+def test_brackets_and_colons_in_names_are_text(terminal):
+    console_module.console.print(BRACKETS)
+    assert terminal.getvalue() == f"{BRACKETS}\n"
+
+
+def test_letters_of_every_language_and_line_ends_stay():
+    text = "wütend\tgniewny 中性 愤怒\u00a010\u202f%\n喜び 🙂"
+    assert printable(text) == text
+    assert printable("a\u2028b\nc", keep="") == r"a\u2028b\nc"
+
+
+def test_an_error_that_quotes_a_stranger_is_printable(monkeypatch, capsys):
+    def refuse():
+        raise ConfigError(f"{HOSTILE}: refused")
+
+    monkeypatch.setattr("ser_keras.cli.app.make_app", lambda: refuse)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: ConfigError: {SHOWN}: refused\n"
