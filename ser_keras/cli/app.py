@@ -4,14 +4,14 @@ import logging
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ser_keras import __version__
 from ser_keras.cli.console import ConsoleHandler, error_console
-from ser_keras.errors import SerError
+from ser_keras.errors import SerError, system_error
 
 VERBS = "ser_keras.commands"
 # The verbs by task, in the order in which a newcomer needs them.
@@ -134,9 +134,21 @@ def main() -> None:
     try:
         make_app()()
     except SerError as error:
-        error_console.print("error:", style="bold red", end="")
-        error_console.print(f" {type(error).__name__}: {error}")
-        sys.exit(error.exit_code)
+        _end(error)
+    except (OSError, MemoryError) as error:
+        _end(system_error(error))
+
+
+def _end(error: SerError) -> NoReturn:
+    """Says what went wrong and ends the process with the error's exit code."""
+    error_console.print("error:", style="bold red", end="")
+    error_console.print(f" {type(error).__name__}: {error}")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try once more at its end, and print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The facts about a model that the page shows: its data, scores and limits."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ser_keras.corpora import get_corpus
+from ser_keras.files import parse_json
 from serving.explain.introduction import introduction
 from serving.web.local_server import Published
 
@@ -68,7 +68,7 @@ def description(export: Published | None) -> Mapping[str, Any] | None:
     path = _extra(export, "model.json")
     if path is None:
         return None
-    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    about: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     return about
 
 
