@@ -111,7 +111,9 @@ class Guard:
     def _refused_origin(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
         if (origin := headers.get("origin")) is None:
             return None
-        same = urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        host = headers.get("host", "").lower()
+        # A proxy may speak TLS for the page.
+        same = origin.lower() in (f"http://{host}", f"https://{host}")
         if same or _host_name(origin) in self.allowed:
             return None
         return Refusal(403, f"The page {_short(origin)} may not use this one.")
