@@ -17,7 +17,7 @@ STYLE = """
 .gradio-container .fillable {padding: 8px 12px !important}
 .gradio-container main {padding: 0 !important}
 #status {min-height: 6rem}
-#status .html-container, #part .html-container {padding: 0 !important}
+.html-container {padding: 0 !important}
 #part audio {width: 100%}
 /* Times and buttons of the player, which were too pale to read. */
 body:not(.dark) #speech {--neutral-400: var(--neutral-600)}
