@@ -1,5 +1,6 @@
 """The consoles that all verbs print to: one for answers, one for errors."""
 
+import json
 import logging
 import re
 import unicodedata
@@ -20,7 +21,8 @@ def printable(text: str, keep: str = "\n\t") -> str:
     r"""Returns text whose characters all print as themselves; others are written as escapes.
 
     A terminal obeys control characters, and characters of format reverse or hide what follows.
-    Names of classes and files come from strangers, and so do the messages of a server.
+    Names of classes and files come from strangers, and so do the messages of a server. The escapes
+    are those of JSON, so that JSON stays what it is.
 
     Args:
         text: the text.
@@ -28,14 +30,14 @@ def printable(text: str, keep: str = "\n\t") -> str:
 
     Example:
         >>> printable("\x1b[31mred\nblue"), printable("a\nb", keep="")
-        ('\\x1b[31mred\nblue', 'a\\nb')
+        ('\\u001b[31mred\nblue', 'a\\nb')
     """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
         char
         if char in keep or unicodedata.category(char) not in UNPRINTABLE
-        else char.encode("unicode_escape").decode()
+        else json.dumps(char)[1:-1]
         for char in text
     )
 

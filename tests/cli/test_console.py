@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import logging
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from tests.architecture import ROOT
 # Sets the title, colours text, moves up, reverses what follows; a raw C1 introducer; half a pair.
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x1b[1A\u202etxt\x9b2J\udcff"
 # The bell is left out by rich.
-SHOWN = r"\x1b]0;owned\x1b[31mred\x1b[1A\u202etxt\x9b2J\udcff"
+SHOWN = r"\u001b]0;owned\u001b[31mred\u001b[1A\u202etxt\u009b2J\udcff"
 BRACKETS = "runs/[red]a[/]/:cat:.wav"
 
 
@@ -70,7 +71,7 @@ def test_escape_sequences_are_shown_and_not_obeyed(terminal, say):
     assert "owned" in text
     assert printable(text) == text
     # A table may cut what has become longer.
-    assert SHOWN[:22] in text
+    assert SHOWN[:24] in text
 
 
 def test_a_terminal_gets_the_styles_of_the_console_and_nothing_else():
@@ -78,6 +79,11 @@ def test_a_terminal_gets_the_styles_of_the_console_and_nothing_else():
     colourful = PrintableConsole(file=stream, force_terminal=True, color_system="standard")
     colourful.print(f"[red]{SHOWN[:4]}[/]", HOSTILE, markup=True)
     assert stream.getvalue() == f"\x1b[31m{SHOWN[:4]}\x1b[0m {SHOWN}\n"
+
+
+def test_json_stays_what_it_is(terminal):
+    console_module.console.print_json(data={HOSTILE: "\U000e0001\xad"})
+    assert json.loads(terminal.getvalue()) == {HOSTILE: "\U000e0001\xad"}
 
 
 def test_brackets_and_colons_in_names_are_text(terminal):

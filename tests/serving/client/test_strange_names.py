@@ -63,7 +63,7 @@ def printed(strange_server, tmp_path, monkeypatch, capfd):
 
 def test_names_are_printed_as_text_on_one_line(printed):
     (line,) = printed().out.splitlines()
-    assert r"\x1b]0;owned" in line
+    assert r"\u001b]0;owned" in line
     assert r"b\nspeech.wav 0.0-1.0 s: happy 100 % 40 %" in line
     assert "\x1b" not in line
 
