@@ -416,8 +416,8 @@ def test_names_and_the_card_of_a_strangers_model_are_text(opened, speech, tmp_pa
         page.get_by_text("Model card").click()
         page.get_by_text("window.owned=3").wait_for()
         keep(page, "desktop-strange-names")
-        for place in ("#about", "#status"):
-            text = page.locator(place).inner_text()
+        for part in ("#about", "#status"):
+            text = page.locator(part).inner_text()
             for name in STRANGE:
                 assert name in text
         assert any(name in page.inner_text("#words") for name in STRANGE)
