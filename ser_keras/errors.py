@@ -5,6 +5,8 @@ a damaged corpus from a mistyped option without reading the text.
 """
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 
 
@@ -87,6 +89,40 @@ class RefusalError(SerError):
     """A step of a pipeline did its work and says no. The owner of data or model reads why."""
 
     exit_code = 10
+
+
+_REMEDIES = {
+    "Make room there": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    "Choose a place where you may read and write, or change its rights": (
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+    ),
+    "Close other programs, or raise the limit (ulimit -n)": (errno.EMFILE, errno.ENFILE),
+    "Check this path": (
+        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+        *(errno.ENAMETOOLONG, errno.ELOOP),
+    ),
+    "Check the disk or the network drive": (errno.EIO, errno.ESTALE, errno.ENXIO),
+}
+
+
+def system_error(error: OSError | MemoryError) -> SerError:
+    """Returns the sentence for an error of the machine that no code of the project foresaw.
+
+    Example:
+        >>> print(system_error(OSError(errno.ENOSPC, "No space left on device", "runs/a.json")))
+        runs/a.json: No space left on device. Make room there, and give the command again.
+    """
+    if isinstance(error, MemoryError):
+        return SerError(
+            "This machine has too little memory for the command. Close other programs or give it "
+            "less at once, and give the command again."
+        )
+    reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    name = error.filename
+    where = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else "An open file"
+    remedies = (remedy for remedy, codes in _REMEDIES.items() if error.errno in codes)
+    remedy = next(remedies, "Mend the cause")
+    return SerError(f"{where}: {reason.removesuffix('.')}. {remedy}, and give the command again.")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

@@ -28,6 +28,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # A full disk is noticed while writing, where the error does not name the file.
+        if error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -54,6 +59,34 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Returns the value of a JSON text.
+
+    Raises:
+        ValueError: it is no JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """Returns the value of a YAML text, made of plain values alone.
+
+    Raises:
+        ValueError: it is no YAML, or is nested too deeply.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
 def read_json(path: Path, expected: str, remedy: str, keys: Sequence[str] = ()) -> Any:
     """Returns the content of a JSON file that a command has written.
 
@@ -70,10 +103,10 @@ def read_json(path: Path, expected: str, remedy: str, keys: Sequence[str] = ()) 
     """
     try:
         text = path.read_text(encoding="utf-8")
-        value = json.loads(text)
+        value = parse_json(text)
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         is_empty = path.stat().st_size == 0
         problem = "is empty" if is_empty else f"is cut off or damaged ({error})"
     else:

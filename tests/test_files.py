@@ -1,9 +1,16 @@
 """What is read back of files that a full disk or a stopped copy has damaged."""
 
+import os
+import re
+import resource
+import subprocess
+import sys
+
 import pytest
 
 from ser_keras.errors import SchemaError
-from ser_keras.files import read_json, write_json
+from ser_keras.files import parse_json, parse_yaml, read_json, write_json, write_text
+from tests.architecture import ROOT
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -39,3 +46,84 @@ def test_a_missing_file_and_a_folder_in_its_place_are_named_too(tmp_path):
         read_json(tmp_path / "a.json", "the folds", "Remove it.")
     with pytest.raises(SchemaError, match=r"cannot be read \(Is a directory"):
         read_json(tmp_path, "the folds", "Remove it.")
+
+
+# === Hostile texts ===
+
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (parse_json, "[" * DEEP),
+        (parse_json, '{"a":' * DEEP),
+        (parse_json, b"\xff\xfe{"),
+        (parse_yaml, "[" * DEEP),
+        (parse_yaml, "{a: " * 5000),
+        (parse_yaml, "- " * 5000 + "a"),
+        (parse_yaml, b"\xff\xfe\x00"),
+        (parse_yaml, "a: 2024-13-45"),
+        (parse_yaml, "!!python/object/apply:os.system [ls]"),
+        (parse_yaml, "a: [1"),
+    ],
+)
+def test_what_cannot_be_parsed_is_a_value_error(parse, text):
+    with pytest.raises(ValueError, match=r"\S"):
+        parse(text)
+
+
+def test_readers_of_files_parse_by_the_functions_that_refuse_deep_nesting():
+    """Others than these read what this project has just written, in memory or in its own folder."""
+    own = {
+        "ser_keras/files.py",
+        "ser_keras/training/distribute.py",
+        "pipeline/features/recordings.py",
+        "pipeline/gates/infra_probe.py",
+        "pipeline/lineage/records.py",
+    }
+    readers = set()
+    for package in ("ser_keras", "pipeline", "tuning", "serving"):
+        for path in (ROOT / package).rglob("*.py"):
+            code = path.read_text(encoding="utf-8")
+            if re.search(r"json\.loads?\b|yaml\.(safe_)?load\b", code):
+                readers.add(path.relative_to(ROOT).as_posix())
+    # The client is copied into other services, and the server reads requests.
+    alone = ("serving/client/", "serving/server/")
+    assert {name for name in readers if not name.startswith(alone)} == own
+
+
+# === Errors of the machine ===
+
+
+def limited(code, *arguments):
+    """Runs Python in a process whose files end at 4096 bytes."""
+    program = f"import sys; from pathlib import Path; {code}"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+def test_a_file_that_cannot_grow_is_named_and_leaves_nothing(tmp_path):
+    path = tmp_path / "a.json"
+    done = limited(
+        "from ser_keras.errors import system_error; from ser_keras.files import write_text\n"
+        "try: write_text(Path(sys.argv[1]), 'a' * 10000)\n"
+        "except OSError as error: print(system_error(error))",
+        path,
+    )
+    sentence = "File too large. Make room there, and give the command again."
+    assert done.stdout == f"{path}: {sentence}\n", done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_below_a_file_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"Not a directory|File exists") as refused:
+        write_text(tmp_path / "file" / "below" / "a.json", "a")
+    assert str(tmp_path / "file") in os.fsdecode(refused.value.filename)

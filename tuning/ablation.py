@@ -9,15 +9,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.experiments import provenance
 from ser_keras.experiments.crossval import class_set_dict, protocol_facts, run_crossval
 from ser_keras.experiments.fold_runs import FoldProgress
-from ser_keras.files import write_json
+from ser_keras.files import parse_yaml, write_json
 from ser_keras.protocols import Protocol
 from ser_keras.report.baselines import paired_difference
 from ser_keras.report.results_folder import read_json
@@ -65,7 +63,7 @@ def load_ablation(name: str, recipe: str | None = None, only: Sequence[str] = ()
     if name not in ablation_names():
         raise ConfigError(unknown_name("ablation", name, ablation_names()))
     text = (resources.files("tuning") / "ablations" / f"{name}.yaml").read_text(encoding="utf-8")
-    values = yaml.safe_load(text)
+    values = parse_yaml(text)
     levers = values["levers"]
     for lever in only:
         if lever not in levers:

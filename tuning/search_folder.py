@@ -5,7 +5,6 @@ keras-tuner's files only say what was drawn when. A search whose oracle begins a
 in the same order, and takes each one that has a record as it is.
 """
 
-import json
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.errors import SchemaError
-from ser_keras.files import read_json, write_json
+from ser_keras.files import parse_json, read_json, write_json
 from ser_keras.settings import differences
 
 # Of keras-tuner, below a search's folder.
@@ -76,8 +75,8 @@ def _expected_files(folder: Path) -> list[Path]:
 
 def _is_whole(path: Path) -> bool:
     try:
-        return isinstance(json.loads(path.read_bytes()), dict)
-    except (OSError, ValueError, RecursionError):
+        return isinstance(parse_json(path.read_bytes()), dict)
+    except (OSError, ValueError):
         return False
 
 
@@ -87,7 +86,7 @@ def _missing_records(output: Path) -> Iterator[Path]:
     It would not run these trials again.
     """
     for path in sorted((output / ORACLE).glob("trial_*/trial.json")):
-        trial = json.loads(path.read_bytes())
+        trial = parse_json(path.read_bytes())
         record = output / "trials" / path.parent.name.removeprefix("trial_") / "record.json"
         if trial.get("status") == "COMPLETED" and not record.exists():
             yield record

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-import yaml
 
 from ser_keras.config import TrainConfig, load_config
 from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.files import parse_yaml
 from ser_keras.models import model_options
 
 
@@ -123,14 +123,14 @@ def load_space(name: str | Path) -> Space:
     if path.suffix not in (".yaml", ".yml"):
         if str(name) not in space_names():
             raise ConfigError(unknown_name("search space", str(name), space_names()))
-        text = (resources.files("tuning") / "spaces" / f"{name}.yaml").read_text(encoding="utf-8")
+        text = (resources.files("tuning") / "spaces" / f"{name}.yaml").read_bytes()
     elif path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     else:
         raise ConfigError(f"search space {path}: found no file there; known: {space_names()}.")
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values = parse_yaml(text)
+    except ValueError as error:
         raise ConfigError(f"search space {name}: not readable as YAML: {error}") from error
     if not isinstance(values, Mapping) or set(values) != {"recipe", "settings"}:
         raise ConfigError(f"search space {name}: expected the two keys recipe and settings.")

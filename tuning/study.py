@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
@@ -20,7 +19,7 @@ from ser_keras.experiments.crossval import (
     protocol_facts,
 )
 from ser_keras.experiments.fold_runs import FoldProgress
-from ser_keras.files import write_json
+from ser_keras.files import parse_yaml, write_json
 from ser_keras.metrics import recall_per_class, weighted_accuracy
 from ser_keras.protocols import Fold, Protocol
 from tuning.search import check_data
@@ -96,7 +95,7 @@ def load_study(name: str, recipe: str | None = None, only: Sequence[Any] = ()) -
     if name not in study_names():
         raise ConfigError(unknown_name("study", name, study_names()))
     text = (resources.files("tuning") / "studies" / f"{name}.yaml").read_text(encoding="utf-8")
-    values = yaml.safe_load(text)
+    values = parse_yaml(text)
     criterion = values.get("criterion", "ua")
     if criterion not in CRITERIA:
         raise ConfigError(f"study {name}: {unknown_name('criterion', str(criterion), CRITERIA)}")

@@ -9,6 +9,8 @@ import re
 _TRACEBACK = "Traceback (most recent call last):"
 _JAVA_FRAME = re.compile(r"\s+(at [\w.$/<>]+\(.*|\.\.\. \d+ (more|common frames omitted))$")
 _JAVA_CAUSE = re.compile(r"Caused by: (.*)")
+# What gRPC prints of a call to a runner that is gone; the last line of it is ">".
+_GRPC = re.compile(r"status = StatusCode\.(\w+)\s+details = \"(.*)\"")
 
 
 def cause_of(error: BaseException) -> str:
@@ -38,7 +40,10 @@ def cause_of(error: BaseException) -> str:
         # The cause around the deepest one may repeat it with details, such as the address.
         _, _, message = causes[-1].partition(": ")
         return next((cause for cause in causes[-2:-1] if message in cause), causes[-1])
-    return lines[-1].strip() if lines else type(error).__name__
+    if call := _GRPC.search(text):
+        return f"the runner's job server does not answer ({call[1]}: {call[2]})"
+    sentences = [line.strip() for line in lines if any(map(str.isalnum, line))]
+    return sentences[-1] if sentences else type(error).__name__
 
 
 def _traceback_ends(lines: list[str]) -> list[str]:

@@ -7,10 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.components.contract import Component, ComponentResult, ComponentSpec, Parameter, Task
 from pipeline.components.tables import CORPORA, FEATURE_KINDS, MODELS, Lookup
+from ser_keras.files import parse_yaml
 
 # Draws the finished search for people to read. No step takes it in, so it is imported by name: its
 # layout is no reason to search again.
@@ -73,7 +72,10 @@ def _read_space(path: Path) -> dict[str, Any]:
 
     It is read without keras-tuner, which takes seconds to import; the search reports its mistakes.
     """
-    space = yaml.safe_load(path.read_bytes()) if path.is_file() else None
+    try:
+        space = parse_yaml(path.read_bytes()) if path.is_file() else None
+    except ValueError:
+        return {}
     return space if isinstance(space, dict) else {}
 
 

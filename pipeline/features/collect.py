@@ -19,7 +19,7 @@ from pipeline.features.writer import REPORT_SUFFIX, SHARD_SUFFIX, DeadLetter, Sh
 from ser_keras.data.feature_set import DEAD_LETTERS, INDEX, MANIFEST, SCHEMA, IndexRow
 from ser_keras.data.schema import Schema
 from ser_keras.errors import CorpusError, SerError
-from ser_keras.files import replacing
+from ser_keras.files import parse_json, replacing
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def read_dead_letters(path: Path) -> Iterator[DeadLetter]:
     """Yields the dead letters of a file, one per line, sorted by key."""
     with path.open("rb") as stream:
         for line in stream:
-            yield DeadLetter(**json.loads(line))
+            yield DeadLetter(**parse_json(line))
 
 
 def check_losses(
@@ -216,7 +216,7 @@ def _write_sorted(
         def write_lines() -> Iterator[Recording]:
             """Writes every line; yields the recordings with the hashes that the workers read."""
             for recording, line in zip(recordings, lines, strict=True):
-                result = json.loads(line)
+                result = parse_json(line)
                 is_dead = "stage" in result
                 (letters if is_dead else index).write(line)
                 digests[DEAD_LETTERS if is_dead else INDEX].update(line)

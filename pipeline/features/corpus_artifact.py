@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.features.recordings import Recording
 from pipeline.statistics.file import as_json
 from ser_keras.errors import SchemaError
-from ser_keras.files import replacing
+from ser_keras.files import parse_json, replacing
 
 CORPUS = "corpus.json"
 RECORDINGS = "recordings.jsonl"
@@ -101,9 +101,9 @@ def load_corpus(folder: Path) -> CorpusArtifact:
         SchemaError: there is none.
     """
     try:
-        facts = json.loads((folder / CORPUS).read_text(encoding="utf-8"))
+        facts = parse_json((folder / CORPUS).read_text(encoding="utf-8"))
         with (folder / RECORDINGS).open(encoding="utf-8") as stream:
-            sha256_of = {row["key"]: row["sha256"] for row in map(json.loads, stream)}
+            sha256_of = {row["key"]: row["sha256"] for row in map(parse_json, stream)}
     except (OSError, ValueError) as error:
         raise SchemaError(
             f"{folder}: could not be read as a corpus ({error}). Run its node again."

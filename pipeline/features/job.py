@@ -6,7 +6,6 @@ publishes it by one rename. The workers hash the recordings, because they read t
 driver hashes them only if a set of the same kind and size is there.
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -47,7 +46,7 @@ from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.features.extract import extract
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.specs import name_of_spec
-from ser_keras.files import replacing
+from ser_keras.files import parse_json, replacing
 from ser_keras.labels import class_set_from
 
 FORMAT = 1
@@ -200,7 +199,7 @@ def _has_similar_set(job: FeatureJob, output: Path) -> bool:
     """Tells whether a set with the same schema and number of recordings is there."""
     for path in output.glob(f"*/{MANIFEST}"):
         try:
-            manifest = json.loads(path.read_bytes())
+            manifest = parse_json(path.read_bytes())
             count = manifest["num_records"] + manifest["num_dead"]
             schema = path.with_name(SCHEMA).read_text()
         except (OSError, ValueError, TypeError, KeyError):

@@ -31,7 +31,7 @@ from ser_keras.data.record_files import frame_record
 from ser_keras.errors import AudioError
 from ser_keras.features.extract import extract
 from ser_keras.features.frames import FrameSpec
-from ser_keras.files import replacing
+from ser_keras.files import parse_json, replacing
 
 NAMESPACE = "ser_keras.features"
 SHARD_SUFFIX = ".tfrecord"
@@ -90,7 +90,7 @@ class ShardReport:
     @classmethod
     def from_json(cls, text: str) -> "ShardReport":
         """Returns the report that `to_json` wrote."""
-        values: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = parse_json(text)
         values["rows"] = [IndexRow.from_dict(row) for row in values["rows"]]
         values["dead"] = [DeadLetter(**letter) for letter in values["dead"]]
         return cls(**values)

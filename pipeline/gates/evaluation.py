@@ -4,7 +4,6 @@ The scores are those of the run's test parts, so no slice contains speech that t
 on.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from pipeline.statistics.file import as_json
 from ser_keras import metrics
 from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.errors import ConfigError, SchemaError
-from ser_keras.files import replacing
+from ser_keras.files import parse_json, replacing
 
 EVALUATION = "evaluation.json"
 THIRDS = ("short", "middle", "long")
@@ -86,7 +85,7 @@ def load_evaluation(folder: Path) -> dict[str, Any]:
         SchemaError: there is no such file.
     """
     try:
-        return json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+        return parse_json((folder / EVALUATION).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SchemaError(
             f"{folder}: found no readable {EVALUATION} ({error}). Run the evaluator again."

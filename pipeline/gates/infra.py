@@ -24,7 +24,7 @@ from pipeline.gates.infra_requests import Request, recorded_requests, warmup_req
 from pipeline.publishing.file_hashes import Hashes
 from pipeline.statistics.file import as_json
 from ser_keras.errors import ConfigError, ExportError, SchemaError
-from ser_keras.files import replacing
+from ser_keras.files import parse_json, replacing
 from serving.client.tensors import tensor_of
 
 INFRA = "infra.json"
@@ -62,7 +62,7 @@ def probe(version: Path, requests: Sequence[Request], timeout_s: float = 300.0) 
         requests_file.write_text(json.dumps(payload), encoding="utf-8")
         arguments = [str(version.absolute()), str(requests_file), str(answers_file)]
         _run_probe(version, arguments, folder, timeout_s)
-        result: dict[str, Any] = json.loads(answers_file.read_text(encoding="utf-8"))
+        result: dict[str, Any] = parse_json(answers_file.read_text(encoding="utf-8"))
         return result
 
 

@@ -4,7 +4,6 @@ Warm-up requests have no recorded answers. The answers to test utterances are in
 where training wrote them.
 """
 
-import json
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from ser_keras.data.example import decode_example
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.record_files import read_framed
 from ser_keras.errors import ExportError
+from ser_keras.files import parse_json
 from ser_keras.training.history import read_fold_record
 from serving.client.tensors import array_of
 
@@ -110,7 +110,7 @@ def description_of(version: Path) -> dict[str, Any]:
     """
     path = version / "assets.extra" / "model.json"
     try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        description: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ExportError(
             f"{version}: found no description (assets.extra/model.json), expected the folder of an "

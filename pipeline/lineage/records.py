@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.publishing.file_hashes import digest
+from ser_keras.files import parse_json
 
 PENDING, LIVE, ABANDONED, REMOVED = "PENDING", "LIVE", "ABANDONED", "REMOVED"
 
@@ -134,7 +135,7 @@ class Execution:
             ValueError: it is damaged or of another version.
         """
         try:
-            values = json.loads(data)
+            values = parse_json(data)
             stored = values.pop("sha256")
             if stored != digest(values):
                 raise ValueError("its content is not what its hash was made of")

@@ -30,12 +30,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.components import get_component
 from pipeline.orchestration.definition import InputSource, Node, Pipeline
 from pipeline.orchestration.wiring import connect_inputs, leave_out_nodes, sort_nodes
 from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.files import parse_yaml
 
 _KEYS = ("name", "root", "nodes")
 _NODE_KEYS = ("component", "inputs", "parameters", "after")
@@ -108,10 +107,10 @@ def _path(file: str | Path) -> Path:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: could not be read ({error.strerror}). Correct it.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from error
     return _mapping(values, str(path))
 

@@ -3,7 +3,6 @@
 A table takes days, so a mistake in its last row is found before the first row is trained.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.experiments.crossval import check_spec, choose_folds, prepare_output
 from ser_keras.features.specs import get_spec
+from ser_keras.files import parse_json
 from ser_keras.models import build_model, check_objective, objective_of
 from ser_keras.models.weights.identify import models_for
 from ser_keras.models.weights.pretrained import load_pretrained
@@ -187,7 +187,7 @@ def finished_result(
 ) -> dict[str, Any] | None:
     """Returns a row's result from an earlier call, None if it is missing or has other settings."""
     try:
-        result = json.loads((output / "result.json").read_text(encoding="utf-8"))
+        result = parse_json((output / "result.json").read_text(encoding="utf-8"))
         same = _training_settings(result["recipes"][recipe]) == _training_settings(config.to_dict())
         return result if same and result["protocol"]["sha256"] == protocol.sha256 else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ser_keras.files import replacing
+from ser_keras.files import parse_json, replacing
 
 MEMORY = ".hashes.json"
 
@@ -89,7 +89,7 @@ def digest(value: Mapping[str, Any]) -> str:
 def _read_memory(memory: Path | None) -> dict[str, list[Any]]:
     """Returns the stored hashes; none if the file is missing or damaged."""
     try:
-        stored = json.loads(memory.read_bytes()) if memory is not None else {}
+        stored = parse_json(memory.read_bytes()) if memory is not None else {}
     except (OSError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.errors import SchemaError
+from ser_keras.files import parse_json
 
 STATISTICS = "statistics.json"
 FORMAT = 1
@@ -22,7 +23,7 @@ def load_statistics(path: str | Path) -> dict[str, Any]:
     """
     file = Path(path) / STATISTICS if Path(path).is_dir() else Path(path)
     try:
-        statistics = json.loads(file.read_text(encoding="utf-8"))
+        statistics = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SchemaError(

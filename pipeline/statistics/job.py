@@ -5,7 +5,6 @@ added along a tree that depends only on the shards' numbers, so that the file is
 byte, whatever the runner and the number of workers.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from ser_keras.audit import duplicate_groups
 from ser_keras.corpora import read_corpus
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
-from ser_keras.files import replacing
+from ser_keras.files import parse_json, replacing
 
 # Near copies are searched in at most this many recordings, because comparing all pairs takes
 # quadratic time, half a minute for these. In larger sets only exact copies are found.
@@ -121,7 +120,7 @@ def _compute_sums(
             workers,
             beam_args,
         )
-    sums: dict[str, Any] = json.loads((folder / _SUMS).read_text(encoding="utf-8"))
+    sums: dict[str, Any] = parse_json((folder / _SUMS).read_text(encoding="utf-8"))
     return sums
 
 

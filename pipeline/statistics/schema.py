@@ -15,7 +15,7 @@ import yaml
 from pipeline.statistics.drift import DRIFT_LIMITS
 from pipeline.statistics.file import label_shares, num_copies
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
-from ser_keras.files import replacing
+from ser_keras.files import parse_yaml, replacing
 
 SCHEMA = "schema.yaml"
 
@@ -74,8 +74,8 @@ class DataSchema:
         """
         file = Path(path) / SCHEMA if Path(path).is_dir() else Path(path)
         try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            values = parse_yaml(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             raise SchemaError(
                 f"{file}: could not be read as a schema of data ({reason}). Correct it, or write "

@@ -1,6 +1,7 @@
 """Writes recordings, and hashes the audio in them."""
 
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,11 @@ def write_wav(path: str | Path, waveform: np.ndarray, sample_rate_hz: int = SAMP
         waveform: float (samples,) or (samples, channels); values beyond -1..1 are clipped.
         sample_rate_hz: int.
     """
+    # libsndfile prints a traceback of its own for every error of a stream, such as a full disk.
+    content = io.BytesIO()
+    soundfile.write(content, _int16(waveform), sample_rate_hz, format="WAV")
     with replacing(Path(path)) as stream:
-        soundfile.write(stream, _int16(waveform), sample_rate_hz, format="WAV")
+        stream.write(content.getvalue())
 
 
 def content_hash(waveform: np.ndarray) -> str:

@@ -4,14 +4,14 @@ import logging
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
 from ser_keras import __version__
-from ser_keras.errors import SerError
+from ser_keras.cli.console import ConsoleHandler, error_console
+from ser_keras.errors import SerError, system_error
 
 VERBS = "ser_keras.commands"
 # The verbs by task, in the order in which a newcomer needs them.
@@ -129,13 +129,26 @@ def main() -> None:
     # gRPC's event engine hands each message to one more thread: 0.4 ms a call on two cores.
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
     logging.getLogger("tensorflow").addFilter(is_no_retracing)
+    # What no other handler takes; Python's own prints control characters as they are.
+    logging.lastResort = ConsoleHandler(logging.WARNING)
     try:
         make_app()()
     except SerError as error:
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print(f"[bold red]error:[/] {type(error).__name__}: ", end="")
-        console.print(str(error), markup=False)
-        sys.exit(error.exit_code)
+        _end(error)
+    except (OSError, MemoryError) as error:
+        _end(system_error(error))
+
+
+def _end(error: SerError) -> NoReturn:
+    """Says what went wrong and ends the process with the error's exit code."""
+    error_console.print("error:", style="bold red", end="")
+    error_console.print(f" {type(error).__name__}: {error}")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try once more at its end, and print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,75 @@
-"""The console that all verbs print to."""
+"""The consoles that all verbs print to: one for answers, one for errors."""
 
+import json
+import logging
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
 from textwrap import fill
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-console = Console(soft_wrap=True, highlight=False)
+# Control and format characters, halves of surrogate pairs, separators of lines and paragraphs.
+UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+def printable(text: str, keep: str = "\n\t") -> str:
+    r"""Returns text whose characters all print as themselves; others are written as escapes.
+
+    A terminal obeys control characters, and characters of format reverse or hide what follows.
+    Names of classes and files come from strangers, and so do the messages of a server. The escapes
+    are those of JSON, so that JSON stays what it is.
+
+    Args:
+        text: the text.
+        keep: characters that stay although they do not print; "" for a name, which has one line.
+
+    Example:
+        >>> printable("\x1b[31mred\nblue"), printable("a\nb", keep="")
+        ('\\u001b[31mred\nblue', 'a\\nb')
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char
+        if char in keep or unicodedata.category(char) not in UNPRINTABLE
+        else json.dumps(char)[1:-1]
+        for char in text
+    )
+
+
+class PrintableConsole(Console):
+    """A console on which nothing but printable text and rich's own styles appears.
+
+    Every text, table, bar and status goes through `render`. Square brackets and colons are text
+    as well, unless a call says `markup=True`.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(soft_wrap=True, highlight=False, markup=False, emoji=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yields the pieces of what is printed, with the unprintable characters as escapes."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text), style, control)
+
+
+console = PrintableConsole()
+error_console = PrintableConsole(stderr=True)
+
+
+class ConsoleHandler(logging.Handler):
+    """Prints what is logged to the console of errors."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a record."""
+        error_console.print(self.format(record))
 
 
 def starting() -> AbstractContextManager[Any]:
@@ -21,10 +81,8 @@ def print_findings(findings: Sequence[Any], nothing: str = "audit: no findings")
     """Prints one line per finding, worst first; `nothing` where there is none."""
     colours = {"fail": "bold red", "warn": "yellow", "info": "dim"}
     for finding in sorted(findings, key=lambda f: ("fail", "warn", "info").index(f.severity)):
-        console.print(
-            f"[{colours[finding.severity]}]{finding.severity}[/] {finding.check}: ", end=""
-        )
-        console.print(finding.message, markup=False)
+        console.print(finding.severity, style=colours[finding.severity], end="")
+        console.print(f" {finding.check}: {finding.message}")
     if not findings and nothing:
         console.print(nothing)
 
@@ -50,14 +108,14 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str =
     from rich.text import Text
 
     if title:
-        console.print(title, markup=False, style="bold", soft_wrap=False)
+        console.print(title, style="bold", soft_wrap=False)
     rows = [[*row, *[""] * (len(head) - len(row))] for row in rows]
     columns = [(name, cells) for name, *cells in zip(head, *rows, strict=True) if any(cells)]
     widths = _widths(columns)
     if sum(widths.values()) + GAP * (len(widths) - 1) > console.width:
         for row in zip(*(cells for _, cells in columns), strict=True):
             for (name, _), cell in zip(columns, row, strict=True):
-                console.print(f"{name}: {' '.join(cell.split())}", markup=False, soft_wrap=False)
+                console.print(f"{name}: {' '.join(cell.split())}", soft_wrap=False)
             console.print()
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
@@ -100,7 +158,7 @@ def print_markdown(text: str) -> None:
     lines = text.splitlines()
     for is_table, block in groupby(lines, key=lambda line: line.startswith("|")):
         if not is_table:
-            console.print("\n".join(block), markup=False)
+            console.print("\n".join(block))
             continue
         head, _, *rows = [
             [cell.strip() for cell in re.sub(r"`|\*\*", "", line).strip().strip("|").split("|")]

@@ -23,7 +23,8 @@ def corpora() -> None:
 
     for name in CORPORA:
         info = get_corpus(name).info
-        console.print(f"[bold]{name}[/]: {info.title}")
+        console.print(name, style="bold", end="")
+        console.print(f": {info.title}")
         facts = {
             "size": _size(info),
             "labels": ", ".join(f"{label} {count}" for label, count in info.labels.items()),
@@ -33,7 +34,7 @@ def corpora() -> None:
             "access": info.access,
         }
         for what, text in facts.items():
-            console.print(f"  {what:9} {text or 'from the data'}", markup=False)
+            console.print(f"  {what:9} {text or 'from the data'}")
 
 
 def _size(info: Any) -> str:
@@ -153,13 +154,13 @@ def _choose_columns(table: Any, named: Mapping[str, str], known: set[str]) -> di
         sentence = table_columns.question(table, role, chosen)
         if not _asks():
             raise ConfigError(sentence)
-        console.print(sentence, markup=False)
+        console.print(sentence)
         chosen[role] = Prompt.ask(f"Column for {role}", console=console, choices=names)
     if guessed:
-        console.print(f"guessed: --columns {quote(','.join(guessed))}", markup=False)
+        console.print(f"guessed: --columns {quote(','.join(guessed))}")
     unused = [name for name in names if name not in chosen.values()]
     if unused:
-        console.print(f"not used: {', '.join(unused)}", markup=False)
+        console.print(f"not used: {', '.join(unused)}")
     return chosen
 
 
@@ -175,7 +176,7 @@ def _offer_synonyms(rows: Sequence[dict[str, str]]) -> None:
         return
     pairs = ",".join(f"{label}={word}" for label, word in words.items())
     for label, word in words.items():
-        console.print(f"label {label} is another word for {word}", markup=False)
+        console.print(f"label {label} is another word for {word}")
     if not _asks():
         _note("to rename them", f"add --map {quote(pairs)}")
         return
@@ -206,7 +207,7 @@ def _write_import(imported: Any, output: Path) -> None:
         write_csv(left_out, imported.left_out)
         _note("left out", f"{_count(imported.left_out, 'row')}, listed in {left_out}")
         for row in imported.left_out[:_SHOWN_ROWS]:
-            console.print(f"  {row['where']}: {row['path']}: {row['reason']}", markup=False)
+            console.print(f"  {row['where']}: {row['path']}: {row['reason']}")
     folder = output.parent.resolve()
     outside = not all(Path(row["path"]).resolve().is_relative_to(folder) for row in imported.rows)
     utterances = read_corpus("manifest", output, allow_outside=outside)
@@ -217,11 +218,10 @@ def _write_import(imported: Any, output: Path) -> None:
     console.print(
         f"{output}: {_count(rows, 'recording')}, {_count(labels, 'class', 'classes')} ({listed}), "
         f"{_count(speakers, 'speaker')}",
-        markup=False,
     )
     folds = " --protocol manifest-loso" * (len(speakers) > 2 and len(labels) > 1)
     options = f"--data-dir {quote(str(output))}{folds}{' --allow-outside' * outside}"
-    console.print(f"next: ser audit --corpus manifest {options}", markup=False)
+    console.print(f"next: ser audit --corpus manifest {options}")
 
 
 def _count(things: Sized, noun: str, plural: str = "") -> str:
@@ -229,8 +229,8 @@ def _count(things: Sized, noun: str, plural: str = "") -> str:
 
 
 def _note(what: str, text: str) -> None:
-    console.print(f"[yellow]{what}[/]: ", end="")
-    console.print(text, markup=False)
+    console.print(what, style="yellow", end="")
+    console.print(f": {text}")
 
 
 def audit(

@@ -22,7 +22,7 @@ def recipes(
     from ser_keras.config import recipe_path
 
     if name is not None:
-        console.print(recipe_path(name).read_text(encoding="utf-8"), markup=False, end="")
+        console.print(recipe_path(name).read_text(encoding="utf-8"), end="")
         return
     for system, names in _by_system().items():
         _list(system, names)
@@ -54,12 +54,13 @@ def _list(system: str, names: list[str]) -> None:
     from ser_keras.models import model_entry
 
     paper = model_entry(system).paper
-    console.print(f"[bold]{system}[/]{f', {paper}' if paper else ', of no paper'}")
+    console.print(system, style="bold", end="")
+    console.print(f", {paper}" if paper else ", of no paper")
     for name in names:
         config = load_config(name)
         settings = "the paper's settings" if config.settings == "paper" else "other settings"
         track = "blind and adapted" if config.track == "adapted" else "blind"
         default = " (default)" * (name == DEFAULT_RECIPE)
-        console.print(f"  {name}{default}: {config.spec}, {settings}, {track}", markup=False)
+        console.print(f"  {name}{default}: {config.spec}, {settings}, {track}")
         text = Padding(f"{recipe_purpose(name)}.", (0, 0, 0, 6))
-        console.print(text, markup=False, style="dim", soft_wrap=False)
+        console.print(text, style="dim", soft_wrap=False)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from ser_keras.cli.console import console, starting
 
@@ -31,12 +32,11 @@ def convert(
     with starting():
         from ser_keras.models.weights.alexnet import convert_weights
 
-    with console.status(f"reading {file.name}"):
+    with console.status(f"reading {escape(file.name)}"):
         report = convert_weights(file, output)
     console.print(
         f"{report['file']}: convolutions of AlexNet, plan {report['plan']}; source sha256 "
         f"{report['sha256']}",
-        markup=False,
     )
 
 
@@ -47,5 +47,6 @@ def announce_weights(config: Any) -> None:
     if config.model.weights is None and model_entry(config.model.name).pretrained:
         console.print(
             "[yellow]random weights[/]: no pretrained file is given (model.weights); "
-            "the result says so."
+            "the result says so.",
+            markup=True,
         )

@@ -5,10 +5,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ser_keras.config.sections import TrainConfig
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
+from ser_keras.files import parse_yaml
 from ser_keras.settings import settings_from
 
 
@@ -44,7 +43,7 @@ def load_config(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
         ConfigError: unknown recipe or key, or text that is not YAML.
         SchemaError: the file is empty.
     """
-    text = recipe_path(recipe).read_text(encoding="utf-8")
+    text = recipe_path(recipe).read_bytes()
     if not text.strip():
         # All keys would be those by default, with another model than the recipe's.
         raise SchemaError(
@@ -52,8 +51,8 @@ def load_config(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
             "again: finished trials are kept."
         )
     try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+        values = parse_yaml(text) or {}
+    except ValueError as error:
         raise ConfigError(f"{recipe}: not readable as YAML: {error}") from error
     for assignment in overrides:
         _apply(values, assignment)
@@ -89,7 +88,7 @@ def recipe_purpose(recipe: str | Path) -> str:
         >>> recipe_purpose("moma")
         "MOMA with its paper's settings"
     """
-    head = recipe_path(recipe).read_text(encoding="utf-8").partition("\nspec:")[0]
+    head = recipe_path(recipe).read_text(encoding="utf-8", errors="replace").partition("\nspec:")[0]
     text = " ".join(line.lstrip("# ") for line in head.splitlines())
     # The rest of a recipe's head says how it was chosen. "Sec. 3.2" ends no sentence.
     return re.split(r"\.(?: (?=[A-Z])|$)", text, maxsplit=1)[0]
@@ -104,4 +103,7 @@ def _apply(values: dict[str, Any], assignment: str) -> None:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise ConfigError(f"--set {assignment}: {parent} is a value, not a section.")
-    values[last] = yaml.safe_load(text)
+    try:
+        values[last] = parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"--set {assignment}: not readable as YAML: {error}") from None

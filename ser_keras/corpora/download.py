@@ -23,6 +23,7 @@ from ser_keras.corpora import get_corpus
 from ser_keras.corpora.archive import ArchiveLimits, extract_zip
 from ser_keras.corpora.transfer import ResumingDownloader
 from ser_keras.errors import ConfigError, CorpusError
+from ser_keras.files import parse_json
 
 _MARKER = ".completed"
 
@@ -100,7 +101,7 @@ def download(
         )
     if file_hashes is None and source.file_hashes:
         table = files("ser_keras.corpora").joinpath(source.file_hashes)
-        file_hashes = json.loads(table.read_text(encoding="utf-8"))
+        file_hashes = parse_json(table.read_text(encoding="utf-8"))
     known_hash = known_hash or source.known_hash
     archive = _retrieve(source, target, url or source.url, known_hash, progress)
     attempt = target.parent / f".{target.name}.{uuid.uuid4().hex}"
@@ -133,7 +134,7 @@ def _source(name: str) -> Source:
 
 def _is_complete(target: Path, name: str) -> bool:
     try:
-        marker = json.loads((target / _MARKER).read_text(encoding="utf-8"))
+        marker = parse_json((target / _MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return marker == {"corpus": name}

@@ -38,6 +38,7 @@ from ser_keras.corpora.base import (
 )
 from ser_keras.corpora.voice import TONES, person, speak
 from ser_keras.errors import ConfigError, CorpusError
+from ser_keras.files import parse_json
 
 _LABELS = {label: label for label in TONES}
 _SENTENCES = ("aeoi", "ueai", "oauei", "iaoeu", "euaio")
@@ -187,7 +188,7 @@ def _write_speaker(folder: Path, number: int, utterances_per_class: int, seed: i
 
 def _parameters_of(root: Path) -> dict[str, int] | None:
     try:
-        parameters = json.loads((root / _MARKER).read_text(encoding="utf-8"))
+        parameters = parse_json((root / _MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     current = isinstance(parameters, dict) and parameters.get("version") == _VERSION

@@ -13,7 +13,6 @@ Readers take the names of shards from the manifest, never from a pattern.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 from ser_keras.data.schema import Schema
 from ser_keras.errors import SchemaError
+from ser_keras.files import parse_json
 
 LATEST = "LATEST"
 MANIFEST = "manifest.json"
@@ -113,8 +113,11 @@ class FeatureSet:
     @property
     def dead_letters(self) -> tuple[dict[str, Any], ...]:
         """The recordings that could not be used: key, path, sha256, stage, kind, message, bytes."""
-        text = _read(self.path / DEAD_LETTERS).decode()
-        return tuple(json.loads(line) for line in text.splitlines())
+        path = self.path / DEAD_LETTERS
+        try:
+            return tuple(parse_json(line) for line in _read(path).decode().splitlines())
+        except ValueError as error:
+            raise SchemaError(f"{path}: is damaged ({error}). {_REMEDY}") from None
 
     def require(self, *, spec_name: str | None = None, dim: int | None = None) -> "FeatureSet":
         """Returns the set itself if it has these features.
@@ -227,7 +230,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _read_manifest(path: Path) -> dict[str, Any]:
     expected = {"fingerprint", "num_records", "num_dead", "shards", "files"}
     try:
-        manifest = json.loads(_read(path))
+        manifest = parse_json(_read(path))
         missing = expected - set(manifest)
     except (ValueError, TypeError):
         missing = expected
@@ -251,7 +254,7 @@ def _read_rows(path: Path, expected: int) -> Iterator[IndexRow]:
     number = 0
     for number, line in enumerate(_lines(path), 1):
         try:
-            row = IndexRow.from_dict(json.loads(line))
+            row = IndexRow.from_dict(parse_json(line))
         except (ValueError, TypeError, KeyError):
             raise SchemaError(
                 f"{path}, line {number}: found no index row, expected JSON with the fields "

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ser_keras.errors import SchemaError
+from ser_keras.files import parse_json
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Schema:
         """
         expected = sorted(field.name for field in fields(cls))
         try:
-            values = json.loads(text)
+            values = parse_json(text)
         except ValueError as error:
             raise SchemaError(
                 f"{where}: found no JSON ({error}), expected the schema of a feature set. Make the "

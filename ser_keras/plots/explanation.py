@@ -271,7 +271,9 @@ def _sampled(axes: Any, explanation: Explanation) -> None:
 def _legend(axes: Any) -> None:
     """Draws the legend in a row above the lines, which it does not cover."""
     position = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
-    axes.legend(**position, ncols=9, fontsize="small", frameon=False, borderaxespad=0.1)
+    legend = axes.legend(**position, ncols=9, fontsize="small", frameon=False, borderaxespad=0.1)
+    for name in legend.get_texts():
+        name.set_parse_math(False)
 
 
 def _cells(axes: Any, explanation: Explanation, values: np.ndarray, name: str, **style: Any) -> Any:

@@ -53,7 +53,8 @@ def emotion_timeline(
         doubts = [rows[-1] + 0.15, rows[-1] + 1]
         axes.pcolormesh(edges_s, doubts, uncertain[None], cmap="Greys", vmin=0, vmax=1.4)
     axes.set(yticks=range(len(names)), ylim=(len(names) - 0.5, rows[0]))
-    axes.set_yticklabels(names)
+    # Dollars in a name set no formula.
+    axes.set_yticklabels(names, parse_math=False)
     if marked is not None:
         _frame(axes, edges_s[marked], edges_s[marked + 1])
     step = next((step for step in _TICKS_S if edges_s[-1] / step <= width_px / 80), _TICKS_S[-1])

@@ -11,7 +11,7 @@ from typing import Any
 from typing import Protocol as Structure
 
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
-from ser_keras.files import write_text
+from ser_keras.files import parse_json, write_text
 from ser_keras.labels import ClassSet
 
 FORMAT = 1
@@ -169,7 +169,7 @@ class Protocol:
             SchemaError: no such file, not JSON, or its contents are not those that were saved.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = parse_json(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SchemaError(
                 f"{path}: found no protocol that can be read ({error}). Build it again."

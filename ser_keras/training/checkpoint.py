@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from ser_keras.errors import SchemaError
-from ser_keras.files import write_atomic
+from ser_keras.files import parse_json, write_atomic
 from ser_keras.settings import differences
 
 
@@ -119,7 +119,7 @@ class Checkpoint:
             try:
                 # np.load leaves a damaged file open when it is given the path itself.
                 with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                    meta = json.loads(stored["meta"].tobytes())
+                    meta = parse_json(stored["meta"].tobytes())
                     values = [stored[name] for name in sorted(stored.files) if name[0] == "v"]
                     best = [stored[name] for name in sorted(stored.files) if name[0] == "b"]
                 return values, best, meta

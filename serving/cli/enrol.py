@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from ser_keras.cli.console import console
 from ser_keras.errors import AudioError, ConfigError, SerError
@@ -55,7 +54,8 @@ def enrol(
     with speech_client(model, endpoint) as client:
         waveforms, errors = _speech(sources, client.sample_rate_hz)
         for error in errors:
-            console.print(f"[yellow]left out[/] {escape(str(error))}")
+            console.print("left out ", style="yellow", end="")
+            console.print(str(error))
         if not waveforms:
             raise AudioError(f"enrol {name}: none of the {len(sources)} files can be used.")
         try:
@@ -66,11 +66,12 @@ def enrol(
         seconds = sum(map(len, waveforms)) / client.sample_rate_hz
     path.parent.mkdir(parents=True, exist_ok=True)
     statistics.write(path)
-    console.print(f"{path}: {seconds:.1f} s of {len(waveforms)} recordings", markup=False)
+    console.print(f"{path}: {seconds:.1f} s of {len(waveforms)} recordings")
     if seconds < ENOUGH_S and not add:
         console.print(
             f"[yellow]{seconds:.0f} s are little[/]: give {ENOUGH_S:g} s or more of ordinary "
-            "speech, for a single mood would be taken for the usual voice"
+            "speech, for a single mood would be taken for the usual voice",
+            markup=True,
         )
 
 

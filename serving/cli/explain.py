@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ser_keras.cli.console import console, starting
+from ser_keras.cli.console import console, printable, starting
 from serving.client.endpoint import Certificate, Key, RootCertificate, endpoint_of
 from serving.ready import ready_model
 
@@ -59,7 +59,7 @@ def explain(
         from serving.explain.signature_runners import local_signatures, server_signatures
     marked, left_out = tiers_of(tiers or (), file.stem)
     for sentence in left_out:
-        console.print(sentence, markup=False)
+        console.print(sentence)
     endpoint = endpoint_of(server, root_certificate, certificate, key)
     export = open_export(model or ready_model())
     rate = export.about["sample_rate_hz"]
@@ -73,11 +73,11 @@ def explain(
         status.update("drawing")
         figures, values = _write(explanation, output, f"{file.stem}-{export.about['name']}")
     part = f"{explanation.start_s:.1f}-{explanation.end_s:.1f} s"
-    console.print(f"{file} {part}: {explanation.in_words}", markup=False)
+    console.print(printable(f"{file} {part}: {explanation.in_words}", keep=""))
     if explanation.statistics:
-        console.print(describe_recording(explanation.statistics), markup=False)
-    console.print(f"pictures: {', '.join(map(str, figures))}", markup=False)
-    console.print(f"numbers: {values}", markup=False)
+        console.print(describe_recording(explanation.statistics))
+    console.print(f"pictures: {', '.join(map(str, figures))}")
+    console.print(f"numbers: {values}")
 
 
 def _write(explanation: "Explanation", output: Path, name: str) -> tuple[list[Path], Path]:

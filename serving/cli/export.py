@@ -1,6 +1,5 @@
 """The verb that exports a trained model."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from ser_keras.cli.console import console, starting
 from ser_keras.cli.options import FeatureSets, only_one
 from ser_keras.errors import ConfigError
+from ser_keras.files import parse_json
 
 
 def export(
@@ -68,7 +68,7 @@ def _read_worth(path: Path) -> dict[str, Any]:
     from serving.ready.worth import check_worth
 
     try:
-        worth: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        worth: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         check_worth(worth)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from ser_keras.cli.console import error_console, printable
 from ser_keras.errors import ConfigError
 from serving.client.endpoint import Endpoint
 from serving.ready import ready_model
@@ -49,8 +49,7 @@ def speech_client(
             )
         return endpoint.client(model)
     # Standard output is for the answers alone.
-    errors = Console(stderr=True, soft_wrap=True)
-    with errors.status("loading the model"):
+    with error_console.status("loading the model"):
         from serving.explain.described_export import open_export
         from serving.explain.introduction import introduction
         from serving.explain.local_client import LocalClient
@@ -62,7 +61,7 @@ def speech_client(
                 f"{error} To ask a server for its model {model!r}, add --server host:port."
             ) from None
         client = LocalClient(export)
-    errors.print(introduction(export.about), markup=False, style="dim")
+    error_console.print(printable(introduction(export.about), keep=""), style="dim")
     return client
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.console import Console
 
-from ser_keras.cli.console import console
+from ser_keras.cli.console import console, error_console, printable
 from ser_keras.errors import AudioError, ConfigError, NoSpeechError, SerError, ServingError
 from serving.cli.model import ModelName, ServerAddress, read_speaker, speech_client
 from serving.client.endpoint import (
@@ -75,17 +74,17 @@ def predict(
     predict for each window by itself.
     """
     endpoint = endpoint_of(server, root_certificate, certificate, key)
-    errors, error_console = [], Console(stderr=True, soft_wrap=True)
+    errors = []
     options = _options(window_s, hop_s, speaker)
     with speech_client(model, endpoint) as client:
         for source in sources:
             try:
                 for prediction in _predictions(client, source, rate, timeline, options):
                     line = _line(source, prediction, as_json, uncertain_below)
-                    console.print(line, markup=False)
+                    console.print(line)
             except SerError as error:
                 errors.append(error)
-                error_console.print(str(error), markup=False)
+                error_console.print(str(error))
     if errors:
         raise _together(errors, len(sources))
 
@@ -162,15 +161,16 @@ def _whole(source: Path, sample_rate_hz: int) -> "np.ndarray":
 
 def _with_progress(predictions: Iterator["Prediction"], source: Path) -> Iterator["Prediction"]:
     """Yields predictions, with a progress bar on the terminal if their lines go into a file."""
+    from rich.markup import escape
     from rich.progress import Progress
 
     from ser_keras.audio import duration_s
 
     shown = sys.stderr.isatty() and not sys.stdout.isatty()
-    bar = Progress(console=Console(stderr=True), redirect_stdout=False, disable=not shown)
+    bar = Progress(console=error_console, redirect_stdout=False, disable=not shown)
     with bar:
         # Refuses a bad file before a server is asked.
-        task = bar.add_task(source.name, total=duration_s(source))
+        task = bar.add_task(escape(source.name), total=duration_s(source))
         for prediction in predictions:
             yield prediction
             bar.update(task, completed=prediction.end_s)
@@ -184,7 +184,8 @@ def _line(source: Path, prediction: "Prediction", as_json: bool, uncertain_below
         values |= {"probabilities": prediction.probabilities, "version": prediction.version}
         values |= {"track": prediction.track}
         return json.dumps(values)
-    return f"{source} {start_s:.1f}-{end_s:.1f} s: {prediction.in_words(uncertain_below)}"
+    line = f"{source} {start_s:.1f}-{end_s:.1f} s: {prediction.in_words(uncertain_below)}"
+    return printable(line, keep="")
 
 
 def _serving_error(source: Path, error: "ServerError") -> ServingError:

@@ -85,10 +85,11 @@ def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     console.print(
         "[yellow]development server, not TensorFlow Serving[/]; for production run the container "
-        "of serving/deploy with the same files"
+        "of serving/deploy with the same files",
+        markup=True,
     )
     with console.status("loading"):
-        server = Server(models, options, lambda text: console.print(text, markup=False))
+        server = Server(models, options, lambda text: console.print(text))
         server.start()
     server.wait()
 

@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from ser_keras.cli.console import console
 from ser_keras.errors import ConfigError, ServingError
@@ -21,12 +21,12 @@ from serving.client.endpoint import (
 )
 from serving.ready import ready_model
 from serving.server.shutdown import wait_for_signal
+from serving.web.guard import LOOPBACK
 
 if TYPE_CHECKING:
     from serving.client.client import SerClient
     from serving.web.local_server import Published
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 READY_S = 20.0
 
 
@@ -48,6 +48,16 @@ def web(
     ] = None,
     host: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further name by which browsers may reach the page, such as that of a proxy; "
+            "may be repeated."
+        ),
+    ] = None,
+    upload_quota_mb: Annotated[
+        int, typer.Option(min=1, help="Most that all uploads together may take of the disk, in MB.")
+    ] = 2000,
     uncertain_below: UncertainBelow = 0.0,
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
@@ -60,6 +70,7 @@ def web(
     training data and the attention maps from it.
     """
     from serving.web.local_server import Published
+    from serving.web.uploads import Quota, upload_folder
 
     remote = endpoint_of(server, root_certificate, certificate, key)
     if not export and server is None and not model:
@@ -68,13 +79,16 @@ def web(
     names = _names(server, model or [], [published.name for published in exports])
     with ExitStack() as stack:
         with console.status("starting"):
-            page = stack.enter_context(_page(remote, names, exports, uncertain_below))
-            address = page.launch(host, port)
+            folder = stack.enter_context(upload_folder())
+            page = stack.enter_context(_page(remote, names, exports, uncertain_below, folder))
+            quota = Quota(folder, upload_quota_mb * 10**6)
+            address = page.launch(host, port, quota, allow_host or ())
         console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")
         if host not in LOOPBACK:
             console.print(
-                f"[yellow]anyone who can reach {host} can use the page without a password; "
-                "browsers record only on pages with TLS[/]"
+                f"[yellow]anyone who can reach {escape(host)} can use the page without a password; "
+                "browsers record only on pages with TLS[/]",
+                markup=True,
             )
         wait_for_signal()
 
@@ -102,6 +116,7 @@ def _page(
     names: Sequence[str],
     exports: Sequence["Published"],
     uncertain_below: float,
+    folder: Path,
 ) -> Iterator[Any]:
     """Gives a `serving.web.page.Page`, with its server and clients as long as it is open.
 
@@ -110,11 +125,12 @@ def _page(
         names: names of the models on the server.
         exports: exports that are at hand.
         uncertain_below: float. See `Page`.
+        folder: of uploads and figures.
     """
     from serving.web.local_server import local_server
 
     with ExitStack() as stack:
-        page_class = _page_class(stack.enter_context(TemporaryDirectory(prefix="ser-web-")))
+        page_class = _page_class(folder)
         from serving.web.view import Models
 
         endpoint = remote or Endpoint(stack.enter_context(local_server(exports)))
@@ -125,10 +141,10 @@ def _page(
         yield page
 
 
-def _page_class(folder: str) -> Any:
+def _page_class(folder: Path) -> Any:
     """Returns `serving.web.page.Page`, which keeps uploads and figures in a folder."""
     # Read when gradio is imported. Gradio itself deletes nothing at its end.
-    os.environ["GRADIO_TEMP_DIR"] = folder
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
     try:
         from serving.web.page import Page
     except ModuleNotFoundError as error:

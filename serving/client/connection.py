@@ -167,7 +167,8 @@ class ModelConnection:
         try:
             return method(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
-            code, text = error.code().name, error.details()
+            # A server may say anything: what it says is one line.
+            code, text = error.code().name, " ".join((error.details() or "").split())
             if code in NOT_CONNECTED:
                 advice = advice_on(self.endpoint, self._encrypts, self._identifies)
                 text = f"{text.rstrip('.')}. {advice}" if advice else text

@@ -101,11 +101,11 @@ def prediction_of(
         start_s: float. Start of the audio, in seconds.
         end_s: float. End of the audio, in seconds.
     """
-    names = [name.decode() for name in outputs["classes"][row]]
+    names = [name.decode(errors="replace") for name in outputs["classes"][row]]
     values = map(float, outputs["probabilities"][row])
     answered = (*ANSWER_OUTPUTS, TRACK)
     maps = {name: value[row] for name, value in outputs.items() if name not in answered}
-    label = outputs["label"][row].decode()
-    track = outputs[TRACK][row].decode() if TRACK in outputs else "blind"
+    label = outputs["label"][row].decode(errors="replace")
+    track = outputs[TRACK][row].decode(errors="replace") if TRACK in outputs else "blind"
     probabilities = dict(zip(names, values, strict=True))
     return Prediction(label, probabilities, maps, version, start_s, end_s, track)

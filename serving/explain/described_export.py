@@ -1,6 +1,5 @@
 """A published export and its description, `model.json`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.specs import spec_from_dict
+from ser_keras.files import read_json
 from serving.export.layout import versions
 from serving.export.map_geometry import MapGeometry
 
@@ -64,6 +64,7 @@ def open_export(path: Path) -> DescribedExport:
 
     Raises:
         ConfigError: there is none, or it was not published by `ser export`.
+        SchemaError: its description is damaged.
     """
     numbers = versions(path)
     folder = path / str(numbers[-1]) if numbers else path
@@ -78,7 +79,12 @@ def open_export(path: Path) -> DescribedExport:
             f"--model {path}: found no {description.relative_to(folder)} in {folder}, which "
             "describes the model's features. Export the model with ser export."
         )
-    about = json.loads(description.read_text(encoding="utf-8"))
+    about = read_json(
+        description,
+        "the description of an export",
+        "Export the model with ser export.",
+        keys=("name", "model", "spec", "classes", "sample_rate_hz"),
+    )
     if "map_geometry" not in about:
         about |= _missing_facts(about)
     return DescribedExport(folder, about)

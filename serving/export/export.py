@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving.export.checks import check_answers, check_operations, check_weights
-from serving.export.layout import new_version
+from serving.export.layout import errors_of_files, new_version
 from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
 from serving.export.signatures import (
@@ -93,7 +93,8 @@ def save_module(
     """
     logging.getLogger("absl").addFilter(is_not_gradient_warning)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(trackable, str(folder), signatures, options)
+    with errors_of_files():
+        tf.saved_model.save(trackable, str(folder), signatures, options)
 
 
 def describe(

@@ -4,6 +4,7 @@ A version is complete or absent: it is written to a folder whose name is no numb
 ignore, and published by one rename.
 """
 
+import errno
 import os
 import shutil
 import uuid
@@ -25,6 +26,25 @@ def versions(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+@contextmanager
+def errors_of_files() -> Iterator[None]:
+    """Turns TensorFlow's errors about files into Python's, which tell a full disk from a bug.
+
+    Raises:
+        OSError: TensorFlow could not write; names the file.
+    """
+    from tensorflow.errors import OpError
+
+    try:
+        yield
+    except OpError as error:
+        path, _, reason = error.message.rpartition("; ")
+        codes = [code for code in errno.errorcode if os.strerror(code) == reason]
+        if not codes:
+            raise
+        raise OSError(codes[0], reason, path) from None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ser_keras.data.record_files import read_framed
+from serving.export.layout import errors_of_files
 
 FILE = "tf_serving_warmup_requests"
 BATCH_SIZES = (1, 2, 8)
@@ -92,7 +93,7 @@ def write_warmup(
 
     path = version / "assets.extra" / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with errors_of_files(), tf.io.TFRecordWriter(str(path)) as writer:
         for signature, batches in inputs.items():
             for batch in batches:
                 log = prediction_log_pb2.PredictionLog()

@@ -4,7 +4,9 @@ It works with mouse, keyboard and phone. It is made with gradio, whose analytics
 network and history of runs are off: the page needs no other machine than its own.
 """
 
+import html
 import os
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,20 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import gradio as gr
+from fastapi import FastAPI
 
 from ser_keras.errors import ConfigError, SerError
 from serving.client.connection import ServerError
-from serving.web.model_facts import WARNING
-from serving.web.recognition import HOP_S, WINDOW_S, Recognition, recognize
+from serving.web.guard import Guard
+from serving.web.page_server import PageServer
+from serving.web.recognition import Recognition, recognize
+from serving.web.texts import DOUBT, HEAD, HELP, ON_LOAD, STYLE, VOICE, WIDEST_PX
+from serving.web.uploads import Quota
 from serving.web.view import (
     Models,
     View,
     error_html,
+    picture_width,
     summary,
     timeline_view,
     voice_html,
@@ -31,43 +38,10 @@ from serving.web.view import (
 from serving.web.voice import Voice, learn
 
 LARGEST_UPLOAD = "500mb"
+# Recordings that wait for their turn; more visitors are asked to come back.
+MOST_WAITING = 32
 # Every ten minutes uploads that are an hour old are deleted.
 CLEANING_S = (600, 3600)
-NARROWEST_PX, WIDEST_PX = 280, 794
-# Returns the width for pictures, so that their letters are as large as the page's. Keeps Tab from
-# gradio's lists, which open again when Tab leaves them.
-ON_LOAD = f"""() => {{
-    window.addEventListener("keydown", event => {{
-        if (event.key === "Tab" && event.target.role === "combobox") event.stopPropagation()
-    }}, true)
-    return Math.min(document.documentElement.clientWidth - 26, {WIDEST_PX})
-}}"""
-STYLE = """
-.gradio-container {width: 100% !important; max-width: min(820px, 100vw) !important; margin: auto}
-.gradio-container .fillable {padding: 8px 12px !important}
-.gradio-container main {padding: 0 !important}
-#status {min-height: 6rem}
-#status .html-container, #part .html-container {padding: 0 !important}
-#part audio {width: 100%}
-/* Times and buttons of the player, which were too pale to read. */
-body:not(.dark) #speech {--neutral-400: var(--neutral-600)}
-.trouble {border-left: 4px solid #b00020; padding: .5rem .8rem; font-weight: 600}
-.bars {list-style: none; padding: 0; margin: .6rem 0 1.2rem; max-width: 32rem}
-.bars li {display: grid; grid-template-columns: 1fr auto; margin: 0 0 .45rem}
-.bars i {grid-column: 1 / -1; height: .5rem; background: #0072b2; min-width: 1px}
-:focus-visible {outline: 3px solid #d55e00 !important; outline-offset: 1px}
-"""
-HELP = f"""\
-## Over time
-
-A model gets {WINDOW_S:g} s of the recording at a time, every {HOP_S:g} s. The predictive VRNN
-remembers what came before: every {HOP_S:g} s it judges the recording up to there. Click on the
-picture to play a window and to see it below, or choose a window from the list."""
-VOICE = """\
-A model that knows the voice judges better: what is loud or high for one person is ordinary for
-another. Record or choose half a minute of ordinary speech of the person, by the same microphone.
-The page keeps means and deviations of the voice, no sound, and forgets them when it is closed."""
-DOUBT = " If none of its emotions reaches {:g} %, the answer is **uncertain**."
 
 
 class Page:
@@ -80,18 +54,33 @@ class Page:
 
     def __init__(self, models: Models, uncertain_below: float = 0.0):
         self.models, self.uncertain_below = models, uncertain_below
+        self._server: PageServer | None = None
         with gr.Blocks(
             title="Emotion from speech", analytics_enabled=False, delete_cache=CLEANING_S
         ) as self.blocks:
             self._lay_out()
             self._connect_events()
 
-    def launch(self, host: str, port: int) -> str:
+    def launch(
+        self, host: str, port: int, quota: Quota, allowed_hosts: Collection[str] = ()
+    ) -> str:
         """Opens the page; returns its address.
 
+        Args:
+            host: name or address to listen on.
+            port: int. 0 takes a free one.
+            quota: of the uploads.
+            allowed_hosts: further names by which browsers may reach the page.
+
         Raises:
-            ConfigError: the port is taken.
+            ConfigError: the address is unknown, or the port taken.
         """
+        guard = Guard(self.app(), host, allowed_hosts, quota)
+        self._server = PageServer(guard, host, port)
+        return self._server.address
+
+    def app(self) -> FastAPI:
+        """Returns the ASGI application, without any check of who asks."""
         theme = gr.themes.Default(
             primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]
         ).set(
@@ -100,35 +89,33 @@ class Page:
             button_primary_background_fill_hover="#083b69",
             button_primary_background_fill_hover_dark="#083b69",
         )
-        try:
-            _, address, _ = self.blocks.queue(default_concurrency_limit=2).launch(
-                server_name=host,
-                server_port=port,
-                prevent_thread_lock=True,
-                quiet=True,
-                share=False,
-                ssr_mode=False,
-                pwa=False,
-                mcp_server=False,
-                run_history=False,
-                footer_links=[],
-                max_file_size=LARGEST_UPLOAD,
-                theme=theme,
-                css=STYLE,
-            )
-        except OSError:
-            raise ConfigError(f"--port {port}: taken, or not allowed. Choose another.") from None
-        return address
+        return gr.mount_gradio_app(
+            FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+            self.blocks.queue(default_concurrency_limit=2, max_size=MOST_WAITING),
+            path="/",
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            run_history=False,
+            enable_monitoring=False,
+            footer_links=[],
+            max_file_size=LARGEST_UPLOAD,
+            # Tracebacks and paths are for the terminal alone.
+            show_error=False,
+            theme=theme,
+            css=STYLE,
+        )
 
     def close(self) -> None:
         """Closes the page."""
-        self.blocks.close(verbose=False)
+        if self._server is not None:
+            self._server.close()
 
     def _lay_out(self) -> None:
         names = list(self.models.clients)
         about, card = self.models.about(names[0])
         doubt = DOUBT.format(100 * self.uncertain_below) if self.uncertain_below else ""
-        gr.Markdown(f"# Emotion from speech\n\n{WARNING}{doubt}")
+        gr.Markdown(f"{HEAD}{doubt}")
         self.speech = gr.Audio(
             label="Speech: a file or a recording",
             sources=["upload", "microphone"],
@@ -139,7 +126,7 @@ class Page:
         self.model = gr.Dropdown(
             names, value=names[0], label="Model", filterable=False, elem_id="model"
         )
-        self.about = gr.Markdown(about, elem_id="about")
+        self.about = gr.HTML(about, elem_id="about")
         with gr.Accordion("This is my voice", open=False, elem_id="voice"):
             self._lay_out_voice()
         self.button = gr.Button("Recognise", variant="primary", elem_id="recognise")
@@ -149,7 +136,7 @@ class Page:
         with gr.Column(visible=False, elem_id="results") as self.results:
             self._lay_out_results()
         with gr.Accordion("Model card", open=False):
-            self.card = gr.Markdown(card, elem_id="card")
+            self.card = gr.HTML(card, elem_id="card")
 
     def _lay_out_voice(self) -> None:
         gr.Markdown(VOICE)
@@ -187,7 +174,7 @@ class Page:
         with gr.Row():
             self.previous = gr.Button("Previous window", size="sm", min_width=120)
             self.next = gr.Button("Next window", size="sm", min_width=120)
-        self.words = gr.Markdown(elem_id="words")
+        self.words = gr.HTML(elem_id="words")
         self.part = gr.HTML(elem_id="part")
         self.spectrogram = gr.Image(
             label="Spectrogram and attention",
@@ -262,30 +249,44 @@ class Page:
         number = gr.update(choices=choices, value=0)
         return [summary(recognition), gr.update(visible=True), view, picture, number, *others]
 
-    def open(self, view: View, width_px: float, number: int) -> list[Any]:
+    def open(self, view: View | None, width_px: float, number: int) -> list[Any]:
         """Returns view, timeline, window's number, player, spectrogram and words of a window."""
         # Tab through the list chooses the window that is open already.
-        if number == view.marked:
+        if view is not None and number == view.marked:
             return [gr.skip()] * 6
-        return self._opened(view.recognition, width_px, number)
+        return self._opened(_shown(view).recognition, width_px, number)
 
-    def open_neighbour(self, step: int, view: View, width_px: float) -> list[Any]:
+    def open_neighbour(self, step: int, view: View | None, width_px: float) -> list[Any]:
         """Returns the outputs of `open` for the window `step` windows further on."""
+        view = _shown(view)
         last = len(view.recognition.windows) - 1
         return self._opened(view.recognition, width_px, min(max(view.marked + step, 0), last))
 
-    def open_at(self, view: View, width_px: float, click: gr.SelectData) -> list[Any]:
+    def open_at(self, view: View | None, width_px: float, click: gr.SelectData) -> list[Any]:
         """Returns the outputs of `open` for the window that was clicked on."""
-        return self._opened(view.recognition, width_px, view.window_at(click.index[0]))
+        view = _shown(view)
+        try:
+            number = view.window_at(float(click.index[0]))
+        except (TypeError, ValueError, LookupError):
+            raise gr.Error("This is no place in the picture.") from None
+        return self._opened(view.recognition, width_px, number)
 
     def _opened(
         self, recognition: Recognition, width_px: float, number: int, play: bool = True
     ) -> list[Any]:
-        # A browser may send any width.
-        picture_px = int(min(max(width_px or WIDEST_PX, NARROWEST_PX), WIDEST_PX))
+        if not (isinstance(number, int) and 0 <= number < len(recognition.windows)):
+            raise gr.Error("There is no such window. Choose one from the list.")
+        picture_px = picture_width(width_px)
         try:
             view, picture = timeline_view(recognition, number, picture_px)
-            shown = self.models.window(recognition, number, picture_px, play)
+            player, spectrogram, words = self.models.window(recognition, number, picture_px, play)
         except SerError as error:
-            raise gr.Error(str(error), duration=None) from None
-        return [view, picture, number, *shown]
+            raise gr.Error(html.escape(str(error)), duration=None) from None
+        return [view, picture, number, player, spectrogram, f"<p>{html.escape(words)}</p>"]
+
+
+def _shown(view: View | None) -> View:
+    """Returns the view that a browser has on its screen."""
+    if view is None:
+        raise gr.Error("Nothing is recognised yet, or an hour ago. Recognise the recording again.")
+    return view

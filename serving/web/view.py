@@ -6,6 +6,7 @@
 import base64
 import html
 import io
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from serving.explain.signature_runners import client_signatures
 from serving.web.local_server import Published
 from serving.web.model_facts import card, description, facts
 from serving.web.recognition import Recognition, clock, samples_of
+from serving.web.texts import NARROWEST_PX, WIDEST_PX
 from serving.web.voice import Voice
 
 
@@ -45,9 +47,9 @@ class Models:
     exports: Mapping[str, Published]
 
     def about(self, model: str) -> tuple[str, str]:
-        """Returns (the training data and score of a model, its card), both as Markdown."""
+        """Returns (the training data and score of a model, its card), both as HTML."""
         export = self.exports.get(model)
-        return facts(model, export), card(export) or "This model has no card here."
+        return facts(model, export), card(export) or "<p>This model has no card here.</p>"
 
     def window(
         self, recognition: Recognition, number: int, width_px: int, play: bool = False
@@ -143,6 +145,18 @@ def timeline_view(recognition: Recognition, marked: int, width_px: int) -> tuple
         )
     )
     return View(recognition, marked, left * picture.width, right * picture.width), picture
+
+
+def picture_width(width_px: float | None) -> int:
+    """Returns the width of pictures for the width that a browser has sent, which may be anything.
+
+    Example:
+        >>> picture_width(390.5), picture_width(float("nan")), picture_width(None)
+        (390, 794, 794)
+    """
+    if not isinstance(width_px, int | float) or not math.isfinite(width_px):
+        return WIDEST_PX
+    return int(min(max(width_px, NARROWEST_PX), WIDEST_PX))
 
 
 def summary(recognition: Recognition) -> str:

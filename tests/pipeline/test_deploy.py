@@ -90,4 +90,9 @@ def test_the_workers_image_copies_what_is_there():
 def test_the_workers_image_has_the_beam_of_the_driver():
     dockerfile = (DEPLOY / "worker.Dockerfile").read_text()
     (image,) = re.findall(r"^FROM (.*)$", dockerfile, re.MULTILINE)
-    assert image == f"apache/beam_python3.11_sdk:{version('apache-beam')}"
+    base = f"apache/beam_python3.11_sdk:{version('apache-beam')}"
+    assert image == f"{base}@${{BEAM_DIGEST}}"
+    # The commands that print the digest name the same image.
+    assert re.findall(r"BASE=(\S+)", dockerfile) == [base]
+    flink = (DEPLOY.parents[1] / "docs/flink.md").read_text()
+    assert re.findall(r"BASE=(\S+)", flink) == [base]

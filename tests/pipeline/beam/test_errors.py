@@ -37,6 +37,13 @@ OSError: [Errno 5] Input/output error [while running 'Write shard']
 \tSuppressed: java.lang.IllegalStateException: Processing bundle failed
 \t\t... 4 more
 """
+# A call to Prism, whose process was killed.
+GONE = """\
+<_MultiThreadedRendezvous of RPC that terminated with:
+\tstatus = StatusCode.UNAVAILABLE
+\tdetails = "Socket closed"
+\tdebug_error_string = "UNKNOWN:Error received from peer {grpc_status:14}"
+>"""
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,9 @@ OSError: [Errno 5] Input/output error [while running 'Write shard']
         ("a worker died. Give fewer --workers.", "a worker died. Give fewer --workers."),
         ("first\n\nlast", "last"),
         ("", "RuntimeError"),
+        ("no answer\n}\n>", "no answer"),
+        (">", "RuntimeError"),
+        (GONE, "the runner's job server does not answer (UNAVAILABLE: Socket closed)"),
         ("failed\nCaused by: java.lang.OutOfMemoryError", "java.lang.OutOfMemoryError"),
         (WORKER, "OSError: [Errno 5] Input/output error [while running 'Write shard']"),
         (REFUSED, "java.lang.Unsupported: No side inputs."),

@@ -1,9 +1,15 @@
+import errno
 import os
+import resource
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from ser_keras.errors import ConfigError
-from serving.export.layout import new_version, versions
+from serving.export.layout import errors_of_files, new_version, versions
+from serving.export.warmup import FILE, write_warmup
+from tests.serving import exports
 
 
 def test_versions_are_numbers_and_the_next_one_is_free(tmp_path):
@@ -38,3 +44,32 @@ def test_a_version_that_is_there_or_is_none_is_refused(tmp_path, number):
         new_version(tmp_path, number),
     ):
         pass
+
+
+@pytest.fixture
+def no_large_files():
+    """As long as the test runs, files of this process end at 64 KiB, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_tensorflow_names_the_file_for_which_there_was_no_room(moma, tmp_path, no_large_files):
+    with pytest.raises(OSError, match="File too large") as refused:
+        exports.publish(moma[0], tmp_path / "moma")
+    assert refused.value.errno == errno.EFBIG
+    assert refused.value.filename.startswith(str(tmp_path / "moma"))
+    assert list((tmp_path / "moma").iterdir()) == []
+
+
+def test_warm_up_requests_that_do_not_fit_name_their_file(tmp_path, no_large_files):
+    inputs = {"serving_default": [{"waveform": np.zeros((1, 2**16), np.float32)}]}
+    with pytest.raises(OSError, match="File too large") as refused:
+        write_warmup(tmp_path, "moma", inputs)
+    assert refused.value.filename == str(tmp_path / "assets.extra" / FILE)
+
+
+def test_other_errors_of_tensorflow_stay_as_they_are():
+    with pytest.raises(tf.errors.InvalidArgumentError), errors_of_files():
+        tf.reshape([1], [2])

@@ -4,6 +4,7 @@ Screenshots are in build/web, to be looked at.
 """
 
 import contextlib
+import http.server
 import os
 import re
 import shutil
@@ -11,7 +12,8 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -379,3 +381,112 @@ def test_a_server_elsewhere_is_asked_and_what_is_not_known_is_said(
         assert again.returncode == 2
         assert f"--port {remote.port}: taken" in again.stderr
         page.context.close()
+
+
+EVIL = "http://evil.example/"
+STRANGE = (
+    f"<img src={EVIL}a.png onerror=window.owned=1>",
+    f"![b]({EVIL}b.png) **c**",
+    "${window.owned=2} {{window.owned}}",
+    "$\\frac{$",
+)
+STRANGE_CARD = f"""\
+# {STRANGE[0]}
+
+![d]({EVIL}d.png) <script>window.owned=3</script> [e]({EVIL}e)
+
+<iframe src="{EVIL}f"></iframe>
+<style>@import url({EVIL}g.css)</style>
+"""
+
+
+def test_names_and_the_card_of_a_strangers_model_are_text(opened, speech, tmp_path):
+    strange = replace(exports.small("moma"), classes=STRANGE)
+    exports.publish(strange, tmp_path / "published" / "moma")
+    folder = described(strange, tmp_path / "published" / "moma", tmp_path / "models")
+    (folder / "1" / "assets.extra" / "model_card.md").write_text(STRANGE_CARD, encoding="utf-8")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with running(kept, "--export", folder) as remote:
+        page = opened("desktop", remote.address)
+        upload(page, speech)
+        recognise(page)
+        page.locator("button:has-text('Next window')").click()
+        page.wait_for_function("document.querySelector('#window input').value.startsWith('2: ')")
+        page.get_by_text("Model card").click()
+        page.get_by_text("window.owned=3").wait_for()
+        keep(page, "desktop-strange-names")
+        for part in ("#about", "#status"):
+            text = page.locator(part).inner_text()
+            for name in STRANGE:
+                assert name in text
+        assert any(name in page.inner_text("#words") for name in STRANGE)
+        assert page.evaluate("window.owned") is None
+        assert page.locator("#card").locator("img, a, iframe, style").count() == 0
+        page.context.close()
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    """A page of another origin, empty."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+SEND = """async address => {
+    const form = new FormData()
+    form.append("files", new Blob(["x".repeat(1000)]), "speech.wav")
+    try {
+        const answer = await fetch(address + "gradio_api/upload", {method: "POST", body: form})
+        return answer.status
+    } catch (error) {
+        return error.name
+    }
+}"""
+
+
+def test_a_page_of_another_origin_can_neither_send_nor_ask(opened, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+
+    def stored():
+        return [path for path in kept.rglob("*") if path.is_file()]
+
+    with (
+        running(kept) as own,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as elsewhere,
+    ):
+        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+        page = opened("desktop", own.address)
+        address = f"http://127.0.0.1:{elsewhere.server_port}/"
+        # Sent without leave to read the answer.
+        blind = SEND.replace("body:", 'mode: "no-cors", body:')
+        page.goto(address)
+        assert page.evaluate(SEND, own.address) == "TypeError"
+        assert page.evaluate(blind, own.address) == "TypeError"
+        assert stored() == []
+        page.goto(own.address)
+        assert page.evaluate(SEND, own.address) == 200
+        assert len(stored()) == 1
+        elsewhere.shutdown()
+        page.context.close()
+
+
+def test_what_a_killed_page_has_stored_is_gone_when_the_next_one_starts(tmp_path):
+    # Comes with gradio.
+    import httpx
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    # `running` kills the page.
+    with contextlib.suppress(InterruptedError), running(kept) as page:
+        sent = httpx.post(f"{page.address}gradio_api/upload", files={"files": ("speech.wav", b"x")})
+        assert sent.status_code == 200
+        raise InterruptedError
+    assert [path.name for path in kept.rglob("*.wav")] == ["speech.wav"]
+    with running(kept):
+        assert list(kept.rglob("*.wav")) == []

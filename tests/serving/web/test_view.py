@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_keras.errors import AudioError, ConfigError, NoSpeechError
+from ser_keras.errors import AudioError, ConfigError, NoSpeechError, SchemaError
 from serving.cli.web import web
 from serving.client.client import SerClient
 from serving.client.connection import ServerError
@@ -28,9 +28,11 @@ from serving.web import model_facts
 from serving.web.local_server import Published, local_server
 from serving.web.model_facts import card, facts
 from serving.web.recognition import LONGEST_S, recognize, samples_of
+from serving.web.texts import NARROWEST_PX, WIDEST_PX
 from serving.web.view import (
     Models,
     error_html,
+    picture_width,
     summary,
     timeline_view,
     voice_html,
@@ -335,6 +337,69 @@ def test_names_from_outside_are_text_not_markup(recognition):
     assert "&lt;script&gt;" in shown
 
 
+ODD = "<img src=http://evil.example/a.png onerror=alert(1)> ![b](http://evil.example/b.png) {}"
+
+
+def test_what_a_strangers_model_says_of_itself_is_text(published, tmp_path):
+    strange = Published.open(shutil.copytree(published.folder, tmp_path / "strange"))
+    extra = strange.newest / "assets.extra"
+    about = json.loads((extra / "model.json").read_text())
+    about |= {"classes": [ODD, "**b**"], "dataset": ODD}
+    (extra / "model.json").write_text(json.dumps(about))
+    lines = [f"# {ODD}", "[c](javascript:alert(1))", "<http://evil.example/c>", "[d]", ""]
+    lines += ["[d]: http://evil.example/d", "", "| a |", "|---|", f"| {ODD} |", "", "<script>", "x"]
+    (extra / "model_card.md").write_text("\n".join(lines))
+    shown = facts(ODD, strange) + card(strange)
+    tags = set(re.findall(r"<(\w+[^>]*)>", shown))
+    assert tags == {"p", "strong", "h3", "table", "thead", "tbody", "tr", "th", "td"}
+    assert "&lt;img src=http://evil.example/a.png" in shown
+    assert "![b](http://evil.example/b.png)" in shown
+    assert "**b**" in shown
+
+
+def test_a_description_that_is_damaged_is_named(published, tmp_path):
+    damaged = Published.open(shutil.copytree(published.folder, tmp_path / "damaged"))
+    description = damaged.newest / "assets.extra" / "model.json"
+    for content in ("[" * 100_000, "{}", ""):
+        description.write_text(content)
+        with pytest.raises(SchemaError, match=r"model\.json: .* Export the model"):
+            facts("moma", damaged)
+
+
+@pytest.mark.parametrize(
+    ("sent", "width"),
+    [
+        (390.4, 390),
+        (1, NARROWEST_PX),
+        (10**9, WIDEST_PX),
+        (float("nan"), WIDEST_PX),
+        (float("inf"), WIDEST_PX),
+        (-float("inf"), WIDEST_PX),
+        (None, WIDEST_PX),
+        ("390", WIDEST_PX),
+        ([390], WIDEST_PX),
+    ],
+)
+def test_pictures_are_as_wide_as_the_page_whatever_a_browser_sends(sent, width):
+    assert picture_width(sent) == width
+
+
+def test_names_with_dollars_are_drawn_and_set_no_formula(recognition):
+    names = ["$\\frac{$", "a$b$c", "<b>", "\N{SNOWMAN}"]
+
+    def renamed(window):
+        values = window.probabilities.values()
+        return replace(window, label=names[0], probabilities=dict(zip(names, values, strict=True)))
+
+    odd = replace(
+        recognition,
+        overall=renamed(recognition.overall),
+        windows=tuple(map(renamed, recognition.windows)),
+    )
+    _, picture = timeline_view(odd, 0, 500)
+    assert picture.width == 1000
+
+
 def test_the_page_says_which_data_a_model_learnt_from_and_how_often_it_is_right(published):
     text = facts("moma", published)
     assert "EmoDB" in text
@@ -343,8 +408,9 @@ def test_the_page_says_which_data_a_model_learnt_from_and_how_often_it_is_right(
     assert "guessing gets 25 %" in text
     for name in exports.CLASSES:
         assert name in text
-    assert card(published).startswith("### moma: emotion from speech")
-    assert "\n#### Limits" in card(published)
+    assert card(published).startswith("<h3>moma: emotion from speech</h3>")
+    assert "<h4>Limits</h4>" in card(published)
+    assert "<table>" in card(published)
 
 
 def test_the_page_promises_the_blind_score_and_names_the_adapted_one(published, monkeypatch):
@@ -357,7 +423,7 @@ def test_the_page_promises_the_blind_score_and_names_the_adapted_one(published, 
 
 
 def test_without_its_export_the_training_data_of_a_model_are_unknown(moma):
-    assert "The training data of **moma** are unknown here" in facts("moma", None)
+    assert "The training data of <strong>moma</strong> are unknown here" in facts("moma", None)
     bare = Published.open(moma[1])
     assert facts("moma", bare) == facts("moma", None)
     assert card(bare) == ""
