@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from ser_keras.cli.console import console
 from ser_keras.errors import AudioError, ConfigError, SerError
-from serving.cli.model import ModelName, ServerAddress, read_speaker, speech_client
+from serving.cli.model import ModelName, ServerAddress, Trust, read_speaker, speech_client
 from serving.client.endpoint import Certificate, Key, RootCertificate, endpoint_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def enrol(
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
     key: Key = None,
+    trust: Trust = False,
 ) -> None:
     """Measure a voice without any labels, so that a model can adapt to it.
 
@@ -52,7 +53,7 @@ def enrol(
         )
     known = read_speaker(path) if add else None
     endpoint = endpoint_of(server, root_certificate, certificate, key)
-    with speech_client(model, endpoint) as client:
+    with speech_client(model, endpoint, trust=trust) as client:
         waveforms, errors = _speech(sources, client.sample_rate_hz)
         for error in errors:
             console.print(f"[yellow]left out[/] {escape(str(error))}")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ser_keras.cli.console import console
 from ser_keras.errors import AudioError, ConfigError, NoSpeechError, SerError, ServingError
-from serving.cli.model import ModelName, ServerAddress, read_speaker, speech_client
+from serving.cli.model import ModelName, ServerAddress, Trust, read_speaker, speech_client
 from serving.client.endpoint import (
     Certificate,
     Key,
@@ -67,6 +67,7 @@ def predict(
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
     key: Key = None,
+    trust: Trust = False,
 ) -> None:
     """Name the emotion in recordings; a file that fails does not stop the others.
 
@@ -77,7 +78,7 @@ def predict(
     endpoint = endpoint_of(server, root_certificate, certificate, key)
     errors, error_console = [], Console(stderr=True, soft_wrap=True)
     options = _options(window_s, hop_s, speaker)
-    with speech_client(model, endpoint) as client:
+    with speech_client(model, endpoint, trust=trust) as client:
         for source in sources:
             try:
                 for prediction in _predictions(client, source, rate, timeline, options):

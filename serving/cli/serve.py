@@ -10,6 +10,7 @@ import typer
 
 from ser_keras.cli.console import console, starting
 from ser_keras.errors import ConfigError
+from serving.cli.model import Trust
 from serving.ready import NAME, ready_model
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def serve(
         bool,
         typer.Option(help="Print a line for each request, and gRPC's own for failed handshakes."),
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols on this machine, for development."""
     if log_requests:
@@ -67,8 +69,9 @@ def serve(
         from serving.server.server import ServerOptions
 
     models = _models(model_name, model_base_path, model_config_file)
+    options = ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s)
     options = _with_files(
-        ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s, log_requests=log_requests),
+        replace(options, log_requests=log_requests, trust=trust),
         batching_parameters_file,
         monitoring_config_file,
         ssl_config_file,

@@ -11,6 +11,7 @@ import typer
 
 from ser_keras.cli.console import console
 from ser_keras.errors import ConfigError, ServingError
+from serving.cli.model import Trust
 from serving.client.endpoint import (
     Certificate,
     Endpoint,
@@ -52,6 +53,7 @@ def web(
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
     key: Key = None,
+    trust: Trust = False,
 ) -> None:
     """Open a page that records speech and shows a model's predictions.
 
@@ -68,7 +70,7 @@ def web(
     names = _names(server, model or [], [published.name for published in exports])
     with ExitStack() as stack:
         with console.status("starting"):
-            page = stack.enter_context(_page(remote, names, exports, uncertain_below))
+            page = stack.enter_context(_page(remote, names, exports, uncertain_below, trust))
             address = page.launch(host, port)
         console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")
         if host not in LOOPBACK:
@@ -102,6 +104,7 @@ def _page(
     names: Sequence[str],
     exports: Sequence["Published"],
     uncertain_below: float,
+    trust: bool,
 ) -> Iterator[Any]:
     """Gives a `serving.web.page.Page`, with its server and clients as long as it is open.
 
@@ -110,6 +113,7 @@ def _page(
         names: names of the models on the server.
         exports: exports that are at hand.
         uncertain_below: float. See `Page`.
+        trust: bool. See `local_server`.
     """
     from serving.web.local_server import local_server
 
@@ -117,7 +121,7 @@ def _page(
         page_class = _page_class(stack.enter_context(TemporaryDirectory(prefix="ser-web-")))
         from serving.web.view import Models
 
-        endpoint = remote or Endpoint(stack.enter_context(local_server(exports)))
+        endpoint = remote or Endpoint(stack.enter_context(local_server(exports, trust=trust)))
         clients = {name: stack.enter_context(_ready_client(endpoint, name)) for name in names}
         by_name = {published.name: published for published in exports}
         page = page_class(Models(clients, by_name), uncertain_below)

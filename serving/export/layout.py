@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ser_keras.errors import ConfigError
 from ser_keras.files import sync, sync_tree
+from serving.export.trust.hashes import write_hashes
 
 
 def versions(folder: Path) -> list[int]:
@@ -50,6 +51,7 @@ def new_version(folder: Path, version: int | None = None) -> Iterator[tuple[Path
     staged.mkdir(parents=True)
     try:
         yield staged, final
+        write_hashes(staged)
         sync_tree(staged)
         os.rename(staged, final)
         sync(folder)

@@ -51,7 +51,7 @@ class ModelManager:
         log: called with a sentence on every change.
         load_attempts: int. Number of attempts to load a version that fails, until its files change.
         retry_s: float. Time between two attempts.
-        batching: as of `LoadedModel`.
+        batching, trust: as of `LoadedModel`.
     """
 
     def __init__(
@@ -62,8 +62,9 @@ class ModelManager:
         load_attempts: int = 3,
         retry_s: float = 5.0,
         batching: BatchingParameters | None = None,
+        trust: bool = False,
     ):
-        self.log, self.batching = log, batching
+        self.log, self.batching, self.trust = log, batching, trust
         self._models = {model.name: model for model in models}
         self._versions: dict[str, dict[int, Version]] = {name: {} for name in self._models}
         self._retries = Retries(load_attempts, retry_s)
@@ -120,6 +121,15 @@ class ModelManager:
                 name: any(v.state == AVAILABLE for v in self._versions[name].values())
                 for name in self._models
             }
+
+    def problem(self, name: str) -> str:
+        """Returns why no version of a model can answer; an empty text if one can."""
+        with self._changed:
+            versions = self._versions.get(name, {})
+            if any(version.state == AVAILABLE for version in versions.values()):
+                return ""
+            errors = [versions[number].error for number in sorted(versions, reverse=True)]
+        return next((e.message for e in errors if e is not None), f"{name} has no version.")
 
     def _resolve(self, name: str, version: int | None, label: str | None) -> int:
         if not name:
@@ -241,7 +251,7 @@ class ModelManager:
             served = [v.model for v in self._versions[name].values() if v.model is not None]
         files, began = fingerprint(folder), time.monotonic()
         try:
-            model = load_compatible(folder, self.batching, served)
+            model = load_compatible(folder, self.batching, served, trust=self.trust)
         except RequestError as error:
             with self._changed:
                 version.state, version.error = END, error

@@ -43,6 +43,7 @@ class ServerOptions:
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
         metrics_path: str or None. REST's path of the metrics.
         log_requests: bool. Whether the log has a line for each request.
+        trust: bool. Serve models that `ser export` did not make, see `serving.export.trust`.
     """
 
     host: str = "127.0.0.1"
@@ -57,6 +58,7 @@ class ServerOptions:
     ssl: Any = None
     metrics_path: str | None = METRICS_PATH
     log_requests: bool = False
+    trust: bool = False
 
 
 class Server:
@@ -76,7 +78,7 @@ class Server:
     ):
         self.options, self.log = options, log
         self.metrics = Metrics(log if options.log_requests else None)
-        self.manager = ModelManager(models, log, batching=options.batching)
+        self.manager = ModelManager(models, log, batching=options.batching, trust=options.trust)
         self._stopping = threading.Event()
         self._ready, self._problem = False, ""
         self._grpc = self._grpc_server()

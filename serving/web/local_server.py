@@ -60,17 +60,21 @@ class Published:
 
 
 @contextmanager
-def local_server(models: Sequence[Published]) -> Iterator[str]:
+def local_server(models: Sequence[Published], *, trust: bool = False) -> Iterator[str]:
     """Gives `host:port` of a development server of these models; stops it at the end.
 
     It listens on a free port and accepts connections from this machine only.
 
+    Args:
+        models: what it serves.
+        trust: bool. Serve models that `ser export` did not make, see `serving.export.trust`.
+
     Raises:
-        ServingError: it does not start; says why.
+        ServingError: it does not start, or cannot serve a model; says why.
     """
     context = multiprocessing.get_context("spawn")
     pipe, server_pipe = context.Pipe()
-    process = context.Process(target=_serve, args=(server_pipe, list(models)), daemon=True)
+    process = context.Process(target=_serve, args=(server_pipe, list(models), trust), daemon=True)
     process.start()
     # The end of the other process is noticed only if this one does not hold its pipe.
     server_pipe.close()
@@ -89,16 +93,18 @@ def _port_of(pipe: Connection) -> int:
     try:
         if not pipe.poll(READY_S):
             raise ServingError(f"development server: not ready after {READY_S:.0f} s.")
-        port: int = pipe.recv()
+        port, problem = pipe.recv()
     except EOFError:
         raise ServingError(
             "development server: it ended before it was ready. Start ser serve with the same "
             "folder to see the reason."
         ) from None
-    return port
+    if problem:
+        raise ServingError(f"development server: {problem}")
+    return int(port)
 
 
-def _serve(pipe: Connection, models: Sequence[Published]) -> None:
+def _serve(pipe: Connection, models: Sequence[Published], trust: bool) -> None:
     """Serves until the pipe ends; runs in the other process."""
     # Ctrl-C reaches every process of a terminal; this one ends after the page.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -112,10 +118,11 @@ def _serve(pipe: Connection, models: Sequence[Published]) -> None:
         ModelEntry(model.name, model.folder, specific=(model.version,) if model.version else ())
         for model in models
     ]
-    server = Server(configs, ServerOptions(port=0, rest_port=None))
+    server = Server(configs, ServerOptions(port=0, rest_port=None, trust=trust))
     try:
         server.start()
-        pipe.send(server.port)
+        problems = map(server.manager.problem, server.manager.answering())
+        pipe.send((server.port, "; ".join(filter(None, problems))))
         pipe.recv()
     except (EOFError, OSError):
         # The page has gone.

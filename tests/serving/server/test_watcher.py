@@ -5,38 +5,21 @@ import shutil
 import time
 
 import grpc
-import numpy as np
 import pytest
-import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.export.warmup import FILE, write_warmup
+from serving.export.warmup import FILE
 from serving.server.config_files import ModelEntry
 from serving.server.loading.retries import fingerprint
 from serving.server.manager import AVAILABLE, END, ModelManager
 from serving.server.server import Server, ServerOptions
-
-INPUTS = {"x": np.float32([1.5])}
-
-
-class Double(tf.Module):
-    def __init__(self):
-        super().__init__()
-        self.factor = tf.Variable(2.0)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
-    def run(self, x):
-        return {"y": self.factor * x}
+from tests.serving.double import INPUTS, write_double
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The folder of a version that can be served."""
-    double = Double()
-    folder = tmp_path_factory.mktemp("whole") / "1"
-    tf.saved_model.save(double, str(folder), signatures={"serving_default": double.run})
-    write_warmup(folder, "double", {"serving_default": [INPUTS]})
-    return folder
+    return write_double(tmp_path_factory.mktemp("whole") / "1")
 
 
 @pytest.fixture
