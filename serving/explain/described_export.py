@@ -9,7 +9,7 @@ from typing import Any
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.specs import spec_from_dict
-from serving.export.layout import versions
+from serving.export.layout import version_folders
 from serving.export.map_geometry import MapGeometry
 
 
@@ -65,8 +65,8 @@ def open_export(path: Path) -> DescribedExport:
     Raises:
         ConfigError: there is none, or it was not published by `ser export`.
     """
-    numbers = versions(path)
-    folder = path / str(numbers[-1]) if numbers else path
+    folders = list(version_folders(path).values()) if path.is_dir() else []
+    folder = folders[-1] if folders else path
     if not (folder / "saved_model.pb").is_file():
         raise ConfigError(
             f"--model {path}: found no saved_model.pb, expected the folder of an export or of one "

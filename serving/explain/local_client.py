@@ -12,6 +12,7 @@ from serving.client.connection import ServerError
 from serving.client.speech_client import SpeechClient
 from serving.explain.described_export import DescribedExport
 from serving.explain.without_keras import import_tensorflow
+from serving.export.layout import version_number
 
 if TYPE_CHECKING:
     from serving.server.session import LoadedModel
@@ -49,8 +50,7 @@ class LocalClient(SpeechClient):
         self.endpoint, self.model = "this process", str(export.about["name"])
         self.sample_rate_hz: int = export.about["sample_rate_hz"]
         self._folder, self._trust = export.folder, trust
-        number = export.folder.name
-        self._version = int(number) if number.isdecimal() else 0
+        self._version = version_number(export.folder.name) or 0
         self._whole: LoadedModel | None = None
         check_export(export.folder, trust=trust)
         try:

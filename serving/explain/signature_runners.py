@@ -9,6 +9,7 @@ import numpy as np
 from ser_keras.errors import ConfigError, ServingError
 from serving.client.endpoint import Endpoint
 from serving.explain.described_export import DescribedExport
+from serving.export.layout import version_number
 
 if TYPE_CHECKING:
     from serving.client.speech_client import SpeechClient
@@ -56,8 +57,7 @@ def server_signatures(export: DescribedExport, endpoint: Endpoint) -> Iterator[R
     """
     from serving.client.connection import ServerError
 
-    number = export.folder.name
-    version = int(number) if number.isdecimal() else None
+    version = version_number(export.folder.name)
     with endpoint.client(export.about["name"], version) as client:
         try:
             yield client_signatures(client)

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ser_keras.errors import ConfigError, ServingError
-from serving.export.layout import versions
+from serving.export.layout import version_folders, version_number, versions
 
 READY_S = 120.0
 STOP_S = 20.0
@@ -39,7 +39,8 @@ class Published:
     @property
     def newest(self) -> Path:
         """Folder of the version that is served."""
-        return self.folder / str(self.version or versions(self.folder)[-1])
+        folders = version_folders(self.folder)
+        return folders[self.version or max(folders)]
 
     @classmethod
     def open(cls, path: Path) -> "Published":
@@ -51,8 +52,9 @@ class Published:
         path = path.resolve()
         if versions(path):
             return cls(path.name, path)
-        if path.name.isdecimal() and (path / "saved_model.pb").is_file():
-            return cls(path.parent.name, path.parent, int(path.name))
+        number = version_number(path.name)
+        if number is not None and (path / "saved_model.pb").is_file():
+            return cls(path.parent.name, path.parent, number)
         raise ConfigError(
             f"--export {path}: found no version of a model, expected the folder <base>/<name> or "
             "<base>/<name>/<version> that ser export printed."
