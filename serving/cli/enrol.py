@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from ser_keras.cli.console import console
 from ser_keras.errors import AudioError, ConfigError, SerError
+from ser_keras.files import plain_name
 from serving.cli.model import ModelName, ServerAddress, Trust, read_speaker, speech_client
 from serving.client.endpoint import Certificate, Key, RootCertificate, endpoint_of
 
@@ -46,7 +47,7 @@ def enrol(
     from serving.client.connection import ServerError
     from serving.client.speaker_statistics import StatisticsError
 
-    path = output / f"{name}{SUFFIX}"
+    path = output / f"{plain_name(name, 'enrol')}{SUFFIX}"
     if path.exists() and not add:
         raise ConfigError(
             f"{path}: is there already. Pass --add to add these recordings to it, or remove it."

@@ -1,6 +1,5 @@
 """A published export and its description, `model.json`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.specs import spec_from_dict
+from ser_keras.files import plain_name, read_json
 from serving.export.layout import version_folders
 from serving.export.map_geometry import MapGeometry
 
@@ -78,7 +78,8 @@ def open_export(path: Path) -> DescribedExport:
             f"--model {path}: found no {description.relative_to(folder)} in {folder}, which "
             "describes the model's features. Export the model with ser export."
         )
-    about = json.loads(description.read_text(encoding="utf-8"))
+    about = read_json(description, "what `ser export` writes", "Export the model anew.", ["name"])
+    plain_name(about["name"], f"{description}, name")
     if "map_geometry" not in about:
         about |= _missing_facts(about)
     return DescribedExport(folder, about)

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving.export.checks import check_answers, check_operations, check_weights
-from serving.export.layout import new_version
+from serving.export.layout import model_folder, new_version
 from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
 from serving.export.signatures import (
@@ -49,7 +49,7 @@ def export_model(
     """
     served = trained.served
     name = name or served.model.name
-    with new_version(base / name, version) as (staged, final):
+    with new_version(model_folder(base, name), version) as (staged, final):
         check_weights(served.model)
         write_export(served, staged, name)
         check_operations(staged)

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ser_keras.errors import ConfigError
-from ser_keras.files import sync, sync_tree
-from serving.export.trust.hashes import write_hashes
+from ser_keras.files import plain_name, sync, sync_tree
+from serving.export.trust.hashes import SUMS, write_hashes
 
 MAX_VERSION = 2**63 - 1
 
@@ -56,6 +56,15 @@ def versions(folder: Path) -> list[int]:
     return list(version_folders(folder)) if folder.is_dir() else []
 
 
+def model_folder(base: Path, name: str) -> Path:
+    """Returns the folder of a model's versions, `<base>/<name>`.
+
+    Raises:
+        ConfigError: the name would lead elsewhere.
+    """
+    return base / plain_name(name, "name of the model")
+
+
 @contextmanager
 def new_version(folder: Path, version: int | None = None) -> Iterator[tuple[Path, Path]]:
     """Gives (folder to write to, its name once published); publishes if the block succeeds.
@@ -80,7 +89,9 @@ def new_version(folder: Path, version: int | None = None) -> Iterator[tuple[Path
     staged.mkdir(parents=True)
     try:
         yield staged, final
-        write_hashes(staged)
+        # A copy of an export keeps the hashes of what was checked.
+        if not (staged / SUMS).is_file():
+            write_hashes(staged)
         sync_tree(staged)
         os.rename(staged, final)
         sync(folder)

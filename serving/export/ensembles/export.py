@@ -9,7 +9,7 @@ from serving.export.ensembles.checks import check_ensemble
 from serving.export.ensembles.opened import TrainedEnsemble
 from serving.export.ensembles.signatures import EnsembleModule, ServedEnsemble
 from serving.export.export import save_module
-from serving.export.layout import new_version
+from serving.export.layout import model_folder, new_version
 from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
 from serving.export.warmup import warmup_inputs, write_warmup
@@ -40,7 +40,7 @@ def export_ensemble(
         ConfigError: the version exists.
     """
     name = name or MODEL
-    with new_version(base / name, version) as (staged, final):
+    with new_version(model_folder(base, name), version) as (staged, final):
         for member in trained.members:
             check_weights(member.model)
         write_ensemble(trained.served, staged, name)

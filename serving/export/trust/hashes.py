@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ser_keras.errors import ConfigError
-from ser_keras.files import write_text
+from ser_keras.files import path_below, write_text
 
 SUMS = Path("assets.extra", "SHA256SUMS")
 # Nothing is computed from the card, whose text may be corrected.
@@ -76,17 +76,14 @@ def _read_sums(folder: Path) -> dict[str, str]:
             f"{path}: cannot be read ({error}), expected lines of sha256sum. Copy the model again, "
             "or export it anew."
         ) from None
-    if "saved_model.pb" not in listed or any(map(_leads_out, listed)):
+    for name in listed:
+        path_below(folder, name, str(path), ConfigError)
+    if "saved_model.pb" not in listed:
         raise ConfigError(
-            f"{path}: found no list of the files of a model, expected saved_model.pb and others "
-            "beside it. Copy the model again, or export it anew."
+            f"{path}: found no saved_model.pb, expected the list of a model's files. Copy the "
+            "model again, or export it anew."
         )
     return listed
-
-
-def _leads_out(name: str) -> bool:
-    path = PurePosixPath(name)
-    return path.is_absolute() or ".." in path.parts
 
 
 def _names(folder: Path) -> Iterator[str]:
