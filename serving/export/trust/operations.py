@@ -77,10 +77,20 @@ def _foreign(meta: MetaGraphDef) -> Iterator[str]:
     restored, saved = graph.below([saver.restore_op_name]), graph.below([saver.save_tensor_name])
     other = graph.everything - restored - saved
     restoring = RESTORING if graph.restores_own_weights() else frozenset()
-    for names, also in ((run | other, frozenset()), (restored, restoring), (saved, SAVING)):
-        for node in graph.nodes_of(names):
-            if node.op not in LISTED | also and not graph.is_function(node.op):
+    regions = [(run | other, LISTED), (restored, LISTED | restoring), (saved, LISTED | SAVING)]
+    nodes = [(graph.nodes_of(names), listed) for names, listed in regions]
+    # Of several nodes or functions of one name, a region has one.
+    nodes.append((_all_nodes(meta), LISTED | RESTORING | SAVING))
+    for region, listed in nodes:
+        for node in region:
+            if node.op not in listed and not graph.is_function(node.op):
                 yield node.op
+
+
+def _all_nodes(meta: MetaGraphDef) -> Iterator[NodeDef]:
+    yield from meta.graph_def.node
+    for function in meta.graph_def.library.function:
+        yield from function.node_def
 
 
 def _run_by_loader(meta: MetaGraphDef) -> Iterator[str]:

@@ -210,6 +210,16 @@ def test_saving_and_restoring_are_the_loaders_alone(version):
     assert "SaveV2" in foreign_operations(saved)
 
 
+def test_an_operation_hides_behind_no_other_of_its_name(version):
+    saved = read_graph(version)
+    graph = saved.meta_graphs[0].graph_def
+    first = graph.node[0]
+    hidden = graph.node.add(name=first.name, op="ReadFile")
+    graph.node.add().CopyFrom(first)
+    assert hidden.name == graph.node[-1].name
+    assert foreign_operations(saved) == ["ReadFile"]
+
+
 def test_weights_are_restored_from_no_other_file(version):
     saved = read_graph(version)
     (meta,) = saved.meta_graphs
