@@ -19,6 +19,7 @@ from serving.export.signatures import (
     is_not_gradient_warning,
 )
 from serving.export.trained_model import TrainedModel
+from serving.export.trust.hashes import write_hashes
 from serving.export.warmup import warmup_inputs, write_warmup
 
 
@@ -60,6 +61,7 @@ def export_model(
         extra = staged / "assets.extra"
         (extra / "model.json").write_text(f"{json.dumps(about, indent=1)}\n", encoding="utf-8")
         (extra / "model_card.md").write_text(model_card(about), encoding="utf-8")
+        write_hashes(staged)
     return final
 
 

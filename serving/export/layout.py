@@ -13,7 +13,6 @@ from pathlib import Path
 
 from ser_keras.errors import ConfigError
 from ser_keras.files import plain_name, sync, sync_tree
-from serving.export.trust.hashes import SUMS, write_hashes
 
 MAX_VERSION = 2**63 - 1
 
@@ -89,9 +88,6 @@ def new_version(folder: Path, version: int | None = None) -> Iterator[tuple[Path
     staged.mkdir(parents=True)
     try:
         yield staged, final
-        # A copy of an export keeps the hashes of what was checked.
-        if not (staged / SUMS).is_file():
-            write_hashes(staged)
         sync_tree(staged)
         os.rename(staged, final)
         sync(folder)

@@ -12,6 +12,7 @@ from serving.export.export import save_module
 from serving.export.layout import model_folder, new_version
 from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
+from serving.export.trust.hashes import write_hashes
 from serving.export.warmup import warmup_inputs, write_warmup
 
 MODEL = "ensemble"
@@ -50,6 +51,7 @@ def export_ensemble(
         extra = staged / "assets.extra"
         (extra / "model.json").write_text(f"{json.dumps(about, indent=1)}\n", encoding="utf-8")
         (extra / "model_card.md").write_text(model_card(about), encoding="utf-8")
+        write_hashes(staged)
     return final
 
 

@@ -1,11 +1,9 @@
 import os
-import shutil
 
 import pytest
 
 from ser_keras.errors import ConfigError
 from serving.export.layout import model_folder, new_version, version_folders, versions
-from serving.export.trust.hashes import check_hashes
 
 
 def test_versions_are_numbers_and_the_next_one_is_free(tmp_path):
@@ -61,13 +59,3 @@ def test_of_two_names_of_one_version_the_last_in_the_alphabet_counts(tmp_path):
     for name in ("7", "007", "12", "x"):
         (tmp_path / name).mkdir()
     assert version_folders(tmp_path) == {7: tmp_path / "7", 12: tmp_path / "12"}
-
-
-def test_a_copy_of_an_export_keeps_the_hashes_of_what_was_checked(tmp_path):
-    with new_version(tmp_path / "a") as (staged, first):
-        (staged / "saved_model.pb").write_text("x")
-    (first / "saved_model.pb").write_text("y")
-    with new_version(tmp_path / "b") as (staged, second):
-        shutil.copytree(first, staged, dirs_exist_ok=True)
-    with pytest.raises(ConfigError, match=r"holds another saved_model\.pb"):
-        check_hashes(second)
