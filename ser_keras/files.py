@@ -11,7 +11,63 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ser_keras.errors import SchemaError
+from ser_keras.errors import ConfigError, SchemaError, SerError
+
+# The longest name that file systems take, less a suffix.
+LONGEST_NAME_BYTES = 200
+
+
+def plain_name(name: Any, where: str, kind: type[SerError] = ConfigError) -> str:
+    r"""Returns a name that may become that of a file or a folder, and can lead nowhere else.
+
+    Every name from a user, a file or a network passes here before it becomes part of a path.
+
+    Args:
+        name: what was given.
+        where: what the name is of, for the error.
+        kind: class of the error.
+
+    Raises:
+        SerError: of this kind; the name is no text, empty or too long, begins with a dot, or has a
+            separator or a control character.
+
+    Example:
+        >>> plain_name("emodb 2s", "--name")
+        'emodb 2s'
+        >>> plain_name("../emodb", "--name")
+        Traceback (most recent call last):
+        ...
+        ser_keras.errors.ConfigError: --name: found the name '../emodb', expected one that can ...
+    """
+    is_plain = (
+        isinstance(name, str)
+        and 0 < len(os.fsencode(name)) <= LONGEST_NAME_BYTES
+        and not name.startswith(".")
+        and not set(name) & {"/", "\\"}
+        and name.isprintable()
+    )
+    if not is_plain:
+        raise kind(
+            f"{where}: found the name {name!r}, expected one that can name a file in its folder: "
+            f"no / or \\, no dot at its start, at most {LONGEST_NAME_BYTES} bytes."
+        )
+    return str(name)
+
+
+def path_below(folder: Path, relative: Any, where: str, kind: type[SerError] = SchemaError) -> Path:
+    """Returns the path of a file below a folder, whose parts are separated by `/`.
+
+    Args:
+        folder: the folder.
+        relative: str. Path of the file in it, whose every part is a `plain_name`.
+        where: what the path is of, for the error.
+        kind: class of the error.
+
+    Raises:
+        SerError: of this kind; the path leads out of the folder.
+    """
+    parts = relative.split("/") if isinstance(relative, str) else [relative]
+    return folder.joinpath(*(plain_name(part, f"{where} {relative!r}", kind) for part in parts))
 
 
 @contextmanager

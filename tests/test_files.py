@@ -1,4 +1,4 @@
-"""What is read back of files that a full disk or a stopped copy has damaged."""
+"""What is read back of damaged files, and which names may become names of files."""
 
 import os
 import re
@@ -8,8 +8,16 @@ import sys
 
 import pytest
 
-from ser_keras.errors import SchemaError
-from ser_keras.files import parse_json, parse_yaml, read_json, write_json, write_text
+from ser_keras.errors import ConfigError, SchemaError
+from ser_keras.files import (
+    parse_json,
+    parse_yaml,
+    path_below,
+    plain_name,
+    read_json,
+    write_json,
+    write_text,
+)
 from tests.architecture import ROOT
 
 
@@ -127,3 +135,44 @@ def test_a_folder_below_a_file_is_an_error_that_names_it(tmp_path):
     with pytest.raises(OSError, match=r"Not a directory|File exists") as refused:
         write_text(tmp_path / "file" / "below" / "a.json", "a")
     assert str(tmp_path / "file") in os.fsdecode(refused.value.filename)
+
+
+NAMES = ["emodb", "emodb 2s", "Ännchen", "-x", "a.b", "moma:2", "x" * 200]
+LEADING_OUT = [
+    *(
+        "",
+        ".",
+        "..",
+        "../esc",
+        "../../esc",
+        "/etc",
+        "a/b",
+        "a\\b",
+        ".hidden",
+        "a\0b",
+        "a\nb",
+        "\x1b[2J",
+    ),
+    *("x" * 201, "ä" * 101, None, 7, ["a"]),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plain_names_stay_as_they_are(name, tmp_path):
+    assert plain_name(name, "--name") == name
+    assert path_below(tmp_path, f"{name}/{name}", "list") == tmp_path / name / name
+
+
+@pytest.mark.parametrize("name", LEADING_OUT)
+def test_a_name_that_leads_elsewhere_is_refused(name, tmp_path):
+    with pytest.raises(ConfigError, match=r"^--name: found the name .*, expected one that"):
+        plain_name(name, "--name")
+    if name != "a/b":
+        with pytest.raises(SchemaError, match=r"list .*: found the name"):
+            path_below(tmp_path, name, "list")
+
+
+@pytest.mark.parametrize("path", ["a/../b", "a//b", "/a", "a/", "a/./b"])
+def test_a_path_of_which_a_part_leads_elsewhere_is_refused(path, tmp_path):
+    with pytest.raises(SchemaError):
+        path_below(tmp_path, path, "list")

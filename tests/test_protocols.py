@@ -435,6 +435,14 @@ def test_tampering_is_found(saved, change, message):
         Protocol.load(path)
 
 
+def test_a_fold_whose_name_leads_elsewhere_is_refused(saved):
+    protocol, path = saved
+    forged = replace(protocol, folds=(replace(protocol.folds[0], name="../../esc"),))
+    forged.save(path)
+    with pytest.raises(SchemaError, match=r"protocol, fold: found the name '../../esc'"):
+        Protocol.load(path)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "\xff"])
 def test_what_is_no_protocol_is_refused(tmp_path, text):
     path = tmp_path / "protocol.json"

@@ -28,6 +28,8 @@ ser export "$runs/everyone" --features "$runs/by-speaker-features" \
   --data-dir "$runs/recordings/by-speaker.csv" --base serving/ready/model --name ready \
   --worth "$runs/worth.json"
 # Warm-up requests are for servers under load, and would be half of the files.
-rm -f serving/ready/model/ready/1/assets.extra/tf_serving_warmup_requests
+extra=serving/ready/model/ready/1/assets.extra
+rm -f "$extra/tf_serving_warmup_requests"
+sed -i '/tf_serving_warmup_requests$/d' "$extra/SHA256SUMS"
 (cd serving/ready/model && find ready/1 -name saved_model.pb -o -name 'variables.*' | sort |
   xargs sha256sum > SHA256SUMS)

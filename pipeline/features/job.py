@@ -46,7 +46,7 @@ from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.features.extract import extract
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.specs import name_of_spec
-from ser_keras.files import parse_json, replacing
+from ser_keras.files import parse_json, plain_name, replacing
 from ser_keras.labels import class_set_from
 
 FORMAT = 1
@@ -134,6 +134,7 @@ def build_feature_set(
     output, data_dir = Path(output), Path(data_dir)
     report = progress if progress is not None else lambda step, done, total: None
     _check_options(output, max_bad_ratio, num_shards, workers)
+    plain_name(name or corpus, "feature job, --name")
     report("listing", 0, 0)
     # Absolute, because a worker has a current folder of its own.
     recordings = find_recordings(

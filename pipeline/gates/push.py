@@ -11,7 +11,7 @@ from pipeline.gates.infra_requests import description_of
 from pipeline.publishing.file_hashes import Hashes
 from ser_keras.errors import ExportError
 from ser_keras.files import read_json
-from serving.export.layout import new_version, versions
+from serving.export.layout import model_folder, new_version, version_folders
 
 
 def push(export: Path, evaluation: Path, infra: Path, base: Path, name: str = "") -> dict[str, Any]:
@@ -50,12 +50,13 @@ def push(export: Path, evaluation: Path, infra: Path, base: Path, name: str = ""
             f"{export}: found weights {description['weights_sha256'][:12]}, which the evaluation "
             "is not of; nothing was published. Evaluate the run that was exported."
         )
-    folder = base.absolute() / (name or description["name"])
-    published = versions(folder)
-    if published and Hashes().of(newest := folder / str(published[-1])) == content_sha256:
+    folder = model_folder(base.absolute(), name or description["name"])
+    published = version_folders(folder) if folder.is_dir() else {}
+    newest = max(published, default=0)
+    if published and Hashes().of(published[newest]) == content_sha256:
         return {
-            "path": str(newest),
-            "version": published[-1],
+            "path": str(published[newest]),
+            "version": newest,
             "sha256": content_sha256,
             "new": False,
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.lineage.records import LIVE, Execution, Input, Output
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
-from ser_keras.files import read_json, replacing
+from ser_keras.files import path_below, read_json, replacing
 
 FOLDER = ".lineage"
 LATEST = "latest"
@@ -129,8 +129,14 @@ class Lineage:
         ]
 
     def path(self, artifact: Input | Output) -> Path:
-        """Returns the folder of an artifact."""
-        return self.root / artifact.uri
+        """Returns the folder of an artifact; an imported one may lie anywhere.
+
+        Raises:
+            SchemaError: the record of what a pipeline made names a folder outside of the root.
+        """
+        if isinstance(artifact, Input) and not artifact.execution_id:
+            return self.root / artifact.uri
+        return path_below(self.root, artifact.uri, f"{self.folder}, folder of an artifact")
 
     def descendants(self, names: set[str]) -> set[str]:
         """Returns these executions and all that took, at any distance, what they made.

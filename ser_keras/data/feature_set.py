@@ -20,7 +20,7 @@ from typing import Any
 
 from ser_keras.data.schema import Schema
 from ser_keras.errors import SchemaError
-from ser_keras.files import parse_json
+from ser_keras.files import parse_json, plain_name
 
 LATEST = "LATEST"
 MANIFEST = "manifest.json"
@@ -102,7 +102,7 @@ class FeatureSet:
                 another size or a damaged index. Says which, and what to do.
         """
         folder, schema, manifest = _described(Path(path))
-        rows = tuple(_read_rows(folder / INDEX, manifest["num_records"]))
+        rows = tuple(_read_rows(folder / INDEX, manifest))
         return cls(folder, schema, manifest, rows)
 
     @property
@@ -166,7 +166,7 @@ def check_set(path: str | Path) -> tuple[Schema, dict[str, Any]]:
         SchemaError: as `FeatureSet.open`.
     """
     folder, schema, manifest = _described(Path(path))
-    for _ in _read_rows(folder / INDEX, manifest["num_records"]):
+    for _ in _read_rows(folder / INDEX, manifest):
         pass
     return schema, manifest
 
@@ -175,6 +175,8 @@ def _described(path: Path) -> tuple[Path, Schema, dict[str, Any]]:
     """Checks all of a set but its rows and returns its folder, schema and manifest."""
     folder = _set_folder(path)
     manifest = _read_manifest(folder / MANIFEST)
+    for name in (*manifest["files"], *(shard["name"] for shard in manifest["shards"])):
+        plain_name(name, f"{folder / MANIFEST}", SchemaError)
     for name, sha256 in manifest["files"].items():
         digest = hashlib.sha256()
         for line in _lines(folder / name):
@@ -193,7 +195,7 @@ def _set_folder(path: Path) -> Path:
     if (path / MANIFEST).is_file():
         return path
     if (path / LATEST).is_file():
-        name = _read(path / LATEST).decode().strip()
+        name = plain_name(_read(path / LATEST).decode().strip(), f"{path / LATEST}", SchemaError)
         if (path / name / MANIFEST).is_file():
             return path / name
         raise SchemaError(
@@ -249,8 +251,9 @@ def _check_size(path: Path, expected: int) -> None:
         raise SchemaError(f"{path}: found {actual}, expected {expected} bytes. {_REMEDY}")
 
 
-def _read_rows(path: Path, expected: int) -> Iterator[IndexRow]:
-    names = {field.name for field in fields(IndexRow)}
+def _read_rows(path: Path, manifest: Mapping[str, Any]) -> Iterator[IndexRow]:
+    names, expected = {field.name for field in fields(IndexRow)}, manifest["num_records"]
+    shards = {shard["name"] for shard in manifest["shards"]}
     number = 0
     for number, line in enumerate(_lines(path), 1):
         try:
@@ -260,6 +263,11 @@ def _read_rows(path: Path, expected: int) -> Iterator[IndexRow]:
                 f"{path}, line {number}: found no index row, expected JSON with the fields "
                 f"{', '.join(sorted(names))}. {_REMEDY}"
             ) from None
+        if row.shard not in shards:
+            raise SchemaError(
+                f"{path}, line {number}: found the shard {row.shard!r}, expected one of those that "
+                f"{MANIFEST} lists. {_REMEDY}"
+            )
         yield row
     if number != expected:
         raise SchemaError(f"{path}: found {number} rows, expected {expected}. {_REMEDY}")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ser_keras.errors import SchemaError
-from ser_keras.files import parse_json
+from ser_keras.files import parse_json, plain_name
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Schema:
             where: name of the file in errors.
 
         Raises:
-            SchemaError: not JSON, or other fields than these.
+            SchemaError: not JSON, other fields than these, or a name that cannot name a file.
         """
         expected = sorted(field.name for field in fields(cls))
         try:
@@ -65,5 +65,7 @@ class Schema:
                 f"{where}: found {names}, expected the fields {', '.join(expected)}. The features "
                 "are of another version; make them again with `ser features`."
             )
+        for field in ("name", "corpus"):
+            plain_name(values[field], f"{where}, {field}", SchemaError)
         lists = {name: tuple(values[name]) for name in ("labels", "class_sets")}
         return cls(**{**values, **lists})

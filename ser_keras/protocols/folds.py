@@ -11,7 +11,7 @@ from typing import Any
 from typing import Protocol as Structure
 
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
-from ser_keras.files import parse_json, write_text
+from ser_keras.files import parse_json, plain_name, write_text
 from ser_keras.labels import ClassSet
 
 FORMAT = 1
@@ -146,7 +146,10 @@ class Protocol:
                     dict(values["class_set"]["merge"]),
                 ),
                 folds=tuple(
-                    Fold(fold["name"], *(tuple(fold[part]) for part in PARTS))
+                    Fold(
+                        plain_name(fold["name"], "protocol, fold", SchemaError),
+                        *(tuple(fold[part]) for part in PARTS),
+                    )
                     for fold in values["folds"]
                 ),
             )

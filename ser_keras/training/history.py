@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ser_keras.files import read_json
+from ser_keras.errors import SchemaError
+from ser_keras.files import plain_name, read_json
 
 # In the logs that are shown of the last epoch which an interrupted run has trained.
 RESUMED = "resumed"
@@ -30,6 +31,7 @@ def read_fold_record(path: Path) -> dict[str, Any]:
         "Remove this file and give the command that wrote it again: only this fold is made anew.",
         keys=("fold",),
     )
+    plain_name(record["fold"], f"{path}, fold", SchemaError)
     return record
 
 

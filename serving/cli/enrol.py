@@ -7,7 +7,8 @@ import typer
 
 from ser_keras.cli.console import console
 from ser_keras.errors import AudioError, ConfigError, SerError
-from serving.cli.model import ModelName, ServerAddress, read_speaker, speech_client
+from ser_keras.files import plain_name
+from serving.cli.model import ModelName, ServerAddress, Trust, read_speaker, speech_client
 from serving.client.endpoint import Certificate, Key, RootCertificate, endpoint_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def enrol(
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
     key: Key = None,
+    trust: Trust = False,
 ) -> None:
     """Measure a voice without any labels, so that a model can adapt to it.
 
@@ -44,14 +46,14 @@ def enrol(
     from serving.client.connection import ServerError
     from serving.client.speaker_statistics import StatisticsError
 
-    path = output / f"{name}{SUFFIX}"
+    path = output / f"{plain_name(name, 'enrol')}{SUFFIX}"
     if path.exists() and not add:
         raise ConfigError(
             f"{path}: is there already. Pass --add to add these recordings to it, or remove it."
         )
     known = read_speaker(path) if add else None
     endpoint = endpoint_of(server, root_certificate, certificate, key)
-    with speech_client(model, endpoint) as client:
+    with speech_client(model, endpoint, trust=trust) as client:
         waveforms, errors = _speech(sources, client.sample_rate_hz)
         for error in errors:
             console.print("left out ", style="yellow", end="")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ser_keras.cli.console import console, printable, starting
+from serving.cli.model import Trust
 from serving.client.endpoint import Certificate, Key, RootCertificate, endpoint_of
 from serving.ready import ready_model
 
@@ -44,6 +45,7 @@ def explain(
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
     key: Key = None,
+    trust: Trust = False,
 ) -> None:
     """Draw a model's attention to a recording (PNG and SVG).
 
@@ -56,7 +58,7 @@ def explain(
         from serving.explain.explain import explain as explain_part
         from serving.explain.explain import read_part
         from serving.explain.map_numbers import tiers_of, with_tiers
-        from serving.explain.signature_runners import local_signatures, server_signatures
+        from serving.explain.signature_runners import signatures_of
     marked, left_out = tiers_of(tiers or (), file.stem)
     for sentence in left_out:
         console.print(sentence)
@@ -65,8 +67,7 @@ def explain(
     rate = export.about["sample_rate_hz"]
     waveform = read_part(file, start, seconds, rate)
     with console.status("loading the model") as status:
-        signatures = server_signatures(export, endpoint) if endpoint else local_signatures(export)
-        with signatures as run:
+        with signatures_of(export, endpoint, trust=trust) as run:
             status.update("explaining")
             explanation = explain_part(export, run, waveform, source=file.name, start_s=start)
         explanation = with_tiers(explanation, marked)

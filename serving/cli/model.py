@@ -27,9 +27,18 @@ ServerAddress = Annotated[
     typer.Option(help="host:port of the gRPC of a server to ask; without it the model runs here."),
 ]
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Load a model here that `ser export` of this version did not make. Such a model can "
+        "read and write your files.",
+    ),
+]
+
 
 def speech_client(
-    model: str | None, endpoint: Endpoint | None
+    model: str | None, endpoint: Endpoint | None, *, trust: bool = False
 ) -> AbstractContextManager["SpeechClient"]:
     """Returns a client of a server's model, or of an export that it loads into this process.
 
@@ -38,6 +47,7 @@ def speech_client(
     Args:
         model: its name on the server, or the folder of the export; None for the ready model.
         endpoint: the server; None for a model in this process.
+        trust: bool. Load the export even if `ser export` did not make it.
 
     Raises:
         ConfigError: no such export, or a server without the name of a model.
@@ -60,7 +70,7 @@ def speech_client(
             raise ConfigError(
                 f"{error} To ask a server for its model {model!r}, add --server host:port."
             ) from None
-        client = LocalClient(export)
+        client = LocalClient(export, trust=trust)
     error_console.print(printable(introduction(export.about), keep=""), style="dim")
     return client
 

@@ -12,7 +12,7 @@ import typer
 
 from ser_keras.cli.console import console, error_console, printable
 from ser_keras.errors import AudioError, ConfigError, NoSpeechError, SerError, ServingError
-from serving.cli.model import ModelName, ServerAddress, read_speaker, speech_client
+from serving.cli.model import ModelName, ServerAddress, Trust, read_speaker, speech_client
 from serving.client.endpoint import (
     Certificate,
     Key,
@@ -66,6 +66,7 @@ def predict(
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
     key: Key = None,
+    trust: Trust = False,
 ) -> None:
     """Name the emotion in recordings; a file that fails does not stop the others.
 
@@ -76,7 +77,7 @@ def predict(
     endpoint = endpoint_of(server, root_certificate, certificate, key)
     errors = []
     options = _options(window_s, hop_s, speaker)
-    with speech_client(model, endpoint) as client:
+    with speech_client(model, endpoint, trust=trust) as client:
         for source in sources:
             try:
                 for prediction in _predictions(client, source, rate, timeline, options):

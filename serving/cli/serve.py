@@ -10,11 +10,28 @@ import typer
 
 from ser_keras.cli.console import console, starting
 from ser_keras.errors import ConfigError
+from serving.cli.model import Trust
 from serving.ready import NAME, ready_model
 
 if TYPE_CHECKING:
     from serving.server.config_files import ModelEntry
     from serving.server.server import ServerOptions
+
+SslConfig = Annotated[
+    Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")
+]
+MonitoringConfig = Annotated[
+    Path | None,
+    typer.Option("--monitoring_config_file", help="A monitoring.config, for the metrics."),
+]
+LabelsInAdvance = Annotated[
+    bool,
+    typer.Option(
+        "--allow_version_labels_for_unavailable_models",
+        help="Let a new label of a models.config name a version that is not loaded yet, as all are "
+        "at the start.",
+    ),
+]
 
 
 def serve(
@@ -35,13 +52,8 @@ def serve(
             "--file_system_poll_wait_seconds", help="Seconds between two searches for new versions."
         ),
     ] = 1.0,
-    ssl_config_file: Annotated[
-        Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")
-    ] = None,
-    monitoring_config_file: Annotated[
-        Path | None,
-        typer.Option("--monitoring_config_file", help="A monitoring.config, for the metrics."),
-    ] = None,
+    ssl_config_file: SslConfig = None,
+    monitoring_config_file: MonitoringConfig = None,
     enable_batching: Annotated[
         bool,
         typer.Option("--enable_batching", help="Run waiting requests of equal shapes as one."),
@@ -58,6 +70,8 @@ def serve(
         bool,
         typer.Option(help="Print a line for each request, and gRPC's own for failed handshakes."),
     ] = False,
+    labels_in_advance: LabelsInAdvance = False,
+    trust: Trust = False,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols on this machine, for development."""
     if log_requests:
@@ -67,8 +81,12 @@ def serve(
         from serving.server.server import ServerOptions
 
     models = _models(model_name, model_base_path, model_config_file)
+    _check_labels(models, labels_in_advance)
+    options = ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s)
     options = _with_files(
-        ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s, log_requests=log_requests),
+        replace(
+            options, log_requests=log_requests, trust=trust, labels_in_advance=labels_in_advance
+        ),
         batching_parameters_file,
         monitoring_config_file,
         ssl_config_file,
@@ -125,6 +143,21 @@ def _models(name: str, base_path: Path | None, config_file: Path | None) -> list
                 f"{_as_typed(model.base_path)}; did you mean {_as_typed(meant)}?"
             )
     return models
+
+
+def _check_labels(models: list["ModelEntry"], in_advance: bool) -> None:
+    """Refuses labels at the start, when no version is loaded, unless they are allowed in advance.
+
+    Raises:
+        ConfigError: TensorFlow Serving would not start either.
+    """
+    for model in models:
+        for label, version in () if in_advance else model.labels.items():
+            raise ConfigError(
+                f"model {model.name}: found the label {label!r} of version {version}, which is not "
+                "loaded yet when the server starts. TensorFlow Serving does not start either. Add "
+                "--allow_version_labels_for_unavailable_models, here and there."
+            )
 
 
 def _meant_instead(base_path: Path) -> Path | None:

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from ser_keras.cli.console import console
 from ser_keras.errors import ConfigError, ServingError
+from serving.cli.model import Trust
 from serving.client.endpoint import (
     Certificate,
     Endpoint,
@@ -62,6 +63,7 @@ def web(
     root_certificate: RootCertificate = None,
     certificate: Certificate = None,
     key: Key = None,
+    trust: Trust = False,
 ) -> None:
     """Open a page that records speech and shows a model's predictions.
 
@@ -80,7 +82,8 @@ def web(
     with ExitStack() as stack:
         with console.status("starting"):
             folder = stack.enter_context(upload_folder())
-            page = stack.enter_context(_page(remote, names, exports, uncertain_below, folder))
+            opened = _page(remote, names, exports, uncertain_below, folder, trust)
+            page = stack.enter_context(opened)
             quota = Quota(folder, upload_quota_mb * 10**6)
             address = page.launch(host, port, quota, allow_host or ())
         console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")
@@ -117,6 +120,7 @@ def _page(
     exports: Sequence["Published"],
     uncertain_below: float,
     folder: Path,
+    trust: bool,
 ) -> Iterator[Any]:
     """Gives a `serving.web.page.Page`, with its server and clients as long as it is open.
 
@@ -126,6 +130,7 @@ def _page(
         exports: exports that are at hand.
         uncertain_below: float. See `Page`.
         folder: of uploads and figures.
+        trust: bool. See `local_server`.
     """
     from serving.web.local_server import local_server
 
@@ -133,7 +138,7 @@ def _page(
         page_class = _page_class(folder)
         from serving.web.view import Models
 
-        endpoint = remote or Endpoint(stack.enter_context(local_server(exports)))
+        endpoint = remote or Endpoint(stack.enter_context(local_server(exports, trust=trust)))
         clients = {name: stack.enter_context(_ready_client(endpoint, name)) for name in names}
         by_name = {published.name: published for published in exports}
         page = page_class(Models(clients, by_name), uncertain_below)

@@ -8,8 +8,8 @@ from typing import Any
 from ser_keras.errors import ConfigError
 from ser_keras.features.frames import FrameSpec
 from ser_keras.features.specs import spec_from_dict
-from ser_keras.files import read_json
-from serving.export.layout import versions
+from ser_keras.files import plain_name, read_json
+from serving.export.layout import version_folders
 from serving.export.map_geometry import MapGeometry
 
 
@@ -66,8 +66,8 @@ def open_export(path: Path) -> DescribedExport:
         ConfigError: there is none, or it was not published by `ser export`.
         SchemaError: its description is damaged.
     """
-    numbers = versions(path)
-    folder = path / str(numbers[-1]) if numbers else path
+    folders = list(version_folders(path).values()) if path.is_dir() else []
+    folder = folders[-1] if folders else path
     if not (folder / "saved_model.pb").is_file():
         raise ConfigError(
             f"--model {path}: found no saved_model.pb, expected the folder of an export or of one "
@@ -85,6 +85,7 @@ def open_export(path: Path) -> DescribedExport:
         "Export the model with ser export.",
         keys=("name", "model", "spec", "classes", "sample_rate_hz"),
     )
+    plain_name(about["name"], f"{description}, name")
     if "map_geometry" not in about:
         about |= _missing_facts(about)
     return DescribedExport(folder, about)

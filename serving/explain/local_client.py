@@ -1,7 +1,7 @@
 """A client of an export in this process: no server, and the same answers."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +12,7 @@ from serving.client.connection import ServerError
 from serving.client.speech_client import SpeechClient
 from serving.explain.described_export import DescribedExport
 from serving.explain.without_keras import import_tensorflow
+from serving.export.layout import version_number
 
 if TYPE_CHECKING:
     from serving.server.session import LoadedModel
@@ -22,31 +23,43 @@ class LocalClient(SpeechClient):
 
     Args:
         export: what is loaded.
+        first: names of the signatures that are loaded at once; the others once one is asked for.
+        trust: bool. Load it even if `ser export` did not make it, see `serving.export.trust`.
 
     Raises:
-        ConfigError: TensorFlow cannot load the export.
+        ConfigError: the export is not to be trusted, or TensorFlow cannot load it.
     """
 
-    def __init__(self, export: DescribedExport):
+    def __init__(
+        self,
+        export: DescribedExport,
+        first: Collection[str] = ("serving_default",),
+        *,
+        trust: bool = False,
+    ):
         import_tensorflow()
         import tensorflow as tf
 
         # It says that sessions are deprecated for training; this one only predicts.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         from serving.explain.pruned_graph import load_pruned, signature_names
+        from serving.export.trust.check import check_export
         from serving.server.errors import RequestError
-        from serving.server.session import DEFAULT, LoadedModel
+        from serving.server.session import LoadedModel
 
         self.endpoint, self.model = "this process", str(export.about["name"])
         self.sample_rate_hz: int = export.about["sample_rate_hz"]
-        self._folder = export.folder
-        number = export.folder.name
-        self._version = int(number) if number.isdecimal() else 0
+        self._folder, self._trust = export.folder, trust
+        self._version = version_number(export.folder.name) or 0
         self._whole: LoadedModel | None = None
+        check_export(export.folder, trust=trust)
         try:
-            # Most processes ask this signature alone, and the others take twice its time to load.
+            # Most processes ask these alone, and the others take twice its time to load.
             self._loaded = LoadedModel(
-                export.folder, warm_up=False, load=partial(load_pruned, names=[DEFAULT])
+                export.folder,
+                warm_up=False,
+                load=partial(load_pruned, names=first),
+                trust=True,
             )
             self._names = signature_names(export.folder)
         except (OSError, ValueError, tf.errors.OpError, RequestError) as error:
@@ -89,5 +102,5 @@ class LocalClient(SpeechClient):
         if self._whole is None:
             from serving.server.session import LoadedModel
 
-            self._whole = LoadedModel(self._folder, warm_up=False)
+            self._whole = LoadedModel(self._folder, warm_up=False, trust=self._trust)
         return self._whole

@@ -1,14 +1,14 @@
 """Loads some signatures of a SavedModel alone, in a third of the time of all of them."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
+from serving.export.trust.graph import calls, inputs_of, node_of, reachable
 from serving.server.session import SERVE
 
 
@@ -46,10 +46,10 @@ def prune(meta: MetaGraphDef, names: Collection[str]) -> None:
             del meta.signature_def[name]
     graph = meta.graph_def
     nodes = {node.name: node for node in graph.node}
-    kept_nodes = _reachable(_ends(meta), lambda name: _inputs(nodes.get(name)))
+    kept_nodes = reachable(_ends(meta), lambda name: inputs_of(nodes.get(name)))
     functions = {function.signature.name: function for function in graph.library.function}
-    called = set(_calls((nodes[name] for name in kept_nodes if name in nodes), functions))
-    kept = _reachable(called, lambda name: _calls(functions[name].node_def, functions))
+    called = set(calls((nodes[name] for name in kept_nodes if name in nodes), functions))
+    kept = reachable(called, lambda name: calls(functions[name].node_def, functions))
     _keep(graph.node, lambda node: node.name in kept_nodes)
     _keep(graph.library.function, lambda function: function.signature.name in kept)
     _keep(graph.library.gradient, lambda gradient: gradient.function_name in kept)
@@ -64,35 +64,7 @@ def _ends(meta: MetaGraphDef) -> set[str]:
     ]
     saver = meta.saver_def
     tensors += [saver.restore_op_name, saver.filename_tensor_name, saver.save_tensor_name]
-    return {tensor.split(":")[0] for tensor in tensors if tensor}
-
-
-def _inputs(node: NodeDef | None) -> Iterator[str]:
-    for name in node.input if node is not None else ():
-        yield name.split(":")[0].lstrip("^")
-
-
-def _calls(nodes: Iterable[NodeDef], functions: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the names of the functions that nodes call."""
-    for node in nodes:
-        if node.op in functions:
-            yield node.op
-        for attribute in node.attr.values():
-            for function in (attribute.func, *attribute.list.func):
-                if function.name in functions:
-                    yield function.name
-
-
-def _reachable(starts: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
-    """Returns all names that lead on from `starts`, with these."""
-    seen: set[str] = set()
-    waiting = list(starts)
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting += following(name)
-    return seen
+    return {node_of(tensor) for tensor in tensors if tensor}
 
 
 def _keep(field: Any, chosen: Callable[[Any], bool]) -> None:

@@ -1,8 +1,7 @@
 """Two ways to run the signatures of an export: in this process, or on a server."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,39 +9,43 @@ import numpy as np
 from ser_keras.errors import ConfigError, ServingError
 from serving.client.endpoint import Endpoint
 from serving.explain.described_export import DescribedExport
+from serving.export.layout import version_number
 
 if TYPE_CHECKING:
-    from serving.client.client import SerClient
+    from serving.client.speech_client import SpeechClient
 
 # Takes the name of a signature and its inputs, returns its outputs.
 RunSignature = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 
 
+def signatures_of(
+    export: DescribedExport, endpoint: Endpoint | None, *, trust: bool = False
+) -> AbstractContextManager[RunSignature]:
+    """Returns the signatures of an export on a server; None for the endpoint runs them here."""
+    if endpoint is not None:
+        return server_signatures(export, endpoint)
+    return local_signatures(export, trust=trust)
+
+
 @contextmanager
-def local_signatures(export: DescribedExport) -> Iterator[RunSignature]:
+def local_signatures(export: DescribedExport, *, trust: bool = False) -> Iterator[RunSignature]:
     """Gives a function that runs the export's signatures in this process; loads TensorFlow.
 
+    Args:
+        export: what is loaded.
+        trust: as of `LocalClient`.
+
     Raises:
-        ConfigError: TensorFlow cannot load the export.
+        ConfigError: the export is not to be trusted, TensorFlow cannot load it, or it refuses.
     """
-    import tensorflow as tf
+    from serving.client.connection import ServerError
+    from serving.explain.local_client import LocalClient
 
-    from serving.export.signatures import is_not_gradient_warning
-
-    logging.getLogger("absl").addFilter(is_not_gradient_warning)
-    try:
-        signatures = tf.saved_model.load(str(export.folder)).signatures
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise ConfigError(
-            f"--model {export.folder}: TensorFlow cannot load it ({error}). Copy it again, or "
-            "export the model anew."
-        ) from None
-
-    def run(name: str, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        outputs = signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
-        return {key: value.numpy() for key, value in outputs.items()}
-
-    yield run
+    with LocalClient(export, ("explain", "front_end"), trust=trust) as client:
+        try:
+            yield client_signatures(client)
+        except ServerError as error:
+            raise ConfigError(f"--model {export.folder}: {error} Export the model anew.") from None
 
 
 @contextmanager
@@ -54,8 +57,7 @@ def server_signatures(export: DescribedExport, endpoint: Endpoint) -> Iterator[R
     """
     from serving.client.connection import ServerError
 
-    number = export.folder.name
-    version = int(number) if number.isdecimal() else None
+    version = version_number(export.folder.name)
     with endpoint.client(export.about["name"], version) as client:
         try:
             yield client_signatures(client)
@@ -65,6 +67,6 @@ def server_signatures(export: DescribedExport, endpoint: Endpoint) -> Iterator[R
             ) from None
 
 
-def client_signatures(client: "SerClient") -> RunSignature:
-    """Returns a function that runs the signatures of a client's model on its server."""
+def client_signatures(client: "SpeechClient") -> RunSignature:
+    """Returns a function that runs the signatures of a client's model."""
     return lambda signature, inputs: client.ask(inputs, signature)[0]

@@ -23,6 +23,7 @@ from ser_keras.training.predict import Scores
 from serving.export.signatures import Served
 from serving.export.speaker_signatures import SpeakerInputs
 from serving.export.trained_model import TrainedModel
+from serving.export.trust.operations import foreign_operations, read_graph
 
 # Largest differences that rounding explains.
 LIMITS = {
@@ -34,7 +35,6 @@ LIMITS = {
 }
 # Recordings of one test speaker that are enrolled and then recognised, as a check.
 ENROLLED = 8
-FOREIGN_OPERATIONS = ("PyFunc", "EagerPyFunc", "PyFuncStateless", "IO>")
 
 
 def check_weights(model: keras.Model) -> None:
@@ -52,24 +52,22 @@ def check_weights(model: keras.Model) -> None:
 
 
 def check_operations(version: Path) -> None:
-    """Checks that a stock TensorFlow Serving has all operations of a SavedModel.
+    """Checks that a SavedModel has listed operations alone, which a stock TensorFlow Serving has.
 
     Raises:
-        ExportError: it lacks some; names them.
+        ExportError: it has others; names them.
     """
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
-    graph = saved.meta_graphs[0].graph_def
-    functions = graph.library.function
-    nodes = [*graph.node, *(node for function in functions for node in function.node_def)]
-    foreign = {node.op for node in nodes if node.op.startswith(FOREIGN_OPERATIONS)}
+    saved = read_graph(version)
+    foreign = foreign_operations(saved)
+    functions = saved.meta_graphs[0].graph_def.library.function
     if any(function.attr["_XlaMustCompile"].b for function in functions):
-        foreign.add("_XlaMustCompile")
+        foreign.append("_XlaMustCompile")
     if foreign:
         raise ExportError(
-            f"{version.parent.name}: found {', '.join(sorted(foreign))} in the graph, expected "
-            "TensorFlow's core operations alone; nothing was published."
+            f"{version.parent.name}: found {', '.join(foreign)} in the graph, expected only "
+            "operations of the list in serving/export/trust/operations.txt; nothing was published. "
+            "Build the layer from operations of TensorFlow's core that compute, or list a missing "
+            "one that does."
         )
 
 

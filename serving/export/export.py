@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving.export.checks import check_answers, check_operations, check_weights
-from serving.export.layout import errors_of_files, new_version
+from serving.export.layout import errors_of_files, model_folder, new_version
 from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
 from serving.export.signatures import (
@@ -19,6 +19,7 @@ from serving.export.signatures import (
     is_not_gradient_warning,
 )
 from serving.export.trained_model import TrainedModel
+from serving.export.trust.hashes import write_hashes
 from serving.export.warmup import warmup_inputs, write_warmup
 
 
@@ -50,7 +51,7 @@ def export_model(
     trained.check_answers_strangers()
     served = trained.served
     name = name or served.model.name
-    with new_version(base / name, version) as (staged, final):
+    with new_version(model_folder(base, name), version) as (staged, final):
         check_weights(served.model)
         write_export(served, staged, name)
         check_operations(staged)
@@ -61,6 +62,7 @@ def export_model(
         extra = staged / "assets.extra"
         (extra / "model.json").write_text(f"{json.dumps(about, indent=1)}\n", encoding="utf-8")
         (extra / "model_card.md").write_text(model_card(about), encoding="utf-8")
+        write_hashes(staged)
     return final
 
 

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 
 from ser_keras.errors import ConfigError
 from serving.client.message_classes import message_classes
-from serving.export.layout import versions
+from serving.export.layout import version_folders
 from serving.server.batching import BatchingParameters
 from serving.server.metrics import METRICS_PATH
 
@@ -65,9 +65,7 @@ class ModelEntry:
         Raises:
             OSError: the folder is missing or cannot be read, or is a file.
         """
-        # `versions` takes a missing folder for an empty one.
-        next(self.base_path.iterdir(), None)
-        on_disk = versions(self.base_path)
+        on_disk = list(version_folders(self.base_path))
         if self.specific:
             return [version for version in on_disk if version in self.specific]
         return on_disk[-self.latest :] if self.latest else on_disk
@@ -77,37 +75,76 @@ def read_models(path: Path) -> list[ModelEntry]:
     """Returns the models of a `models.config`, a ModelServerConfig in text format.
 
     Raises:
-        ConfigError: not readable, or a model of another platform than TensorFlow.
+        ConfigError: not readable, or as of `models_of`.
     """
     from tensorflow_serving.config import model_server_config_pb2
 
     try:
         text = path.read_text(encoding="utf-8")
         config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    except (OSError, text_format.ParseError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, text_format.ParseError) as error:
         raise ConfigError(
             f"{path}: not readable as a models.config: {error}. Expected "
             'model_config_list { config { name: "..." base_path: "..." '
             'model_platform: "tensorflow" } }.'
         ) from error
-    return models_of(config)
+    try:
+        return models_of(config)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{path}: {error} Each config needs a name of its own, an absolute base_path, and "
+            'model_platform: "tensorflow".'
+        ) from None
 
 
 def models_of(config: Any) -> list[ModelEntry]:
     """Returns the models of a ModelServerConfig.
 
     Raises:
-        ConfigError: a model of another platform than TensorFlow.
+        ConfigError: TensorFlow Serving refuses the configuration; says so in its words.
     """
-    return [_model(entry) for entry in config.model_config_list.config]
+    entries = config.model_config_list.config
+    names = [entry.name for entry in entries]
+    for entry in entries:
+        if names.count(entry.name) > 1:
+            raise ConfigError(f"Illegal to list model {entry.name} multiple times in config list.")
+        # The addresses of other file systems are absolute, too.
+        if not entry.base_path.startswith("/") and "://" not in entry.base_path:
+            raise ConfigError(
+                f"Expected model {entry.name} to have an absolute path or URI; got "
+                f"base_path()={entry.base_path}."
+            )
+        _check_platform(entry)
+    return [_model(entry) for entry in entries]
+
+
+def _check_platform(entry: Any) -> None:
+    """Refuses a model of another platform than TensorFlow, or of none.
+
+    Raises:
+        ConfigError: in the words of `ServerCore` of TensorFlow Serving.
+    """
+    kind, platform = entry.model_type, entry.model_platform
+    if kind and platform:
+        problem = (
+            "Illegal setting both ModelServerConfig::model_type (deprecated) and "
+            "ModelServerConfig::model_platform."
+        )
+    elif kind > 1:
+        problem = f"ModelServerConfig::model_type choice {kind} not supported."
+    elif not kind and not platform:
+        problem = (
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+            "ModelServerConfig::model_platform."
+        )
+    elif platform not in ("", "tensorflow"):
+        problem = f"Model {entry.name} requests unsupported platform {platform}."
+    else:
+        return
+    raise ConfigError(f"model {entry.name}: {problem}")
 
 
 def _model(entry: Any) -> ModelEntry:
-    if entry.model_platform not in ("", "tensorflow"):
-        raise ConfigError(
-            f"model {entry.name}: found model_platform {entry.model_platform!r}, expected "
-            "'tensorflow'."
-        )
     policy = entry.model_version_policy
     latest = 1
     if policy.HasField("all"):

@@ -159,6 +159,11 @@ class Services:
         return response
 
     def _reload(self, request: Any, timeout_s: float | None) -> Any:
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise RequestError.invalid(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+                "ModelConfigList is currently supported"
+            )
         try:
             self.manager.reload(models_of(request.config))
         except ConfigError as error:

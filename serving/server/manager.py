@@ -5,7 +5,6 @@ version. The old version answers until the new one has warmed up. A version that
 reported as failed and changes nothing else.
 """
 
-import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from serving.export.layout import version_folders
 from serving.server.batching import BatchingParameters
 from serving.server.config_files import ModelEntry
 from serving.server.errors import RequestError
 from serving.server.loading.compatibility import load_compatible
+from serving.server.loading.memory import exempt_from_garbage_collection
 from serving.server.loading.retries import Retries, fingerprint
+from serving.server.loading.transitions import check_transition, not_available
 from serving.server.session import LoadedModel
 
 # TensorFlow Serving's numbers of a version's states.
@@ -51,7 +53,8 @@ class ModelManager:
         log: called with a sentence on every change.
         load_attempts: int. Number of attempts to load a version that fails, until its files change.
         retry_s: float. Time between two attempts.
-        batching: as of `LoadedModel`.
+        batching, trust: as of `LoadedModel`.
+        labels_in_advance: bool. As of `check_transition`.
     """
 
     def __init__(
@@ -62,8 +65,11 @@ class ModelManager:
         load_attempts: int = 3,
         retry_s: float = 5.0,
         batching: BatchingParameters | None = None,
+        trust: bool = False,
+        labels_in_advance: bool = False,
     ):
-        self.log, self.batching = log, batching
+        self.log, self.batching, self.trust = log, batching, trust
+        self.labels_in_advance = labels_in_advance
         self._models = {model.name: model for model in models}
         self._versions: dict[str, dict[int, Version]] = {name: {} for name in self._models}
         self._retries = Retries(load_attempts, retry_s)
@@ -116,19 +122,21 @@ class ModelManager:
     def answering(self) -> dict[str, bool]:
         """Tells for each configured model, by name, whether a version of it can answer."""
         with self._changed:
-            return {
-                name: any(v.state == AVAILABLE for v in self._versions[name].values())
-                for name in self._models
-            }
+            return {name: bool(self._available(name)) for name in self._models}
+
+    def problem(self, name: str) -> str:
+        """Returns why no version of a model can answer; an empty text if one can."""
+        with self._changed:
+            if self._available(name):
+                return ""
+            known = self._versions.get(name, {})
+            errors = [known[number].error for number in sorted(known, reverse=True)]
+        return next((e.message for e in errors if e is not None), f"{name} has no version.")
 
     def _resolve(self, name: str, version: int | None, label: str | None) -> int:
         if not name:
             raise RequestError.invalid("ModelSpec has no name specified.")
-        available = [
-            number
-            for number, known in self._versions.get(name, {}).items()
-            if known.state == AVAILABLE
-        ]
+        available = self._available(name)
         if label:
             labels = self._models[name].labels if name in self._models else {}
             if labels.get(label) not in available:
@@ -144,28 +152,35 @@ class ModelManager:
             )
         return version
 
+    def _available(self, name: str) -> list[int]:
+        known = self._versions.get(name, {})
+        return [number for number in known if known[number].state == AVAILABLE]
+
     # === Changes ===
 
     def reload(self, models: Sequence[ModelEntry]) -> None:
         """Serves these models from now on, and unloads all others.
 
         Raises:
-            RequestError: two models have one name, or a base path is no folder. Nothing changes.
+            RequestError: as of `check_transition`, and nothing changes; or a new model has no
+                version that can answer, and is tried again from now on.
         """
-        names = [model.name for model in models]
-        for model in models:
-            if names.count(model.name) > 1:
-                raise RequestError.invalid(f"Illegal to list model {model.name} multiple times.")
-            if not model.base_path.is_dir():
-                raise RequestError.invalid(
-                    f"Could not find base path {model.base_path} for servable {model.name}"
-                )
         with self._update:
             with self._changed:
+                check_transition(
+                    self._models,
+                    models,
+                    lambda name, number: number in self._available(name),
+                    labels_in_advance=self.labels_in_advance,
+                )
+                new = [model.name for model in models if model.name not in self._models]
                 self._models = {model.name: model for model in models}
                 for name in self._models:
                     self._versions.setdefault(name, {})
             self._poll()
+            problems = {name: problem for name in new if (problem := self.problem(name))}
+        if problems:
+            raise not_available(problems)
 
     def poll(self) -> None:
         """Reads the disk once, loads new versions and unloads those that are no longer served."""
@@ -182,7 +197,7 @@ class ModelManager:
                 self._load(name, self._models[name].base_path, number)
             with self._changed:
                 known = self._versions[name]
-                ready = [n for n in served if n in known and self._is_available(name, n)]
+                ready = set(served) & set(self._available(name))
                 old = [n for n in known if n not in served]
             # The old version goes on until a newer one answers.
             if ready or not served:
@@ -213,15 +228,7 @@ class ModelManager:
         return served
 
     def _in_memory(self) -> set[tuple[str, int]]:
-        return {
-            (name, number)
-            for name, numbers in self._versions.items()
-            for number in numbers
-            if self._is_available(name, number)
-        }
-
-    def _is_available(self, name: str, number: int) -> bool:
-        return self._versions[name][number].state == AVAILABLE
+        return {(name, number) for name in self._versions for number in self._available(name)}
 
     def _load(self, name: str, base_path: Path, number: int) -> None:
         key = (name, number)
@@ -241,7 +248,7 @@ class ModelManager:
             served = [v.model for v in self._versions[name].values() if v.model is not None]
         files, began = fingerprint(folder), time.monotonic()
         try:
-            model = load_compatible(folder, self.batching, served)
+            model = load_compatible(folder, self.batching, served, trust=self.trust)
         except RequestError as error:
             with self._changed:
                 version.state, version.error = END, error
@@ -273,24 +280,13 @@ class ModelManager:
                     self._unload(name, number)
 
 
-def exempt_from_garbage_collection() -> None:
-    """Exempts all objects in memory from Python's garbage collector.
-
-    TensorFlow and a graph are 400,000 objects. Under load the collector would traverse all of them
-    every half minute; that takes a quarter of a second without answers, and makes requests late.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-
-
 def _folder_of(base: Path, number: int) -> Path:
     """Returns the folder of a version: `00000123` is version 123.
 
     Raises:
         OSError: it is gone, or the base folder cannot be read.
     """
-    for path in base.iterdir():
-        if path.name.isdecimal() and int(path.name) == number:
-            return path
-    raise FileNotFoundError(f"{base} no longer holds version {number}.")
+    folders = version_folders(base)
+    if number not in folders:
+        raise FileNotFoundError(f"{base} no longer holds version {number}.")
+    return folders[number]

@@ -12,6 +12,7 @@ from ser_keras.errors import ConfigError
 from serving.server.batching import BatchingParameters
 from serving.server.config_files import ModelEntry
 from serving.server.grpc_api import Services
+from serving.server.loading.watcher import Watcher
 from serving.server.manager import ModelManager
 from serving.server.metrics import METRICS_PATH, Metrics
 from serving.server.rest_api import RestServer
@@ -20,6 +21,7 @@ from serving.server.shutdown import wait_for_signal
 # Half a minute of speech is sent at once, instead of 64 KiB at a time with an answer to each.
 TRANSPORT = (("grpc.http2.lookahead_bytes", 8 * 2**20), ("grpc.http2.bdp_probe", 0))
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
+WATCHER = "ModelWatcher"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class ServerOptions:
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
         metrics_path: str or None. REST's path of the metrics.
         log_requests: bool. Whether the log has a line for each request.
+        trust: bool. Serve models that `ser export` did not make, see `serving.export.trust`.
+        labels_in_advance: bool. As of `ModelManager`.
     """
 
     host: str = "127.0.0.1"
@@ -57,6 +61,8 @@ class ServerOptions:
     ssl: Any = None
     metrics_path: str | None = METRICS_PATH
     log_requests: bool = False
+    trust: bool = False
+    labels_in_advance: bool = False
 
 
 class Server:
@@ -76,9 +82,17 @@ class Server:
     ):
         self.options, self.log = options, log
         self.metrics = Metrics(log if options.log_requests else None)
-        self.manager = ModelManager(models, log, batching=options.batching)
+        self.manager = ModelManager(
+            models,
+            log,
+            batching=options.batching,
+            trust=options.trust,
+            labels_in_advance=options.labels_in_advance,
+        )
         self._stopping = threading.Event()
-        self._ready, self._problem = False, ""
+        self._ready = False
+        # The manager is looked up at each look.
+        self._watcher = Watcher(lambda: self.manager.poll(), options.poll_s, log)
         self._grpc = self._grpc_server()
         self._rest: RestServer | None = None
         self.port = self._bind(options)
@@ -93,7 +107,7 @@ class Server:
         Raises:
             ConfigError: the REST port is taken.
         """
-        self._read_disk()
+        self._watcher.look()
         if self.options.rest_port is not None:
             try:
                 self._rest = RestServer(
@@ -114,14 +128,16 @@ class Server:
         for name, answers in self.manager.answering().items():
             if not answers:
                 self.log(f"{name}: no version can answer; waiting for one")
+        self._watcher.start()
         self._update_health()
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._watch_health, daemon=True).start()
 
     def stop(self) -> None:
         """Takes no new calls, waits for the running ones, and frees everything."""
         if self._stopping.is_set():
             return
         self._stopping.set()
+        self._watcher.stop()
         self._set_health(False)
         if self._rest is not None:
             self._rest.shutdown()
@@ -163,25 +179,16 @@ class Server:
         except RuntimeError as error:
             raise ConfigError(f"--port {options.port}: {error}. Choose another.") from None
 
-    def _read_disk(self) -> None:
-        """Loads and unloads what the disk asks for; whatever it holds, the watcher goes on."""
-        try:
-            self.manager.poll()
-        except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
-            if problem != self._problem:
-                self.log(f"reading the disk failed, and is tried again: {problem}")
-            self._problem = problem
-        else:
-            self._problem = ""
-
-    def _watch(self) -> None:
+    def _watch_health(self) -> None:
         while not self._stopping.wait(self.options.poll_s):
-            self._read_disk()
             self._update_health()
 
     def _update_health(self) -> None:
-        """Says SERVING once a model can answer, and logs where to ask it."""
+        """Says SERVING once a model can answer, and logs where to ask it.
+
+        The watcher has a health of its own: without it models go on answering, but new versions
+        are not served.
+        """
         serving = any(self.manager.answering().values())
         if serving and not self._ready:
             rest = f", REST http://{self.options.host}:{self.rest_port}/v1/models"
@@ -194,8 +201,9 @@ class Server:
         from grpc_health.v1 import health_pb2
 
         status = health_pb2.HealthCheckResponse
-        for name in HEALTH_NAMES:
-            self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+        health = dict.fromkeys(HEALTH_NAMES, serving) | {WATCHER: self._watcher.is_alive}
+        for name, is_well in health.items():
+            self._health.set(name, status.SERVING if is_well else status.NOT_SERVING)
 
 
 def _credentials(ssl: Any) -> grpc.ServerCredentials:

@@ -13,6 +13,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 
+from ser_keras.errors import ConfigError
+from serving.export.trust.check import check_export
 from serving.export.warmup import read_warmup
 from serving.server.admission import AdmissionControl
 from serving.server.batching import Arrays, Batcher, BatchingParameters
@@ -43,10 +45,11 @@ class LoadedModel:
             a user is not slow. It takes longer than a few answers.
         load: function of a session and the folder that loads the version and returns its meta
             graph; None loads all of it.
+        trust: bool. Load it even if `ser export` did not make it, see `serving.export.trust`.
 
     Raises:
-        RequestError: the folder holds no SavedModel that can be served, a warm-up request fails, or
-            its answer is not finite.
+        RequestError: the folder holds no SavedModel that can be served, it is not to be trusted, a
+            warm-up request fails, or its answer is not finite.
     """
 
     def __init__(
@@ -56,8 +59,13 @@ class LoadedModel:
         *,
         warm_up: bool = True,
         load: Load | None = None,
+        trust: bool = False,
     ):
         self.folder = folder
+        try:
+            check_export(folder, trust=trust)
+        except ConfigError as error:
+            raise RequestError.failed_precondition(str(error)) from None
         config = config_pb2.ConfigProto()
         # A second round improves nothing and takes a twentieth of the loading time.
         rewriting = config.graph_options.rewrite_options

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ser_keras.errors import ConfigError, ServingError
-from serving.export.layout import versions
+from serving.export.layout import version_folders, version_number, versions
 
 READY_S = 120.0
 STOP_S = 20.0
@@ -39,7 +39,8 @@ class Published:
     @property
     def newest(self) -> Path:
         """Folder of the version that is served."""
-        return self.folder / str(self.version or versions(self.folder)[-1])
+        folders = version_folders(self.folder)
+        return folders[self.version or max(folders)]
 
     @classmethod
     def open(cls, path: Path) -> "Published":
@@ -51,8 +52,9 @@ class Published:
         path = path.resolve()
         if versions(path):
             return cls(path.name, path)
-        if path.name.isdecimal() and (path / "saved_model.pb").is_file():
-            return cls(path.parent.name, path.parent, int(path.name))
+        number = version_number(path.name)
+        if number is not None and (path / "saved_model.pb").is_file():
+            return cls(path.parent.name, path.parent, number)
         raise ConfigError(
             f"--export {path}: found no version of a model, expected the folder <base>/<name> or "
             "<base>/<name>/<version> that ser export printed."
@@ -60,17 +62,21 @@ class Published:
 
 
 @contextmanager
-def local_server(models: Sequence[Published]) -> Iterator[str]:
+def local_server(models: Sequence[Published], *, trust: bool = False) -> Iterator[str]:
     """Gives `host:port` of a development server of these models; stops it at the end.
 
     It listens on a free port and accepts connections from this machine only.
 
+    Args:
+        models: what it serves.
+        trust: bool. Serve models that `ser export` did not make, see `serving.export.trust`.
+
     Raises:
-        ServingError: it does not start; says why.
+        ServingError: it does not start, or cannot serve a model; says why.
     """
     context = multiprocessing.get_context("spawn")
     pipe, server_pipe = context.Pipe()
-    process = context.Process(target=_serve, args=(server_pipe, list(models)), daemon=True)
+    process = context.Process(target=_serve, args=(server_pipe, list(models), trust), daemon=True)
     process.start()
     # The end of the other process is noticed only if this one does not hold its pipe.
     server_pipe.close()
@@ -89,16 +95,18 @@ def _port_of(pipe: Connection) -> int:
     try:
         if not pipe.poll(READY_S):
             raise ServingError(f"development server: not ready after {READY_S:.0f} s.")
-        port: int = pipe.recv()
+        port, problem = pipe.recv()
     except EOFError:
         raise ServingError(
             "development server: it ended before it was ready. Start ser serve with the same "
             "folder to see the reason."
         ) from None
-    return port
+    if problem:
+        raise ServingError(f"development server: {problem}")
+    return int(port)
 
 
-def _serve(pipe: Connection, models: Sequence[Published]) -> None:
+def _serve(pipe: Connection, models: Sequence[Published], trust: bool) -> None:
     """Serves until the pipe ends; runs in the other process."""
     # Ctrl-C reaches every process of a terminal; this one ends after the page.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -112,10 +120,11 @@ def _serve(pipe: Connection, models: Sequence[Published]) -> None:
         ModelEntry(model.name, model.folder, specific=(model.version,) if model.version else ())
         for model in models
     ]
-    server = Server(configs, ServerOptions(port=0, rest_port=None))
+    server = Server(configs, ServerOptions(port=0, rest_port=None, trust=trust))
     try:
         server.start()
-        pipe.send(server.port)
+        problems = map(server.manager.problem, server.manager.answering())
+        pipe.send((server.port, "; ".join(filter(None, problems))))
         pipe.recv()
     except (EOFError, OSError):
         # The page has gone.

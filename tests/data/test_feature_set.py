@@ -164,6 +164,43 @@ def test_a_damaged_row_is_named_by_its_line(output):
         FeatureSet.open(output)
 
 
+@pytest.mark.parametrize("shard", ["../../secret.tfrecord", "/etc/hosts", "other.tfrecord"])
+def test_a_row_of_a_shard_that_the_manifest_does_not_list_is_refused(output, shard):
+    rows = [row(0).to_dict(), row(1).to_dict() | {"shard": shard}]
+    rewrite_index(output, "".join(f"{json.dumps(values)}\n" for values in rows))
+    with pytest.raises(SchemaError, match=r"index.jsonl, line 2: found the shard '.*', expected"):
+        FeatureSet.open(output)
+    with pytest.raises(SchemaError, match="line 2: found the shard"):
+        check_set(output)
+
+
+def forge_shard(manifest):
+    manifest["shards"][0]["name"] = "../secret.tfrecord"
+
+
+def forge_file(manifest):
+    manifest["files"]["../secret.json"] = sha256(b"")
+
+
+@pytest.mark.parametrize("forge", [forge_shard, forge_file])
+def test_a_manifest_that_names_files_elsewhere_is_refused(output, forge):
+    for name in ("secret.tfrecord", "secret.json"):
+        (output / name).write_bytes(b"")
+    path = output / NAME / "manifest.json"
+    manifest = json.loads(path.read_text())
+    forge(manifest)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(SchemaError, match=r"manifest.json: found the name '../secret"):
+        FeatureSet.open(output)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/", "", ".."])
+def test_latest_that_leads_out_of_its_folder_is_refused(output, name):
+    (output / "LATEST").write_text(f"{name}\n")
+    with pytest.raises(SchemaError, match="LATEST: found the name"):
+        FeatureSet.open(output)
+
+
 def test_a_lost_row_is_counted(output):
     rewrite_index(output, json.dumps(row(0).to_dict()) + "\n")
     with pytest.raises(SchemaError, match="found 1 rows, expected 2"):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from ser_keras.data.schema import Schema
@@ -22,3 +24,10 @@ def test_schema_survives_its_file():
 def test_a_damaged_schema_is_named_with_a_remedy(text, message):
     with pytest.raises(SchemaError, match=rf"(?s)^a/schema.json: .*{message}.*`ser features`"):
         Schema.from_json(text, "a/schema.json")
+
+
+@pytest.mark.parametrize("field", ["name", "corpus"])
+def test_a_name_that_would_lead_results_elsewhere_is_refused(field):
+    forged = dataclasses.replace(SCHEMA, **{field: "../../esc"})
+    with pytest.raises(SchemaError, match=rf"^schema.json, {field}: found the name '../../esc'"):
+        Schema.from_json(forged.to_json(), "schema.json")

@@ -13,6 +13,7 @@ from ser_keras.models import build_model
 from serving.export.export import write_export
 from serving.export.layout import new_version
 from serving.export.signatures import Served
+from serving.export.trust.hashes import write_hashes
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 VRNN = {"recognition_units": 8, "generation_units": 6, "classification_units": 8, "latent_dim": 3}
@@ -43,6 +44,7 @@ def publish(served: Served, folder: Path, version: int | None = None) -> Path:
     """Publishes a version without the checks against a corpus; returns its folder."""
     with new_version(folder, version) as (staged, final):
         write_export(served, staged, folder.name)
+        write_hashes(staged)
     return final
 
 

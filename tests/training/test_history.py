@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ser_keras.training.history import Stopwatch
+from ser_keras.errors import SchemaError
+from ser_keras.files import write_json
+from ser_keras.training.history import Stopwatch, read_fold_record
 
 
 def test_an_interrupted_training_costs_what_both_its_runs_did():
@@ -36,3 +38,12 @@ def test_the_peak_of_memory_is_that_of_the_process_and_of_the_runs_before():
     assert peak == pytest.approx(kernel_bytes, rel=0.05)
     watch.resume({"peak_memory_bytes": 10 * peak})
     assert watch.cost()["peak_memory_bytes"] == 10 * peak
+
+
+def test_the_record_of_a_fold_that_would_lie_elsewhere_is_refused(tmp_path):
+    path = tmp_path / "fold.json"
+    write_json(path, {"fold": "speaker-03"})
+    assert read_fold_record(path) == {"fold": "speaker-03"}
+    write_json(path, {"fold": "../../esc"})
+    with pytest.raises(SchemaError, match=r"fold\.json, fold: found the name '../../esc'"):
+        read_fold_record(path)

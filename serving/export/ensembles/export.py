@@ -9,9 +9,10 @@ from serving.export.ensembles.checks import check_ensemble
 from serving.export.ensembles.opened import TrainedEnsemble
 from serving.export.ensembles.signatures import EnsembleModule, ServedEnsemble
 from serving.export.export import save_module
-from serving.export.layout import new_version
+from serving.export.layout import model_folder, new_version
 from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
+from serving.export.trust.hashes import write_hashes
 from serving.export.warmup import warmup_inputs, write_warmup
 
 MODEL = "ensemble"
@@ -42,7 +43,7 @@ def export_ensemble(
     if not trained.served.on("blind"):
         trained.members[0].check_answers_strangers()
     name = name or MODEL
-    with new_version(base / name, version) as (staged, final):
+    with new_version(model_folder(base, name), version) as (staged, final):
         for member in trained.members:
             check_weights(member.model)
         write_ensemble(trained.served, staged, name)
@@ -52,6 +53,7 @@ def export_ensemble(
         extra = staged / "assets.extra"
         (extra / "model.json").write_text(f"{json.dumps(about, indent=1)}\n", encoding="utf-8")
         (extra / "model_card.md").write_text(model_card(about), encoding="utf-8")
+        write_hashes(staged)
     return final
 
 

@@ -11,14 +11,24 @@ from serving.server.session import DEFAULT, LoadedModel
 
 
 def load_compatible(
-    folder: Path, batching: BatchingParameters | None, served: Sequence[LoadedModel]
+    folder: Path,
+    batching: BatchingParameters | None,
+    served: Sequence[LoadedModel],
+    *,
+    trust: bool = False,
 ) -> LoadedModel:
     """Loads a version that can take over from those that are served.
+
+    Args:
+        folder: of the version.
+        batching: as of `LoadedModel`.
+        served: versions of the model that answer now.
+        trust: as of `LoadedModel`.
 
     Raises:
         RequestError: it cannot be loaded, or answers other requests.
     """
-    model = LoadedModel(folder, batching)
+    model = LoadedModel(folder, batching, trust=trust)
     try:
         _check_same_signature(model, served)
     except RequestError:

@@ -222,6 +222,17 @@ def test_gc_leaves_what_no_record_knows(toy):
     assert (toy.root / record.outputs[0].uri).is_dir()
 
 
+def test_a_record_whose_artifact_lies_outside_of_the_root_removes_nothing(toy):
+    outside = toy.folder / "mine"
+    outside.mkdir()
+    (record,) = [record for record in toy.lineage.live if record.node == "check"]
+    output = replace(record.outputs[0], uri=f"../{outside.name}")
+    toy.lineage.write(replace(record, outputs=(output,)))
+    with pytest.raises(SchemaError, match=r"folder of an artifact '../mine': found the name '..'"):
+        ser("delete-speaker", toy.root, "anna", "--yes")
+    assert outside.is_dir()
+
+
 # === delete-speaker ===
 
 

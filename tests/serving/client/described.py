@@ -7,6 +7,7 @@ from pathlib import Path
 from serving.export.map_geometry import map_geometry
 from serving.export.model_card import model_card
 from serving.export.signatures import Served
+from serving.export.trust.hashes import write_hashes
 from tests.serving import exports
 
 
@@ -50,4 +51,5 @@ def described(served: Served, folder: Path, base: Path) -> Path:
     extra = copy / "1" / "assets.extra"
     (extra / "model.json").write_text(json.dumps(about), encoding="utf-8")
     (extra / "model_card.md").write_text(model_card(about), encoding="utf-8")
+    write_hashes(copy / "1")
     return copy

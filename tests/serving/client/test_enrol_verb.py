@@ -66,3 +66,10 @@ def test_a_model_that_does_not_adapt_says_so(ser, moma, files, tmp_path):
     code, _, err = ser("enrol", "x", files[0], "--model", about, "--output", tmp_path)
     assert code == ConfigError.exit_code
     assert "it takes no enrolment" in err
+
+
+@pytest.mark.parametrize("name", ["../anna", "a/b", "", "/anna"])
+def test_a_voice_is_written_into_its_folder_alone(ser, tmp_path, name):
+    code, _, err = ser("enrol", name, tmp_path / "none.wav", "--output", tmp_path / "voices")
+    assert code == 2
+    assert "enrol: found the name" in err

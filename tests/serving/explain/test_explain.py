@@ -352,7 +352,9 @@ def test_what_cannot_be_explained_is_a_sentence(published, tmp_path):
     (broken / "saved_model.pb").write_bytes(b"nothing")
     description = (model / "2" / "assets.extra" / "model.json").read_text()
     (broken / "assets.extra" / "model.json").write_text(description)
-    refused(ConfigError, "TensorFlow cannot load it", recording, "--model", broken.parent)
+    refused(ConfigError, "found no assets.extra/SHA256SUMS", recording, "--model", broken.parent)
+    trusted = ("--model", broken.parent, "--trust")
+    refused(ConfigError, "TensorFlow cannot load it", recording, *trusted)
     assert not (tmp_path / "pictures").exists()
 
 

@@ -18,6 +18,7 @@ from ser_keras.protocols import build_protocol
 from serving.export.export import export_model
 from serving.export.layout import versions
 from serving.export.trained_model import open_run
+from serving.export.trust.hashes import SUMS
 from serving.server.session import LoadedModel
 from tests.serving import exports
 
@@ -53,6 +54,7 @@ def test_an_export_is_checked_published_and_described(trained, tmp_path):
     card = (folder / "assets.extra" / "model_card.md").read_text()
     for part in ("not for decisions", "Licence", "speakers not shared", about["weights_sha256"]):
         assert part.lower() in card.lower()
+    assert "assets.extra/model.json" in (folder / SUMS).read_text()
     model = LoadedModel(folder)
     outputs = model.run("serving_default", exports.batch(exports.clips(2)))
     assert outputs["classes"][0].tolist() == [name.encode() for name in about["classes"]]

@@ -7,7 +7,13 @@ import pytest
 import tensorflow as tf
 
 from ser_keras.errors import ConfigError
-from serving.export.layout import errors_of_files, new_version, versions
+from serving.export.layout import (
+    errors_of_files,
+    model_folder,
+    new_version,
+    version_folders,
+    versions,
+)
 from serving.export.warmup import FILE, write_warmup
 from tests.serving import exports
 
@@ -73,3 +79,24 @@ def test_warm_up_requests_that_do_not_fit_name_their_file(tmp_path, no_large_fil
 def test_other_errors_of_tensorflow_stay_as_they_are():
     with pytest.raises(tf.errors.InvalidArgumentError), errors_of_files():
         tf.reshape([1], [2])
+
+
+@pytest.mark.parametrize("number", [2**63, 10**19])
+def test_a_version_of_more_than_64_bits_is_refused(tmp_path, number):
+    with (
+        pytest.raises(ConfigError, match=f"--version {number}: found versions none"),
+        new_version(tmp_path, number),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../../esc", "/esc", "a/b", "..", "", ".hidden"])
+def test_a_model_is_published_below_its_base_alone(tmp_path, name):
+    with pytest.raises(ConfigError, match="name of the model: found the name"):
+        model_folder(tmp_path / "base", name)
+
+
+def test_of_two_names_of_one_version_the_last_in_the_alphabet_counts(tmp_path):
+    for name in ("7", "007", "12", "x"):
+        (tmp_path / name).mkdir()
+    assert version_folders(tmp_path) == {7: tmp_path / "7", 12: tmp_path / "12"}

@@ -22,7 +22,7 @@ def test_the_shipped_files_are_read():
 
 def test_policies_and_labels(tmp_path):
     path = tmp_path / "models.config"
-    entry = 'name: "{}" base_path: "/m" model_version_policy {{ {} }}'
+    entry = 'name: "{}" base_path: "/m" model_platform: "tensorflow" model_version_policy {{ {} }}'
     entries = [
         entry.format("a", "all {}"),
         entry.format("b", "specific { versions: 3 versions: 5 }"),
@@ -36,13 +36,41 @@ def test_policies_and_labels(tmp_path):
     assert (c.latest, dict(c.labels)) == (2, {"stable": 4})
 
 
+def test_the_old_name_of_the_platform_is_read_as_well(tmp_path):
+    path = tmp_path / "models.config"
+    path.write_text(
+        'model_config_list { config { name: "m" base_path: "/m" model_type: TENSORFLOW } }'
+    )
+    assert [model.name for model in read_models(path)] == ["m"]
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
         ("nonsense", "not readable as a models.config"),
         (
             'model_config_list { config { name: "m" base_path: "/m" model_platform: "torch" } }',
-            "model m: found model_platform 'torch', expected 'tensorflow'",
+            "model m: Model m requests unsupported platform torch",
+        ),
+        (
+            'model_config_list { config { name: "m" base_path: "/m" } }',
+            "model m: Illegal setting neither .* nor ModelServerConfig::model_platform",
+        ),
+        (
+            'model_config_list { config { name: "m" base_path: "/m" model_platform: "tensorflow" '
+            "model_type: TENSORFLOW } }",
+            "model m: Illegal setting both ",
+        ),
+        (
+            'model_config_list { config { name: "m" model_platform: "tensorflow" base_path: "m" '
+            "} }",
+            r"Expected model m to have an absolute path or URI; got base_path\(\)=m\.",
+        ),
+        (
+            "model_config_list {"
+            + 2 * 'config { name: "m" base_path: "/m" model_platform: "tensorflow" }'
+            + "}",
+            "Illegal to list model m multiple times",
         ),
     ],
 )

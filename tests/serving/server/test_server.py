@@ -189,7 +189,7 @@ def test_status_health_and_reload(models, channel, server, moma):
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
     reload = model_management_pb2.ReloadConfigRequest()
     label = 'version_labels { key: "stable" value: 1 }'
-    text = f'config {{ name: "moma" base_path: "{moma[1]}" {label} }}'
+    text = f'config {{ name: "moma" base_path: "{moma[1]}" model_platform: "tensorflow" {label} }}'
     text_format.Parse(text, reload.config.model_config_list)
     models.HandleReloadConfigRequest(reload)
     reload.config.model_config_list.config[0].base_path = "/nowhere"

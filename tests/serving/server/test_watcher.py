@@ -2,41 +2,29 @@
 
 import os
 import shutil
+import sys
+import threading
 import time
 
 import grpc
-import numpy as np
 import pytest
-import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.export.warmup import FILE, write_warmup
 from serving.server.config_files import ModelEntry
 from serving.server.loading.retries import fingerprint
+from serving.server.loading.watcher import Watcher
 from serving.server.manager import AVAILABLE, END, ModelManager
 from serving.server.server import Server, ServerOptions
-
-INPUTS = {"x": np.float32([1.5])}
-
-
-class Double(tf.Module):
-    def __init__(self):
-        super().__init__()
-        self.factor = tf.Variable(2.0)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
-    def run(self, x):
-        return {"y": self.factor * x}
+from tests.architecture import ROOT
+from tests.serving.double import INPUTS, write_double
+from tests.serving.exports import completed
+from tests.serving.server.damages import WARM_UP, WEIGHTS, damages
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The folder of a version that can be served."""
-    double = Double()
-    folder = tmp_path_factory.mktemp("whole") / "1"
-    tf.saved_model.save(double, str(folder), signatures={"serving_default": double.run})
-    write_warmup(folder, "double", {"serving_default": [INPUTS]})
-    return folder
+    return write_double(tmp_path_factory.mktemp("whole") / "1")
 
 
 @pytest.fixture
@@ -46,61 +34,21 @@ def base(whole, tmp_path):
     return tmp_path / "double"
 
 
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def emptied(folder):
-    (folder / "saved_model.pb").write_bytes(b"")
-
-
-def cut_graph(folder):
-    cut(folder / "saved_model.pb")
-
-
-def cut_weights(folder):
-    cut(next(folder.glob("variables/*.data*")))
-
-
-def cut_warm_up(folder):
-    cut(folder / "assets.extra" / FILE)
-
-
-def without_weights(folder):
-    shutil.rmtree(folder / "variables")
-
-
-def with_another_tag(folder):
-    path = folder / "saved_model.pb"
-    path.write_bytes(
-        path.read_bytes().replace(b"serve\x12", b"trial\x12").replace(b"serve", b"trial")
-    )
-
-
-def without_anything(folder):
-    shutil.rmtree(folder)
-    folder.mkdir()
-
-
-def a_file(folder):
-    shutil.rmtree(folder)
-    folder.touch()
-
-
-def a_link_to_nothing(folder):
-    shutil.rmtree(folder)
-    folder.symlink_to("nowhere")
-
-
-DAMAGES = [
-    *(emptied, cut_graph, cut_weights, cut_warm_up, without_weights, with_another_tag),
-    *(without_anything, a_file, a_link_to_nothing),
-]
+DAMAGES = damages()
+QUICK = (
+    *("saved_model.pb empty", "saved_model.pb bits_flipped 0", "saved_model.pb a pipe"),
+    *(f"{WEIGHTS} cut 0", f"{WARM_UP} cut 0", "variables missing", "another tag"),
+    *("empty", "a file", "a link to nothing", "a link to itself", "unreadable"),
+)
+each_damage = pytest.mark.parametrize(
+    "damage",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in DAMAGES],
+)
 
 
 def damaged_version(base, number, whole, damage):
     shutil.copytree(whole, base / str(number))
-    damage(base / str(number))
+    DAMAGES[damage](base / str(number))
 
 
 def made_whole(folder, whole):
@@ -120,7 +68,7 @@ def states(manager):
     return {number: version.state for number, version in manager.states("double").items()}
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@each_damage
 def test_what_cannot_be_loaded_is_its_own_error_and_is_tried_again(base, whole, damage):
     manager = ModelManager([ModelEntry("double", base)], retry_s=0.0, load_attempts=1)
     manager.poll()
@@ -139,7 +87,7 @@ def test_what_cannot_be_loaded_is_its_own_error_and_is_tried_again(base, whole, 
     manager.close()
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@each_damage
 def test_later_versions_are_served_over_one_that_is_damaged(base, whole, damage):
     manager = ModelManager([ModelEntry("double", base)])
     damaged_version(base, 2, whole, damage)
@@ -154,7 +102,7 @@ def test_a_version_that_stays_damaged_is_tried_as_often_as_asked_and_costs_no_lo
 ):
     lines = []
     manager = ModelManager([ModelEntry("double", base)], lines.append, load_attempts=2, retry_s=0.0)
-    damaged_version(base, 2, whole, emptied)
+    damaged_version(base, 2, whole, "saved_model.pb empty")
     for _ in range(5):
         manager.poll()
     tries = [line for line in lines if line.startswith("double version 2: not served: ")]
@@ -166,7 +114,7 @@ def test_a_version_that_stays_damaged_is_tried_as_often_as_asked_and_costs_no_lo
 
 def test_a_copy_that_goes_on_is_not_tried_at_each_look(base, whole):
     manager = ModelManager([ModelEntry("double", base)], load_attempts=1)
-    damaged_version(base, 2, whole, emptied)
+    damaged_version(base, 2, whole, "saved_model.pb empty")
     manager.poll()
     tried = []
     manager.log = tried.append
@@ -229,9 +177,10 @@ def test_a_fingerprint_changes_with_size_rights_and_names_and_with_nothing_else(
     assert len(set(seen)) == 4
 
 
-def health(server):
+def health(server, service=""):
+    request = health_pb2.HealthCheckRequest(service=service)
     with grpc.insecure_channel(f"localhost:{server.port}") as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        answer = health_pb2_grpc.HealthStub(channel).Check(request)
     return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
 
@@ -242,7 +191,7 @@ def wait_for(condition):
     assert condition()
 
 
-@pytest.mark.parametrize("damage", [emptied, with_another_tag, without_anything])
+@pytest.mark.parametrize("damage", ["saved_model.pb empty", "another tag", "empty"])
 def test_a_server_over_a_damaged_folder_starts_and_is_ready_once_a_model_answers(
     tmp_path, whole, damage
 ):
@@ -293,3 +242,121 @@ def test_the_watcher_outlives_what_nobody_foresaw(base, whole):
         == 1
     )
     server.stop()
+
+
+def test_health_says_that_the_watcher_hangs_and_models_go_on_answering(base):
+    server = Server(
+        [ModelEntry("double", base)], ServerOptions(port=0, rest_port=None, poll_s=0.05)
+    )
+    server.start()
+    assert health(server, "ModelWatcher") == "SERVING"
+    released = threading.Event()
+    server.manager.poll = released.wait
+    server._watcher.hang_s = 0.1
+    wait_for(lambda: health(server, "ModelWatcher") == "NOT_SERVING")
+    assert health(server) == "SERVING"
+    assert doubled(server.manager) == (1, [3.0])
+    del server.manager.poll
+    released.set()
+    wait_for(lambda: health(server, "ModelWatcher") == "SERVING")
+    server.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watcher_that_has_died_is_not_alive():
+    def die():
+        raise SystemExit
+
+    watcher = Watcher(die, 0.0, print)
+    watcher.start()
+    wait_for(lambda: not watcher.is_alive)
+
+
+def test_folders_whose_numbers_have_more_than_64_bits_are_no_versions(base, whole):
+    lines = []
+    manager = ModelManager([ModelEntry("double", base, latest=0)], lines.append)
+    for name in ("9" * 19 + "9", str(2**63), "２"):
+        shutil.copytree(whole, base / name)
+    manager.poll()
+    assert states(manager) == {1: AVAILABLE}
+    shutil.copytree(whole, base / str(2**63 - 1))
+    manager.poll()
+    assert doubled(manager) == (2**63 - 1, [3.0])
+    manager.close()
+
+
+def test_of_two_folders_with_one_number_the_last_in_the_alphabet_is_loaded(base, whole):
+    shutil.copytree(whole, base / "02")
+    (base / "2").mkdir()
+    manager = ModelManager([ModelEntry("double", base)])
+    manager.poll()
+    assert states(manager)[2] == END
+    (base / "2").rmdir()
+    manager.poll()
+    manager.poll()
+    assert doubled(manager) == (2, [3.0])
+    manager.close()
+
+
+@pytest.mark.slow
+def test_a_good_version_answers_all_along_while_damaged_ones_come(base, whole):
+    server = Server(
+        [ModelEntry("double", base)], ServerOptions(port=0, rest_port=None, poll_s=0.05)
+    )
+    server.start()
+    answers, stopping = [], threading.Event()
+
+    def ask():
+        while not stopping.is_set():
+            answers.append(doubled(server.manager))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for number, damage in enumerate(DAMAGES, start=2):
+        damaged_version(base, number, whole, damage)
+        wait_for(lambda number=number: states(server.manager).get(number) == END)
+        assert str(base / str(number)) in server.manager.states("double")[number].error.message
+    assert set(map(str, answers)) == {"(1, [3.0])"}
+    assert health(server) == health(server, "ModelWatcher") == "SERVING"
+    shutil.copytree(whole, base / ".copy")
+    (base / ".copy").rename(base / "100")
+    wait_for(lambda: states(server.manager).get(100) == AVAILABLE)
+    stopping.set()
+    asking.join()
+    assert doubled(server.manager) == (100, [3.0])
+    server.stop()
+
+
+# Runs in a process of its own, which TensorFlow might end.
+MEETS_ALL = """
+import shutil, sys
+from pathlib import Path
+from serving.server.config_files import ModelEntry
+from serving.server.loading.watcher import Watcher
+from serving.server.manager import AVAILABLE, END, ModelManager
+from tests.serving.exports import completed
+from tests.serving.server.damages import damages, with_own_hashes
+
+base, whole = map(Path, sys.argv[1:])
+manager = ModelManager([ModelEntry("double", base)], load_attempts=1, trust=True)
+manager.poll()
+for damage in damages().values():
+    shutil.copytree(whole, base / "2")
+    with_own_hashes(damage)(base / "2")
+    manager.poll()
+    (version,) = manager.states("double", 2).values()
+    print(version.state in (AVAILABLE, END), flush=True)
+    with manager.lend("double", 1 if version.state == END else 2):
+        pass
+    path = base / "2"
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    manager.poll()
+manager.close()
+"""
+
+
+@pytest.mark.slow
+def test_none_of_the_damages_ends_the_process_where_tensorflow_meets_them(base, whole):
+    done = completed(sys.executable, "-c", MEETS_ALL, base, whole, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == ["True"] * len(DAMAGES)
