@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -14,7 +14,9 @@ from serving.server.config_files import ModelEntry
 from serving.server.grpc_api import Services
 from serving.server.manager import ModelManager
 from serving.server.metrics import METRICS_PATH, Metrics
-from serving.server.rest_api import RestServer
+from serving.server.rest.app import RestApp
+from serving.server.rest.options import RestOptions
+from serving.server.rest.rest_server import RestServer
 from serving.server.shutdown import wait_for_signal
 
 # Half a minute of speech is sent at once, instead of 64 KiB at a time with an answer to each.
@@ -43,6 +45,7 @@ class ServerOptions:
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
         metrics_path: str or None. REST's path of the metrics.
         log_requests: bool. Whether the log has a line for each request.
+        rest: what REST allows its clients.
     """
 
     host: str = "127.0.0.1"
@@ -57,6 +60,7 @@ class ServerOptions:
     ssl: Any = None
     metrics_path: str | None = METRICS_PATH
     log_requests: bool = False
+    rest: RestOptions = field(default_factory=RestOptions)
 
 
 class Server:
@@ -95,21 +99,9 @@ class Server:
         """
         self._read_disk()
         if self.options.rest_port is not None:
-            try:
-                self._rest = RestServer(
-                    (self.options.host, self.options.rest_port),
-                    self.manager,
-                    self.metrics,
-                    max_body_bytes=self.options.max_message_bytes,
-                    max_requests=self.options.max_calls,
-                    metrics_path=self.options.metrics_path,
-                )
-            except OSError as error:
-                raise ConfigError(
-                    f"--rest_api_port {self.options.rest_port}: {error.strerror}. Choose another."
-                ) from None
-            self.rest_port = self._rest.server_address[1]
-            threading.Thread(target=self._rest.serve_forever, daemon=True).start()
+            self._rest = self._rest_server(self.options.rest_port)
+            self.rest_port = self._rest.port
+            self._rest.start()
         self._grpc.start()
         for name, answers in self.manager.answering().items():
             if not answers:
@@ -123,10 +115,10 @@ class Server:
             return
         self._stopping.set()
         self._set_health(False)
+        grpc_stopped = self._grpc.stop(self.options.drain_s)
         if self._rest is not None:
-            self._rest.shutdown()
-            self._rest.server_close()
-        self._grpc.stop(self.options.drain_s).wait()
+            self._rest.stop(self.options.drain_s)
+        grpc_stopped.wait()
         self.manager.close()
 
     def wait(self) -> None:
@@ -153,6 +145,21 @@ class Server:
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         return server
+
+    def _rest_server(self, port: int) -> RestServer:
+        options = self.options
+        app = RestApp(
+            self.manager,
+            self.metrics,
+            options.rest,
+            max_predictions=options.max_calls,
+            metrics_path=options.metrics_path,
+        )
+        try:
+            return RestServer(app, options.host, port, max_predictions=options.max_calls)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ConfigError(f"--rest_api_port {port}: {reason}. Choose another.") from None
 
     def _bind(self, options: ServerOptions) -> int:
         address = f"{options.host}:{options.port}"
