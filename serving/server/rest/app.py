@@ -19,8 +19,14 @@ from serving.server.rest.body import VALUE_BYTES, json_of
 from serving.server.rest.budget import MemoryBudget
 from serving.server.rest.metadata import signatures_json, status_json
 from serving.server.rest.options import RestOptions
-from serving.server.rest.paths import METADATA, SHOWN_LETTERS, Target, malformed, origin_form
-from serving.server.rest.paths import target_of
+from serving.server.rest.paths import (
+    METADATA,
+    SHOWN_LETTERS,
+    Target,
+    malformed,
+    origin_form,
+    target_of,
+)
 from serving.server.rest.tensors import columns_of, inputs_of, predictions_of
 from serving.server.session import DEFAULT
 

@@ -74,10 +74,12 @@ def _decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
             while remaining and not gzip.eof:
                 yield gzip.decompress(remaining, BLOCK_BYTES)
                 remaining = gzip.unconsumed_tail
+            if gzip.unused_data:
+                raise RequestError.invalid("The body holds more than one piece of gzip data.")
         if not gzip.eof:
             raise RequestError.invalid("The gzip data in the body are incomplete.")
-    except zlib.error as error:
-        raise RequestError.invalid(f"The body is not gzip data: {error}") from None
+    except zlib.error:
+        raise RequestError.invalid("The body is not gzip data.") from None
 
 
 def _memory_of(blocks: Iterator[bytes]) -> int:

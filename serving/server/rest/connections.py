@@ -20,14 +20,14 @@ LINGER_S = 2.0
 _CODES = {408: "DEADLINE_EXCEEDED", 500: "INTERNAL", 501: "UNIMPLEMENTED"}
 
 
-class RequestTimeoutError(Error):  # type: ignore[misc]
+class RequestTimeoutError(Error):
     """The request did not arrive in time."""
 
     code = 408
     reason = "Request Timeout"
 
 
-class LastTask(WSGITask):  # type: ignore[misc]
+class LastTask(WSGITask):
     """An answer, the last of its connection if the server is stopping."""
 
     def build_response_header(self) -> bytes:
@@ -38,7 +38,7 @@ class LastTask(WSGITask):  # type: ignore[misc]
         return header
 
 
-class RefusalTask(ErrorTask):  # type: ignore[misc]
+class RefusalTask(ErrorTask):
     """The answer to a request that is not read to its end; the connection closes after it."""
 
     def execute(self) -> None:
@@ -63,7 +63,7 @@ class RefusalTask(ErrorTask):  # type: ignore[misc]
         self.write(data)
 
 
-class Connection(HTTPChannel):  # type: ignore[misc]
+class Connection(HTTPChannel):
     """A client's connection, whose requests have to arrive in time."""
 
     task_class = LastTask
@@ -136,7 +136,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         return self.request is None and not self.requests and not self.total_outbufs_len
 
 
-class Listener(TcpWSGIServer):  # type: ignore[misc]
+class Listener(TcpWSGIServer):
     """Accepts connections and looks after them."""
 
     channel_class = Connection

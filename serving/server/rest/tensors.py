@@ -98,13 +98,13 @@ def _flat(value: Any) -> tuple[list[int], list[Any]]:
 def _numbers(entries: list[Any], dtype: tf.DType) -> np.ndarray:
     """Returns entries as an array of numbers or truth values, each of which keeps its value."""
     allowed = {bool} if dtype.is_bool else {int, float} if dtype.is_floating else {int}
-    found = set(map(type, entries))
-    if not found <= allowed:
+    types = set(map(type, entries))
+    if not types <= allowed:
         wrong = next(entry for entry in entries if type(entry) not in allowed)
         raise ValueError(_unexpected(wrong, dtype))
     if dtype.is_floating:
-        return _floats(entries, dtype, has_integers=int in found)
-    if found == {int}:
+        return _floats(entries, dtype, has_integers=int in types)
+    if types == {int}:
         for bound in (min(entries), max(entries)):
             if not dtype.min <= bound <= dtype.max:
                 raise ValueError(_unexpected(bound, dtype))
