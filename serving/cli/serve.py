@@ -17,6 +17,8 @@ from serving.cli.serve_options import (
     ModelFolder,
     ModelsFile,
     MonitoringFile,
+    PollSeconds,
+    RestBodiesMib,
     RestBodyMib,
     RestBodySeconds,
     RestBytesPerSecond,
@@ -42,12 +44,7 @@ def serve(
     port: Annotated[int, typer.Option("--port", help="Port for gRPC.")] = 8500,
     rest_api_port: Annotated[int, typer.Option("--rest_api_port", help="Port for REST.")] = 8501,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    poll_s: Annotated[
-        float,
-        typer.Option(
-            "--file_system_poll_wait_seconds", help="Seconds between two searches for new versions."
-        ),
-    ] = 1.0,
+    poll_s: PollSeconds = 1.0,
     ssl_config_file: SslFile = None,
     monitoring_config_file: MonitoringFile = None,
     enable_batching: EnableBatching = False,
@@ -57,6 +54,7 @@ def serve(
     rest_cors: RestCors = False,
     rest_body_mib: RestBodyMib = 12,
     rest_parsing_mib: RestParsingMib = 512,
+    rest_bodies_mib: RestBodiesMib = 2048,
     rest_header_seconds: RestHeaderSeconds = 10.0,
     rest_body_seconds: RestBodySeconds = 120.0,
     rest_bytes_per_second: RestBytesPerSecond = 1000.0,
@@ -77,15 +75,16 @@ def serve(
 
     models = _models(model_name, model_base_path, model_config_file)
     rest = RestOptions(
-        rest_body_mib * MIB,
-        rest_parsing_mib * MIB,
-        rest_header_seconds,
-        rest_body_seconds,
-        rest_bytes_per_second,
-        rest_idle_seconds,
-        rest_connections,
-        rest_api_timeout_ms / 1000,
-        rest_cors,
+        max_body_bytes=rest_body_mib * MIB,
+        parsing_bytes=rest_parsing_mib * MIB,
+        bodies_bytes=rest_bodies_mib * MIB,
+        header_s=rest_header_seconds,
+        body_s=rest_body_seconds,
+        min_bytes_per_s=rest_bytes_per_second,
+        idle_s=rest_idle_seconds,
+        connections=rest_connections,
+        prediction_s=rest_api_timeout_ms / 1000,
+        cors=rest_cors,
     )
     options = ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s)
     options = _with_files(

@@ -12,6 +12,12 @@ ModelsFile = Annotated[
     Path | None,
     typer.Option("--model_config_file", help="A models.config that lists several models."),
 ]
+PollSeconds = Annotated[
+    float,
+    typer.Option(
+        "--file_system_poll_wait_seconds", help="Seconds between two searches for new versions."
+    ),
+]
 SslFile = Annotated[Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")]
 MonitoringFile = Annotated[
     Path | None,
@@ -47,6 +53,12 @@ RestParsingMib = Annotated[
     int,
     typer.Option(
         min=1, help="Memory that all JSON being parsed may take, in MiB; other requests wait."
+    ),
+]
+RestBodiesMib = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Disk that all REST bodies may take, in MiB; other large ones are refused."
     ),
 ]
 RestHeaderSeconds = Annotated[

@@ -15,7 +15,7 @@ BLOCK_BYTES = 2**18
 # while JSON is parsed, so more values would keep other requests waiting.
 MAX_VALUES = 2_000_000
 # Of arrays and objects. Those of maps or features with a list per frame are fewer.
-MAX_LISTS = 500_000
+MAX_LISTS = 250_000
 # Memory of a float in a list, of an array or object with one entry, and of the text and its copies.
 VALUE_BYTES, LIST_BYTES, TEXT_COPIES = 32, 240, 4
 GZIP_WINDOW = 31

@@ -17,7 +17,14 @@ from serving.server.rest.framing import StrictParser
 # How long a client may go on sending after its answer, which it would not receive if the
 # connection were closed at once.
 LINGER_S = 2.0
-_CODES = {408: "DEADLINE_EXCEEDED", 500: "INTERNAL", 501: "UNIMPLEMENTED"}
+# A body up to this size is in memory, a larger one on disk.
+SMALL_BODY_BYTES = 2**19
+_CODES = {
+    408: "DEADLINE_EXCEEDED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+}
 
 
 class RequestTimeoutError(Error):
@@ -25,6 +32,13 @@ class RequestTimeoutError(Error):
 
     code = 408
     reason = "Request Timeout"
+
+
+class TooManyBodiesError(Error):
+    """Other requests take the disk that bodies may have."""
+
+    code = 503
+    reason = "Service Unavailable"
 
 
 class LastTask(WSGITask):
@@ -69,7 +83,7 @@ class Connection(HTTPChannel):
     task_class = LastTask
     error_task_class = RefusalTask
     parser_class = StrictParser
-    _request_began = 0.0
+    _request_began, _is_counted = 0.0, False
     _lingers_until: float | None = None
 
     def received(self, data: bytes) -> bool:
@@ -79,8 +93,29 @@ class Connection(HTTPChannel):
         before = self.request
         taken: bool = super().received(data)
         if self.request is not before:
-            self._request_began = time.time()
+            self._request_began, self._is_counted = time.time(), False
+        if self.request is not None and self.request.headers_finished and not self._is_counted:
+            self._is_counted = True
+            large = self.expected_bytes(self.request) > SMALL_BODY_BYTES
+            if large and self.server.expected_bytes > self.server.application.options.bodies_bytes:
+                self.refuse(TooManyBodiesError("Too many large requests at once; ask again later."))
         return taken
+
+    def expected_bytes(self, request: Any) -> int:
+        """Returns the bytes of a body, received or not, at most."""
+        if request.chunked:
+            return int(self.server.application.options.max_body_bytes)
+        return int(request.content_length)
+
+    def refuse(self, error: Error) -> None:
+        """Answers the request that is arriving with an error, and closes after that."""
+        with self.requests_lock:
+            request, self.request = self.request, None
+            if request is not None:
+                request.error, request.completed = error, True
+                self.requests.append(request)
+                if len(self.requests) == 1:
+                    self.server.add_task(self)
 
     def handle_write(self) -> None:
         """Sends what is ready; after the last answer it waits until the client has read it."""
@@ -109,12 +144,7 @@ class Connection(HTTPChannel):
         elif self.requests:
             self._request_began = now
         elif self.request is not None and (problem := self._delay(self.request, now)):
-            with self.requests_lock:
-                request, self.request = self.request, None
-                if request is not None:
-                    request.error, request.completed = RequestTimeoutError(problem), True
-                    self.requests.append(request)
-                    self.server.add_task(self)
+            self.refuse(RequestTimeoutError(problem))
 
     def _delay(self, request: Any, now: float) -> str:
         """Returns what of a request is late, nothing if it is in time."""
@@ -151,6 +181,16 @@ class Listener(TcpWSGIServer):
             idle = sorted((c for c in connections if c.is_idle), key=lambda c: c.last_activity)
             for connection in idle[: len(idle) // 4 + 1]:
                 connection.will_close = True
+
+    @property
+    def expected_bytes(self) -> int:
+        """Bytes of all bodies that are arriving or being answered."""
+        return sum(
+            connection.expected_bytes(request)
+            for connection in list(self.active_channels.values())
+            for request in (*connection.requests, connection.request)
+            if request is not None
+        )
 
     @property
     def is_busy(self) -> bool:

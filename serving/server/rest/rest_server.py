@@ -9,7 +9,7 @@ from waitress.adjustments import Adjustments
 from waitress.wasyncore import close_all, loop
 
 from serving.server.rest.app import RestApp
-from serving.server.rest.connections import Listener
+from serving.server.rest.connections import SMALL_BODY_BYTES, Listener
 from serving.server.rest.framing import MAX_HEADER_BYTES
 
 # Threads that answer status, metrics and refusals while all others predict.
@@ -46,6 +46,7 @@ class RestServer:
             ident="ser serve",
             threads=max_predictions + SPARE_THREADS,
             recv_bytes=READ_BYTES,
+            inbuf_overflow=SMALL_BODY_BYTES,
             connection_limit=_connection_limit(options.connections),
             cleanup_interval=1,
             channel_timeout=options.idle_s,

@@ -80,3 +80,16 @@ def test_idle_connections_make_room_for_others():
             opened.enter_context(connected(server.port))
         (answer,) = answers(server.port, STATUS)
     assert answer.status == 404
+
+
+def test_large_bodies_take_no_more_than_their_disk():
+    large = request("Content-Length: 6000000", body=b"{")
+    chunked = request("Transfer-Encoding: chunked", body=b"1\r\n{\r\n")
+    small = request("Content-Length: 2", "Connection: close", body=b"{}")
+    with rest_server(bodies_bytes=10**7) as server, contextlib.ExitStack() as opened:
+        opened.enter_context(connected(server.port)).sendall(large)
+        assert [a.status for a in answers(server.port, small)] == [404]
+        for data in (large, chunked):
+            (answer,) = answers(server.port, data)
+            assert (answer.status, answer.headers["connection"]) == (503, "close")
+            assert answer.error == "Too many large requests at once; ask again later."
