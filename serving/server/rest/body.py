@@ -24,7 +24,10 @@ GZIP_WINDOW = 31
 class BodyTooLargeError(RequestError):
     """The body is larger than the server accepts."""
 
-    http_status = 413
+    @property
+    def http_status(self) -> int:
+        """The HTTP status of the error in REST."""
+        return 413
 
 
 @contextmanager

@@ -83,6 +83,10 @@ class Connection(HTTPChannel):
     task_class = LastTask
     error_task_class = RefusalTask
     parser_class = StrictParser
+    # Of waitress, which has no types.
+    request: Any
+    requests: list[Any]
+    close_when_flushed: bool
     _request_began, _is_counted = 0.0, False
     _lingers_until: float | None = None
 
@@ -122,8 +126,8 @@ class Connection(HTTPChannel):
         if not self.close_when_flushed or self.will_close:
             super().handle_write()
             return
-        self._flush_exception(self._flush_some)
-        if self.will_close:
+        _, failed = self._flush_exception(self._flush_some)
+        if failed:
             self.handle_close()
         elif self.connected and not self.total_outbufs_len:
             self.close_when_flushed = False

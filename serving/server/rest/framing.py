@@ -19,6 +19,9 @@ class StrictParser(HTTPRequestParser):
     versions, no Host, and lines of chunks without a limit.
     """
 
+    # Of waitress, which has no types.
+    completed: bool
+
     def received(self, data: bytes) -> int:
         """Takes data from the connection and returns how many bytes belong to this request."""
         consumed: int = super().received(data)

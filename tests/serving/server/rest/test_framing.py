@@ -45,6 +45,7 @@ AMBIGUOUS = {
     "two hosts": request(LENGTH, "Host: there", body=BODY),
     "an unknown version": request(LENGTH, start=f"POST {PREDICT} HTTP/2.0", body=BODY),
     "no version": request(LENGTH, start=f"POST {PREDICT}", body=BODY),
+    "a target that is no URI": request(start="GET http://[/v1/models/none HTTP/1.1"),
     "a chunk without its end": request(CHUNKED, body=b"2\r\n{}}\r\n0\r\n\r\n"),
     "a chunk of no number": request(CHUNKED, body=b"g\r\n{}\r\n0\r\n\r\n"),
     "a chunk with a sign": request(CHUNKED, body=b"+2\r\n{}\r\n0\r\n\r\n"),
