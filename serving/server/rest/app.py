@@ -27,7 +27,7 @@ from serving.server.rest.paths import (
     origin_form,
     target_of,
 )
-from serving.server.rest.tensors import columns_of, inputs_of, predictions_of
+from serving.server.rest.tensors import columns_of, inputs_of, output_arrays, predictions_of
 from serving.server.session import DEFAULT
 
 # The methods that TensorFlow Serving reads; others are 501.
@@ -153,11 +153,8 @@ class RestApp:
         }
 
     def _status(self, target: Target) -> dict[str, Any]:
-        version = target.version
-        if target.label is not None:
-            with self.manager.lend(target.name, None, target.label) as (_, version):
-                pass
-        return status_json(self.manager.states(target.name, version))
+        # As in TensorFlow Serving, the status of a label is that of all versions.
+        return status_json(self.manager.states(target.name, target.version))
 
     def _prediction(self, target: Target, environ: Mapping[str, Any]) -> Response:
         if not self._free.acquire(blocking=False):
@@ -193,7 +190,7 @@ class RestApp:
             # The arrays are a small part of what the JSON took.
             body.clear()
             memory.shrink(sum(values.nbytes for values in inputs.values()))
-            outputs = model.run(signature_name, inputs, timeout_s=wait_s)
+            outputs = output_arrays(model.run(signature_name, inputs, timeout_s=wait_s))
         size = VALUE_BYTES * sum(values.size for values in outputs.values())
         with self._memory.share(size, wait_s):
             answer = predictions_of(outputs) if by_row else columns_of(outputs)

@@ -1,10 +1,9 @@
 """TensorFlow Serving's JSON: requests as arrays, and arrays as answers."""
 
 import base64
-import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -16,6 +15,9 @@ from serving.server.metrics import printable
 
 # Longer values are cut in messages.
 SHOWN_LETTERS = 60
+# The largest power of ten that is a float64 without rounding.
+MAX_EXACT_POWER = 22
+_POWERS_OF_TEN = np.array([float(10**power) for power in range(MAX_EXACT_POWER + 1)])
 _KINDS = {dict: "Object", list: "Array", str: "String", type(None): "Null"}
 _KINDS |= {int: "Number", float: "Number"}
 
@@ -133,13 +135,23 @@ def _texts(entries: list[Any], dtype: tf.DType) -> np.ndarray:
         if isinstance(entry, str):
             array[number] = entry.encode()
         elif _is_bytes(entry) and isinstance(entry["b64"], str):
-            try:
-                array[number] = base64.b64decode(entry["b64"], validate=True)
-            except binascii.Error as error:
-                raise ValueError(f"b64: {error}") from None
+            array[number] = _from_base64(entry["b64"])
         else:
             raise ValueError(_unexpected(entry, dtype))
     return array
+
+
+def _from_base64(text: str) -> bytes:
+    """Returns the bytes of a text in base 64, which may have spaces and no padding."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        compact = "".join(text.split())
+        padding = "=" * (-len(compact) % 4)
+    try:
+        return base64.b64decode(compact + padding, validate=True)
+    except ValueError as error:
+        raise ValueError(f"Unable to base64 decode: {error}") from None
 
 
 def _unexpected(value: Any, dtype: tf.DType) -> str:
@@ -161,8 +173,30 @@ def _shown(value: Any) -> str:
     return printable(text, SHOWN_LETTERS)
 
 
+def output_arrays(outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns outputs as arrays; TensorFlow gives a single text as bytes."""
+    return {
+        name: np.array(values, object) if isinstance(values, bytes) else np.asarray(values)
+        for name, values in outputs.items()
+    }
+
+
 def predictions_of(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Returns outputs in the row format; a single output is not named."""
+    """Returns outputs in the row format; a single output is not named.
+
+    Raises:
+        RequestError: an output has no rows, or another number of them than the others.
+    """
+    rows_before = None
+    for name, values in outputs.items():
+        if values.ndim == 0:
+            raise RequestError.invalid(f"Tensor name: {name} has no shape information")
+        if rows_before not in (None, len(values)):
+            raise RequestError.invalid(
+                f"Tensor name: {name} has inconsistent batch size: {len(values)} expecting: "
+                f"{rows_before}"
+            )
+        rows_before = len(values)
     columns = {name: _json_values(name, values) for name, values in outputs.items()}
     if len(columns) == 1:
         return {"predictions": next(iter(columns.values()))}
@@ -177,24 +211,54 @@ def columns_of(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _json_values(name: str, values: np.ndarray) -> Any:
-    """Returns an output as JSON: bytes in base 64, if its name ends with `_bytes`, else texts."""
+    """Returns an output as JSON: bytes in base 64, if its name ends with `_bytes`, else texts.
 
-    def text(value: Any) -> Any:
-        if isinstance(value, list):
-            return [text(entry) for entry in value]
-        if name.endswith("_bytes"):
-            return {"b64": base64.b64encode(value).decode()}
-        return value.decode("utf-8", "replace")
-
+    Floats have the digits that TensorFlow Serving writes. Infinity and NaN are null, since JSON
+    lacks them.
+    """
     if values.dtype == object:
-        return text(values.tolist())
+        write = _base64 if name.endswith("_bytes") else _text
+        return _mapped(write, values)
     if values.dtype.kind == "f":
-        return _finite(values.astype(np.float64).round(9).tolist())
+        numbers = _shortest(values) if values.dtype == np.float32 else values.astype(np.float64)
+        return numbers.tolist() if np.isfinite(numbers).all() else _mapped(_finite, numbers)
     return values.tolist()
 
 
-def _finite(value: Any) -> Any:
-    """Returns the value with null for infinity and NaN, which JSON lacks."""
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
+def _shortest(values: np.ndarray) -> np.ndarray:
+    """Returns floats with 6 digits, or with the 9 that tell each from all others."""
+    exact = values.astype(np.float64)
+    short = _rounded(exact, 6)
+    with np.errstate(over="ignore"):
+        return np.where(short.astype(np.float32) == values, short, _rounded(exact, 9))
+
+
+def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
+    """Returns numbers rounded to so many digits, as Python would read them from a text."""
+    magnitudes = np.where((values == 0) | ~np.isfinite(values), 1.0, np.abs(values))
+    decimals = digits - 1 - np.floor(np.log10(magnitudes)).astype(int)
+    scales = _POWERS_OF_TEN[decimals.clip(0, MAX_EXACT_POWER)]
+    rounded = np.asarray((values * scales).round() / scales)
+    beyond = (decimals < 0) | (decimals > MAX_EXACT_POWER)
+    rounded[beyond] = [float(f"{value:.{digits}g}") for value in values[beyond].tolist()]
+    return rounded
+
+
+def _mapped(write: Callable[[Any], Any], values: np.ndarray) -> Any:
+    """Returns nested lists of what a function makes of each entry."""
+    array = np.empty(values.size, object)
+    for number, entry in enumerate(values.ravel().tolist()):
+        array[number] = write(entry)
+    return array.reshape(values.shape).tolist()
+
+
+def _base64(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
