@@ -11,61 +11,57 @@ import typer
 from ser_keras.cli.console import console, starting
 from ser_keras.errors import ConfigError
 from serving.cli.model import Trust
+from serving.cli.serve_options import (
+    BatchingFile,
+    EnableBatching,
+    GrpcThreads,
+    LabelsInAdvance,
+    ModelFolder,
+    ModelsFile,
+    MonitoringFile,
+    PollSeconds,
+    RestBodiesMib,
+    RestBodyMib,
+    RestBodySeconds,
+    RestBytesPerSecond,
+    RestConnections,
+    RestCors,
+    RestHeaderSeconds,
+    RestIdleSeconds,
+    RestParsingMib,
+    RestTimeoutMs,
+    SslFile,
+)
 from serving.ready import NAME, ready_model
 
 if TYPE_CHECKING:
     from serving.server.config_files import ModelEntry
     from serving.server.server import ServerOptions
 
-SslConfig = Annotated[
-    Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")
-]
-MonitoringConfig = Annotated[
-    Path | None,
-    typer.Option("--monitoring_config_file", help="A monitoring.config, for the metrics."),
-]
-LabelsInAdvance = Annotated[
-    bool,
-    typer.Option(
-        "--allow_version_labels_for_unavailable_models",
-        help="Let a new label of a models.config name a version that is not loaded yet, as all are "
-        "at the start.",
-    ),
-]
-
 
 def serve(
     model_name: Annotated[str, typer.Option("--model_name", help="Name of the model.")] = "",
-    model_base_path: Annotated[
-        Path | None, typer.Option("--model_base_path", help="Folder of its versions.")
-    ] = None,
-    model_config_file: Annotated[
-        Path | None,
-        typer.Option("--model_config_file", help="A models.config that lists several models."),
-    ] = None,
+    model_base_path: ModelFolder = None,
+    model_config_file: ModelsFile = None,
     port: Annotated[int, typer.Option("--port", help="Port for gRPC.")] = 8500,
     rest_api_port: Annotated[int, typer.Option("--rest_api_port", help="Port for REST.")] = 8501,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    poll_s: Annotated[
-        float,
-        typer.Option(
-            "--file_system_poll_wait_seconds", help="Seconds between two searches for new versions."
-        ),
-    ] = 1.0,
-    ssl_config_file: SslConfig = None,
-    monitoring_config_file: MonitoringConfig = None,
-    enable_batching: Annotated[
-        bool,
-        typer.Option("--enable_batching", help="Run waiting requests of equal shapes as one."),
-    ] = False,
-    batching_parameters_file: Annotated[
-        Path | None,
-        typer.Option("--batching_parameters_file", help="A batching.config for --enable_batching."),
-    ] = None,
-    threads: Annotated[
-        int,
-        typer.Option("--grpc_max_threads", help="Number of calls that are read at the same time."),
-    ] = 16,
+    poll_s: PollSeconds = 1.0,
+    ssl_config_file: SslFile = None,
+    monitoring_config_file: MonitoringFile = None,
+    enable_batching: EnableBatching = False,
+    batching_parameters_file: BatchingFile = None,
+    threads: GrpcThreads = 16,
+    rest_api_timeout_ms: RestTimeoutMs = 30_000,
+    rest_cors: RestCors = False,
+    rest_body_mib: RestBodyMib = 12,
+    rest_parsing_mib: RestParsingMib = 512,
+    rest_bodies_mib: RestBodiesMib = 2048,
+    rest_header_seconds: RestHeaderSeconds = 10.0,
+    rest_body_seconds: RestBodySeconds = 120.0,
+    rest_bytes_per_second: RestBytesPerSecond = 1000.0,
+    rest_idle_seconds: RestIdleSeconds = 30,
+    rest_connections: RestConnections = 1000,
     log_requests: Annotated[
         bool,
         typer.Option(help="Print a line for each request, and gRPC's own for failed handshakes."),
@@ -78,14 +74,31 @@ def serve(
         # gRPC reads it when it is imported, and tells of failed handshakes at this level alone.
         os.environ.setdefault("GRPC_VERBOSITY", "info")
     with starting():
+        from serving.server.rest.options import MIB, RestOptions
         from serving.server.server import ServerOptions
 
     models = _models(model_name, model_base_path, model_config_file)
+    rest = RestOptions(
+        max_body_bytes=rest_body_mib * MIB,
+        parsing_bytes=rest_parsing_mib * MIB,
+        bodies_bytes=rest_bodies_mib * MIB,
+        header_s=rest_header_seconds,
+        body_s=rest_body_seconds,
+        min_bytes_per_s=rest_bytes_per_second,
+        idle_s=rest_idle_seconds,
+        connections=rest_connections,
+        prediction_s=rest_api_timeout_ms / 1000,
+        cors=rest_cors,
+    )
     _check_labels(models, labels_in_advance)
     options = ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s)
     options = _with_files(
         replace(
-            options, log_requests=log_requests, trust=trust, labels_in_advance=labels_in_advance
+            options,
+            log_requests=log_requests,
+            trust=trust,
+            labels_in_advance=labels_in_advance,
+            rest=rest,
         ),
         batching_parameters_file,
         monitoring_config_file,

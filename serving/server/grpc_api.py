@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -135,7 +134,7 @@ class Services:
         with self.manager.lend(spec.name, *version_choice(spec)) as (model, version):
             _fill_spec(response.model_spec, spec.name, version, "")
             signatures = get_model_metadata_pb2.SignatureDefMap()
-            for name, signature in model.signatures.items():
+            for name, signature in model.described.items():
                 signatures.signature_def[name].CopyFrom(signature)
         packed = any_pb2.Any()
         packed.Pack(signatures)
@@ -205,10 +204,3 @@ def _array(name: str, tensor: Any) -> np.ndarray:
         return tf.make_ndarray(tensor) if content is None else content
     except (TypeError, ValueError, KeyError) as error:
         raise RequestError.invalid(f"input {name}: not a valid tensor: {error}") from None
-
-
-def signature_json(signature: meta_graph_pb2.SignatureDef) -> Any:
-    """Returns a SignatureDef as in REST's metadata."""
-    from google.protobuf import json_format
-
-    return json_format.MessageToDict(signature, preserving_proto_field_name=True)

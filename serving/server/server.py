@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -15,7 +15,9 @@ from serving.server.grpc_api import Services
 from serving.server.loading.watcher import Watcher
 from serving.server.manager import ModelManager
 from serving.server.metrics import METRICS_PATH, Metrics
-from serving.server.rest_api import RestServer
+from serving.server.rest.app import RestApp
+from serving.server.rest.options import RestOptions
+from serving.server.rest.rest_server import RestServer
 from serving.server.shutdown import wait_for_signal
 
 # Half a minute of speech is sent at once, instead of 64 KiB at a time with an answer to each.
@@ -47,6 +49,7 @@ class ServerOptions:
         log_requests: bool. Whether the log has a line for each request.
         trust: bool. Serve models that `ser export` did not make, see `serving.export.trust`.
         labels_in_advance: bool. As of `ModelManager`.
+        rest: what REST allows its clients.
     """
 
     host: str = "127.0.0.1"
@@ -63,6 +66,7 @@ class ServerOptions:
     log_requests: bool = False
     trust: bool = False
     labels_in_advance: bool = False
+    rest: RestOptions = field(default_factory=RestOptions)
 
 
 class Server:
@@ -109,21 +113,9 @@ class Server:
         """
         self._watcher.look()
         if self.options.rest_port is not None:
-            try:
-                self._rest = RestServer(
-                    (self.options.host, self.options.rest_port),
-                    self.manager,
-                    self.metrics,
-                    max_body_bytes=self.options.max_message_bytes,
-                    max_requests=self.options.max_calls,
-                    metrics_path=self.options.metrics_path,
-                )
-            except OSError as error:
-                raise ConfigError(
-                    f"--rest_api_port {self.options.rest_port}: {error.strerror}. Choose another."
-                ) from None
-            self.rest_port = self._rest.server_address[1]
-            threading.Thread(target=self._rest.serve_forever, daemon=True).start()
+            self._rest = self._rest_server(self.options.rest_port)
+            self.rest_port = self._rest.port
+            self._rest.start()
         self._grpc.start()
         for name, answers in self.manager.answering().items():
             if not answers:
@@ -139,10 +131,10 @@ class Server:
         self._stopping.set()
         self._watcher.stop()
         self._set_health(False)
+        grpc_stopped = self._grpc.stop(self.options.drain_s)
         if self._rest is not None:
-            self._rest.shutdown()
-            self._rest.server_close()
-        self._grpc.stop(self.options.drain_s).wait()
+            self._rest.stop(self.options.drain_s)
+        grpc_stopped.wait()
         self.manager.close()
 
     def wait(self) -> None:
@@ -169,6 +161,21 @@ class Server:
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         return server
+
+    def _rest_server(self, port: int) -> RestServer:
+        options = self.options
+        app = RestApp(
+            self.manager,
+            self.metrics,
+            options.rest,
+            max_predictions=options.max_calls,
+            metrics_path=options.metrics_path,
+        )
+        try:
+            return RestServer(app, options.host, port, max_predictions=options.max_calls)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ConfigError(f"--rest_api_port {port}: {reason}. Choose another.") from None
 
     def _bind(self, options: ServerOptions) -> int:
         address = f"{options.host}:{options.port}"

@@ -84,9 +84,11 @@ class LoadedModel:
     def _load(self, load: Load, batching: BatchingParameters | None, *, warm_up: bool) -> None:
         with self.session.graph.as_default():
             meta = load(self.session, self.folder)
+        # What the metadata list, among them the operation that restores the weights.
+        self.described = dict(meta.signature_def)
         self.signatures = {
             name: signature
-            for name, signature in meta.signature_def.items()
+            for name, signature in self.described.items()
             if not name.startswith("__")
         }
         self._batched = {name for name, sig in self.signatures.items() if _is_batched(sig)}

@@ -1,0 +1,93 @@
+"""The options of `ser serve` that are about its limits and its files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelFolder = Annotated[
+    Path | None, typer.Option("--model_base_path", help="Folder of its versions.")
+]
+ModelsFile = Annotated[
+    Path | None,
+    typer.Option("--model_config_file", help="A models.config that lists several models."),
+]
+PollSeconds = Annotated[
+    float,
+    typer.Option(
+        "--file_system_poll_wait_seconds", help="Seconds between two searches for new versions."
+    ),
+]
+SslFile = Annotated[Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")]
+MonitoringFile = Annotated[
+    Path | None,
+    typer.Option("--monitoring_config_file", help="A monitoring.config, for the metrics."),
+]
+EnableBatching = Annotated[
+    bool,
+    typer.Option("--enable_batching", help="Run waiting requests of equal shapes as one."),
+]
+BatchingFile = Annotated[
+    Path | None,
+    typer.Option("--batching_parameters_file", help="A batching.config for --enable_batching."),
+]
+GrpcThreads = Annotated[
+    int,
+    typer.Option("--grpc_max_threads", help="Number of calls that are read at the same time."),
+]
+RestTimeoutMs = Annotated[
+    int,
+    typer.Option("--rest_api_timeout_in_ms", min=1, help="Most time for one prediction over REST."),
+]
+RestCors = Annotated[
+    bool,
+    typer.Option(
+        "--rest_api_enable_cors_support", help="Let web pages of other origins read REST's answers."
+    ),
+]
+RestBodyMib = Annotated[
+    int,
+    typer.Option(min=1, help="Largest body of a REST request, compressed or not, in MiB."),
+]
+RestParsingMib = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Memory that all JSON being parsed may take, in MiB; other requests wait."
+    ),
+]
+RestBodiesMib = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Disk that all REST bodies may take, in MiB; other large ones are refused."
+    ),
+]
+RestHeaderSeconds = Annotated[
+    float,
+    typer.Option(min=0.1, help="Most time for the header of a REST request, in seconds."),
+]
+RestBodySeconds = Annotated[
+    float,
+    typer.Option(min=0.1, help="Most time for a whole REST request to arrive, in seconds."),
+]
+RestBytesPerSecond = Annotated[
+    float,
+    typer.Option(
+        min=0, help="Least average rate of a body that takes longer than --rest-header-seconds."
+    ),
+]
+RestIdleSeconds = Annotated[
+    int,
+    typer.Option(min=1, help="Seconds until a REST connection without a request is closed."),
+]
+RestConnections = Annotated[
+    int,
+    typer.Option(min=1, help="REST connections at once; beyond it the longest idle ones close."),
+]
+LabelsInAdvance = Annotated[
+    bool,
+    typer.Option(
+        "--allow_version_labels_for_unavailable_models",
+        help="Let a new label of a models.config name a version that is not loaded yet, as all are "
+        "at the start.",
+    ),
+]
