@@ -4,7 +4,7 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,34 @@ from serving.ready import NAME, ready_model
 if TYPE_CHECKING:
     from serving.server.config_files import ModelEntry
     from serving.server.server import ServerOptions
+
+# TensorFlow Serving's documentation has this port throughout.
+REST_PORT = 8501
+# As in `serving.server.requests.record`, which is not imported to list the verbs.
+LogLevel = Literal["none", "refused", "all"]
+
+RestPort = Annotated[
+    int | None,
+    typer.Option(
+        "--rest_api_port",
+        help=f"Port for REST, which is not encrypted; 0 switches it off. {REST_PORT} if left out, "
+        "but with --ssl_config_file no REST.",
+        show_default=False,
+    ),
+]
+PollSeconds = Annotated[
+    float,
+    typer.Option(
+        "--file_system_poll_wait_seconds", help="Seconds between two searches for new versions."
+    ),
+]
+LogRequests = Annotated[
+    LogLevel,
+    typer.Option(
+        help="Which requests get a line: all, those refused, none. Unless none, gRPC prints "
+        "failed TLS handshakes as well."
+    ),
+]
 
 
 def serve(
@@ -27,14 +55,9 @@ def serve(
         typer.Option("--model_config_file", help="A models.config that lists several models."),
     ] = None,
     port: Annotated[int, typer.Option("--port", help="Port for gRPC.")] = 8500,
-    rest_api_port: Annotated[int, typer.Option("--rest_api_port", help="Port for REST.")] = 8501,
+    rest_api_port: RestPort = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    poll_s: Annotated[
-        float,
-        typer.Option(
-            "--file_system_poll_wait_seconds", help="Seconds between two searches for new versions."
-        ),
-    ] = 1.0,
+    poll_s: PollSeconds = 1.0,
     ssl_config_file: Annotated[
         Path | None, typer.Option("--ssl_config_file", help="An ssl.config, for TLS.")
     ] = None,
@@ -54,27 +77,40 @@ def serve(
         int,
         typer.Option("--grpc_max_threads", help="Number of calls that are read at the same time."),
     ] = 16,
-    log_requests: Annotated[
-        bool,
-        typer.Option(help="Print a line for each request, and gRPC's own for failed handshakes."),
-    ] = False,
+    log_requests: LogRequests = "none",
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols on this machine, for development."""
-    if log_requests:
+    if log_requests != "none":
         # gRPC reads it when it is imported, and tells of failed handshakes at this level alone.
         os.environ.setdefault("GRPC_VERBOSITY", "info")
     with starting():
         from serving.server.server import ServerOptions
 
     models = _models(model_name, model_base_path, model_config_file)
+    rest_port = _rest_port(rest_api_port, encrypted=ssl_config_file is not None)
     options = _with_files(
-        ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s, log_requests=log_requests),
+        ServerOptions(host, port, rest_port, threads, poll_s=poll_s, log_requests=log_requests),
         batching_parameters_file,
         monitoring_config_file,
         ssl_config_file,
         enable_batching=enable_batching,
     )
     _serve(models, options)
+
+
+def _rest_port(option: int | None, *, encrypted: bool) -> int | None:
+    """Returns the port of REST, None for no REST.
+
+    Clients that TLS keeps out must not find the same models in plain text next door.
+    """
+    if option is None:
+        return None if encrypted else REST_PORT
+    if option and encrypted:
+        console.print(
+            "[yellow]REST is not encrypted and asks nobody for a certificate[/]; leave "
+            "--rest_api_port out to serve gRPC alone"
+        )
+    return option or None
 
 
 def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
