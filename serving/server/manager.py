@@ -18,6 +18,7 @@ from serving.server.config_files import ModelEntry
 from serving.server.errors import RequestError
 from serving.server.loading.compatibility import load_compatible
 from serving.server.loading.retries import Retries, fingerprint
+from serving.server.requests.text import shown
 from serving.server.session import LoadedModel
 
 # TensorFlow Serving's numbers of a version's states.
@@ -110,8 +111,12 @@ class ModelManager:
                 if version in (None, number)
             }
         if not copies:
-            raise RequestError.not_found(f"Could not find any versions of model {name}")
+            raise RequestError.not_found(f"Could not find any versions of model {shown(name)}")
         return copies
+
+    def is_configured(self, name: str) -> bool:
+        """Tells whether a model of this name is served, or is to be."""
+        return name in self._models
 
     def answering(self) -> dict[str, bool]:
         """Tells for each configured model, by name, whether a version of it can answer."""
@@ -132,17 +137,15 @@ class ModelManager:
         if label:
             labels = self._models[name].labels if name in self._models else {}
             if labels.get(label) not in available:
-                raise RequestError.invalid(f"Unrecognized servable version label: {label}")
+                raise RequestError.invalid(f"Unrecognized servable version label: {shown(label)}")
             return labels[label]
-        if version is None:
-            if not available:
-                raise RequestError.not_found(f"Servable not found for request: Latest({name})")
+        if version is None and available:
             return max(available)
-        if version not in available:
-            raise RequestError.not_found(
-                f"Servable not found for request: Specific({name}, {version})"
-            )
-        return version
+        if version is not None and version in available:
+            return version
+        asked = "Latest({})" if version is None else "Specific({}, {})"
+        what = asked.format(shown(name), version)
+        raise RequestError.not_found(f"Servable not found for request: {what}")
 
     # === Changes ===
 
