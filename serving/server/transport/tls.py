@@ -65,12 +65,12 @@ def _check_key(key: str, certificate: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     # Python reads keys from files alone. Nobody else can read the folder, which is removed at once.
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, name) for name in ("certificate.pem", "key.pem")]
-        for path, text in zip(paths, (certificate, key), strict=True):
-            path.write_text(text, encoding="utf-8")
+        certificate_file, key_file = Path(folder, "certificate.pem"), Path(folder, "key.pem")
+        certificate_file.write_text(certificate, encoding="utf-8")
+        key_file.write_text(key, encoding="utf-8")
         try:
             # Without a password Python would ask for that of an encrypted key at the terminal.
-            context.load_cert_chain(*paths, password="")
+            context.load_cert_chain(certificate_file, key_file, password="")
         except (ssl.SSLError, ValueError) as error:
             if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
                 raise ConfigError(
