@@ -12,10 +12,12 @@ from ser_keras.cli.console import console, starting
 from ser_keras.errors import ConfigError
 from serving.cli.model import Trust
 from serving.cli.serve_options import (
+    REST_PORT,
     BatchingFile,
     EnableBatching,
     GrpcThreads,
     LabelsInAdvance,
+    LogRequests,
     ModelFolder,
     ModelsFile,
     MonitoringFile,
@@ -29,8 +31,10 @@ from serving.cli.serve_options import (
     RestHeaderSeconds,
     RestIdleSeconds,
     RestParsingMib,
+    RestPort,
     RestTimeoutMs,
     SslFile,
+    rest_options,
 )
 from serving.ready import NAME, ready_model
 
@@ -40,11 +44,12 @@ if TYPE_CHECKING:
 
 
 def serve(
+    context: typer.Context,
     model_name: Annotated[str, typer.Option("--model_name", help="Name of the model.")] = "",
     model_base_path: ModelFolder = None,
     model_config_file: ModelsFile = None,
     port: Annotated[int, typer.Option("--port", help="Port for gRPC.")] = 8500,
-    rest_api_port: Annotated[int, typer.Option("--rest_api_port", help="Port for REST.")] = 8501,
+    rest_api_port: RestPort = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     poll_s: PollSeconds = 1.0,
     ssl_config_file: SslFile = None,
@@ -62,43 +67,28 @@ def serve(
     rest_bytes_per_second: RestBytesPerSecond = 1000.0,
     rest_idle_seconds: RestIdleSeconds = 30,
     rest_connections: RestConnections = 1000,
-    log_requests: Annotated[
-        bool,
-        typer.Option(help="Print a line for each request, and gRPC's own for failed handshakes."),
-    ] = False,
+    log_requests: LogRequests = "none",
     labels_in_advance: LabelsInAdvance = False,
     trust: Trust = False,
 ) -> None:
     """Serve exports over TensorFlow Serving's protocols on this machine, for development."""
-    if log_requests:
+    if log_requests != "none":
         # gRPC reads it when it is imported, and tells of failed handshakes at this level alone.
         os.environ.setdefault("GRPC_VERBOSITY", "info")
     with starting():
-        from serving.server.rest.options import MIB, RestOptions
         from serving.server.server import ServerOptions
 
     models = _models(model_name, model_base_path, model_config_file)
-    rest = RestOptions(
-        max_body_bytes=rest_body_mib * MIB,
-        parsing_bytes=rest_parsing_mib * MIB,
-        bodies_bytes=rest_bodies_mib * MIB,
-        header_s=rest_header_seconds,
-        body_s=rest_body_seconds,
-        min_bytes_per_s=rest_bytes_per_second,
-        idle_s=rest_idle_seconds,
-        connections=rest_connections,
-        prediction_s=rest_api_timeout_ms / 1000,
-        cors=rest_cors,
-    )
     _check_labels(models, labels_in_advance)
-    options = ServerOptions(host, port, rest_api_port, threads, poll_s=poll_s)
+    rest_port = _rest_port(rest_api_port, encrypted=ssl_config_file is not None)
+    options = ServerOptions(host, port, rest_port, threads, poll_s=poll_s)
     options = _with_files(
         replace(
             options,
             log_requests=log_requests,
             trust=trust,
             labels_in_advance=labels_in_advance,
-            rest=rest,
+            rest=rest_options(context.params),
         ),
         batching_parameters_file,
         monitoring_config_file,
@@ -106,6 +96,21 @@ def serve(
         enable_batching=enable_batching,
     )
     _serve(models, options)
+
+
+def _rest_port(option: int | None, *, encrypted: bool) -> int | None:
+    """Returns the port of REST, None for no REST.
+
+    Clients that TLS keeps out must not find the same models in plain text next door.
+    """
+    if option is None:
+        return None if encrypted else REST_PORT
+    if option and encrypted:
+        console.print(
+            "[yellow]REST is not encrypted and asks nobody for a certificate[/]; leave "
+            "--rest_api_port out to serve gRPC alone"
+        )
+    return option or None
 
 
 def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:

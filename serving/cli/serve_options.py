@@ -1,9 +1,13 @@
 """The options of `ser serve` that are about its limits and its files."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from serving.server.rest.options import RestOptions
 
 ModelFolder = Annotated[
     Path | None, typer.Option("--model_base_path", help="Folder of its versions.")
@@ -91,3 +95,42 @@ LabelsInAdvance = Annotated[
         "at the start.",
     ),
 ]
+# TensorFlow Serving's documentation has this port throughout.
+REST_PORT = 8501
+# As in `serving.server.requests.record`, which is not imported to list the verbs.
+LogLevel = Literal["none", "refused", "all"]
+
+RestPort = Annotated[
+    int | None,
+    typer.Option(
+        "--rest_api_port",
+        help=f"Port for REST, which is not encrypted; 0 switches it off. {REST_PORT} if left out, "
+        "but with --ssl_config_file no REST.",
+        show_default=False,
+    ),
+]
+LogRequests = Annotated[
+    LogLevel,
+    typer.Option(
+        help="Which requests get a line: all, those refused, none. Unless none, gRPC prints "
+        "failed TLS handshakes as well."
+    ),
+]
+
+
+def rest_options(options: Mapping[str, Any]) -> "RestOptions":
+    """Returns what REST allows its clients, from the options of the command line by name."""
+    from serving.server.rest.options import MIB, RestOptions
+
+    return RestOptions(
+        max_body_bytes=options["rest_body_mib"] * MIB,
+        parsing_bytes=options["rest_parsing_mib"] * MIB,
+        bodies_bytes=options["rest_bodies_mib"] * MIB,
+        header_s=options["rest_header_seconds"],
+        body_s=options["rest_body_seconds"],
+        min_bytes_per_s=options["rest_bytes_per_second"],
+        idle_s=options["rest_idle_seconds"],
+        connections=options["rest_connections"],
+        prediction_s=options["rest_api_timeout_ms"] / 1000,
+        cors=options["rest_cors"],
+    )

@@ -15,7 +15,8 @@ import grpc
 import numpy as np
 
 from serving.client import messages
-from serving.client.tensors import array_of, fill_tensor
+from serving.client.message_classes import parsed
+from serving.client.tensors import arrays_of, fill_tensor
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 # No call changes anything on the server, so a call without an answer may be repeated.
@@ -112,7 +113,13 @@ class ModelConnection:
     ) -> tuple[dict[str, np.ndarray], int]:
         """Returns (outputs of a signature by name, the version), see `SpeechClient.ask`."""
         response = self._call(self._predict, self.request_of(inputs, signature, outputs))
-        arrays = {name: array_of(tensor) for name, tensor in response.outputs.items()}
+        try:
+            arrays = arrays_of(response.outputs)
+        except (TypeError, ValueError) as error:
+            raise ServerError(
+                f"{self.endpoint}, model {self.model}: the answer is no valid one: {error}",
+                "DATA_LOSS",
+            ) from None
         return arrays, response.model_spec.version.value
 
     def request_of(
@@ -160,7 +167,7 @@ class ModelConnection:
         return self.channel.unary_unary(
             path,
             request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=response.FromString,
+            response_deserializer=lambda data: parsed(response, data),
         )
 
     def _call(self, method: Any, request: Any) -> Any:

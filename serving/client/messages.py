@@ -13,7 +13,7 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
-_MESSAGES: Mapping[str, Fields] = {
+MESSAGES: Mapping[str, Fields] = {
     "tensorflow.TensorShapeProto": {"dim": (2, "*tensorflow.TensorShapeProto.Dim")},
     "tensorflow.TensorShapeProto.Dim": {"size": (1, "int64"), "name": (2, "string")},
     "tensorflow.TensorProto": {
@@ -74,7 +74,7 @@ _MESSAGES: Mapping[str, Fields] = {
 # Number of the state of a version that answers.
 AVAILABLE = 30
 
-_CLASSES = message_classes("ser/serving.proto", _MESSAGES)
+_CLASSES = message_classes("ser/serving.proto", MESSAGES)
 TensorProto = _CLASSES["tensorflow.TensorProto"]
 PredictRequest = _CLASSES["tensorflow.serving.PredictRequest"]
 PredictResponse = _CLASSES["tensorflow.serving.PredictResponse"]

@@ -1,5 +1,6 @@
 """Reads TensorFlow Serving's configuration files, so that one set of files serves both servers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,7 @@ def read_models(path: Path) -> list[ModelEntry]:
         config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except (OSError, UnicodeDecodeError, RecursionError, text_format.ParseError) as error:
         raise ConfigError(
-            f"{path}: not readable as a models.config: {error}. Expected "
+            f"{path}: not readable as a models.config: {_reason(error)}. Expected "
             'model_config_list { config { name: "..." base_path: "..." '
             'model_platform: "tensorflow" } }.'
         ) from error
@@ -209,5 +210,21 @@ def _parsed(path: Path, file_kind: str, message: str, expected: str) -> Any:
         return text_format.Parse(path.read_text(encoding="utf-8"), _CLASSES[message]())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ConfigError(
-            f"{path}: not readable as {file_kind}: {error}. Expected {expected}."
-        ) from error
+            f"{path}: not readable as {file_kind}: {_reason(error)}. Expected {expected}."
+        ) from None
+
+
+def _reason(error: OSError | UnicodeDecodeError | text_format.ParseError) -> str:
+    """Returns why a file cannot be read, without its content but for the name of a wrong field.
+
+    It may hold a private key, under any option, and the parser quotes the line at which it stops.
+    """
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    wrong_field = re.search(r'has no field named "[a-z_]{1,30}"', str(error))
+    return (
+        f"line {error.GetLine()}, column {error.GetColumn()}"
+        f"{': ' + wrong_field[0] if wrong_field else ''}"
+    )

@@ -7,7 +7,10 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from ser_keras.errors import SchemaError
+from serving.server.requests.text import printable
 
+# gRPC sends no more than 8 KiB of them by default, and clients show them in terminals.
+MAX_MESSAGE = 1000
 _HTTP = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -27,13 +30,13 @@ class RequestError(Exception):
 
     Args:
         code: grpc.StatusCode, or its number.
-        message: str. For the client.
+        message: str. For the client; kept printable and not too long.
     """
 
     def __init__(self, code: grpc.StatusCode | int, message: str):
-        super().__init__(message)
         self.code = _CODES[code] if isinstance(code, int) else code
-        self.message = message
+        self.message = printable(message, MAX_MESSAGE)
+        super().__init__(self.message)
 
     @property
     def http_status(self) -> int:
@@ -59,6 +62,14 @@ class RequestError(Exception):
     def unavailable(cls, message: str) -> "RequestError":
         """Not now; the same request may be answered later."""
         return cls(grpc.StatusCode.UNAVAILABLE, message)
+
+    @classmethod
+    def internal(cls, error: Exception) -> "RequestError":
+        """Returns what a client is told of a fault of the server: its kind, not what it holds."""
+        if isinstance(error, MemoryError):
+            return cls(grpc.StatusCode.RESOURCE_EXHAUSTED, "The server has no memory for this.")
+        kind = type(error).__name__
+        return cls(grpc.StatusCode.INTERNAL, f"The server failed ({kind}); its log says more.")
 
     @classmethod
     def while_loading(cls, folder: Path, error: Exception) -> "RequestError":

@@ -1,15 +1,13 @@
 """TensorFlow Serving's gRPC services over a `ModelManager`."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 import grpc
-import numpy as np
-import tensorflow as tf
 from google.protobuf import any_pb2
-from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -18,18 +16,24 @@ from tensorflow_serving.apis import (
 )
 
 from ser_keras.errors import ConfigError
-from serving.client.tensors import content_of, fill_typed_tensor
+from serving.client.tensors import fill_typed_tensor
 from serving.server.config_files import models_of
 from serving.server.errors import RequestError
 from serving.server.manager import ModelManager
 from serving.server.metrics import Metrics
+from serving.server.requests.inputs import PredictRequest
+from serving.server.requests.memory import RequestMemory
+from serving.server.requests.received import ReceivedRequest, received
+from serving.server.requests.record import RequestRecord
+from serving.server.requests.text import shown
 from serving.server.session import DEFAULT
 
-# (request, seconds that are left or None) -> response.
-Method = Callable[[Any, float | None], Any]
+# (request, its record, seconds that are left or None) -> response.
+Method = Callable[[ReceivedRequest, RequestRecord, float | None], Any]
 # Time that an answer or a refusal needs to reach the client before the deadline: at most so many
 # seconds, and at most this share of the remaining time.
 RETURN_S, RETURN_SHARE = 0.03, 0.1
+UNKNOWN_METHOD = "Method not found!"
 HEADER = ("x-ser-server", "development server, not TensorFlow Serving")
 
 
@@ -40,16 +44,25 @@ class Services:
 
     Args:
         manager: the models.
-        metrics: counts the requests.
+        metrics: counts and logs the requests.
+        memory: what all requests may hold.
+        max_array_bytes: int. Most bytes of the arrays of one request.
     """
 
-    def __init__(self, manager: ModelManager, metrics: Metrics):
+    def __init__(
+        self,
+        manager: ModelManager,
+        metrics: Metrics,
+        memory: RequestMemory,
+        max_array_bytes: int,
+    ):
         self.manager, self.metrics = manager, metrics
+        self.memory, self.max_array_bytes = memory, max_array_bytes
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """Returns the handlers to add to a gRPC server."""
         prediction = {
-            "Predict": (predict_pb2.PredictRequest, self._predict),
+            "Predict": (PredictRequest, self._predict),
             "GetModelMetadata": (
                 get_model_metadata_pb2.GetModelMetadataRequest,
                 self._metadata,
@@ -81,57 +94,66 @@ class Services:
         error of the server.
         """
 
-        def parse(data: bytes) -> Any:
-            try:
-                return request_class.FromString(data)
-            except DecodeError as error:
-                name = request_class.DESCRIPTOR.name
-                return RequestError.invalid(f"The request is no {name}: {error}")
+        def parse(data: bytes) -> ReceivedRequest:
+            return received(request_class, data, self.memory, self.max_array_bytes)
 
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        def answer(request: ReceivedRequest, context: grpc.ServicerContext) -> Any:
             context.send_initial_metadata([HEADER])
-            name = request.model_spec.name if hasattr(request, "model_spec") else ""
-            began, code = time.perf_counter(), grpc.StatusCode.OK
-            message = ""
+            began = time.perf_counter()
+            client = unquote(context.peer().partition(":")[2])
+            record = RequestRecord(method.__name__.lstrip("_"), client, size=request.size)
+            code = grpc.StatusCode.OK
             try:
-                if isinstance(request, RequestError):
-                    raise request
-                return method(request, processing_time_s(context.time_remaining()))
+                request.describe(record)
+                return method(request, record, processing_time_s(context.time_remaining()))
             except RequestError as error:
-                code, message = error.code, error.message
+                code, record.problem = error.code, error.message
+            except Exception as error:
+                logging.getLogger(__name__).exception("%s failed", record.method)
+                refusal = RequestError.internal(error)
+                code, record.problem = refusal.code, refusal.message
             finally:
-                seconds = time.perf_counter() - began
-                client = unquote(context.peer().partition(":")[2])
-                self.metrics.count(name, method.__name__, code.name, seconds, client, message)
-            context.abort(code, message)
+                request.release()
+                record.seconds = time.perf_counter() - began
+                record.code = code.name
+                self.metrics.add(record)
+            context.abort(code, record.problem)
 
         return grpc.unary_unary_rpc_method_handler(
             answer, parse, lambda response: response.SerializeToString()
         )
 
-    def _predict(self, request: Any, timeout_s: float | None) -> Any:
-        spec = request.model_spec
-        name = spec.signature_name or DEFAULT
+    def _predict(
+        self, request: ReceivedRequest, record: RequestRecord, timeout_s: float | None
+    ) -> Any:
+        spec = request.spec
+        signature = spec.signature_name or DEFAULT
         with self.manager.lend(spec.name, *version_choice(spec)) as (model, version):
-            inputs = {key: _array(key, value) for key, value in request.inputs.items()}
-            outputs = model.run(name, inputs, request.output_filter, timeout_s)
+            record.version = str(version)
+            names = model.check_names(
+                signature, request.message.inputs, request.message.output_filter
+            )
+            values = model.run(signature, request.arrays(), names, timeout_s)
         response = predict_pb2.PredictResponse()
-        _fill_spec(response.model_spec, spec.name, version, name)
-        for key, values in outputs.items():
-            fill_typed_tensor(response.outputs[key], values)
+        _fill_spec(response.model_spec, spec.name, version, signature)
+        for key, array in values.items():
+            fill_typed_tensor(response.outputs[key], array)
         return response
 
-    def _metadata(self, request: Any, timeout_s: float | None) -> Any:
-        if list(request.metadata_field) != ["signature_def"]:
-            fields = list(request.metadata_field)
+    def _metadata(
+        self, request: ReceivedRequest, record: RequestRecord, timeout_s: float | None
+    ) -> Any:
+        fields = request.message.metadata_field
+        if list(fields) != ["signature_def"]:
             raise RequestError.invalid(
-                f"Metadata field {fields[0]} is not supported"
+                f"Metadata field {shown(fields[0])} is not supported"
                 if fields
                 else "GetModelMetadataRequest must specify at least one metadata_field"
             )
-        spec = request.model_spec
+        spec = request.spec
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self.manager.lend(spec.name, *version_choice(spec)) as (model, version):
+            record.version = str(version)
             _fill_spec(response.model_spec, spec.name, version, "")
             signatures = get_model_metadata_pb2.SignatureDefMap()
             for name, signature in model.described.items():
@@ -141,8 +163,10 @@ class Services:
         response.metadata["signature_def"].CopyFrom(packed)
         return response
 
-    def _status(self, request: Any, timeout_s: float | None) -> Any:
-        spec = request.model_spec
+    def _status(
+        self, request: ReceivedRequest, record: RequestRecord, timeout_s: float | None
+    ) -> Any:
+        spec = request.spec
         if not spec.name:
             raise RequestError.invalid("Missing ModelSpec")
         version, label = version_choice(spec)
@@ -157,17 +181,42 @@ class Services:
                 status.status.error_message = known.error.message
         return response
 
-    def _reload(self, request: Any, timeout_s: float | None) -> Any:
-        if request.config.WhichOneof("config") != "model_config_list":
+    def _reload(
+        self, request: ReceivedRequest, record: RequestRecord, timeout_s: float | None
+    ) -> Any:
+        if request.message.config.WhichOneof("config") != "model_config_list":
             raise RequestError.invalid(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
                 "ModelConfigList is currently supported"
             )
         try:
-            self.manager.reload(models_of(request.config))
+            self.manager.reload(models_of(request.message.config))
         except ConfigError as error:
             raise RequestError.invalid(str(error)) from None
         return model_management_pb2.ReloadConfigResponse()
+
+
+class UnknownMethods(grpc.GenericRpcHandler):
+    """Refuses all methods that no handler before it has, and lets the log know.
+
+    Args:
+        metrics: counts and logs the requests.
+    """
+
+    def __init__(self, metrics: Metrics):
+        self.metrics = metrics
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """Returns what refuses a call."""
+        name = handler_call_details.method
+
+        def refuse(requests: Any, context: grpc.ServicerContext) -> Any:
+            client = unquote(context.peer().partition(":")[2])
+            code, problem = grpc.StatusCode.UNIMPLEMENTED, f"{UNKNOWN_METHOD} {name}"
+            self.metrics.add(RequestRecord("other", client, code=code.name, problem=problem))
+            context.abort(code, UNKNOWN_METHOD)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def processing_time_s(remaining_s: float | None) -> float | None:
@@ -195,12 +244,3 @@ def _fill_spec(spec: Any, name: str, version: int, signature: str) -> None:
     spec.name = name
     spec.version.value = version
     spec.signature_name = signature
-
-
-def _array(name: str, tensor: Any) -> np.ndarray:
-    try:
-        # `make_ndarray` copies the array once more, and is slow for single numbers.
-        content = content_of(tensor)
-        return tf.make_ndarray(tensor) if content is None else content
-    except (TypeError, ValueError, KeyError) as error:
-        raise RequestError.invalid(f"input {name}: not a valid tensor: {error}") from None

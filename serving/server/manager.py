@@ -20,6 +20,7 @@ from serving.server.loading.compatibility import load_compatible
 from serving.server.loading.memory import exempt_from_garbage_collection
 from serving.server.loading.retries import Retries, fingerprint
 from serving.server.loading.transitions import check_transition, not_available
+from serving.server.requests.text import shown
 from serving.server.session import LoadedModel
 
 # TensorFlow Serving's numbers of a version's states.
@@ -116,8 +117,12 @@ class ModelManager:
                 if version in (None, number)
             }
         if not copies:
-            raise RequestError.not_found(f"Could not find any versions of model {name}")
+            raise RequestError.not_found(f"Could not find any versions of model {shown(name)}")
         return copies
+
+    def is_configured(self, name: str) -> bool:
+        """Tells whether a model of this name is served, or is to be."""
+        return name in self._models
 
     def answering(self) -> dict[str, bool]:
         """Tells for each configured model, by name, whether a version of it can answer."""
@@ -140,17 +145,15 @@ class ModelManager:
         if label:
             labels = self._models[name].labels if name in self._models else {}
             if labels.get(label) not in available:
-                raise RequestError.invalid(f"Unrecognized servable version label: {label}")
+                raise RequestError.invalid(f"Unrecognized servable version label: {shown(label)}")
             return labels[label]
-        if version is None:
-            if not available:
-                raise RequestError.not_found(f"Servable not found for request: Latest({name})")
+        if version is None and available:
             return max(available)
-        if version not in available:
-            raise RequestError.not_found(
-                f"Servable not found for request: Specific({name}, {version})"
-            )
-        return version
+        if version is not None and version in available:
+            return version
+        asked = "Latest({})" if version is None else "Specific({}, {})"
+        what = asked.format(shown(name), version)
+        raise RequestError.not_found(f"Servable not found for request: {what}")
 
     def _available(self, name: str) -> list[int]:
         known = self._versions.get(name, {})

@@ -11,17 +11,21 @@ import grpc
 from ser_keras.errors import ConfigError
 from serving.server.batching import BatchingParameters
 from serving.server.config_files import ModelEntry
-from serving.server.grpc_api import Services
+from serving.server.grpc_api import Services, UnknownMethods
 from serving.server.loading.watcher import Watcher
 from serving.server.manager import ModelManager
 from serving.server.metrics import METRICS_PATH, Metrics
+from serving.server.requests.memory import RequestMemory
+from serving.server.requests.record import LogLevel, RequestLog
 from serving.server.rest.app import RestApp
 from serving.server.rest.options import RestOptions
 from serving.server.rest.rest_server import RestServer
 from serving.server.shutdown import wait_for_signal
+from serving.server.transport.tls import server_credentials
 
-# Half a minute of speech is sent at once, instead of 64 KiB at a time with an answer to each.
-TRANSPORT = (("grpc.http2.lookahead_bytes", 8 * 2**20), ("grpc.http2.bdp_probe", 0))
+# Half a minute of speech is sent at once, instead of 64 KiB at a time with an answer to each. This
+# much of each call is in memory before anyone reads it.
+TRANSPORT = (("grpc.http2.lookahead_bytes", 2 * 2**20), ("grpc.http2.bdp_probe", 0))
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
 WATCHER = "ModelWatcher"
 
@@ -33,20 +37,23 @@ class ServerOptions:
     Args:
         host: str. Address to listen on; this machine alone by default.
         port: int. Of gRPC; 0 takes a free one.
-        rest_port: int or None. Of REST; 0 takes a free one, None leaves it out.
+        rest_port: int or None. Of REST, which is never encrypted; 0 takes a free one, None leaves
+            it out.
         threads: int. Calls that are read at once. As many run as there are processors; the others
             wait or are refused. With 8 threads fewer calls waited than could have been answered;
             with 64, reading calls that were then refused took a third of the processors' time.
         max_calls: int. Calls that are accepted at once. gRPC refuses more of them unread, and their
             clients retry at once: with 64 calls, eighty clients did little else. With more calls,
             each waits longer.
-        max_message_bytes: int. Largest request.
+        max_message_bytes: int. Largest request, as it is sent and as arrays.
+        memory_bytes: int. Bytes of all requests that are read at once; others are refused. In
+            memory each takes several times as much.
         batching: how requests are joined; None joins none.
         poll_s: float. Time between two readings of the disk.
         drain_s: float. Most time that running calls may take when the server stops.
         ssl: mapping with server_key, server_cert, custom_ca and client_verify, or None.
         metrics_path: str or None. REST's path of the metrics.
-        log_requests: bool. Whether the log has a line for each request.
+        log_requests: which requests have a line in the log.
         trust: bool. Serve models that `ser export` did not make, see `serving.export.trust`.
         labels_in_advance: bool. As of `ModelManager`.
         rest: what REST allows its clients.
@@ -54,16 +61,17 @@ class ServerOptions:
 
     host: str = "127.0.0.1"
     port: int = 8500
-    rest_port: int | None = 8501
+    rest_port: int | None = None
     threads: int = 16
     max_calls: int = 96
     max_message_bytes: int = 32 * 2**20
+    memory_bytes: int = 128 * 2**20
     batching: BatchingParameters | None = None
     poll_s: float = 1.0
     drain_s: float = 10.0
     ssl: Any = None
     metrics_path: str | None = METRICS_PATH
-    log_requests: bool = False
+    log_requests: LogLevel = "none"
     trust: bool = False
     labels_in_advance: bool = False
     rest: RestOptions = field(default_factory=RestOptions)
@@ -85,7 +93,6 @@ class Server:
         log: Callable[[str], None] = lambda text: None,
     ):
         self.options, self.log = options, log
-        self.metrics = Metrics(log if options.log_requests else None)
         self.manager = ModelManager(
             models,
             log,
@@ -93,6 +100,7 @@ class Server:
             trust=options.trust,
             labels_in_advance=options.labels_in_advance,
         )
+        self.metrics = Metrics(self.manager.is_configured, RequestLog(log, options.log_requests))
         self._stopping = threading.Event()
         self._ready = False
         # The manager is looked up at each look.
@@ -157,9 +165,12 @@ class Server:
                 *TRANSPORT,
             ],
         )
-        server.add_generic_rpc_handlers(Services(self.manager, self.metrics).handlers())
+        memory = RequestMemory(options.memory_bytes)
+        services = Services(self.manager, self.metrics, memory, options.max_message_bytes)
+        server.add_generic_rpc_handlers(services.handlers())
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        server.add_generic_rpc_handlers([UnknownMethods(self.metrics)])
         return server
 
     def _rest_server(self, port: int) -> RestServer:
@@ -179,10 +190,11 @@ class Server:
 
     def _bind(self, options: ServerOptions) -> int:
         address = f"{options.host}:{options.port}"
+        credentials = None if options.ssl is None else server_credentials(options.ssl)
         try:
-            if options.ssl is None:
+            if credentials is None:
                 return self._grpc.add_insecure_port(address)
-            return self._grpc.add_secure_port(address, _credentials(options.ssl))
+            return self._grpc.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise ConfigError(f"--port {options.port}: {error}. Choose another.") from None
 
@@ -211,11 +223,3 @@ class Server:
         health = dict.fromkeys(HEALTH_NAMES, serving) | {WATCHER: self._watcher.is_alive}
         for name, is_well in health.items():
             self._health.set(name, status.SERVING if is_well else status.NOT_SERVING)
-
-
-def _credentials(ssl: Any) -> grpc.ServerCredentials:
-    key_and_certificate = (ssl["server_key"].encode(), ssl["server_cert"].encode())
-    client_authority = ssl["custom_ca"].encode() or None
-    return grpc.ssl_server_credentials(
-        [key_and_certificate], client_authority, ssl["client_verify"]
-    )

@@ -4,7 +4,8 @@ The graph runs in TensorFlow's own session, fed and fetched by the names of the 
 that wrong types and shapes are refused by the same code, with the same words, as by a server.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 
 from ser_keras.errors import ConfigError
+from serving.client.message_classes import MAX_ARRAY_BYTES
 from serving.export.trust.check import check_export
 from serving.export.warmup import read_warmup
 from serving.server.admission import AdmissionControl
 from serving.server.batching import Arrays, Batcher, BatchingParameters
 from serving.server.errors import RequestError
+from serving.server.requests.inputs import input_arrays
+from serving.server.requests.large_batches import run_in_parts
+from serving.server.requests.names import check_inputs, checked_outputs
+from serving.server.requests.text import shown
 
 SERVE = "serve"
 # With a time limit the session runs the graph in another thread, which costs half a millisecond.
@@ -127,9 +133,7 @@ class LoadedModel:
             RequestError: the request does not fit the signature, the graph refuses it, or it could
                 not be answered in time.
         """
-        signature = self.signature(signature_name)
-        _check_inputs(signature, inputs)
-        names = _checked_outputs(signature, outputs)
+        names = self.check_names(signature_name, inputs, outputs)
         name, size = signature_name or DEFAULT, _size(inputs)
         if self._batcher is not None and name in self._batched and _is_batch(inputs):
             values = self._batcher.run(name, inputs, size, timeout_s)
@@ -138,8 +142,37 @@ class LoadedModel:
                 values = self._run(name, inputs, left_s)
         return {name: values[name] for name in names}
 
+    def check_names(
+        self, signature_name: str, inputs: Collection[str], outputs: Sequence[str] = ()
+    ) -> list[str]:
+        """Returns the outputs to be returned, before the inputs of a request are read.
+
+        Args:
+            signature_name: str.
+            inputs: names of the inputs.
+            outputs: as of `run`.
+
+        Raises:
+            RequestError: there is no such signature, or it has other inputs or outputs.
+        """
+        signature = self.signature(signature_name)
+        check_inputs(signature, inputs)
+        return checked_outputs(signature, outputs)
+
     def _run(self, name: str, inputs: Arrays, timeout_s: float | None) -> Arrays:
-        """Returns all outputs of the signature called `name`."""
+        """Returns all outputs of the signature called `name`; a large batch runs in parts."""
+        if name not in self._batched:
+            return self._run_graph(name, inputs, timeout_s)
+        deadline = None if timeout_s is None else time.perf_counter() + timeout_s
+
+        def run_part(part: Arrays) -> Arrays:
+            left_s = None if deadline is None else deadline - time.perf_counter()
+            return self._run_graph(name, part, left_s)
+
+        return run_in_parts(inputs, run_part)
+
+    def _run_graph(self, name: str, inputs: Arrays, timeout_s: float | None) -> Arrays:
+        """Returns all outputs of the signature called `name`, from one run of the graph."""
         options = config_pb2.RunOptions()
         if timeout_s is not None and timeout_s < MAX_GRAPH_TIMEOUT_S:
             options.timeout_in_ms = max(1, round(1000 * timeout_s))
@@ -154,12 +187,14 @@ class LoadedModel:
         """Returns the SignatureDef called `name`, `serving_default` for an empty name."""
         name = name or DEFAULT
         if name not in self.signatures:
-            raise RequestError.failed_precondition(f'Serving signature key "{name}" not found.')
+            raise RequestError.failed_precondition(
+                f'Serving signature key "{shown(name)}" not found.'
+            )
         return self.signatures[name]
 
     def _warm_up(self) -> None:
         for request in read_warmup(self.folder):
-            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+            inputs = input_arrays(request.inputs, MAX_ARRAY_BYTES)
             outputs = self.run(request.model_spec.signature_name, inputs)
             for name, values in outputs.items():
                 if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -241,39 +276,3 @@ def _is_batch(inputs: Arrays) -> bool:
     if any(value.ndim == 0 or value.dtype == object for value in values):
         return False
     return len({len(value) for value in values}) == 1 and len(values[0]) > 0
-
-
-def _check_inputs(signature: Any, inputs: Arrays) -> None:
-    """Refuses another number of inputs, or other names, in TensorFlow Serving's words."""
-    expected, received = set(signature.inputs), set(inputs)
-    if len(received) != len(expected):
-        raise RequestError.invalid(
-            f"input size does not match signature: {len(received)}!={len(expected)} "
-            f"len({_listed(received)}) != len({_listed(expected)}). "
-            f"Sent extra: {_listed(received - expected)}. "
-            f"Missing but required: {_listed(expected - received)}."
-        )
-    if received != expected:
-        name = min(received - expected)
-        raise RequestError.invalid(
-            f"input tensor alias not found in signature: {name}. Inputs expected to be in the set "
-            f"{_listed(expected)}."
-        )
-
-
-def _checked_outputs(signature: Any, requested: Sequence[str]) -> list[str]:
-    """Returns the names of the requested outputs, of all where none is requested."""
-    known = sorted(signature.outputs)
-    for number, name in enumerate(requested):
-        if name not in signature.outputs:
-            raise RequestError.invalid(
-                f"output tensor alias not found in signature: {name} Outputs expected to be in "
-                f"the set {_listed(known)}."
-            )
-        if name in requested[:number]:
-            raise RequestError.invalid(f"duplicate output tensor alias: {name}")
-    return list(requested) or known
-
-
-def _listed(names: Any) -> str:
-    return "{" + ",".join(sorted(names)) + "}"

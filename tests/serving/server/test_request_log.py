@@ -13,9 +13,11 @@ import urllib.request
 import grpc
 import pytest
 
+from serving.client import messages
 from serving.client.client import SerClient
 from serving.client.connection import ServerError
 from serving.server.config_files import ModelEntry
+from serving.server.requests.record import RequestLog, RequestRecord
 from serving.server.server import Server, ServerOptions
 from tests.serving import exports
 from tests.serving.server.certificates import write_ssl_config
@@ -27,7 +29,7 @@ SPEECH = exports.clips(1)[0]
 def logged(moma):
     """(server that logs requests, its lines)."""
     lines = []
-    options = ServerOptions(port=0, rest_port=0, log_requests=True)
+    options = ServerOptions(port=0, rest_port=0, log_requests="all")
     running = Server([ModelEntry("moma", moma[1])], options, lines.append)
     running.start()
     yield running, lines
@@ -35,7 +37,7 @@ def logged(moma):
 
 
 def line_after(lines, call):
-    """Returns the one line that a call leaves, without time and port of the client."""
+    """Returns the values of the one line that a call leaves, but for its time and client."""
     before = len(lines)
     call()
     # REST's line comes after its answer.
@@ -43,8 +45,12 @@ def line_after(lines, call):
     while len(lines) == before and time.monotonic() < deadline:
         time.sleep(0.01)
     (line,) = lines[before:]
-    pattern = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (127\.0\.0\.1|\[::1\]):\d+ (.*)"
-    return re.sub(r"\d+\.\d ms", "TIME", re.fullmatch(pattern, line)[2])
+    assert line.isprintable()
+    values = dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S+)', line))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", values.pop("time"))
+    assert re.fullmatch(r"(127\.0\.0\.1|\[::1\]):\d+", values.pop("client"))
+    assert float(values.pop("seconds")) < 60
+    return values
 
 
 def refused(client):
@@ -58,24 +64,76 @@ def posted(port, path, body):
         urllib.request.urlopen(request, timeout=20)
 
 
-def test_a_request_leaves_a_line_with_client_model_status_and_time(logged):
+def test_a_request_leaves_a_line_with_all_that_is_asked_of_an_operator(logged):
     running, lines = logged
     with SerClient(f"localhost:{running.port}", "moma") as client:
-        assert line_after(lines, lambda: client.predict(SPEECH)) == "predict moma OK TIME"
+        line = line_after(lines, lambda: client.predict(SPEECH))
+        size = int(line.pop("bytes"))
+        assert 4 * len(SPEECH) < size < 4 * len(SPEECH) + 200
+        assert line == {
+            "method": "predict",
+            "model": "moma",
+            "version": "1",
+            "signature": "serving_default",
+            "code": "OK",
+        }
         line = line_after(lines, lambda: refused(client))
-        assert line.startswith("predict moma INVALID_ARGUMENT TIME input size does not match")
+        assert line["code"] == "INVALID_ARGUMENT"
+        assert line["problem"].startswith('"input size does not match')
     path = "/v1/models/moma:predict"
     line = line_after(lines, lambda: posted(running.rest_port, path, {"inputs": {"wav": 1}}))
-    assert line.startswith(f"rest_post - INVALID_ARGUMENT TIME {path}: Unknown input 'wav'")
+    assert (line["method"], line["code"]) == ("rest_post", "INVALID_ARGUMENT")
+    assert "Unknown input" in line["problem"]
 
 
-def test_what_a_client_names_cannot_reach_into_the_terminal(logged):
+def test_what_a_client_names_cannot_reach_into_the_terminal_or_forge_a_line(logged):
     running, lines = logged
-    with SerClient(f"localhost:{running.port}", "\x1b[31m" + "x" * 500) as client:
+    name = '\x1b[31m a" code=OK\n' + "x" * 500
+    with SerClient(f"localhost:{running.port}", name) as client:
         line = line_after(lines, lambda: refused(client))
-    assert line.isprintable()
-    assert line.startswith(f"predict ?[31m{'x' * 52}... NOT_FOUND TIME Servable not found")
-    assert len(line) < 450
+    assert line["code"] == "NOT_FOUND"
+    assert json.loads(line["model"]) == '?[31m a" code=OK?' + "x" * 80 + "..."
+    assert len(str(line)) < 700
+
+
+def test_methods_that_are_not_served_have_a_line(logged):
+    running, lines = logged
+    with grpc.insecure_channel(f"localhost:{running.port}") as channel:
+        call = channel.unary_unary("/tensorflow.serving.PredictionService/Classify")
+        line = line_after(lines, lambda: call.future(b"", timeout=20).code())
+        assert (line["method"], line["code"]) == ("other", "UNIMPLEMENTED")
+        assert (
+            line["problem"] == '"Method not found! /tensorflow.serving.PredictionService/Classify"'
+        )
+
+
+def test_the_level_chooses_the_lines():
+    refusal, answer = RequestRecord("predict", code="NOT_FOUND"), RequestRecord("predict")
+    for level, count in (("all", 2), ("refused", 1), ("none", 0)):
+        lines = []
+        log = RequestLog(lines.append, level)
+        log.add(refusal)
+        log.add(answer)
+        assert len(lines) == count
+
+
+def test_names_that_clients_think_of_do_not_fill_the_metrics(logged):
+    running, _ = logged
+    with grpc.insecure_channel(f"localhost:{running.port}") as channel:
+        call = channel.unary_unary(messages.PREDICT)
+        for number in range(20):
+            request = messages.PredictRequest()
+            request.model_spec.name = f"stranger{number}"
+            if number % 2:
+                request.model_spec.version_label = f"label{number}"
+            assert call.future(request.SerializeToString(), timeout=20).code().name in (
+                "NOT_FOUND",
+                "INVALID_ARGUMENT",
+            )
+    text = running.metrics.text()
+    assert "stranger" not in text
+    assert "label" not in text
+    assert 'request_count{model_name="",entrypoint="predict",status="NOT_FOUND"}' in text
 
 
 def test_there_is_no_log_unless_asked_for(moma):
@@ -95,8 +153,8 @@ def test_there_is_no_log_unless_asked_for(moma):
 def test_a_failed_handshake_leaves_a_line(moma, tmp_path):
     config, _ = write_ssl_config(tmp_path)
     command = [sys.executable, "-m", "ser_keras", "serve", "--model_name", "moma"]
-    command += ["--model_base_path", str(moma[1]), "--port", "0", "--rest_api_port", "0"]
-    command += ["--ssl_config_file", str(config), "--log-requests"]
+    command += ["--model_base_path", str(moma[1]), "--port", "0"]
+    command += ["--ssl_config_file", str(config), "--log-requests", "refused"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ)
     ) as process:

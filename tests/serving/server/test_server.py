@@ -147,6 +147,66 @@ def test_too_large_and_too_late(prediction):
     assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+def declared(shape, **values):
+    """Returns a request whose waveform has this shape, and these values."""
+    message = request()
+    waveform = message.inputs["waveform"]
+    waveform.Clear()
+    waveform.dtype = 1
+    for size in shape:
+        waveform.tensor_shape.dim.add(size=size)
+    for field, numbers in values.items():
+        getattr(waveform, field).extend(numbers)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "details"),
+    [
+        (
+            declared([1, 3_000_000_000], float_val=[0.5]),
+            "tensor parsing error: waveform: Shape [1,3000000000] is too large",
+        ),
+        (declared([10**10], float_val=[0.5]), "is too large"),
+        (declared([1, -1], float_val=[0.5]), "is not fully defined"),
+        (declared([100_000, 1], float_val=[0.5]), "Task size 100000 is larger than maximum input"),
+    ],
+)
+def test_a_few_bytes_do_not_take_gigabytes(prediction, message, details):
+    if "Task" in details:
+        message.inputs["length"].CopyFrom(tf.make_tensor_proto(np.ones(100_000, np.int32)))
+    code, found_details = refused(prediction.Predict, message)
+    assert code == "INVALID_ARGUMENT"
+    assert details in found_details
+
+
+def test_a_large_batch_runs_in_parts_with_the_answers_of_its_rows(prediction):
+    rng = np.random.default_rng(0)
+    length = rng.integers(300, 1000, 150).astype(np.int32)
+    waveform = rng.normal(0, 0.1, (150, 1000)).astype(np.float32)
+    answer = prediction.Predict(request({"waveform": waveform, "length": length}))
+    found = tf.make_ndarray(answer.outputs["probabilities"])
+    for row in (0, 63, 64, 149):
+        alone = request({"waveform": waveform[row : row + 1], "length": length[row : row + 1]})
+        expected = tf.make_ndarray(prediction.Predict(alone).outputs["probabilities"])
+        np.testing.assert_allclose(found[row], expected[0], atol=1e-5)
+
+
+def test_names_are_cut_in_refusals(prediction):
+    for spec in (
+        'name: "%s"',
+        'name: "moma" version_label: "%s"',
+        'name: "moma" signature_name: "%s"',
+    ):
+        _, details = refused(prediction.Predict, request(spec=spec % ("x" * 100_000)))
+        assert "x" * 97 + "..." in details
+        assert len(details) < 200
+    many = {f"{number:0>200}": INPUTS["length"] for number in range(1000)}
+    code, details = refused(prediction.Predict, request(many))
+    assert code == "INVALID_ARGUMENT"
+    assert len(details) <= 1000
+
+
 def test_other_methods_are_unimplemented(prediction):
     from tensorflow_serving.apis import classification_pb2
 
