@@ -58,7 +58,8 @@ from serving.client import SerClient
 from serving.client.prediction import ANSWER_OUTPUTS
 from serving.export.export import write_export
 from serving.export.signatures import Served
-from serving.server.manager import exempt_from_garbage_collection
+from serving.export.trust.hashes import write_hashes
+from serving.server.loading.memory import exempt_from_garbage_collection
 from serving.server.session import LoadedModel
 
 DEPLOY = Path(__file__).resolve().parents[1] / "serving" / "deploy"
@@ -84,6 +85,7 @@ def export(name, base):
     model = build_model(name, num_classes=len(CLASSES), dim=spec.dim, **options)
     folder = base / name / "1"
     write_export(Served(model, spec, CLASSES, segments), folder, name)
+    write_hashes(folder)
     return folder
 
 

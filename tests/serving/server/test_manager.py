@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from serving.export.layout import versions
+from serving.export.trust.hashes import write_hashes
 from serving.server.config_files import ModelEntry
 from serving.server.errors import RequestError
 from serving.server.manager import AVAILABLE, END, ModelManager
@@ -113,6 +114,7 @@ def test_versions_of_nan_or_of_another_signature_never_serve(base):
     archive.track(other)
     archive.add_endpoint("serve", other.call, [keras.InputSpec(shape=(None, 3), dtype="float32")])
     archive.write_out(str(base / "3"), verbose=False)
+    write_hashes(base / "3")
     manager.poll()
     assert "expected length (int32), waveform (float32)" in manager.states("moma")[3].error.message
     assert ask(manager)[0] == 1

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ser_keras import metrics
 from serving.export.ensembles.signatures import EnsembleModule, ServedEnsemble
 from serving.export.signatures import ServedModule
+from serving.export.trust.hashes import write_hashes
 from tests.serving import exports
 
 WEIGHTS = (0.5, 0.3, 0.2)
@@ -105,6 +106,7 @@ def test_a_stock_loader_serves_it(models, tmp_path):
 
     served = ServedEnsemble([replace(model) for model in models], WEIGHTS)
     write_ensemble(served, tmp_path / "e" / "1", "e")
+    write_hashes(tmp_path / "e" / "1")
     check_operations(tmp_path / "e" / "1")
     loaded = LoadedModel(tmp_path / "e" / "1")
     expected = run(EnsembleModule(served).signatures(), "serving_default", AUDIO)
