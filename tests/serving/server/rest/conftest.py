@@ -14,7 +14,9 @@ from serving.server.rest.rest_server import RestServer
 @contextmanager
 def rest_server(**limits):
     """A REST server that knows no model, with those options."""
-    app = RestApp(ModelManager([]), Metrics(), RestOptions(**limits), max_predictions=8)
+    app = RestApp(
+        ModelManager([]), Metrics(lambda name: False), RestOptions(**limits), max_predictions=8
+    )
     server = RestServer(app, "127.0.0.1", 0, max_predictions=8)
     server.start()
     yield server

@@ -24,7 +24,7 @@ class SlowManager(ModelManager):
 
 
 def slow_server():
-    app = RestApp(SlowManager([]), Metrics(), RestOptions(), max_predictions=16)
+    app = RestApp(SlowManager([]), Metrics(lambda name: False), RestOptions(), max_predictions=16)
     server = RestServer(app, "127.0.0.1", 0, max_predictions=16)
     server.start()
     return server
