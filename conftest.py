@@ -14,8 +14,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
-# Has no doctests, and gradio is not in every environment.
-collect_ignore = ["serving/web/page.py"]
+# They have no doctests, and gradio is not in every environment.
+collect_ignore = ["serving/web/page.py", "serving/web/page_server.py"]
 
 pytest_plugins = ["tests.small_features", "tests.small_trainings", "tests.small_runs"]
 

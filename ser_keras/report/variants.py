@@ -49,15 +49,15 @@ def on_frames_alone(result: Mapping[str, Any]) -> bool:
 
 
 def for_one_track_alone(result: Mapping[str, Any]) -> bool:
-    """Whether a model was trained on the adapted track alone, and cannot answer on the blind one.
+    """Whether a model, or each member of an ensemble, was trained on the adapted track alone.
 
     Example:
         >>> for_one_track_alone({"recipes": {"x": {"adaptation": {"blind_share": 0}}}})
         True
     """
-    shares = [
-        recipe.get("adaptation", {}).get("blind_share", 1) for recipe in result["recipes"].values()
-    ]
+    trained = result.get("members") or [result]
+    recipes = [recipe for model in trained for recipe in model["recipes"].values()]
+    shares = [recipe.get("adaptation", {}).get("blind_share", 1) for recipe in recipes]
     return bool(shares) and not any(shares)
 
 

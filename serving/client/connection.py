@@ -103,7 +103,9 @@ class ModelConnection:
         self._fill_model_spec(request.model_spec)
         request.metadata_field.append("signature_def")
         packed = self._call(self._metadata, request).metadata["signature_def"].value
-        return frozenset(messages.SignatureDefMap.FromString(packed).signature_def)
+        names = messages.SignatureDefMap.FromString(packed).signature_def
+        # Servers list the operation that initialises a model beside what can be asked.
+        return frozenset(name for name in names if not name.startswith("__"))
 
     def ask(
         self,

@@ -144,12 +144,13 @@ class Services:
         self, request: ReceivedRequest, record: RequestRecord, timeout_s: float | None
     ) -> Any:
         fields = request.message.metadata_field
-        if list(fields) != ["signature_def"]:
+        if not fields:
             raise RequestError.invalid(
-                f"Metadata field {shown(fields[0])} is not supported"
-                if fields
-                else "GetModelMetadataRequest must specify at least one metadata_field"
+                "GetModelMetadataRequest must specify at least one metadata_field"
             )
+        for field in fields:
+            if field != "signature_def":
+                raise RequestError.invalid(f"Metadata field {shown(field)} is not supported")
         spec = request.spec
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self.manager.lend(spec.name, *version_choice(spec)) as (model, version):
@@ -167,12 +168,10 @@ class Services:
         self, request: ReceivedRequest, record: RequestRecord, timeout_s: float | None
     ) -> Any:
         spec = request.spec
-        if not spec.name:
+        if not request.message.HasField("model_spec"):
             raise RequestError.invalid("Missing ModelSpec")
-        version, label = version_choice(spec)
-        if label is not None:
-            with self.manager.lend(spec.name, None, label) as (_, version):
-                pass
+        # As in TensorFlow Serving, a label chooses nothing here.
+        version, _ = version_choice(spec)
         response = get_model_status_pb2.GetModelStatusResponse()
         for number, known in self.manager.states(spec.name, version).items():
             status = response.model_version_status.add(version=number, state=known.state)

@@ -142,7 +142,7 @@ class ModelManager:
         if not name:
             raise RequestError.invalid("ModelSpec has no name specified.")
         available = self._available(name)
-        if label:
+        if label is not None:
             labels = self._models[name].labels if name in self._models else {}
             if labels.get(label) not in available:
                 raise RequestError.invalid(f"Unrecognized servable version label: {shown(label)}")

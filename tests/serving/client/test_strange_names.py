@@ -39,7 +39,7 @@ def strange_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "strange"
     module = Strange()
     tf.saved_model.save(module, str(folder / "1"), {"serving_default": module.answer})
-    running = Server([ModelEntry("strange", folder)], ServerOptions(port=0, rest_port=None))
+    running = Server([ModelEntry("strange", folder)], ServerOptions(port=0, trust=True))
     running.start()
     yield f"localhost:{running.port}"
     running.stop()

@@ -155,8 +155,8 @@ class Globs(Double):
 
     @tf.function(input_signature=[ROW])
     def run(self, x):
-        found = tf.size(tf.io.matching_files("/etc/*"))
-        return {"y": self.factor * x * tf.cast(found, tf.float32)}
+        file_count = tf.size(tf.io.matching_files("/etc/*"))
+        return {"y": self.factor * x * tf.cast(file_count, tf.float32)}
 
 
 @pytest.mark.parametrize(

@@ -185,11 +185,11 @@ def test_a_large_batch_runs_in_parts_with_the_answers_of_its_rows(prediction):
     length = rng.integers(300, 1000, 150).astype(np.int32)
     waveform = rng.normal(0, 0.1, (150, 1000)).astype(np.float32)
     answer = prediction.Predict(request({"waveform": waveform, "length": length}))
-    found = tf.make_ndarray(answer.outputs["probabilities"])
+    probabilities = tf.make_ndarray(answer.outputs["probabilities"])
     for row in (0, 63, 64, 149):
         alone = request({"waveform": waveform[row : row + 1], "length": length[row : row + 1]})
         expected = tf.make_ndarray(prediction.Predict(alone).outputs["probabilities"])
-        np.testing.assert_allclose(found[row], expected[0], atol=1e-5)
+        np.testing.assert_allclose(probabilities[row], expected[0], atol=1e-5)
 
 
 def test_names_are_cut_in_refusals(prediction):

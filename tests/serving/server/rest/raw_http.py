@@ -48,12 +48,12 @@ def answers(port, data):
 
 
 def _split(received):
-    found = []
+    responses = []
     while received:
         head, _, rest = received.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines)
         length = int(headers.get("content-length", 0))
-        found.append(Answer(int(first.split()[1]), headers, rest[:length]))
+        responses.append(Answer(int(first.split()[1]), headers, rest[:length]))
         received = rest[length:]
-    return found
+    return responses

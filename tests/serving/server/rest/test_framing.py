@@ -83,8 +83,8 @@ def test_the_body_of_a_refused_request_is_no_request(empty_server, path):
 def test_requests_in_one_packet_are_answered_in_order(empty_server):
     starts = [f"GET /v1/models/{name} HTTP/1.1" for name in "abc"]
     data = b"".join(request(start=start) for start in starts[:2])
-    found = answers(empty_server.port, data + request(CLOSE, start=starts[2]))
-    assert [answer.error[-1] for answer in found] == ["a", "b", "c"]
+    refusals = answers(empty_server.port, data + request(CLOSE, start=starts[2]))
+    assert [answer.error[-1] for answer in refusals] == ["a", "b", "c"]
 
 
 def test_chunks_are_one_body_and_end_the_connection(empty_server):

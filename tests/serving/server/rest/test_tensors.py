@@ -37,9 +37,9 @@ def tensor(value, dtype):
     ],
 )
 def test_values_keep_their_value(value, dtype, expected):
-    found = tensor(value, dtype)
-    assert found.dtype == dtype.as_numpy_dtype
-    np.testing.assert_array_equal(found, np.array(expected, dtype.as_numpy_dtype))
+    values = tensor(value, dtype)
+    assert values.dtype == dtype.as_numpy_dtype
+    np.testing.assert_array_equal(values, np.array(expected, dtype.as_numpy_dtype))
 
 
 @pytest.mark.parametrize(
