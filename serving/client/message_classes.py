@@ -17,7 +17,8 @@ MAX_ARRAY_BYTES = 64 * 2**20
 LEAST_BYTES_OF_A_NUMBER = 4
 _MAX_VARINT_BYTES = 10
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
-# Field: (number, type). `*` before a type repeats it; `map ` before it maps strings to it.
+# Field: (number, type). `*` before a type repeats it; `map ` before it maps strings to it; `?` before
+# it tells an empty value from none.
 Fields = Mapping[str, tuple[int, str]]
 
 _VARIABLE_LENGTH = {
@@ -168,7 +169,11 @@ def _add_message(
             entry = _add_map_entry(message, field_name, field_type.removeprefix("map "), messages)
             field.type, field.type_name = field.TYPE_MESSAGE, f".{message.name}.{entry.name}"
         else:
-            _set_type(field, field_type.removeprefix("*"), messages)
+            _set_type(field, field_type.lstrip("*?"), messages)
+        if field_type.startswith("?"):
+            field.proto3_optional = True
+            field.oneof_index = len(message.oneof_decl)
+            message.oneof_decl.add(name=f"_{field_name}")
 
 
 def _add_map_entry(

@@ -33,7 +33,7 @@ MESSAGES: Mapping[str, Fields] = {
         "name": (1, "string"),
         "version": (2, "google.protobuf.Int64Value"),
         "signature_name": (3, "string"),
-        "version_label": (4, "string"),
+        "version_label": (4, "?string"),
     },
     "tensorflow.serving.PredictRequest": {
         "model_spec": (1, "tensorflow.serving.ModelSpec"),

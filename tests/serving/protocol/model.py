@@ -5,6 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from serving.export.layout import new_version
+from serving.export.trust.hashes import write_hashes
 
 NAME = "protocol"
 # A name that a path can only hold encoded.
@@ -87,8 +88,10 @@ def write_models(base: Path) -> Path:
         module = HalfPlus(version)
         with new_version(base / NAME, version) as (staged, _):
             tf.saved_model.save(module, str(staged), module.signatures())
+            write_hashes(staged)
     (base / BROKEN / "1").mkdir(parents=True)
     (base / BROKEN / "1" / "saved_model.pb").write_bytes(b"no model")
+    write_hashes(base / BROKEN / "1")
     config = base / "models.config"
     config.write_text(models_config(base), encoding="utf-8")
     return config

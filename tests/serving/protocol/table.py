@@ -162,7 +162,7 @@ def serving(folder: Path) -> Iterator[tuple[str, int, str]]:
     process = ServerProcess(config, "--monitoring_config_file", monitoring, model=NAME)
     try:
         with process.client() as client:
-            client.wait_until_available(300)
+            client.wait_until_available(120)
         yield f"localhost:{process.port}", process.rest_port, str(folder)
     finally:
         process.stop()
