@@ -17,8 +17,8 @@ MAX_ARRAY_BYTES = 64 * 2**20
 LEAST_BYTES_OF_A_NUMBER = 4
 _MAX_VARINT_BYTES = 10
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
-# Field: (number, type). `*` before a type repeats it; `map ` before it maps strings to it; `?` before
-# it tells an empty value from none.
+# Field: (number, type). `*` before a type repeats it, `map ` before it maps strings to it, and `?`
+# before it tells an empty value from none.
 Fields = Mapping[str, tuple[int, str]]
 
 _VARIABLE_LENGTH = {
