@@ -116,6 +116,7 @@ def _rest_port(option: int | None, *, encrypted: bool) -> int | None:
 def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
     """Serves until the process is asked to end."""
     from serving.server.server import Server
+    from serving.server.shutdown import EndSignal
 
     # TensorFlow warns that sessions are deprecated for training; a server only predicts.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -126,8 +127,9 @@ def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
     )
     with console.status("loading"):
         server = Server(models, options, lambda text: console.print(text))
+        end = EndSignal()
         server.start()
-    server.wait()
+    server.wait(end)
 
 
 def _models(name: str, base_path: Path | None, config_file: Path | None) -> list["ModelEntry"]:

@@ -21,7 +21,7 @@ from serving.client.endpoint import (
     endpoint_of,
 )
 from serving.ready import ready_model
-from serving.server.shutdown import wait_for_signal
+from serving.server.shutdown import EndSignal
 from serving.web.guard import LOOPBACK
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def web(
             page = stack.enter_context(opened)
             quota = Quota(folder, upload_quota_mb * 10**6)
             address = page.launch(host, port, quota, allow_host or ())
+        end = EndSignal()
         console.print(f"{address} shows {', '.join(names)}; Ctrl-C ends it")
         if host not in LOOPBACK:
             console.print(
@@ -93,7 +94,7 @@ def web(
                 "browsers record only on pages with TLS[/]",
                 markup=True,
             )
-        wait_for_signal()
+        end.wait()
 
 
 def _names(server: str | None, models: list[str], exported: list[str]) -> list[str]:

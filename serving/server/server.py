@@ -20,7 +20,7 @@ from serving.server.requests.record import LogLevel, RequestLog
 from serving.server.rest.app import RestApp
 from serving.server.rest.options import RestOptions
 from serving.server.rest.rest_server import RestServer
-from serving.server.shutdown import wait_for_signal
+from serving.server.shutdown import EndSignal
 from serving.server.transport.tls import server_credentials
 
 # Half a minute of speech is sent at once, instead of 64 KiB at a time with an answer to each. This
@@ -145,9 +145,9 @@ class Server:
         grpc_stopped.wait()
         self.manager.close()
 
-    def wait(self) -> None:
+    def wait(self, end: EndSignal) -> None:
         """Serves until SIGTERM or SIGINT, then stops."""
-        wait_for_signal()
+        end.wait()
         self.log("draining")
         self.stop()
 
