@@ -106,7 +106,9 @@ class FoldTuner(base_tuner.BaseTuner):
             search.seed,
         )
         records = finished_records(output / "trials")
-        oracle.recorded = {record["trial"]: record["values"] for record in records}
+        # A worker's oracle is a client of the chief's, which has no records.
+        self.recorded = {record["trial"]: record["values"] for record in records}
+        oracle.recorded = self.recorded
         super().__init__(oracle, directory=output, project_name=ORACLE)
 
     def run_trial(self, trial: Any, verbose: int = 0) -> dict[str, float]:
@@ -135,7 +137,7 @@ class FoldTuner(base_tuner.BaseTuner):
 
         Hyperband plans its trials by its own state; where that was lost, it may draw others.
         """
-        recorded = self.oracle.recorded.get(trial_id, values)
+        recorded = self.recorded.get(trial_id, values)
         if recorded != values:
             error = SchemaError(
                 f"{self.output}: trial {trial_id} is recorded with {recorded}, the search draws "
