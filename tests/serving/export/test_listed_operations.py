@@ -19,7 +19,7 @@ OPTIONS = {
     "alexnet_fixed": {"width": 0.0625},
     "attention_cnn": {"pool_after": (1, 2, 3, 4)},
     "predictive_vrnn": exports.VRNN,
-    "sparse_autoencoder": {"encoder_units": 160, "recurrent_units": 8},
+    "sparse_autoencoder": {"encoder_units": 400, "recurrent_units": 8},
     "vgg16_fixed": {"dense_units": 8},
 }
 
