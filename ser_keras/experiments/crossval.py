@@ -110,8 +110,8 @@ def run_crossval(
     )
     result = summary()
     write_json(output / "result.json", result)
-    for track in next(iter(recipes.values())).tracks[1:]:
-        write_json(output / BLIND_RESULT, summary(track))
+    if "blind" in recipes[records[0]["recipe"]].tracks[1:]:
+        write_json(output / BLIND_RESULT, summary("blind"))
     return result
 
 

@@ -61,8 +61,9 @@ def results_by_track(output: Path) -> list[dict[str, Any]]:
         output: Path. Folder of a run whose `result.json` was written.
     """
     result = read_result(output / "result.json")
-    tracks = result["folds"][0].get("tracks", {"blind": {}})
-    return [result, *(read_result(output / BLIND_RESULT) for _ in range(len(tracks) - 1))]
+    if len(result["folds"][0].get("tracks", ())) < 2:
+        return [result]
+    return [result, read_result(output / BLIND_RESULT)]
 
 
 def not_adapted(records: Sequence[Mapping[str, Any]]) -> list[str]:

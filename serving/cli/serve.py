@@ -108,7 +108,8 @@ def _rest_port(option: int | None, *, encrypted: bool) -> int | None:
     if option and encrypted:
         console.print(
             "[yellow]REST is not encrypted and asks nobody for a certificate[/]; leave "
-            "--rest_api_port out to serve gRPC alone"
+            "--rest_api_port out to serve gRPC alone",
+            markup=True,
         )
     return option or None
 

@@ -88,8 +88,8 @@ def run_ensemble(
     summary = partial(summarize_ensemble, members, used, output, records, findings, command)
     result = summary(own_track(members))
     write_json(output / "result.json", result)
-    for track in tracks_of(members)[1:]:
-        write_json(output / provenance.BLIND_RESULT, summary(track))
+    if "blind" in tracks_of(members)[1:]:
+        write_json(output / provenance.BLIND_RESULT, summary("blind"))
     return result
 
 
