@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
-# Trains the rows of both tracks: six models on four corpora, three seeds each, and their ensemble;
-# writes them into results/. Run again after a kill: finished folds are kept, an unfinished one goes
-# on.
+# Trains the rows of both tracks: seven models on four corpora, one for each track, three seeds each,
+# and their ensembles; writes them into results/. Run again after a kill: finished folds are kept, an
+# unfinished one goes on.
 #
 #   bash benchmarks/speaker_rows.sh DATA RUNS [PATTERN]
 #
 # DATA holds emodb/, emodb-2s/, ravdess/ and nemo/; features and runs go into RUNS; only rows whose
-# name, such as nemo-moma-0, matches PATTERN are trained. Two at a time: run it twice, with patterns
-# that have no row in common.
+# name, such as nemo-moma-adapted-0, matches PATTERN are trained. Two at a time: run it twice, with
+# patterns that have no row in common.
+#
+# A model for each track, since one for both is a compromise. On development speakers, by UA, with
+# the same number of epochs: the CNN for the blind track 69.1 instead of 67.8 on RAVDESS, on frames
+# alone 68.6 instead of 65.2; on frames alone for the adapted track 69.6 instead of 62.0 on nEMO. The
+# warp of 0.12 and the hidden layer of the attention were chosen there, on nEMO; for a model of both
+# tracks they decided nothing on RAVDESS and EmoDB-2s.
 set -euo pipefail
 data=$1 runs=$2 pattern=${3:-.}
-systems=(functional_network attention_cnn moma alexnet_fcn sparse_autoencoder predictive_vrnn)
+models=(functional_network attention_cnn frames moma alexnet_fcn sparse_autoencoder predictive_vrnn)
 declare -A reader=([emodb]=emodb [emodb-2s]=emodb [ravdess]=ravdess [nemo]=nemo)
 declare -A protocol=([emodb]=emodb-loso [emodb-2s]=emodb-loso [ravdess]=ravdess-actor5 [nemo]=nemo-loso)
 declare -A classes=([emodb]=emodb4 [emodb-2s]=emodb7 [ravdess]=ravdess8 [nemo]=nemo6)
@@ -24,46 +30,52 @@ features() { # CORPUS
     --name "$1" --allow-partial --output "$runs/features/$1"
 }
 
-row() { # CORPUS SYSTEM SEED
-  local corpus=$1 system=$2 seed=$3 more=()
-  [[ $corpus-$system-$seed =~ $pattern ]] || return 0
-  echo "=== $corpus-$system-$seed"
-  case $system in
+row() { # CORPUS MODEL TRACK SEED
+  local corpus=$1 model=$2 track=$3 seed=$4 recipe=$2 more=()
+  [[ $corpus-$model-$track-$seed =~ $pattern ]] || return 0
+  echo "=== $corpus-$model-$track-$seed"
+  case $track in
+    blind) more+=(--set adaptation.blind_share=1) ;;
+    adapted) more+=(--set adaptation.blind_share=0 --set adaptation.random_enrolment=false) ;;
+  esac
+  # The CNN without functionals errs elsewhere than models with them, and so adds to an ensemble. On
+  # the development speakers one such run more made UA adapted / blind of an ensemble 78.0 / 69.8
+  # instead of 77.0 / 69.2 on RAVDESS, 71.5 / 55.0 instead of 69.0 / 55.8 on nEMO and 88.0 / 75.8
+  # instead of 87.4 / 76.7 on EmoDB-2s.
+  if [[ $model == frames ]]; then
+    recipe=attention_cnn
+    more+=(--set model.options.speaker.functionals=0)
+  fi
+  case $recipe in
+    attention_cnn | sparse_autoencoder) more+=(--set model.options.speaker.attention_units=64) ;;
+  esac
+  case $model in
+    # Without functionals, further corpora did not help.
+    # The objective of the VRNN has no place for classes that it is not tested on.
+    frames | predictive_vrnn) ;;
     sparse_autoencoder)
       for other in ${unlabelled[$corpus]}; do more+=(--unlabelled "$runs/features/$other"); done ;;
-    predictive_vrnn) ;; # its objective has no place for classes that it is not tested on
     *)
       if [[ -n ${joint[$corpus]} ]]; then more+=(--set adaptation.joint_share=0.3); fi
       for other in ${joint[$corpus]}; do more+=(--joint "$runs/features/$other"); done ;;
   esac
   ser crossval --features "$runs/features/$corpus" --protocol "${protocol[$corpus]}" \
-    --classes "${classes[$corpus]}" --recipe "$system-speaker" --set "seed=$seed" \
-    --output "$runs/$corpus-$system-$seed" --results results \
-    ${more[@]+"${more[@]}"}
+    --classes "${classes[$corpus]}" --recipe "$recipe-speaker" --set "seed=$seed" \
+    --set augment.warp=0.12 --output "$runs/$corpus-$model-$track-$seed" --results results \
+    "${more[@]}"
 }
 
-# The CNN on frames alone, without functionals and further corpora: it errs elsewhere than models
-# with functionals, and so adds to the ensembles. On the development speakers the ensemble with one such run more
-# had UA adapted / blind 78.0 / 69.8 instead of 77.0 / 69.2 on RAVDESS, 71.5 / 55.0 instead of 69.0 /
-# 55.8 on nEMO and 88.0 / 75.8 instead of 87.4 / 76.7 on EmoDB-2s.
-frames() { # CORPUS SEED
-  local corpus=$1 seed=$2
-  [[ $corpus-frames-$seed =~ $pattern ]] || return 0
-  echo "=== $corpus-frames-$seed"
-  ser crossval --features "$runs/features/$corpus" --protocol "${protocol[$corpus]}" \
-    --classes "${classes[$corpus]}" --recipe attention_cnn-speaker --set "seed=$seed" \
-    --set model.options.speaker.functionals=0 --output "$runs/$corpus-frames-$seed" --results results
-}
-
-# The mean of all models and seeds; with a pattern only where it matches, such as nemo-ensemble.
+# The mean of all models and seeds on each track; with a pattern only where it matches, such as
+# nemo-ensemble.
 ensemble() { # CORPUS
   local corpus=$1 runs_of=() more=()
   [[ $corpus-ensemble =~ $pattern ]] || return 0
   echo "=== $corpus-ensemble"
-  for system in "${systems[@]}"; do
-    for seed in 0 1 2; do runs_of+=("$runs/$corpus-$system-$seed"); done
+  for model in "${models[@]}"; do
+    for track in blind adapted; do
+      for seed in 0 1 2; do runs_of+=("$runs/$corpus-$model-$track-$seed"); done
+    done
   done
-  for seed in 0 1 2; do runs_of+=("$runs/$corpus-frames-$seed"); done
   for other in ${joint[$corpus]}; do more+=(--joint "$runs/features/$other"); done
   for other in ${unlabelled[$corpus]}; do more+=(--unlabelled "$runs/features/$other"); done
   ser ensemble "${runs_of[@]}" --features "$runs/features/$corpus" "${more[@]}" \
@@ -74,8 +86,9 @@ corpora=(emodb emodb-2s ravdess nemo)
 for corpus in "${corpora[@]}"; do features "$corpus"; done
 for seed in 0 1 2; do
   for corpus in "${corpora[@]}"; do
-    for system in "${systems[@]}"; do row "$corpus" "$system" "$seed"; done
-    frames "$corpus" "$seed"
+    for model in "${models[@]}"; do
+      for track in blind adapted; do row "$corpus" "$model" "$track" "$seed"; done
+    done
   done
 done
 for corpus in "${corpora[@]}"; do ensemble "$corpus"; done

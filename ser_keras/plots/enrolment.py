@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.plots.picture import bar_ends, open_figure, save_figure
+from ser_keras.report.tables import enrolled_in_words
 
 
 def enrolment_curve(result: Mapping[str, Any], path: Path) -> None:
@@ -25,9 +26,7 @@ def enrolment_curve(result: Mapping[str, Any], path: Path) -> None:
     emotions = [row for row in result["enrolments"] if row["emotion"]]
     _draw_amounts(left, amounts)
     left.axhline(100 / len(result["class_set"]["classes"]), color="0.6", linestyle="--")
-    names = [f"one: {row['emotion']}" for row in emotions]
-    names[-1:] = ["one emotion, all"]
-    _draw_differences(right, [*amounts, *emotions], [*map(_amount, amounts), *names])
+    _draw_differences(right, [*amounts, *emotions])
     figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
     save_figure(figure, path)
 
@@ -50,7 +49,7 @@ def _draw_amounts(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.legend(loc="lower right")
 
 
-def _draw_differences(axes: Any, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+def _draw_differences(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     heights = list(range(len(rows)))[::-1]
     values = [
         [100 * end for end in (value, *bar_ends(value, ends))]
@@ -59,9 +58,5 @@ def _draw_differences(axes: Any, rows: Sequence[Mapping[str, Any]], names: Seque
     axes.hlines(heights, [v[1] for v in values], [v[2] for v in values], color="grey")
     axes.plot([v[0] for v in values], heights, "ko")
     axes.axvline(0, color="black", linestyle="--")
-    axes.set_yticks(heights, names)
+    axes.set_yticks(heights, list(map(enrolled_in_words, rows)))
     axes.set(xlabel="UA above blind (points), 95 % over speakers")
-
-
-def _amount(row: Mapping[str, Any]) -> str:
-    return "everything" if row["seconds"] is None else f"{row['seconds']:g} s"

@@ -56,6 +56,9 @@ def result_path(folder: Path, result: Result) -> Path:
         >>> result |= {"settings": "ours", "track": "adapted", "recipes": {"moma": {"seed": 1}}}
         >>> result_path(Path("results"), result).as_posix()
         'results/emodb/emodb-loso/moma/ours-adapted-seed1.json'
+        >>> result |= {"track": "blind", "recipes": {"moma": {"adaptation": {"blind_share": 1}}}}
+        >>> result_path(Path("results"), result).as_posix()
+        'results/emodb/emodb-loso/moma/ours-alone.json'
     """
     words = ["paper", *variant(result)] if result["settings"] == "paper" else ["ours"]
     if result["settings"] != "paper" and on_frames_alone(result):
@@ -63,7 +66,8 @@ def result_path(folder: Path, result: Result) -> Path:
     words += further_sets(result)
     if track_of(result) != "blind":
         words.append(track_of(result))
-        words += ["alone"] if for_one_track_alone(result) else []
+    if for_one_track_alone(result):
+        words.append("alone")
     if seed := seed_of(result):
         words.append(f"seed{seed}")
     protocol = result["protocol"]["name"]

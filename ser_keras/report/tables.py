@@ -201,17 +201,22 @@ def enrolments_table(curves: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def _enrolment_row(curve: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+def enrolled_in_words(row: Mapping[str, Any]) -> str:
+    """Returns what was enrolled of each speaker, such as "15 s, only angry"."""
     amount = "everything" if row["seconds"] is None else f"{row['seconds']:g} s"
-    if emotion := row["emotion"]:
-        amount += f" of {emotion} emotion" if emotion == ANY_ONE else f", only {emotion}"
+    if not (emotion := row["emotion"]):
+        return amount
+    return f"{amount} of {emotion} emotion" if emotion == ANY_ONE else f"{amount}, only {emotion}"
+
+
+def _enrolment_row(curve: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     protocol = curve["protocol"]
     folds = f" ({protocol['folds_run']} of {protocol['folds']} folds)"
     return [
         _data(curve),
         _protocol(protocol, folds * (protocol["folds_run"] != protocol["folds"])),
         f"`{curve['model']}`",
-        amount,
+        enrolled_in_words(row),
         f"{row['enrolled_s']:.1f}",
         percent(row["ua"]),
         percent(row["blind_ua"]),

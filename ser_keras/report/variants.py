@@ -49,16 +49,18 @@ def on_frames_alone(result: Mapping[str, Any]) -> bool:
 
 
 def for_one_track_alone(result: Mapping[str, Any]) -> bool:
-    """Whether a model, or each member of an ensemble, was trained on the adapted track alone.
+    """Whether a recipe for both tracks was trained on one of them, as each member of an ensemble.
 
     Example:
         >>> for_one_track_alone({"recipes": {"x": {"adaptation": {"blind_share": 0}}}})
         True
+        >>> for_one_track_alone({"recipes": {"x": {"adaptation": {"blind_share": 0.3}}}})
+        False
     """
     trained = result.get("members") or [result]
     recipes = [recipe for model in trained for recipe in model["recipes"].values()]
-    shares = [recipe.get("adaptation", {}).get("blind_share", 1) for recipe in recipes]
-    return bool(shares) and not any(shares)
+    shares = [recipe.get("adaptation", {}).get("blind_share") for recipe in recipes]
+    return bool(shares) and all(share in (0, 1) for share in shares)
 
 
 def further_sets(result: Mapping[str, Any]) -> list[str]:

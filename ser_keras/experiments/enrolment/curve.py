@@ -27,7 +27,9 @@ from ser_keras.protocols import Protocol
 from ser_keras.training.predict import Scorer, Scores
 
 SECONDS = (5.0, 15.0, 30.0, 60.0)
-EMOTION_SECONDS = 5.0
+# Less than recipes adapt to, and more.
+EMOTION_SECONDS = (5.0, 15.0)
+ANY_ONE = "any one"
 Progress = Callable[[str, int, int], None]
 
 
@@ -86,10 +88,11 @@ def enrolment_curve(
         progress: called as (fold, scored draws, all draws).
 
     Returns:
-        dict ready for JSON. "enrolments" has an entry for every amount, for 5 s of each single
-        emotion, and for those together ("emotion": "any one"): "enrolled_s" (mean over speakers and
-        draws), "ua" and "blind_ua" with their intervals over speakers, "difference" (adapted above
-        blind, with the ends of its paired interval) and "utterances" (scored in all draws).
+        dict ready for JSON. "enrolments" has an entry for every amount, for 15 s of each single
+        emotion, and for 5 s and 15 s of whichever single emotion ("emotion": "any one"):
+        "enrolled_s" (mean over speakers and draws), "ua" and "blind_ua" with their intervals over
+        speakers, "difference" (adapted above blind, with the ends of its paired interval) and
+        "utterances" (scored in all draws).
 
     Raises:
         ConfigError: no finished fold, a fold that is unknown, a run of the blind track, or numbers
@@ -109,7 +112,9 @@ def enrolment_curve(
         _check_adapted(run, trained)
         conditions = [Condition(amount) for amount in (*seconds, None)]
         conditions += [
-            Condition(EMOTION_SECONDS, emotion) for emotion in protocol.class_set.classes
+            Condition(amount, emotion)
+            for emotion in protocol.class_set.classes
+            for amount in EMOTION_SECONDS
         ]
         _score_fold(trained, conditions, draws, seed, counts, progress)
     return {
@@ -193,14 +198,20 @@ def _by_speaker(
 
 
 def _enrolments(counts: Mapping[Condition, Counts]) -> list[dict[str, Any]]:
-    rows = [_enrolment(condition, counted) for condition, counted in counts.items()]
-    together = Counts()
-    for condition, counted in counts.items():
-        if condition.emotion:
-            together.enrolled_s += counted.enrolled_s
-            for track in together.by_track:
-                together.add(track, counted.confusions(track))
-    return [*rows, _enrolment(Condition(EMOTION_SECONDS, "any one"), together)]
+    rows = [
+        _enrolment(condition, counted)
+        for condition, counted in counts.items()
+        if not condition.emotion or condition.seconds == EMOTION_SECONDS[-1]
+    ]
+    for seconds in EMOTION_SECONDS:
+        together = Counts()
+        for condition, counted in counts.items():
+            if condition.emotion and condition.seconds == seconds:
+                together.enrolled_s += counted.enrolled_s
+                for track in together.by_track:
+                    together.add(track, counted.confusions(track))
+        rows.append(_enrolment(Condition(seconds, ANY_ONE), together))
+    return rows
 
 
 def _enrolment(condition: Condition, counted: Counts) -> dict[str, Any]:
