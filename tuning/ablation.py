@@ -103,7 +103,7 @@ def run_ablation(
     Returns:
         dict ready for JSON, also in `ablation.json`: "levers", each with what it "changes" and its
         "tracks": UA, and by how much it is above the recipe as it is, with the ends of the 95 %
-        interval from resampling speakers.
+        interval from resampling the "speakers".
 
     Raises:
         LeakageError: the audit found a leak.
@@ -177,6 +177,7 @@ def _compared(
             "difference": paired_difference(
                 [result["by_speaker"]], as_it_is.get(track, {}).get("by_speaker", {})
             ),
+            "speakers": len(result["by_speaker"]),
         }
         for track, result in results.items()
     }

@@ -272,14 +272,13 @@ def ablations_table(ablations: Iterable[Mapping[str, Any]]) -> str:
     """
     rows = []
     for ablation in ablations:
-        speakers = {"speakers": len(ablation["folds"])}
         for lever in ablation["levers"]:
             cells = [_data(ablation), f"`{ablation['recipe']}`", lever["lever"]]
             for track in TRACKS:
                 scored = lever["tracks"].get(track)
                 cells += [percent(scored["ua"]) if scored else "–"]
                 shown = scored and lever["changes"]
-                cells += [difference_in_words(scored | speakers) if shown else "–"]
+                cells += [difference_in_words(scored) if shown else "–"]
             rows.append(cells)
     tracks = [words for track in TRACKS for words in (f"UA {track}", "above the recipe")]
     return markdown(("data", "recipe", "change", *tracks), rows)

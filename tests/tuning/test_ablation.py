@@ -73,6 +73,7 @@ def test_each_lever_is_compared_with_the_recipe_on_the_same_speakers(feature_set
     difference, low, high = adapted["difference"]
     assert difference == pytest.approx(adapted["ua"] - rows[AS_IT_IS]["adapted"]["ua"])
     assert low <= difference <= high
+    assert adapted["speakers"] == 2
 
     path = ablation_path(tmp_path / "results", result)
     path.parent.mkdir(parents=True)
