@@ -13,7 +13,7 @@ ADAPTED = {
     "epochs": 1,
     "select": "last",
     "normalizer": "speaker",
-    "adaptation": {"blind_share": 0.5, "speakers": 2},
+    "adaptation": {"blind_share": 0.5, "speakers": 2, "least_s": 1.0},
     "model": {
         "name": "attention_cnn",
         "options": {"filters": [4, 4], "pool_after": [1], "speaker": {"average_frames": 2}},
@@ -49,7 +49,10 @@ def pool(tmp_path_factory):
         sets[spec] = FeatureSet.open(root / spec)
     protocol = build_protocol("synthetic-loso", sets["logmel23"].rows)
     recipes = {"cnn-0": ADAPTED | {"seed": 0}, "cnn-1": ADAPTED | {"seed": 1}, "moma": BLIND}
-    recipes["alone"] = ADAPTED | {"seed": 2, "adaptation": {"blind_share": 0, "speakers": 2}}
+    recipes["alone"] = ADAPTED | {
+        "seed": 2,
+        "adaptation": ADAPTED["adaptation"] | {"blind_share": 0},
+    }
     for name, recipe in recipes.items():
         config = config_from_dict(recipe)
         run_crossval({name: config}, sets[config.spec], protocol, root / name, folds=FOLDS)

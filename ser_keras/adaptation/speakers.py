@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,6 +41,26 @@ def check_takes_speakers(config: TrainConfig, model: keras.Model) -> None:
             f"config: batch.segment_frames is {config.batch.segment_frames} with normalizer "
             "'speaker', expected 0: statistics of a speaker are those of whole utterances."
         )
+
+
+def speakers_below(least_s: float, rows: Iterable[Any]) -> list[str]:
+    """Returns the speakers with less speech than `least_s` in all, as `corpus/speaker`.
+
+    Args:
+        least_s: float. In seconds.
+        rows: objects with `corpus`, `speaker` and `duration_s`.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> rows = [SimpleNamespace(corpus="c", speaker=name, duration_s=6.0) for name in "aab"]
+        >>> speakers_below(10.0, rows)
+        ['c/b']
+    """
+    seconds: dict[str, float] = {}
+    for row in rows:
+        speaker = f"{row.corpus}/{row.speaker}"
+        seconds[speaker] = seconds.get(speaker, 0.0) + row.duration_s
+    return sorted(speaker for speaker, total_s in seconds.items() if total_s < least_s)
 
 
 def affine_of(model: keras.Model, layer: str = "normalizer") -> Affine:

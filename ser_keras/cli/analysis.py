@@ -150,7 +150,7 @@ def sampled(
     run's folder, as sampled.json and sampled.svg.
     """
     with starting():
-        from ser_keras.experiments.sampling_by_emotion import sampled_by_emotion
+        from ser_keras.experiments.attention import sampled_by_emotion
         from ser_keras.plots import sampled_input
         from ser_keras.report.attention import describe_sampled
         from ser_keras.report.results_folder import sampled_path
@@ -179,14 +179,14 @@ def attention_statistics(
     attention.svg, the numbers of every recording as attention.csv.
     """
     with starting():
-        from ser_keras.experiments import attention_statistics as statistics
+        from ser_keras.experiments import attention
         from ser_keras.files import write_csv
         from ser_keras.plots import map_statistics
         from ser_keras.report.attention import describe_attention_statistics
         from ser_keras.report.results_folder import attention_path
 
     with console.status("opening the run") as status:
-        measured = statistics.attention_statistics(
+        measured = attention.attention_statistics(
             run, features, lambda fold: status.update(f"measuring {fold}")
         )
     result = measured.result
@@ -195,6 +195,33 @@ def attention_statistics(
     console.print(f"every recording: {run / 'attention.csv'}", markup=False)
     kept = attention_path(results, result) if results else None
     _write_with_picture(result, map_statistics, run / "attention.json", kept)
+
+
+def attended(
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder of a run on features with prosody, such as mel64-prosody."),
+    ],
+    features: Features,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write result and picture to this folder.")
+    ] = None,
+) -> None:
+    """Show which frames attention prefers: high or low, loud or quiet, voiced or not, by emotion.
+
+    The result and its picture are written into the run's folder, as attended.json and attended.svg.
+    """
+    with starting():
+        from ser_keras.experiments.attention import attended_contours
+        from ser_keras.plots import attended_frames
+        from ser_keras.report.attention import describe_attended
+        from ser_keras.report.results_folder import attended_path
+
+    with console.status("opening the run") as status:
+        result = attended_contours(run, features, lambda fold: status.update(f"reading {fold}"))
+    print_markdown(describe_attended(result))
+    kept = attended_path(results, result) if results else None
+    _write_with_picture(result, attended_frames, run / "attended.json", kept)
 
 
 def _write_with_picture(

@@ -23,7 +23,7 @@ TASKS = {
     "Use a model": ("enrol", "export", "serve"),
     "Experiments": (
         *("crosscorpus", "label-curve", "enrolment-curve", "tune", "study", "ablation"),
-        *("reproduce", "sampled", "attention-statistics", "weights"),
+        *("reproduce", "attended", "sampled", "attention-statistics", "weights"),
     ),
     "Pipelines": ("run", "lineage"),
 }

@@ -1,6 +1,6 @@
 """Pictures of results. The only package that imports matplotlib."""
 
-from ser_keras.plots.corpus_attention import map_statistics, sampled_input
+from ser_keras.plots.corpus_attention import attended_frames, map_statistics, sampled_input
 from ser_keras.plots.curves import label_curve, learning_curves
 from ser_keras.plots.enrolment import enrolment_curve
 from ser_keras.plots.pipeline import data_statistics, graph
@@ -15,6 +15,7 @@ from ser_keras.plots.report import (
 from ser_keras.plots.searches import parallel_coordinates, study
 
 __all__ = [
+    "attended_frames",
     "confusion",
     "corpus_matrix",
     "data_statistics",

@@ -1,4 +1,4 @@
-"""Pictures of attention over a corpus: sampled shares, statistics of maps."""
+"""Pictures of attention over a corpus: sampled shares, statistics of maps, attended frames."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ def sampled_input(result: Mapping[str, Any], path: Path) -> None:
     window.
 
     Args:
-        result: see `experiments.sampled.sampled_by_emotion`.
+        result: see `experiments.attention.sampled_by_emotion`.
         path: Path. `.svg` or `.png`.
 
     Raises:
@@ -71,6 +71,37 @@ def _with_verdict(title: str, table: Mapping[str, Any]) -> str:
     return "\n".join([title, *lines])
 
 
+def attended_frames(result: Mapping[str, Any], path: Path) -> None:
+    """Draws which frames attention prefers, by prosodic value and emotion.
+
+    Args:
+        result: see `experiments.attention.attended_contours`.
+        path: Path. `.svg` or `.png`.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    contours = result["contours"]
+    names = ["all", *result["class_set"]["classes"]]
+    means = [[by_class[name]["mean"] for name in names] for by_class in contours.values()]
+    values = np.array(means, dtype=float)
+    figure = open_figure(path, (9, 4.5))
+    axes = figure.subplots()
+    largest = np.nanmax(np.abs(values))
+    image = axes.imshow(values, cmap="PuOr_r", vmin=-largest, vmax=largest, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            color = "white" if abs(value) > 0.7 * largest else "black"
+            axes.text(column, row, f"{value:+.2f}", ha="center", va="center", color=color)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(contours)), list(contours))
+    figure.colorbar(image, ax=axes, label="attended frames above all frames (deviations)")
+    figure.suptitle(
+        f"What {result['model']} attended to on {result['dataset']}, track {result['track']}"
+    )
+    save_figure(figure, path)
+
+
 def map_statistics(result: Mapping[str, Any], path: Path) -> None:
     """Draws entropy, total variation and correlations of MOMA's maps over a corpus.
 
@@ -78,7 +109,7 @@ def map_statistics(result: Mapping[str, Any], path: Path) -> None:
     the lower to the upper quartile of the utterances.
 
     Args:
-        result: see `experiments.attention_statistics.attention_statistics`.
+        result: see `experiments.attention.attention_statistics`.
         path: Path. `.svg` or `.png`.
 
     Raises:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ser_keras.plots.picture import bar_ends, open_figure, save_figure
-from ser_keras.report.tables import enrolled_in_words
+
+# In `ser enrolment-curve`: enrolments of each emotion alone, added up.
+ANY_ONE = "any one"
 
 
 def enrolment_curve(result: Mapping[str, Any], path: Path) -> None:
@@ -29,6 +31,14 @@ def enrolment_curve(result: Mapping[str, Any], path: Path) -> None:
     _draw_differences(right, [*amounts, *emotions])
     figure.suptitle(f"{result['model']} on {result['dataset']}, {result['protocol']['name']}")
     save_figure(figure, path)
+
+
+def enrolled_in_words(row: Mapping[str, Any]) -> str:
+    """Returns what was enrolled of each speaker, such as "15 s, only angry"."""
+    amount = "everything" if row["seconds"] is None else f"{row['seconds']:g} s"
+    if not (emotion := row["emotion"]):
+        return amount
+    return f"{amount} of {emotion} emotion" if emotion == ANY_ONE else f"{amount}, only {emotion}"
 
 
 def _draw_amounts(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ser_keras.report.percent import percent
 
+ALL = "all"  # emotions together
 COUNTED = {
     "with_first_window": "first window counted",
     "without_first_window": "first window not counted",
@@ -15,7 +16,7 @@ def describe_sampled(result: Mapping[str, Any]) -> str:
     """Returns the shares of the input that a predictive VRNN sampled, beside its paper's.
 
     Args:
-        result: see `ser_keras.experiments.sampling_by_emotion.sampled_by_emotion`.
+        result: see `ser_keras.experiments.attention.sampled_by_emotion`.
 
     Returns:
         a Markdown table of the shares by emotion in percent and, for the paper's corpora, a
@@ -37,11 +38,43 @@ def describe_sampled(result: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *([""] if sentences else []), *sentences])
 
 
+def describe_attended(result: Mapping[str, Any]) -> str:
+    """Returns which frames attention prefers, by emotion.
+
+    Args:
+        result: see `ser_keras.experiments.attention.attended_contours`.
+
+    Returns:
+        a Markdown table in standard deviations of an utterance's frames, bold where the 95 %
+        interval over speakers leaves out 0, and a sentence about what was measured.
+    """
+    names = [ALL, *result["class_set"]["classes"]]
+    lines = [f"| frames with more of | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    for contour, by_class in result["contours"].items():
+        cells = [contour, *(_preference(by_class[name]) for name in names)]
+        lines.append(f"| {' | '.join(cells)} |")
+    about = (
+        f"`{result['model']}` on {result['dataset']}, `{result['protocol']['name']}`, track "
+        f"{result['track']}: {result['utterances']} test utterances of {result['speakers']} "
+        "speakers. Standard deviations that attended frames lie above all frames of their "
+        "utterance; bold where the 95 % interval over speakers leaves out 0."
+    )
+    return "\n".join([*lines, "", about])
+
+
+def _preference(summary: Mapping[str, Any]) -> str:
+    if summary["mean"] is None:
+        return "–"
+    low, high = summary["interval"] or (0, 0)
+    text = f"{summary['mean']:+.2f}"
+    return f"**{text}**" if low > 0 or high < 0 else text
+
+
 def describe_attention_statistics(result: Mapping[str, Any]) -> str:
     """Returns the numbers of MOMA's maps over a corpus, and which of its claims hold.
 
     Args:
-        result: see `ser_keras.experiments.attention_statistics.attention_statistics`.
+        result: see `ser_keras.experiments.attention.attention_statistics`.
 
     Returns:
         a Markdown table of entropy and total variation by map, one of correlations, and a sentence

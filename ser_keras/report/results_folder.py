@@ -16,6 +16,8 @@
     results/studies/<data>/<study>.json              studies of `ser study`
     results/ablations/<data>/<protocol>/<ablation>.json
                                                      `ser ablation`
+    results/attended/<data>/<protocol>/<model>-<track>.json
+                                                     `ser attended`
     results/sampled/<data>/<spec>.json               `ser sampled`
     results/attention/<data>/<spec>.json             `ser attention-statistics`
     results/benchmarks/<name>.json                   programs of `benchmarks/`
@@ -126,6 +128,12 @@ def sampled_path(folder: Path, result: Result) -> Path:
     return _path(folder, "sampled", result["dataset"], result["spec"])
 
 
+def attended_path(folder: Path, result: Result) -> Path:
+    """Returns where a result of `ser attended` belongs."""
+    name = f"{result['model']}-{result['track']}"
+    return _path(folder, "attended", result["dataset"], result["protocol"]["name"], name)
+
+
 def attention_path(folder: Path, result: Result) -> Path:
     """Returns where a result of `ser attention-statistics` belongs."""
     return _path(folder, "attention", result["dataset"], result["spec"])
@@ -162,6 +170,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "study": Kind(frozenset({"dataset", "study", "lines"}), study_path),
     "ablation": Kind(frozenset({"dataset", "protocol", "ablation", "levers"}), ablation_path),
+    "attended": Kind(frozenset({"dataset", "protocol", "contours"}), attended_path),
     "scale": Kind(
         frozenset({"cpu_s_per_hour", "runs"}),
         lambda folder, _: _path(folder, "benchmarks", "scale"),

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from ser_keras.errors import SchemaError
 from ser_keras.files import write_text
+from ser_keras.report.attention import describe_attended
 from ser_keras.report.benchmarks import BENCHMARKS
 from ser_keras.report.errors_by_class import errors_tables
 from ser_keras.report.results_folder import Results
-from ser_keras.report.summary import crosscorpus_table
+from ser_keras.report.summary import crosscorpus_table, training_cost
 from ser_keras.report.tables import (
     ablations_table,
     baselines_table,
@@ -65,6 +66,8 @@ def sections_of(results: Results) -> dict[str, str]:
         sections["baselines"] = baselines_table(results)
     if errors := errors_tables(results):
         sections["errors"] = errors
+    if cost := training_cost(results):
+        sections["cost"] = cost
     if results["enrolment"]:
         sections["enrolment"] = enrolments_table(results["enrolment"].values())
     if searches := [search for search in results["search"].values() if "test" in search]:
@@ -73,6 +76,8 @@ def sections_of(results: Results) -> dict[str, str]:
         sections["studies"] = studies_table(results["study"].values())
     if results["ablation"]:
         sections["ablations"] = ablations_table(results["ablation"].values())
+    if results["attended"]:
+        sections["attended"] = "\n\n".join(map(describe_attended, results["attended"].values()))
     if results["crosscorpus"]:
         matrices = results["crosscorpus"].values()
         sections["crosscorpus"] = "\n\n".join(map(crosscorpus_table, matrices))

@@ -105,6 +105,11 @@ def _key(result: Result) -> tuple[str, ...]:
         name: {key: value for key, value in recipe.items() if key != "seed"}
         for name, recipe in result["recipes"].items()
     }
+    for name, recipe in recipes.items():
+        # How much speech a speaker needs makes no difference where every speaker had it.
+        if "adaptation" in recipe and not result.get("not_adapted"):
+            adaptation = {k: v for k, v in recipe["adaptation"].items() if k != "least_s"}
+            recipes[name] = recipe | {"adaptation": adaptation}
     folds = sorted(fold["fold"] for fold in result["folds"])
     return (
         *(result["dataset"], result["protocol"]["sha256"], track_of(result), result["model"]),

@@ -11,7 +11,10 @@ from ser_keras.report.percent import (
     points_with_interval,
     ua_with_interval,
 )
+from ser_keras.report.results_folder import Results
+from ser_keras.report.seeds import rows_of
 from ser_keras.report.tables import markdown
+from ser_keras.report.variants import for_one_track_alone
 
 EPOCH_CHOSEN_BY = {
     "validation": "validation speakers chose the epoch",
@@ -103,6 +106,29 @@ def cost_in_words(cost: Mapping[str, float]) -> str:
     cpu = cost.get("cpu_seconds")
     return f"{cost['train_seconds']:,.0f} s" + (
         "" if cpu is None else f" ({cpu:,.0f} s of one processor core)"
+    )
+
+
+def training_cost(results: Results) -> str:
+    """Returns what the rows of models for one track alone took, and what all their seeds would.
+
+    Args:
+        results: see `read_results`.
+
+    Returns:
+        A sentence; "" where there is no such row.
+    """
+    runs = results["cross-validation"].values()
+    alone = [run for run in runs if for_one_track_alone(run) and not run.get("members")]
+    rows = [row for row in rows_of(alone) if row.cpu_minutes is not None]
+    if not rows:
+        return ""
+    trained = sum(result["cost"]["cpu_seconds"] for row in rows for result in row.results)
+    seconds = sum(row.cpu_minutes * 60 * len(row.first["folds"]) for row in rows)
+    return (
+        f"The {len(rows)} rows *for this track alone* took {trained / 3600:.1f} hours of one "
+        f"processor core, {sum(len(row.results) for row in rows)} runs in all. Three seeds of each "
+        f"take about {3 * seconds / 3600 / 2:.1f} hours on two cores."
     )
 
 

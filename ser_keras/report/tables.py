@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ser_keras.plots.enrolment import enrolled_in_words
 from ser_keras.report.baselines import (
     TRACKS,
     baseline_of,
@@ -22,9 +23,6 @@ from ser_keras.report.variants import (
     settings_in_words,
     speakers_tested,
 )
-
-# In `ser enrolment-curve`: enrolments of each emotion alone, added up.
-ANY_ONE = "any one"
 
 
 def table(results: Iterable[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -199,14 +197,6 @@ def enrolments_table(curves: Iterable[Mapping[str, Any]]) -> str:
         (*head, "UA blind, same speech", "UA above blind (95 % over speakers)"),
         [_enrolment_row(curve, row) for curve in curves for row in curve["enrolments"]],
     )
-
-
-def enrolled_in_words(row: Mapping[str, Any]) -> str:
-    """Returns what was enrolled of each speaker, such as "15 s, only angry"."""
-    amount = "everything" if row["seconds"] is None else f"{row['seconds']:g} s"
-    if not (emotion := row["emotion"]):
-        return amount
-    return f"{amount} of {emotion} emotion" if emotion == ANY_ONE else f"{amount}, only {emotion}"
 
 
 def _enrolment_row(curve: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:

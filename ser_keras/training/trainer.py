@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from ser_keras import audit, metrics
+from ser_keras.adaptation.speakers import speakers_below
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet, IndexRow
 from ser_keras.files import write_atomic, write_json
@@ -166,12 +167,7 @@ class FoldTrainer:
         """Returns the test speakers with too little speech for statistics of their own."""
         if self.config.track == "blind":
             return []
-        seconds: dict[str, float] = {}
-        for row in self.tested_rows():
-            speaker = f"{row.corpus}/{row.speaker}"
-            seconds[speaker] = seconds.get(speaker, 0.0) + row.duration_s
-        least_s = self.config.adaptation.least_s
-        return sorted(speaker for speaker, total_s in seconds.items() if total_s < least_s)
+        return speakers_below(self.config.adaptation.least_s, self.tested_rows())
 
 
 def scores_name(track: str, own_track: str) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ser_keras.experiments.sampling_by_emotion import plain_findings
+from ser_keras.experiments.attention.sampling import plain_findings
 from ser_keras.models.attention.emergent import PUBLISHED, compare_claims
 from ser_keras.plots import sampled_input
 from ser_keras.report.attention import describe_attention_statistics, describe_sampled

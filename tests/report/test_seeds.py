@@ -26,6 +26,16 @@ def test_seeds_of_one_recipe_share_a_row_and_other_recipes_and_tracks_do_not():
     ]  # fmt: skip
 
 
+def test_seeds_with_another_least_amount_of_speech_share_a_row_where_all_speakers_had_it():
+    def result(seed, least_s, **changes):
+        recipe = {"epochs": 3, "seed": seed, "adaptation": {"least_s": least_s}}
+        return seeded(seed, recipes={"tiny": recipe}, **changes)
+
+    assert len(rows_of([result(0, 2.0), result(1, 10.0)])) == 1
+    fell_back = result(1, 10.0, not_adapted=["c/a"])
+    assert len(rows_of([result(0, 2.0), fell_back])) == 2
+
+
 def test_a_row_is_the_mean_over_its_seeds_with_an_interval_over_speakers():
     [row] = rows_of([seeded(seed) for seed in range(3)])
     counts = np.array([[result["by_speaker"][name] for name in "abcd"] for result in row.results])

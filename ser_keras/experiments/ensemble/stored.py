@@ -1,18 +1,19 @@
 """An ensemble on disk: its members found again, and their models run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ser_keras import metrics
+from ser_keras.adaptation.speakers import speakers_below
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments.ensemble.members import MEMBERS
 from ser_keras.experiments.ensemble.scoring import weighted_mean
-from ser_keras.experiments.evaluate import open_fold, trained_folds
+from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
 from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores, predict
 
@@ -131,27 +132,53 @@ def evaluate_ensemble(
         SchemaError: a member is gone or was trained again.
     """
     record = read_fold(run, fold)
-    members = stored_members(run, record, record["track"])
-    scores = []
-    for member in members:
-        feature_set = features_of(member, feature_sets)
-        trained = open_fold(member.run, feature_set.path, record["fold"], whole=whole)
-        batch, least_s = trained.config.batch, trained.config.adaptation.least_s
-        scores.append(predict(trained.model, trained.part, batch, record["track"], least_s))
-    mean = mean_of(scores, [member.weight for member in members])
-    speaker_of = {row.key: row.speaker for row in feature_set.rows}
+    track = record["track"]
+    members = stored_members(run, record, track)
+    opened = [_opened(member, feature_sets, record["fold"], whole) for member in members]
+    mean = _mean_on(track, members, opened)
+    rows = {row.key: row for row in opened[0].part.rows}
+    if track == "adapted" and "blind" in record["tracks"]:
+        # As in `mean_scores`: a member for the adapted track alone has no answer for strangers.
+        least_s = max(trained.config.adaptation.least_s for trained in opened)
+        strangers = speakers_below(least_s, rows.values())
+        short = [f"{rows[key].corpus}/{rows[key].speaker}" in strangers for key in mean.keys]
+        if any(short):
+            among = stored_members(run, record, "blind")
+            more = [_opened(member, feature_sets, record["fold"], whole) for member in among]
+            blind = _mean_on("blind", among, more).probabilities
+            adapted = mean.probabilities
+            mean = replace(mean, probabilities=np.where(np.array(short)[:, None], blind, adapted))
     return {
         "fold": record["fold"],
         "scored": "every utterance of the features" if whole else "the fold's test part",
-        "dataset": feature_set.schema.name,
+        "dataset": opened[0].feature_set.schema.name,
         "members": [member.name for member in members],
-        "track": record["track"],
+        "track": track,
     } | metrics.summarize(
         mean.classes,
         mean.probabilities,
-        [speaker_of[key] for key in mean.keys],
-        trained.class_set.classes,
+        [rows[key].speaker for key in mean.keys],
+        opened[0].class_set.classes,
     )
+
+
+def _opened(
+    member: StoredMember, feature_sets: Sequence[FeatureSet], fold: str, whole: bool
+) -> TrainedFold:
+    path = features_of(member, feature_sets).path
+    return open_fold(member.run, path, fold, whole=whole)
+
+
+def _mean_on(track: str, members: Sequence[StoredMember], opened: Sequence[TrainedFold]) -> Scores:
+    """Returns the mean of the members' scores on a track."""
+    scores = [
+        predict(
+            *(trained.model, trained.part, trained.config.batch),
+            *(track, trained.config.adaptation.least_s),
+        )
+        for trained in opened
+    ]
+    return mean_of(scores, [member.weight for member in members])
 
 
 def mean_of(scores: Sequence[Scores], weights: Sequence[float]) -> Scores:

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from ser_keras.config import config_from_dict
 from ser_keras.errors import SchemaError
+from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.ensemble import evaluate_ensemble, is_ensemble, run_ensemble
-from tests.small_runs import FOLDS
+from tests.small_runs import ADAPTED, FOLDS
 
 pytestmark = pytest.mark.slow
 
@@ -165,3 +167,17 @@ def test_one_member_for_each_track_is_an_ensemble_with_both(pool, tmp_path):
         alone = stored(run / "folds" / FOLDS[0] / "scores.npz")
         np.testing.assert_allclose([mean[key] for key in alone], list(alone.values()), atol=1e-6)
     assert result["best_member"]["name"] == "alone"
+
+
+def test_speakers_with_too_little_speech_get_the_blind_answer_of_the_ensemble(pool, tmp_path):
+    moma = pool.runs[2]
+    adaptation = ADAPTED["adaptation"] | {"blind_share": 0, "least_s": 1e6}
+    config = config_from_dict(ADAPTED | {"adaptation": adaptation})
+    run_crossval({"x": config}, pool.sets[0], pool.protocol, tmp_path / "strict", folds=FOLDS)
+    result = run_ensemble([tmp_path / "strict", moma], pool.sets, tmp_path / "two")
+    assert len(result["not_adapted"]) == 2
+    mean = stored(tmp_path / "two" / "folds" / FOLDS[0] / "scores.npz")
+    blind = stored(moma / "folds" / FOLDS[0] / "scores.npz")
+    np.testing.assert_allclose([mean[key] for key in blind], list(blind.values()), atol=1e-6)
+    summary = evaluate_ensemble(tmp_path / "two", pool.sets, fold=FOLDS[0])
+    assert summary["ua"] == pytest.approx(recall_mean(list(blind), list(blind.values()), pool))

@@ -8,10 +8,10 @@ import pytest
 from ser_keras.config import config_from_dict
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
-from ser_keras.experiments import sampling_by_emotion
+from ser_keras.experiments.attention import sampling
+from ser_keras.experiments.attention.sampling import sampled_by_emotion
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import open_fold
-from ser_keras.experiments.sampling_by_emotion import sampled_by_emotion
 from ser_keras.models.attention.emergent import PUBLISHED, compare_claims
 from ser_keras.plots import sampled_input
 from ser_keras.protocols import build_protocol
@@ -112,7 +112,7 @@ def test_the_command_draws_into_the_run_and_beside_the_results(run, features, tm
 
 
 def test_a_corpus_of_the_paper_gets_its_printed_values(run, features, monkeypatch):
-    monkeypatch.setattr(sampling_by_emotion, "PUBLISHED", {"synthetic": PUBLISHED["iemocap"]})
+    monkeypatch.setattr(sampling, "PUBLISHED", {"synthetic": PUBLISHED["iemocap"]})
     scored = []
     result = sampled_by_emotion(run, features, scored.append)
     assert scored == result["folds"]

@@ -10,7 +10,7 @@ import pytest
 from ser_keras.config import config_from_dict
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
-from ser_keras.experiments.attention_statistics import attention_statistics
+from ser_keras.experiments.attention.map_statistics import attention_statistics
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import open_fold
 from ser_keras.models.attention.map_statistics import describe_maps
