@@ -47,7 +47,6 @@ def attended_contours(
         ConfigError: features without prosody, or a model without one weight for each frame.
         SchemaError: features of another spec.
     """
-    protocol = Protocol.load(run / "protocol.json")
     names = trained_folds(run)
     classes: list[int] = []
     speakers: list[str] = []
@@ -58,30 +57,35 @@ def attended_contours(
         fold = open_fold(run, features, name)
         _check(run, fold)
         speaker_of = {row.key: row.speaker for row in fold.part.rows}
-        for key, true, preference in _preferences(fold):
+        for key, true, preferred in _preferences(fold):
             speakers.append(speaker_of[key])
             classes.append(true)
-            preferences.append(preference)
-    table = np.stack(preferences)
-    class_names = protocol.class_set.classes
+            preferences.append(preferred)
+    table, by_row = np.stack(preferences), np.asarray(speakers)
     rows_of = {ALL: np.full(len(table), True)}
-    rows_of |= {name: np.equal(classes, number) for number, name in enumerate(class_names)}
+    for number, name in enumerate(fold.class_set.classes):
+        rows_of[name] = np.equal(classes, number)
+    return _facts(run, fold, len(names)) | {
+        "utterances": len(table),
+        "speakers": len(set(speakers)),
+        "contours": {
+            contour: {
+                name: _summary(table[rows, column], by_row[rows]) for name, rows in rows_of.items()
+            }
+            for column, contour in enumerate(PROSODY_NAMES)
+        },
+    }
+
+
+def _facts(run: Path, fold: TrainedFold, folds_run: int) -> dict[str, Any]:
+    protocol = Protocol.load(run / "protocol.json")
     return {
         "model": fold.config.model.name,
         "track": fold.config.track,
         "dataset": fold.feature_set.schema.name,
         "spec": fold.config.spec,
         "class_set": class_set_dict(protocol.class_set),
-        "protocol": protocol_facts(protocol) | {"folds_run": len(names)},
-        "utterances": len(table),
-        "speakers": len(set(speakers)),
-        "contours": {
-            contour: {
-                name: _summary(table[rows, column], np.asarray(speakers)[rows])
-                for name, rows in rows_of.items()
-            }
-            for column, contour in enumerate(PROSODY_NAMES)
-        },
+        "protocol": protocol_facts(protocol) | {"folds_run": folds_run},
     }
 
 
