@@ -135,12 +135,12 @@ def systems() -> str:
 
 def corpora() -> str:
     """Returns a table of the corpora."""
-    from ser_keras.corpora import CORPORA, get_corpus
+    from ser_keras.corpora import corpus_names, get_corpus
 
     rows = []
-    for name in CORPORA:
+    for name in corpus_names():
         info = get_corpus(name).info
-        size = f"{info.utterances} by {len(info.speakers)}" if info.utterances else "from the data"
+        size = f"{info.utterances} by {info.num_speakers}" if info.utterances else "from the data"
         classes = ", ".join(f"`{name}`" for name in info.class_sets) or "from the labels"
         rows.append((f"`{name}`", size, classes, info.licence, info.access))
     return table("corpus,utterances by speakers,class sets,licence,how to get it", rows)

@@ -6,7 +6,7 @@ The types are strict: a truth value is no number and a fraction is no count.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import reduce
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BeforeValidator,
@@ -92,7 +92,12 @@ def _sentence(kind: type, error: Mapping[str, Any], where: str) -> str:
 
 
 def _annotation(kind: type, path: tuple[str, ...]) -> Any:
-    return reduce(lambda section, key: get_type_hints(section)[key], path, kind)
+    return reduce(_annotation_below, path, kind)
+
+
+def _annotation_below(section: Any, key: str) -> Any:
+    """Returns the type of a dataclass's field, or of the values of a mapping."""
+    return get_args(section)[1] if get_origin(section) is dict else get_type_hints(section)[key]
 
 
 def _dotted(where: str, path: tuple[str | int, ...]) -> str:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from ser_keras.config import load_config
-from ser_keras.corpora import CORPORA
+from ser_keras.corpora.catalogue import DEFINITIONS
 from ser_keras.features.specs import KINDS
 from ser_keras.models import MODELS, RegisteredModel
 from tests import architecture
@@ -14,6 +14,7 @@ from tests.architecture import ROOT
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SYSTEMS = sorted(name for name, entry in MODELS.items() if not entry.baseline)
+CORPORA = sorted(path.stem for path in DEFINITIONS.glob("*.yaml"))
 REGISTERED = {"model": SYSTEMS, "corpus": CORPORA, "feature": KINDS, "protocol": ("any",)}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_keras.corpora import CORPORA, get_corpus
+from ser_keras.corpora import corpus_names, get_corpus
 from ser_keras.corpora.base import Utterance
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
 from ser_keras.labels import CLASS_SETS
@@ -94,7 +94,7 @@ def utterances_for(name):
     ]
 
 
-NAMES = sorted({name for corpus in CORPORA for name in protocol_names(corpus)})
+NAMES = sorted({name for corpus in corpus_names() for name in protocol_names(corpus)})
 ONCE = [name for name in NAMES if name not in ("iemocap-session5", "manifest-split")]
 
 
@@ -106,9 +106,10 @@ def speakers_of(rows, keys):
 def test_the_table_holds_the_named_protocols():
     assert set(PROTOCOLS) == {
         *("iemocap-session5", "iemocap-improvised-loso", "iemocap-improvised-session"),
-        *("ravdess-actor5", "ravdess-sentence", "emodb-loso", "casia-loso", "nemo-loso"),
+        *("ravdess-actor5", "ravdess-sentence", "casia-loso"),
         *("synthetic-loso", "manifest-split", "manifest-loso", "manifest-session"),
     }
+    assert {"emodb-loso", "nemo-loso", "ravdess-loso"} < set(NAMES)
     assert set(PROTOCOLS) < set(NAMES)
 
 

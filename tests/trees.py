@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_keras import corpora
+from ser_keras.corpora.catalogue import DEFINITIONS
 
 CODES = {"angry": "ang", "happy": "hap", "excited": "exc", "neutral": "neu", "sad": "sad"}
 # All turns of a session, and those of the five labels: ang hap exc neu sad.
@@ -79,7 +79,7 @@ def ravdess(root: Path, *, actors: Iterable[int] = range(1, 25), distinct: bool 
 
 def emodb_names() -> list[str]:
     """Returns the 535 original file names."""
-    return sorted(json.loads((Path(corpora.__file__).parent / "emodb_sha256.json").read_text()))
+    return sorted(json.loads((DEFINITIONS / "emodb_sha256.json").read_text()))
 
 
 def emodb(root: Path, *, names: Sequence[str] | None = None, distinct: bool = False) -> Path:

@@ -9,7 +9,7 @@ feature set, a corpus, a run.
 Lookup = tuple[str, str]
 
 MODELS = "ser_keras.models.MODELS"
-CORPORA = "ser_keras.corpora.CORPORA"
+CORPORA = "ser_keras.corpora.catalogue.READERS"
 FEATURE_KINDS = "ser_keras.features.specs.KINDS"
 # Nobody looks up a component: the runner, which does, is no part of a component's work.
 TABLES = (MODELS, CORPORA, FEATURE_KINDS, "pipeline.components.COMPONENTS")

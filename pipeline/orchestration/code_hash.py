@@ -5,7 +5,8 @@ count at any depth, inside functions as well. Comments, docstrings and line brea
 
 A table such as `ser_keras.models.MODELS` names modules that are imported when one of them is used.
 Of such a table only the entries count that a component looks up, and so do the modules that these
-entries name: another model's code is no part of what a trainer runs.
+entries name: another model's code is no part of what a trainer runs. A corpus that a YAML file
+defines has no entry there; its file counts in its place.
 """
 
 import ast
@@ -16,7 +17,8 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from pipeline.components.tables import TABLES, Lookup
+from pipeline.components.tables import CORPORA, TABLES, Lookup
+from ser_keras.corpora.catalogue import definition_files
 
 PACKAGES = ("ser_keras", "pipeline", "tuning", "serving")
 # `module` or `module:name`, as the entries of the tables have it.
@@ -34,6 +36,11 @@ def code_sha256(module: str, lookups: Iterable[Lookup] = ()) -> str:
     digest = hashlib.sha256()
     for name in code_of(module, chosen):
         digest.update(f"{name} {_meaning(name, _chosen_keys(name, chosen))}\n".encode())
+    definitions = definition_files()
+    for table, key in sorted(chosen):
+        if table == CORPORA and key in definitions:
+            content = hashlib.sha256(definitions[key].read_bytes()).hexdigest()
+            digest.update(f"{key} {content}\n".encode())
     return digest.hexdigest()
 
 

@@ -18,10 +18,10 @@ _SHOWN_ROWS = 10
 
 def corpora() -> None:
     """List the corpora: size, classes, speakers, protocols, licence, and how to get each."""
-    from ser_keras.corpora import CORPORA, get_corpus
+    from ser_keras.corpora import corpus_names, get_corpus
     from ser_keras.protocols import protocol_names
 
-    for name in CORPORA:
+    for name in corpus_names():
         info = get_corpus(name).info
         console.print(name, style="bold", end="")
         console.print(f": {info.title}")

@@ -1,35 +1,48 @@
-"""The corpora: one module each, with `INFO`, `parse_stem` and `read`; this is their table."""
+"""The corpora: most are a YAML file in `definitions`; those in `READERS` need code of their own.
+
+A module of `READERS` has `INFO`, `parse_stem` and `read`.
+"""
 
 import importlib
 from pathlib import Path
 
 from ser_keras.corpora.base import Corpus, CorpusInfo, Utterance
-from ser_keras.errors import ConfigError, unknown_name
+from ser_keras.corpora.catalogue import (
+    OWN_FOLDER,
+    READERS,
+    corpus_names,
+    definition_files,
+    unknown_corpus,
+)
+from ser_keras.errors import ConfigError
 
-# Imported when a corpus is looked up, so that reading one corpus does not import the others.
-CORPORA = {
-    "iemocap": "ser_keras.corpora.iemocap",
-    "ravdess": "ser_keras.corpora.ravdess",
-    "emodb": "ser_keras.corpora.emodb",
-    "casia": "ser_keras.corpora.casia",
-    "nemo": "ser_keras.corpora.nemo",
-    "manifest": "ser_keras.corpora.manifest",
-    "synthetic": "ser_keras.corpora.synthetic",
-}
-
-__all__ = ["CORPORA", "Corpus", "CorpusInfo", "Utterance", "get_corpus", "read_corpus"]
+__all__ = [
+    "OWN_FOLDER",
+    "READERS",
+    "Corpus",
+    "CorpusInfo",
+    "Utterance",
+    "corpus_names",
+    "get_corpus",
+    "read_corpus",
+]
 
 
 def get_corpus(name: str) -> Corpus:
     """Returns the corpus called `name`.
 
     Raises:
-        ConfigError: no such corpus; the nearest names are suggested.
+        ConfigError: no such corpus (the nearest names are suggested), or its definition is wrong.
     """
-    if name not in CORPORA:
-        raise ConfigError(unknown_name("corpus", name, CORPORA))
-    module = importlib.import_module(CORPORA[name])
-    return Corpus(module.INFO, module.parse_stem, module.read)
+    if name in READERS:
+        module = importlib.import_module(READERS[name])
+        return Corpus(module.INFO, module.parse_stem, module.read)
+    files = definition_files()
+    if name not in files:
+        raise unknown_corpus(name)
+    from ser_keras.corpora.defined import defined_corpus
+
+    return defined_corpus(name, files[name])
 
 
 def read_corpus(

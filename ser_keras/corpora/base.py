@@ -1,15 +1,19 @@
 """What every corpus reader shares: the utterance, the corpus facts, the check for completeness."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from ser_keras.errors import CorpusError
 
 AUDIO_SUFFIXES = (".wav", ".flac")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +53,30 @@ class CorpusInfo:
         name: str. Name on the command line.
         title: str. Full name.
         utterances: int or None. Published number of utterances; None where the user decides.
-        labels: mapping of label to published count.
+        labels: mapping of label to published count; None where only the label is published.
         speakers: mapping of speaker to published count; None where only the name is published.
+            Empty where not even the names are.
         class_sets: tuple of str. Names in `ser_keras.labels.CLASS_SETS`, the default first.
         licence: str. Licence or terms.
         citation: str. Authors, year, venue.
         home: str. Address of the corpus's home page.
         access: str. What a person does to get it, in one sentence.
         sessions: mapping of session to published count; empty where the corpus has no sessions.
+        languages: tuple of str. What is spoken.
+        short_licence: str. The licence in a few letters; the licence itself where empty.
+        number_of_speakers: int or None. Where the names are not published.
+        protocols: tuple of str. Ends of the names of its general protocols, such as `"loso"`.
+        speaker_dependent: str. Why no protocol can test new speakers, as a sentence; empty where
+            one can.
+        sources: mapping of `"layout"`, `"counts"` and the like to what it was taken from.
+        remarks: tuple of str. What a user has to know, as sentences.
+        example: str. The name of a recording.
     """
 
     name: str
     title: str
     utterances: int | None
-    labels: Mapping[str, int]
+    labels: Mapping[str, int | None]
     speakers: Mapping[str, int | None]
     class_sets: tuple[str, ...]
     licence: str
@@ -70,15 +84,29 @@ class CorpusInfo:
     home: str
     access: str
     sessions: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    languages: tuple[str, ...] = ()
+    short_licence: str = ""
+    number_of_speakers: int | None = None
+    protocols: tuple[str, ...] = ()
+    speaker_dependent: str = ""
+    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    remarks: tuple[str, ...] = ()
+    example: str = ""
+
+    @property
+    def num_speakers(self) -> int | None:
+        """How many people speak; None where the user decides."""
+        return len(self.speakers) or self.number_of_speakers
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """One row of the table of corpora: its facts and its two functions."""
+    """A corpus: its facts, its two functions, and its definition where a YAML file has one."""
 
     info: CorpusInfo
     parse_stem: Callable[[str], Mapping[str, str]]
     read: Callable[..., list[Utterance]] = field(repr=False)
+    definition: Any = field(default=None, repr=False)
 
 
 def require_folder(root: Path, info: CorpusInfo) -> None:
@@ -123,6 +151,8 @@ def check_complete(
         root: where the reader looked; named in the error.
         allow_partial: accept any non-empty copy.
 
+    Where the counts of a corpus are not published, a warning says that nothing was checked.
+
     Raises:
         CorpusError: names the total, the first few labels, sessions and speakers whose counts
             differ, and what to do.
@@ -132,12 +162,20 @@ def check_complete(
             f"{info.title} at {root}: found no utterances, expected {info.utterances or 'some'}. "
             f"{info.access}"
         )
+    if not allow_partial and info.utterances is None and info.labels:
+        _log.warning(
+            "%s at %s: found %d utterances. The published counts are not known, so a part of the "
+            "corpus cannot be told from the whole.",
+            info.title,
+            root,
+            len(utterances),
+        )
     if allow_partial or info.utterances is None:
         return
     wrong = [
         *_differences("label", info.labels, (u.label for u in utterances)),
         *_differences("session", info.sessions or {"": None}, (u.session for u in utterances)),
-        *_differences("speaker", info.speakers, (u.speaker for u in utterances)),
+        *_speaker_differences(info, [u.speaker for u in utterances]),
     ]
     if len(utterances) == info.utterances and not wrong:
         return
@@ -189,6 +227,15 @@ def look_up(table: Mapping[str, str], code: str, *, kind: str, stem: str, info: 
             f"{', '.join(sorted(table))}. Remove or rename the file."
         )
     return table[code]
+
+
+def _speaker_differences(info: CorpusInfo, speakers: Sequence[str]) -> list[str]:
+    if info.speakers:
+        return _differences("speaker", info.speakers, speakers)
+    number = len(set(speakers))
+    if info.number_of_speakers in (None, number):
+        return []
+    return [f"it has {number} speakers, expected {info.number_of_speakers}"]
 
 
 def _differences(kind: str, expected: Mapping[str, int | None], names: Iterable[str]) -> list[str]:

@@ -67,6 +67,8 @@ INFO = CorpusInfo(
     home="http://www.chineseldc.org/",
     access="Ask the Chinese Linguistic Data Consortium for it (http://www.chineseldc.org/) and "
     "give the folder that holds the four speakers.",
+    languages=("Mandarin",),
+    short_licence="ChineseLDC",
 )
 FULL = replace(
     INFO,

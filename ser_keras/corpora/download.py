@@ -1,9 +1,10 @@
 """`ser download`: RAVDESS and EmoDB from their publishers, checked, unpacked, all or nothing.
 
-The archive comes over HTTP and continues where an interrupted run stopped. RAVDESS is checked
-against its publisher's md5; EmoDB's publisher gives none, so each of its 535 recordings is checked
-against a sha256 of the original, and everything else in the archive is left out. The corpus appears
-under its name only when it is complete, with a `.completed` marker; a rerun then does nothing.
+The definition of a corpus says where its archive is and how it is known. The archive comes over
+HTTP and continues where an interrupted run stopped. RAVDESS is checked against its publisher's md5;
+EmoDB's publisher gives none, so each of its 535 recordings is checked against a sha256 of the
+original, and everything else in the archive is left out. The corpus appears under its name only
+when it is complete, with a `.completed` marker; a rerun then does nothing.
 """
 
 import json
@@ -12,53 +13,20 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 import pooch
 
-from ser_keras.corpora import get_corpus
+from ser_keras.corpora import corpus_names, get_corpus
 from ser_keras.corpora.archive import ArchiveLimits, extract_zip
+from ser_keras.corpora.catalogue import definition_files
+from ser_keras.corpora.definition_sections import Archive
 from ser_keras.corpora.transfer import ResumingDownloader
 from ser_keras.errors import ConfigError, CorpusError
 from ser_keras.files import parse_json
 
 _MARKER = ".completed"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a corpus comes from and how its archive is known.
-
-    Args:
-        url: str. The archive.
-        max_bytes: int. Most bytes it may have.
-        known_hash: str or None. `"md5:..."` or `"sha256:..."` of the archive.
-        file_hashes: str or None. Name of the table of sha256 by file name, beside this module.
-        limits: what it may unpack to.
-    """
-
-    url: str
-    max_bytes: int
-    known_hash: str | None = None
-    file_hashes: str | None = None
-    limits: ArchiveLimits = field(default_factory=ArchiveLimits)
-
-
-SOURCES = {
-    "ravdess": Source(
-        url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
-        max_bytes=208_468_073,
-        known_hash="md5:bc696df654c87fed845eb13823edef8a",
-    ),
-    "emodb": Source(
-        url="http://emodb.bilderbar.info/download/download.zip",
-        max_bytes=200 * 10**6,
-        file_hashes="emodb_sha256.json",
-    ),
-}
 
 
 def download(
@@ -74,7 +42,7 @@ def download(
     """Puts a corpus into the folder `target`, or finds that it is there already.
 
     Args:
-        name: `"ravdess"` or `"emodb"`.
+        name: a corpus whose definition names an archive, such as `"ravdess"`.
         target: the folder to make; the archive is kept beside it until it is unpacked.
         url: another address of the archive, such as a mirror; the hashes stay.
         known_hash: another hash of the archive.
@@ -90,7 +58,7 @@ def download(
         CorpusError: the transfer failed, a hash differs, the archive is hostile, or `target` holds
             something else already.
     """
-    source = _source(name)
+    source = source_of(name)
     target = Path(target)
     if _is_complete(target, name):
         return target
@@ -100,16 +68,16 @@ def download(
             ". Give another folder, or delete this one."
         )
     if file_hashes is None and source.file_hashes:
-        table = files("ser_keras.corpora").joinpath(source.file_hashes)
+        table = definition_files()[name].with_name(source.file_hashes)
         file_hashes = parse_json(table.read_text(encoding="utf-8"))
-    known_hash = known_hash or source.known_hash
+    known_hash = known_hash or source.known_hash or None
     archive = _retrieve(source, target, url or source.url, known_hash, progress)
     attempt = target.parent / f".{target.name}.{uuid.uuid4().hex}"
     try:
         if file_hashes is None:
-            extract_zip(archive, attempt, limits=limits or source.limits, progress=progress)
+            extract_zip(archive, attempt, limits=limits or ArchiveLimits(), progress=progress)
         else:
-            _extract_known(archive, attempt, limits or source.limits, file_hashes, progress)
+            _extract_known(archive, attempt, limits or ArchiveLimits(), file_hashes, progress)
         (attempt / _MARKER).write_text(json.dumps({"corpus": name}), encoding="utf-8")
         os.rename(attempt, target)
     except BaseException:
@@ -122,14 +90,26 @@ def download(
     return target
 
 
-def _source(name: str) -> Source:
-    info = get_corpus(name).info
-    if name not in SOURCES:
+def source_of(name: str) -> Archive:
+    """Returns the archive of a corpus.
+
+    Raises:
+        ConfigError: no such corpus, or one that cannot be downloaded.
+    """
+    corpus = get_corpus(name)
+    archive = _archive_of(name)
+    if archive is None:
+        free = ", ".join(other for other in corpus_names() if _archive_of(other))
         raise ConfigError(
-            f"{info.title} has no download command, expected one of {', '.join(SOURCES)}. "
-            f"{info.access}"
+            f"{corpus.info.title} has no download command, expected one of {free}. "
+            f"{corpus.info.access}"
         )
-    return SOURCES[name]
+    return archive
+
+
+def _archive_of(name: str) -> Archive | None:
+    definition = get_corpus(name).definition
+    return definition.download if definition and definition.download.url else None
 
 
 def _is_complete(target: Path, name: str) -> bool:
@@ -141,7 +121,7 @@ def _is_complete(target: Path, name: str) -> bool:
 
 
 def _retrieve(
-    source: Source, target: Path, url: str, known_hash: str | None, progress: bool
+    source: Archive, target: Path, url: str, known_hash: str | None, progress: bool
 ) -> Path:
     folder = target.parent / f".{target.name}.download"
     folder.mkdir(parents=True, exist_ok=True)

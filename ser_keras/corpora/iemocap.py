@@ -62,6 +62,8 @@ INFO = CorpusInfo(
     access="Ask for it with the form at https://sail.usc.edu/iemocap/ and give the folder that "
     "holds Session1 to Session5.",
     sessions={"1": 1085, "2": 1023, "3": 1151, "4": 1031, "5": 1241},
+    languages=("English",),
+    short_licence="USC form; research",
 )
 
 _log = logging.getLogger(__name__)

@@ -4,26 +4,36 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from ser_keras.corpora import CORPORA, get_corpus
+from ser_keras.corpora import CorpusInfo, corpus_names, get_corpus
+from ser_keras.corpora.catalogue import own_folder_advice
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.labels import CLASS_SETS, ClassSet, class_set_from
 from ser_keras.labels import class_set as get_class_set
-from ser_keras.protocols.builders import PROTOCOLS, ProtocolEntry, speaker_dependent
+from ser_keras.protocols.builders import (
+    PROTOCOLS,
+    ProtocolEntry,
+    leave_one_speaker_out,
+    speaker_dependent,
+    speaker_groups,
+)
 from ser_keras.protocols.folds import Fold, Protocol, Row
 
 SPEAKER_DEPENDENT = "speaker-dependent"
 
 _DEPENDENT_NAME = re.compile(rf"(?P<corpus>[a-z0-9]+)-{SPEAKER_DEPENDENT}-(?P<number>[0-9]{{1,3}})")
+# The general protocols that test new speakers.
+_NEW_SPEAKERS_NAME = re.compile(r"(?P<corpus>[a-z0-9]+)-(?P<end>loso|groups(?P<number>[0-9]{1,3}))")
 
 
 def protocol_names(corpus: str) -> list[str]:
-    """Returns the protocols of a corpus; `5` stands for any number of parts from 2 on.
+    """Returns the protocols of a corpus; the last digits stand for any number from 2 on.
 
     Example:
         >>> protocol_names("emodb")
         ['emodb-loso', 'emodb-speaker-dependent-5']
     """
     names = [name for name, entry in PROTOCOLS.items() if entry.corpus == corpus]
+    names += [f"{corpus}-{end}" for end in get_corpus(corpus).info.protocols]
     return [*names, f"{corpus}-{SPEAKER_DEPENDENT}-5"]
 
 
@@ -40,7 +50,8 @@ def build_protocol(
     to the data moves no utterance of another one.
 
     Args:
-        name: a name in `PROTOCOLS`, or `<corpus>-speaker-dependent-<k>` with k of at least 2.
+        name: a name in `PROTOCOLS`, `<corpus>-loso` where the corpus lists it, or
+            `<corpus>-groups<k>` or `<corpus>-speaker-dependent-<k>` with k of at least 2.
         utterances: rows of a reader or of a feature set.
         class_set: which classes; the protocol's own, or the corpus's first, where it is None.
         seed: decides validation speakers and random parts.
@@ -87,11 +98,29 @@ def corpus_of_protocol(name: str) -> str:
 def _entry(name: str) -> ProtocolEntry:
     if name in PROTOCOLS:
         return PROTOCOLS[name]
+    corpora = corpus_names()
     match = _DEPENDENT_NAME.fullmatch(name)
-    if match and match["corpus"] in CORPORA and int(match["number"]) >= 2:
+    if match and match["corpus"] in corpora and int(match["number"]) >= 2:
         return ProtocolEntry(match["corpus"], speaker_dependent(int(match["number"])))
-    known = {known for corpus in CORPORA for known in protocol_names(corpus)}
-    raise ConfigError(unknown_name("protocol", name, known))
+    match = _NEW_SPEAKERS_NAME.fullmatch(name)
+    if match and match["corpus"] in corpora:
+        info = get_corpus(match["corpus"]).info
+        _refuse_new_speakers(name, info)
+        if match["end"] == "loso" and "loso" in info.protocols:
+            return ProtocolEntry(info.name, leave_one_speaker_out)
+        if int(match["number"] or 0) >= 2:
+            return ProtocolEntry(info.name, speaker_groups(int(match["number"])))
+    known = {known for corpus in corpora for known in protocol_names(corpus)}
+    raise ConfigError(f"{unknown_name('protocol', name, known)}{own_folder_advice()}")
+
+
+def _refuse_new_speakers(name: str, info: CorpusInfo) -> None:
+    if info.speaker_dependent:
+        raise ConfigError(
+            f"{name}: cannot test new speakers. {info.speaker_dependent} Take "
+            f"{info.name}-{SPEAKER_DEPENDENT}-5, whose name says in every result that training and "
+            "test share speakers."
+        )
 
 
 def _class_set(
@@ -128,7 +157,8 @@ def _refuse_unknown_labels(name: str, corpus: str, rows: Sequence[Row], classes:
 
     In a published corpus the other labels are known, and leaving them out is what was asked.
     """
-    if get_corpus(corpus).info.class_sets:
+    info = get_corpus(corpus).info
+    if info.class_sets or info.labels:
         return
     for row in rows:
         if classes.class_of(row.label) is None:

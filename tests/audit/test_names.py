@@ -6,7 +6,7 @@ import pytest
 
 from ser_keras.audit import AudioRow, Overlap, audit_names
 from ser_keras.audit.lookalikes import lookalikes
-from ser_keras.corpora import CORPORA, get_corpus
+from ser_keras.corpora import corpus_names, get_corpus
 from ser_keras.labels import CLASS_SETS, EMOTIONS
 
 
@@ -134,7 +134,7 @@ def test_labels_that_a_class_set_merges_or_leaves_out_are_no_finding():
     assert audit_names(labels, {"happy": "happy", "joy": "happy"}.get) == []
 
 
-@pytest.mark.parametrize("corpus", CORPORA)
+@pytest.mark.parametrize("corpus", corpus_names())
 def test_published_corpora_have_no_names_that_look_alike(corpus):
     info = get_corpus(corpus).info
     labels = info.labels or CLASS_SETS["ravdess8"].classes

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_keras.corpora import nemo
+from ser_keras.corpora import get_corpus
 from ser_keras.errors import CorpusError
 from tests import trees
+
+NEMO = get_corpus("nemo")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ from tests import trees
 )
 def test_name_gives_every_field(stem, speaker, gender, sentence, label):
     expected = {"speaker": speaker, "gender": gender, "sentence": sentence, "label": label}
-    assert nemo.parse_stem(stem) == expected
+    assert NEMO.parse_stem(stem) == expected
 
 
 @pytest.mark.parametrize(
@@ -39,20 +41,20 @@ def test_name_gives_every_field(stem, speaker, gender, sentence, label):
 )
 def test_foreign_name_is_refused(stem, message):
     with pytest.raises(CorpusError, match=message):
-        nemo.parse_stem(stem)
+        NEMO.parse_stem(stem)
 
 
 @given(st.text(max_size=14))
 def test_any_other_text_is_a_corpus_error(stem):
     with pytest.raises(CorpusError, match="nEMO"):
-        nemo.parse_stem(stem)
+        NEMO.parse_stem(stem)
 
 
 def test_a_part_is_read_only_as_a_part(tmp_path):
     root = trees.nemo(tmp_path / "corpus")
     with pytest.raises(CorpusError, match="found 54 of 4481 utterances; label angry has 9, exp"):
-        nemo.read(root)
-    utterances = nemo.read(root, allow_partial=True)
+        NEMO.read(root)
+    utterances = NEMO.read(root, allow_partial=True)
     assert Counter(u.speaker for u in utterances) == dict.fromkeys(trees.NEMO_SPEAKERS, 18)
     assert {u.gender for u in utterances if u.speaker == "KD0"} == {"female"}
     assert {u.corpus for u in utterances} == {"nemo"}
@@ -60,8 +62,8 @@ def test_a_part_is_read_only_as_a_part(tmp_path):
 
 def test_the_samples_folder_itself_may_be_given(tmp_path):
     root = trees.nemo(tmp_path / "corpus")
-    of_samples = nemo.read(root / "samples", allow_partial=True)
-    assert of_samples == nemo.read(root, allow_partial=True)
+    of_samples = NEMO.read(root / "samples", allow_partial=True)
+    assert of_samples == NEMO.read(root, allow_partial=True)
 
 
 @pytest.mark.parametrize("folder", [".", "samples"])
@@ -82,22 +84,22 @@ def test_a_table_that_contradicts_the_names_is_refused(tmp_path, folder, before,
     assert before in text
     (root / "data.tsv").write_text(text.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(CorpusError, match=message):
-        nemo.read(root / folder, allow_partial=True)
+        NEMO.read(root / folder, allow_partial=True)
 
 
 def test_a_recording_without_a_row_is_named(tmp_path):
     root = trees.nemo(tmp_path / "corpus")
     trees.write_noise(root / "samples" / "KS0_anger_77.wav")
     with pytest.raises(CorpusError, match=r"no row of 1 recordings, such as KS0_anger_77\.wav"):
-        nemo.read(root)
-    assert len(nemo.read(root, allow_partial=True)) == 55
+        NEMO.read(root)
+    assert len(NEMO.read(root, allow_partial=True)) == 55
 
 
 @pytest.mark.realdata
 def test_the_real_part_has_its_counts(real_data):
     with pytest.raises(CorpusError, match="found 1995 of 4481"):
-        nemo.read(real_data / "nemo")
-    utterances = nemo.read(real_data / "nemo", allow_partial=True)
+        NEMO.read(real_data / "nemo")
+    utterances = NEMO.read(real_data / "nemo", allow_partial=True)
     assert len(utterances) == len({u.key for u in utterances}) == 1995
     assert Counter(u.label for u in utterances) == {
         "neutral": 360,

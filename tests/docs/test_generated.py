@@ -91,13 +91,13 @@ def test_a_key_that_nobody_described_stops_the_build():
 
 def test_every_recipe_corpus_protocol_and_spec_is_listed():
     from ser_keras.config import recipe_names
-    from ser_keras.corpora import CORPORA
+    from ser_keras.corpora import corpus_names
     from ser_keras.features.specs import KINDS, SPECS
     from ser_keras.protocols.builders import PROTOCOLS
 
     listed = {
         generated.recipes: recipe_names(),
-        generated.corpora: CORPORA,
+        generated.corpora: corpus_names(),
         generated.protocols: PROTOCOLS,
         generated.feature_specs: [*SPECS, *KINDS],
     }

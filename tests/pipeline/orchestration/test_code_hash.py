@@ -4,8 +4,11 @@ import uuid
 import pytest
 
 from pipeline.components import COMPONENTS, tables
+from pipeline.components.tables import CORPORA
 from pipeline.orchestration import code_hash
 from pipeline.orchestration.code_hash import code_of, code_sha256
+from ser_keras.corpora import OWN_FOLDER
+from ser_keras.corpora.catalogue import definition_files
 
 
 @pytest.fixture
@@ -119,3 +122,20 @@ def test_every_table_is_a_literal_of_names_and_modules(table):
     assert set(entries) == set(getattr(importlib.import_module(module), name))
     for key in entries:
         assert len(code_of(module, [(table, key)])) > len(code_of(module))
+
+
+def test_the_definition_of_a_corpus_counts_for_steps_that_look_it_up(tmp_path, monkeypatch):
+    text = definition_files()["emodb"].read_text(encoding="utf-8")
+    own = tmp_path / "berlin.yaml"
+    monkeypatch.setenv(OWN_FOLDER, str(tmp_path))
+
+    def keys(content):
+        own.write_text(content, encoding="utf-8")
+        lookups = ([], [(CORPORA, "emodb")], [(CORPORA, "berlin")])
+        return [code_sha256("ser_keras.labels", chosen) for chosen in lookups]
+
+    before, after = keys(text), keys(text.replace("German", "Deutsch"))
+    assert [first == second for first, second in zip(before, after, strict=True)] == [
+        *(True, True, False)
+    ]
+    assert before[0] != before[1]

@@ -40,6 +40,11 @@ EDITS = {
     "cross-entropy": ("ser_keras/models/objectives.py", "smoothed *", "2 * smoothed *"),
     "weights of AlexNet": ("ser_keras/models/weights/alexnet.py", "104.0", "105.0"),
     "another corpus": ("ser_keras/corpora/casia.py", "INFO = ", "MORE = 1\nINFO = "),
+    "another definition": (
+        "ser_keras/corpora/definitions/emodb.yaml",
+        "German",
+        "Deutsch",
+    ),
     "another kind of feature": (
         "ser_keras/features/kinds/mfcc.py",
         "@dataclass",
@@ -128,6 +133,7 @@ def exporters():
         ("entry of moma", of_model("moma")),
         ("weights of AlexNet", of_model("alexnet_fcn")),
         ("another corpus", set()),
+        ("another definition", set()),
         ("another component", set()),
         # The fingerprint of a feature set covers every kind, and so do the graphs of an export.
         ("another kind of feature", {"features"} | exporters()),
