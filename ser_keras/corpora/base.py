@@ -172,9 +172,10 @@ def check_complete(
         )
     if allow_partial or info.utterances is None:
         return
+    sessions = [utterance.session for utterance in utterances]
     wrong = [
         *_differences("label", info.labels, (u.label for u in utterances)),
-        *_differences("session", info.sessions or {"": None}, (u.session for u in utterances)),
+        *(_differences("session", info.sessions, sessions) if info.sessions else ()),
         *_speaker_differences(info, [u.speaker for u in utterances]),
     ]
     if len(utterances) == info.utterances and not wrong:

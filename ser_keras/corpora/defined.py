@@ -63,7 +63,7 @@ class DefinedCorpus:
         )
         facts = {}
         for name, fact in self.definition.facts.items():
-            code = (match[fact.group] or "") if fact.group else fact.value
+            code = fact.in_block(match[fact.group] or "") if fact.group else fact.value
             if fact.group and fact.meanings and (code or name in REQUIRED_FACTS):
                 code = look_up(fact.meanings, code, kind=fact.group, stem=stem, info=self.info)
             if code:

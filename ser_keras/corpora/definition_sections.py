@@ -28,6 +28,8 @@ class Fact:
         value: str. The fact itself, where it is the same for all recordings.
         map: mapping of code to meaning; without one, a code means itself.
         known: list of str. The codes that there are, where they mean themselves; empty allows any.
+        every: int. Where numbers run on from block to block, how many each block has: the fact is
+            the place in the block. 0 takes codes as they are.
     """
 
     group: StrictStr = ""
@@ -35,6 +37,7 @@ class Fact:
     value: StrictStr = ""
     map: dict[StrictStr, StrictStr] = field(default_factory=dict)
     known: list[Code] = field(default_factory=list)
+    every: Count = 0
 
     @model_validator(mode="after")
     def _check_origin(self) -> Self:
@@ -49,6 +52,10 @@ class Fact:
     def meanings(self) -> dict[str, str]:
         """Meaning by code; empty where every code means itself."""
         return self.map or {code: code for code in self.known}
+
+    def in_block(self, code: str) -> str:
+        """Returns the place of a number in its block; a code without blocks as it is."""
+        return str((int(code) - 1) % self.every + 1) if self.every and code.isdecimal() else code
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
@@ -66,7 +73,7 @@ class Selection:
 
 @dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class TableRule:
-    """The table of a corpus. Where there is a pattern as well, it may be missing, else it must agree.
+    """The table of a corpus; beside a pattern it may be missing, and else must agree with the names.
 
     Args:
         path: str. The table, below the folder of the corpus.
