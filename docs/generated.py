@@ -8,7 +8,7 @@ stands in the place of `<!-- generated: NAME -->`.
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import typer
@@ -140,17 +140,60 @@ def corpora() -> str:
     rows = []
     for name in corpus_names():
         info = get_corpus(name).info
-        size = f"{info.utterances} by {info.num_speakers}" if info.utterances else "from the data"
+        size = "not known" if info.labels else "from the data"
+        if info.utterances:
+            size = f"{info.utterances}{f' by {info.num_speakers}' if info.num_speakers else ''}"
         classes = ", ".join(f"`{name}`" for name in info.class_sets) or "from the labels"
-        rows.append((f"`{name}`", size, classes, info.licence, info.access))
-    return table("corpus,utterances by speakers,class sets,licence,how to get it", rows)
+        languages = ", ".join(info.languages)
+        rows.append((f"`{name}`", languages, size, classes, info.licence, info.access))
+    return table("corpus,language,utterances by speakers,class sets,licence,how to get it", rows)
+
+
+def corpora_in_full() -> str:
+    """Returns what the definition of each corpus says, with where it is from."""
+    from ser_keras.corpora import corpus_names, get_corpus
+    from ser_keras.protocols import protocol_names
+
+    parts = []
+    for name in corpus_names():
+        info = get_corpus(name).info
+        if not info.sources:
+            continue
+        facts = {
+            "language": ", ".join(info.languages),
+            "utterances": info.utterances or "published counts are not known",
+            "labels": _counted(info.labels),
+            "speakers": info.num_speakers or "not known",
+            "name of a recording": info.example and f"`{info.example}`",
+            "protocols": ", ".join(f"`{protocol}`" for protocol in protocol_names(name)),
+            "why no new speakers": info.speaker_dependent,
+            "licence": info.licence,
+            "paper": info.citation,
+            "home": info.home,
+            **{f"{what} from": source for what, source in info.sources.items()},
+        }
+        remarks = "\n".join(f"- {plain(remark)}" for remark in info.remarks)
+        rows = [(what, fact) for what, fact in facts.items() if fact]
+        parts += [f"## `{name}`", info.title, table("fact,of the corpus", rows), remarks]
+    return "\n\n".join(filter(None, parts))
+
+
+def _counted(counts: Mapping[str, int | None]) -> str:
+    return ", ".join(name if count is None else f"{name} {count}" for name, count in counts.items())
 
 
 def protocols() -> str:
     """Returns a table of the protocols: how each divides its corpus."""
-    from ser_keras.protocols.builders import PROTOCOLS, speaker_dependent
+    from ser_keras.protocols.builders import (
+        PROTOCOLS,
+        leave_one_speaker_out,
+        speaker_dependent,
+        speaker_groups,
+    )
 
     builders = {name: entry.build for name, entry in sorted(PROTOCOLS.items())}
+    builders["<corpus>-loso"] = leave_one_speaker_out
+    builders["<corpus>-groups<k>"] = speaker_groups
     builders["<corpus>-speaker-dependent-<k>"] = speaker_dependent
     return table("protocol,folds", [(f"`{n}`", _first(build)) for n, build in builders.items()])
 
@@ -283,6 +326,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "model options": model_options,
     "systems": systems,
     "corpora": corpora,
+    "corpora in full": corpora_in_full,
     "protocols": protocols,
     "feature specs": feature_specs,
     "components": components,

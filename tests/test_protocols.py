@@ -188,6 +188,34 @@ def test_speaker_dependent_parts_are_stratified(parts, seed, per_label):
         assert all(abs(counts[label] - 2 * per_label / parts) < 1 for label in FOUR)
 
 
+@given(st.integers(2, 6), st.integers(6, 20), st.integers(0, 9))
+def test_speakers_are_dealt_to_groups_by_gender_and_name(parts, number, seed):
+    rows = people("shemo", number)
+    gender_of = {r.speaker: r.gender for r in rows}
+    protocol = build_protocol(f"shemo-groups{parts}", rows, seed=seed)
+    tested = [sorted(speakers_of(rows, fold.test)) for fold in protocol.folds]
+    assert [fold.name for fold in protocol.folds] == [f"group{n + 1}" for n in range(parts)]
+    assert sorted(name for group in tested for name in group) == sorted(gender_of)
+    for gender in ("female", "male"):
+        counts = [sum(gender_of[name] == gender for name in group) for group in tested]
+        assert max(counts) - min(counts) <= 1
+    assert tested[0][0] == "p00"
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "message"),
+    [
+        ("shemo-groups10", 4, "found 4 speakers, expected at least 10, one for each group"),
+        ("shemo-groups1", 4, "unknown protocol 'shemo-groups1'; did you mean"),
+        ("iemocap-loso", 4, "unknown protocol 'iemocap-loso'; did you mean"),
+        ("tess-loso", 4, "cannot test new speakers. TESS has two speakers"),
+    ],
+)
+def test_groups_and_speakers_that_there_are_not_are_refused(name, number, message):
+    with pytest.raises(ConfigError, match=message):
+        build_protocol(name, people(name.partition("-")[0], number))
+
+
 def test_a_seed_changes_the_choice_and_nothing_else_does():
     rows = ravdess()
     folds = [build_protocol("ravdess-actor5", rows, seed=seed).folds for seed in (0, 0, 1)]
@@ -452,6 +480,16 @@ def test_what_is_no_protocol_is_refused(tmp_path, text):
         Protocol.load(path)
     with pytest.raises(SchemaError, match="no protocol that can be read"):
         Protocol.load(tmp_path / "none.json")
+
+
+def test_a_label_outside_the_asked_class_set_is_left_out_of_a_published_corpus():
+    rows = people("cremad", 4, (*FOUR, "fearful", "disgusted"))
+    protocol = build_protocol("cremad-loso", rows, class_set="emodb4")
+    tested = {key for fold in protocol.folds for key in fold.test}
+    assert {r.label for r in rows if r.key in tested} == set(FOUR)
+    assert build_protocol("cremad-loso", rows).class_set.classes == (
+        *("neutral", "happy", "sad", "angry", "fearful", "disgusted"),
+    )
 
 
 def test_a_label_outside_the_asked_class_set_is_refused_where_a_person_wrote_it():

@@ -10,6 +10,7 @@ import typer
 from pipeline.cli.options import Workers, beam_args_of
 from pipeline.cli.progress import JobProgress
 from ser_keras.cli.console import console
+from ser_keras.cli.options import OwnCorpora
 
 
 def features(
@@ -37,6 +38,7 @@ def features(
         typer.Option(help="Number of shard files; by default set by the size of the data."),
     ] = None,
     workers: Workers = 1,
+    corpora: OwnCorpora = None,
 ) -> None:
     """Turn the recordings of a corpus into features to train on, with Apache Beam.
 
@@ -44,6 +46,7 @@ def features(
     the same features exist already, nothing is computed again; after a kill, run the same command
     again. The exit code is 3 if too many recordings are unusable; they are listed in a file.
     """
+    del corpora
     beam_args = beam_args_of(context)
     started_s = time.perf_counter()
     # SIGTERM ends the job as Ctrl-C does, which removes unfinished files.

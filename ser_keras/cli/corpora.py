@@ -10,37 +10,26 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, print_findings
-from ser_keras.cli.options import ClassSetName, Seed, pairs_of
+from ser_keras.cli.options import ClassSetName, OwnCorpora, Seed, pairs_of
 from ser_keras.errors import ConfigError, CorpusError
 
 _SHOWN_ROWS = 10
 
 
-def corpora() -> None:
-    """List the corpora: size, classes, speakers, protocols, licence, and how to get each."""
-    from ser_keras.corpora import corpus_names, get_corpus
-    from ser_keras.protocols import protocol_names
+def corpora(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a corpus, to show it in full; all by default.")
+    ] = None,
+    own: OwnCorpora = None,
+) -> None:
+    """List the corpora: language, speakers, emotions, utterances, licence; or show one in full."""
+    from ser_keras.cli import corpus_list
 
-    for name in corpus_names():
-        info = get_corpus(name).info
-        console.print(name, style="bold", end="")
-        console.print(f": {info.title}")
-        facts = {
-            "size": _size(info),
-            "labels": ", ".join(f"{label} {count}" for label, count in info.labels.items()),
-            "protocols": ", ".join(protocol_names(name)),
-            "classes": ", ".join(info.class_sets) or "from the labels",
-            "licence": info.licence,
-            "access": info.access,
-        }
-        for what, text in facts.items():
-            console.print(f"  {what:9} {text or 'from the data'}")
-
-
-def _size(info: Any) -> str:
-    if info.utterances is None:
-        return "from the data"
-    return f"{info.utterances} utterances of {len(info.speakers)} speakers"
+    del own
+    if name is None:
+        corpus_list.print_all()
+    else:
+        corpus_list.print_one(name)
 
 
 def download(
@@ -245,6 +234,7 @@ def audit(
         bool, typer.Option(help="Accept rows of a manifest that lead out of its folder.")
     ] = False,
     seed: Seed = 0,
+    corpora: OwnCorpora = None,
 ) -> None:
     """Look for leaks: duplicate recordings, shared speakers and sentences, names that look alike.
 
@@ -252,6 +242,7 @@ def audit(
     """
     from rich.progress import track
 
+    del corpora
     from ser_keras import audit as leakage
     from ser_keras.corpora import read_corpus
     from ser_keras.protocols import build_protocol

@@ -1,13 +1,33 @@
 """Options that several verbs share, and what they lead to."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ser_keras.corpora.catalogue import OWN_FOLDER
 from ser_keras.errors import ConfigError
 
+
+def _use_own_corpora(folder: Path | None) -> Path | None:
+    """Makes the corpora of a folder known, in the processes that the verb starts as well."""
+    if folder is not None:
+        os.environ[OWN_FOLDER] = str(folder.absolute())
+    return folder
+
+
+OwnCorpora = Annotated[
+    Path | None,
+    typer.Option(
+        "--corpora",
+        envvar=OWN_FOLDER,
+        callback=_use_own_corpora,
+        help="Folder of your own corpora, one YAML file each. For verbs without this option, set "
+        "the environment variable.",
+    ),
+]
 Features = Annotated[Path, typer.Option(help="Output folder of `ser features`.")]
 FeatureSets = Annotated[
     list[Path],
@@ -17,7 +37,7 @@ FeatureSets = Annotated[
         "that its members were trained on.",
     ),
 ]
-ProtocolName = Annotated[str, typer.Option(help="Named protocol; see `ser corpora`.")]
+ProtocolName = Annotated[str, typer.Option(help="Named protocol; see `ser corpora NAME`.")]
 ClassSetName = Annotated[
     str | None, typer.Option("--classes", help="Class set; the protocol's own by default.")
 ]

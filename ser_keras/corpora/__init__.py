@@ -22,6 +22,7 @@ __all__ = [
     "Corpus",
     "CorpusInfo",
     "Utterance",
+    "corpus_facts",
     "corpus_names",
     "get_corpus",
     "read_corpus",
@@ -43,6 +44,18 @@ def get_corpus(name: str) -> Corpus:
     from ser_keras.corpora.defined import defined_corpus
 
     return defined_corpus(name, files[name])
+
+
+def corpus_facts(name: str) -> CorpusInfo:
+    """Returns the facts of a corpus, or nothing but its name where this machine does not know it.
+
+    A result or model of a user's own corpus can be looked at without the corpus's definition.
+    """
+    try:
+        return get_corpus(name).info
+    except ConfigError:
+        unknown = "not known here"
+        return CorpusInfo(name, name, None, {}, {}, (), unknown, "", "", "")
 
 
 def read_corpus(

@@ -73,7 +73,7 @@ class Selection:
 
 @dataclass(frozen=True, config=KNOWN_KEYS_ONLY)
 class TableRule:
-    """The table of a corpus; beside a pattern it may be missing, and else must agree with the names.
+    """The table of a corpus. Beside a pattern it may be missing; else it must agree with the names.
 
     Args:
         path: str. The table, below the folder of the corpus.

@@ -63,7 +63,7 @@ INFO = CorpusInfo(
     "holds Session1 to Session5.",
     sessions={"1": 1085, "2": 1023, "3": 1151, "4": 1031, "5": 1241},
     languages=("English",),
-    short_licence="USC form; research",
+    short_licence="USC form",
 )
 
 _log = logging.getLogger(__name__)

@@ -65,7 +65,7 @@ def build_protocol(
     if not rows:
         raise ConfigError(
             f"{name}: found no utterances of the corpus {entry.corpus}, expected some. Take a "
-            "protocol of the corpus at hand; `ser corpora` lists them."
+            "protocol of the corpus at hand; `ser corpora NAME` lists them."
         )
     _refuse_equal_keys(name, rows)
     rows = [row for row in rows if not entry.style or row.style == entry.style]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ser_keras import metrics
-from ser_keras.corpora import get_corpus
+from ser_keras.corpora import corpus_facts
 from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.experiments.provenance import BLIND_RESULT
 from ser_keras.report.baselines import (
@@ -156,7 +156,7 @@ def facts_of(
 
 def _facts(run: Run, baseline: Mapping[str, Any] | None) -> dict[str, Any]:
     result = run.result
-    info = get_corpus(result["corpus"]).info
+    info = corpus_facts(result["corpus"])
     copied = ("model", "settings", "dataset", "class_set", "protocol", "epoch_chosen_by", "pooled")
     origin = ("over_folds", "cost", "weights", "features", "audit", "command", "versions", "commit")
     return {

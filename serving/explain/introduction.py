@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ser_keras.corpora import get_corpus
+from ser_keras.corpora import corpus_facts
 
 SYNTHETIC = "synthetic"
 
@@ -39,5 +39,5 @@ def introduction(about: Mapping[str, Any]) -> str:
 
 
 def _title(about: Mapping[str, Any]) -> str:
-    title = get_corpus(about["corpus"]).info.title
+    title = corpus_facts(about["corpus"]).title
     return title if about["dataset"] == about["corpus"] else f"{about['dataset']} ({title})"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ser_keras.audit import audit_track
-from ser_keras.corpora import get_corpus
+from ser_keras.corpora import corpus_facts
 from ser_keras.models import MODELS
 from ser_keras.report.percent import interval
 from serving.ready.worth import worth_tables
@@ -102,7 +102,7 @@ def _data(about: Mapping[str, Any]) -> str:
     )
     if worth := about.get("worth"):
         return f"{_sentence(worth['data'])} {_sentence(sizes)} Licence: {worth['licence']}."
-    corpus = get_corpus(about["corpus"]).info
+    corpus = corpus_facts(about["corpus"])
     return (
         f"{corpus.title} ({about['dataset']}): {sizes}. Licence: {corpus.licence} "
         f"{corpus.citation} {corpus.home}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ser_keras.corpora import get_corpus
+from ser_keras.corpora import corpus_facts
 from ser_keras.files import read_json
 from serving.explain.introduction import introduction
 from serving.web.local_server import Published
@@ -36,7 +36,7 @@ def facts(name: str, export: Published | None) -> str:
         return _paragraph(
             "{} Its emotions are {}. Licence: {}.", introduction(about), classes, worth["licence"]
         )
-    corpus = get_corpus(about["corpus"]).info
+    corpus = corpus_facts(about["corpus"])
     speakers = "speakers of its training" if about["shares_speakers"] else "speakers new to it"
     chance = 100 / len(about["classes"])
     by_track = about.get("track_scores") or {}

@@ -13,7 +13,10 @@ from rich.console import Console
 from ser_keras.cli import progress
 from ser_keras.cli.app import OTHER_TASK, task_of
 from ser_keras.cli.app import VERBS as VERBS_GROUP
+from ser_keras.cli.console import console
+from ser_keras.cli.corpora import corpora
 from ser_keras.cli.progress import EpochBars
+from ser_keras.corpora import corpus_names
 from ser_keras.training.history import RESUMED
 
 VERBS = {
@@ -86,11 +89,38 @@ def test_every_verb_explains_itself(ser, verb):
     assert f"ser {verb}" in out
 
 
-def test_corpora_names_licences_and_protocols(ser):
-    code, out, _ = ser("corpora")
+def test_corpora_are_a_row_each_in_a_narrow_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(console, "width", 80)
+    corpora()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    first = [line.split()[0] for line in lines[2:] if line[:1].isalpha()]
+    assert [name for name in first if name in corpus_names()] == corpus_names()
+    assert len(corpus_names()) >= 26
+    (row,) = [line for line in lines if line.startswith("ravdess ")]
+    assert row.split(maxsplit=5) == ["ravdess", "English", "24", "8", "1440", "CC BY-NC-SA 4.0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("ravdess", ("ravdess-actor5", "CC BY-NC-SA", "1440 utterances of 24 speakers")),
+        ("tess", ("TESS has two speakers", "protocols tess-speaker-dependent-5", "OAF 1400")),
+        ("aesdd", ("published counts are not known", "layout from https://")),
+        ("emovdb", ("note All speakers read the same sentences", "4 speakers")),
+        ("manifest", ("size from the data", "the user's")),
+    ],
+)
+def test_a_corpus_is_shown_in_full(ser, name, facts):
+    code, out, _ = ser("corpora", name)
     assert code == 0
-    assert "ravdess-actor5" in out
-    assert "CC BY-NC-SA" in out
+    assert [fact for fact in facts if fact not in out] == []
+
+
+def test_an_unknown_corpus_is_an_error_with_the_nearest_name(ser):
+    code, _, error = ser("corpora", "ravdes")
+    assert code == 2
+    assert "did you mean 'ravdess'" in error
 
 
 def test_bars_of_a_training_move_before_the_first_epoch_ends_and_leave_the_folds():

@@ -1,4 +1,4 @@
-"""Trees of corpora that YAML files define, built from their own published counts, of empty files."""
+"""Trees of empty files, built from the published counts of corpora that YAML files define."""
 
 import csv
 import re

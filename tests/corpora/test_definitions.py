@@ -1,4 +1,4 @@
-"""Every corpus that a YAML file defines is read back: from names of real files, and in full size."""
+"""Every corpus that a YAML file defines is read: from names of real files, and in full size."""
 
 import csv
 from collections import Counter
@@ -89,10 +89,12 @@ def test_a_name_that_fits_the_pattern_is_understood_or_refused_by_its_code(name,
     try:
         facts = corpus.parse_stem(stem)
     except CorpusError as error:
-        assert str(error).startswith(f"{corpus.info.title}: ")
+        message = str(error)
     else:
+        message = f"{corpus.info.title}: "
         assert facts["label"] in corpus.info.labels
         assert facts["speaker"]
+    assert message.startswith(f"{corpus.info.title}: ")
 
 
 @pytest.mark.parametrize("name", DEFINED)

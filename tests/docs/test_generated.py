@@ -98,12 +98,26 @@ def test_every_recipe_corpus_protocol_and_spec_is_listed():
     listed = {
         generated.recipes: recipe_names(),
         generated.corpora: corpus_names(),
+        generated.corpora_in_full: [name for name in corpus_names() if sources_of(name)],
         generated.protocols: PROTOCOLS,
         generated.feature_specs: [*SPECS, *KINDS],
     }
     for make, names in listed.items():
         page = make()
         assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def sources_of(corpus):
+    from ser_keras.corpora import get_corpus
+
+    return get_corpus(corpus).info.sources
+
+
+def test_every_fact_of_a_defined_corpus_has_its_source_on_the_page():
+    from ser_keras.corpora import corpus_names
+
+    page = generated.corpora_in_full()
+    assert page.count("| layout from |") == len(list(filter(sources_of, corpus_names()))) >= 23
 
 
 def test_every_parameter_of_a_component_is_described():
