@@ -8,7 +8,7 @@ stands in the place of `<!-- generated: NAME -->`.
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import typer
@@ -152,34 +152,16 @@ def corpora() -> str:
 def corpora_in_full() -> str:
     """Returns what the definition of each corpus says, with where it is from."""
     from ser_keras.corpora import corpus_names, get_corpus
+    from ser_keras.corpora.facts import facts_of
     from ser_keras.protocols import protocol_names
 
     parts = []
     for name in corpus_names():
         info = get_corpus(name).info
-        if not info.sources:
-            continue
-        facts = {
-            "language": ", ".join(info.languages),
-            "utterances": info.utterances or "published counts are not known",
-            "labels": _counted(info.labels),
-            "speakers": info.num_speakers or "not known",
-            "name of a recording": info.example and f"`{info.example}`",
-            "protocols": ", ".join(f"`{protocol}`" for protocol in protocol_names(name)),
-            "why no new speakers": info.speaker_dependent,
-            "licence": info.licence,
-            "paper": info.citation,
-            "home": info.home,
-            **{f"{what} from": source for what, source in info.sources.items()},
-        }
-        remarks = "\n".join(f"- {plain(remark)}" for remark in info.remarks)
-        rows = [(what, fact) for what, fact in facts.items() if fact]
-        parts += [f"## `{name}`", info.title, table("fact,of the corpus", rows), remarks]
-    return "\n\n".join(filter(None, parts))
-
-
-def _counted(counts: Mapping[str, int | None]) -> str:
-    return ", ".join(name if count is None else f"{name} {count}" for name, count in counts.items())
+        if info.sources:
+            facts = facts_of(info, protocol_names(name))
+            parts += [f"## `{name}`", info.title, table("fact,of the corpus", facts)]
+    return "\n\n".join(parts)
 
 
 def protocols() -> str:

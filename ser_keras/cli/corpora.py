@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ser_keras.cli.console import console, print_findings
+from ser_keras.cli.console import console, print_findings, print_table
 from ser_keras.cli.options import ClassSetName, OwnCorpora, Seed, pairs_of
 from ser_keras.errors import ConfigError, CorpusError
 
@@ -23,13 +23,37 @@ def corpora(
     own: OwnCorpora = None,
 ) -> None:
     """List the corpora: language, speakers, emotions, utterances, licence; or show one in full."""
-    from ser_keras.cli import corpus_list
+    from ser_keras.corpora import corpus_names, get_corpus
+    from ser_keras.corpora.facts import HEAD, row_of
 
     del own
-    if name is None:
-        corpus_list.print_all()
-    else:
-        corpus_list.print_one(name)
+    if name is not None:
+        _print_corpus(name)
+        return
+    print_table(HEAD, [row_of(get_corpus(corpus).info) for corpus in corpus_names()])
+    console.print(
+        "\nA corpus in full, with its protocols and how to get it: ser corpora NAME. Nothing is "
+        "written where a fact is not known, or is the user's own.",
+        soft_wrap=False,
+    )
+
+
+def _print_corpus(name: str) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from ser_keras.corpora import get_corpus
+    from ser_keras.corpora.facts import facts_of
+    from ser_keras.protocols import protocol_names
+
+    info = get_corpus(name).info
+    console.print(info.name, style="bold", end="")
+    console.print(f": {info.title}")
+    table = Table.grid(padding=(0, 2))
+    for what, fact in facts_of(info, protocol_names(name)):
+        table.add_row(what, Text(fact))
+    console.print(Padding(table, (0, 0, 0, 2)), soft_wrap=False)
 
 
 def download(
