@@ -111,6 +111,9 @@ class CorpusDefinition:
         for name in REQUIRED_FACTS:
             if name not in self.facts:
                 raise ValueError(f"facts has no {name}, which every corpus needs. Add it.")
+        for name in self.only.facts:
+            if name not in self.facts:
+                raise ValueError(f"only asks for an {unknown_name('fact', name, self.facts)}")
         name = self.example.lower() if self.ignore_case else self.example
         if self.pattern and not pattern_of(self.pattern).fullmatch(name):
             raise ValueError(
@@ -127,8 +130,8 @@ class CorpusDefinition:
                     f"found the label {label!r}, another word for {word!r}, by which the other "
                     f"corpora call it. Write {word}."
                 )
-        label = self.facts["label"]
-        meanings = {label.value} if label.value else set(label.meanings.values())
+        rule = self.facts["label"]
+        meanings = {rule.value} if rule.value else set(rule.meanings.values())
         if meanings and meanings != set(self.labels):
             names = ", ".join(sorted(meanings ^ set(self.labels)))
             raise ValueError(
@@ -161,8 +164,8 @@ class CorpusDefinition:
                     f"found the protocol {end!r}, expected loso, or groups with a number, such as "
                     "groups10."
                 )
-        few = len(self.speakers) or self.number_of_speakers or MIN_SPEAKERS
-        if self.protocols and (self.speaker_dependent or few < MIN_SPEAKERS):
+        num_speakers = len(self.speakers) or self.number_of_speakers or MIN_SPEAKERS
+        if self.protocols and (self.speaker_dependent or num_speakers < MIN_SPEAKERS):
             raise ValueError(
                 f"found the protocols {', '.join(self.protocols)}, expected none: they test "
                 f"speakers that are new to the model, which needs {MIN_SPEAKERS} or more. Say why "

@@ -108,6 +108,15 @@ class Archive:
     known_hash: StrictStr = ""
     file_hashes: StrictStr = ""
 
+    @model_validator(mode="after")
+    def _check_hashes(self) -> Self:
+        if self.url and not (self.known_hash or self.file_hashes):
+            raise ValueError(
+                "found an archive without a hash, expected known_hash or file_hashes, by which a "
+                "download can be checked. Give one, or leave download out."
+            )
+        return self
+
 
 @lru_cache(maxsize=256)
 def pattern_of(text: str) -> re.Pattern[str]:

@@ -101,6 +101,8 @@ def test_every_verb_reads_it(own, tmp_path, ser, monkeypatch):
         ({"class_sets": ["emodb9"]}, "unknown class set 'emodb9'; did you mean 'emodb"),
         ({"pattern": None}, "expected a pattern of names or a table"),
         ({"style": "actd"}, "style: unknown value 'actd'; did you mean 'acted'"),
+        ({"only": {"facts": {"chanel": "speech"}}}, "only asks for an unknown fact 'chanel'"),
+        ({"download": {"url": "https://a.example/a.zip"}}, "found an archive without a hash"),
         ({"table": {"path": "a.csv"}}, "expected path and file, the column that names the record"),
     ],
 )
