@@ -6,7 +6,7 @@ import re
 import pytest
 
 from ser_keras.config import load_config
-from ser_keras.corpora.catalogue import DEFINITIONS
+from ser_keras.corpora.catalogue import DEFINITIONS, READERS
 from ser_keras.features.specs import KINDS
 from ser_keras.models import MODELS, RegisteredModel
 from tests import architecture
@@ -79,6 +79,17 @@ def test_the_files_that_the_guide_lists_are_there_for_all_that_is_registered(thi
                 assert list((ROOT / pattern).parent.glob("*.py"))
             else:
                 assert (ROOT / pattern.replace("NAME", name)).is_file()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_corpus_that_needs_code_has_a_module_and_a_test(name):
+    assert READERS[name] == f"ser_keras.corpora.{name}"
+    assert (ROOT / "tests" / "corpora" / f"test_{name}.py").is_file()
+
+
+def test_every_file_of_names_belongs_to_a_definition():
+    names = {path.stem for path in (ROOT / "tests" / "corpora" / "names").glob("*.csv")}
+    assert names == set(CORPORA)
 
 
 def test_the_guide_states_the_rules_of_the_architecture():
