@@ -208,6 +208,8 @@ def test_speakers_are_dealt_to_groups_by_gender_and_name(parts, number, seed):
         ("shemo-groups10", 4, "found 4 speakers, expected at least 10, one for each group"),
         ("shemo-groups1", 4, "unknown protocol 'shemo-groups1'; did you mean"),
         ("iemocap-loso", 4, "unknown protocol 'iemocap-loso'; did you mean"),
+        ("emobd-loso", 4, "did you mean 'emodb-loso'"),
+        ("zzz-loso", 4, r"'zzz-loso': unknown corpus 'zzz'. Known: aesdd.*set SER_KERAS_CORPORA"),
         ("tess-loso", 4, "cannot test new speakers. TESS has two speakers"),
     ],
 )

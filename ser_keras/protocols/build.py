@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from itertools import pairwise
 
 from ser_keras.corpora import CorpusInfo, corpus_names, get_corpus
-from ser_keras.corpora.catalogue import own_folder_advice
+from ser_keras.corpora.catalogue import own_folder_advice, unknown_corpus
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.labels import CLASS_SETS, ClassSet, class_set_from
 from ser_keras.labels import class_set as get_class_set
@@ -110,8 +111,18 @@ def _entry(name: str) -> ProtocolEntry:
             return ProtocolEntry(info.name, leave_one_speaker_out)
         if int(match["number"] or 0) >= 2:
             return ProtocolEntry(info.name, speaker_groups(int(match["number"])))
-    known = {known for corpus in corpora for known in protocol_names(corpus)}
-    raise ConfigError(f"{unknown_name('protocol', name, known)}{own_folder_advice()}")
+    raise _unknown_protocol(name, corpora)
+
+
+def _unknown_protocol(name: str, corpora: Sequence[str]) -> ConfigError:
+    """Returns the error for a name that no protocol has, with those of the likeliest corpora."""
+    corpus = name.partition("-")[0]
+    likely = [corpus] if corpus in corpora else get_close_matches(corpus, corpora, 2, cutoff=0.5)
+    if not likely:
+        return ConfigError(f"unknown protocol {name!r}: {unknown_corpus(corpus)}")
+    known = [protocol for near in likely for protocol in protocol_names(near)]
+    advice = "" if corpus in corpora else own_folder_advice()
+    return ConfigError(f"{unknown_name('protocol', name, known)}{advice}")
 
 
 def _refuse_new_speakers(name: str, info: CorpusInfo) -> None:

@@ -169,7 +169,8 @@ def audit_crosscorpus(
     for dataset, feature_set in sets.items():
         corpus = feature_set.schema.corpus
         # Two copies of a published corpus have the same people; two tables of a user may not.
-        home = corpus if get_corpus(corpus).info.num_speakers else dataset
+        info = get_corpus(corpus).info
+        home = corpus if info.labels or info.num_speakers else dataset
         rows += [
             replace(
                 row,
