@@ -76,7 +76,7 @@ class DefinedCorpus:
         return facts
 
     def read(self, root: str | Path, *, allow_partial: bool = False) -> list[Utterance]:
-        """Returns the recordings below `root`, sorted by path; those of a table in its order.
+        """Returns the recordings below `root`, sorted by path.
 
         Args:
             root: the folder of the corpus, at any depth above its recordings.

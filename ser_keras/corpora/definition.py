@@ -106,6 +106,11 @@ class CorpusDefinition:
                 raise ValueError(f"the pattern has no such group for {name}: {message}")
             if fact.column and not self.table.path:
                 raise ValueError(f"{name} has a column, but there is no table. Name it in table.")
+            if self.pattern and not (fact.group or fact.value):
+                raise ValueError(
+                    f"{name} has a column alone, but names have a pattern, with which a table can "
+                    "only agree. Give its group as well, or leave the pattern out."
+                )
             if not self.pattern and not (fact.column or fact.value):
                 raise ValueError(f"{name} has no column of the table. Name one.")
         for name in REQUIRED_FACTS:

@@ -102,6 +102,13 @@ def test_every_verb_reads_it(own, tmp_path, ser, monkeypatch):
         ({"pattern": None}, "expected a pattern of names or a table"),
         ({"style": "actd"}, "style: unknown value 'actd'; did you mean 'acted'"),
         ({"only": {"facts": {"chanel": "speech"}}}, "only asks for an unknown fact 'chanel'"),
+        (
+            {
+                "table": {"path": "a.csv", "file": "file"},
+                "facts": EXAMPLE["facts"] | {"gender": {"column": "sex"}},
+            },
+            "gender has a column alone, but names have a pattern",
+        ),
         ({"download": {"url": "https://a.example/a.zip"}}, "found an archive without a hash"),
         ({"table": {"path": "a.csv"}}, "expected path and file, the column that names the record"),
     ],
