@@ -120,15 +120,18 @@ def training_cost(results: Results) -> str:
     """
     runs = results["cross-validation"].values()
     alone = [run for run in runs if for_one_track_alone(run) and not run.get("members")]
-    rows = [row for row in rows_of(alone) if row.cpu_minutes is not None]
-    if not rows:
+    hours_of_rows = [
+        [result["cost"]["cpu_seconds"] / 3600 for result in row.results]
+        for row in rows_of(alone)
+        if row.cpu_minutes is not None
+    ]
+    if not hours_of_rows:
         return ""
-    trained = sum(result["cost"]["cpu_seconds"] for row in rows for result in row.results)
-    seconds = sum(row.cpu_minutes * 60 * len(row.first["folds"]) for row in rows)
+    three_seeds = sum(3 * sum(hours) / len(hours) for hours in hours_of_rows)
     return (
-        f"The {len(rows)} rows *for this track alone* took {trained / 3600:.1f} hours of one "
-        f"processor core, {sum(len(row.results) for row in rows)} runs in all. Three seeds of each "
-        f"take about {3 * seconds / 3600 / 2:.1f} hours on two cores."
+        f"The {len(hours_of_rows)} rows *for this track alone*, {sum(map(len, hours_of_rows))} runs "
+        f"in all, took {sum(map(sum, hours_of_rows)):.1f} hours of one processor core. Three seeds "
+        f"of each take about {three_seeds / 2:.1f} hours on two cores."
     )
 
 

@@ -166,6 +166,6 @@ def _summary(values: np.ndarray, speakers: np.ndarray) -> dict[str, Any]:
     values, speakers = values[known], speakers[known]
     interval = None
     if len(set(speakers.tolist())) > 1:
-        interval = [round(end, 4) for end in mean_interval(values, speakers)[1:]]
+        interval = [round(end, 4) for end in mean_interval(values, speakers.tolist())[1:]]
     mean = round(float(values.mean()), 4) if len(values) else None
     return {"mean": mean, "interval": interval, "utterances": len(values)}
