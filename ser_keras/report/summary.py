@@ -118,8 +118,8 @@ def training_cost(results: Results) -> str:
     Returns:
         A sentence; "" where there is no such row.
     """
-    runs = results["cross-validation"].values()
-    alone = [run for run in runs if for_one_track_alone(run) and not run.get("members")]
+    trained = results["cross-validation"].values()
+    alone = [run for run in trained if for_one_track_alone(run) and not run.get("members")]
     hours_of_rows = [
         [result["cost"]["cpu_seconds"] / 3600 for result in row.results]
         for row in rows_of(alone)
@@ -128,10 +128,11 @@ def training_cost(results: Results) -> str:
     if not hours_of_rows:
         return ""
     three_seeds = sum(3 * sum(hours) / len(hours) for hours in hours_of_rows)
+    runs, hours = sum(map(len, hours_of_rows)), sum(map(sum, hours_of_rows))
     return (
-        f"The {len(hours_of_rows)} rows *for this track alone*, {sum(map(len, hours_of_rows))} runs "
-        f"in all, took {sum(map(sum, hours_of_rows)):.1f} hours of one processor core. Three seeds "
-        f"of each take about {three_seeds / 2:.1f} hours on two cores."
+        f"The {len(hours_of_rows)} rows *for this track alone*, {runs} runs in all, took "
+        f"{hours:.1f} hours of one processor core. Three seeds of each take about "
+        f"{three_seeds / 2:.1f} hours on two cores."
     )
 
 
