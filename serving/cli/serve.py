@@ -57,7 +57,7 @@ def serve(
     enable_batching: EnableBatching = False,
     batching_parameters_file: BatchingFile = None,
     threads: GrpcThreads = 16,
-    memory_mib: MemoryMib = 1536,
+    memory_mib: MemoryMib = 1152,
     rest_api_timeout_ms: RestTimeoutMs = 30_000,
     rest_cors: RestCors = False,
     rest_body_mib: RestBodyMib = 12,
@@ -118,6 +118,7 @@ def _rest_port(option: int | None, *, encrypted: bool) -> int | None:
 
 def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
     """Serves until the process is asked to end."""
+    from serving.server.loading.memory import give_back_large_blocks
     from serving.server.server import Server
     from serving.server.shutdown import EndSignal
 
@@ -128,6 +129,7 @@ def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
         "of serving/deploy with the same files",
         markup=True,
     )
+    give_back_large_blocks()
     with console.status("loading"):
         server = Server(models, options, lambda text: console.print(text))
         end = EndSignal()
