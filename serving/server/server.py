@@ -14,7 +14,7 @@ from serving.server.config_files import ModelEntry
 from serving.server.grpc_api import Services, UnknownMethods
 from serving.server.loading.watcher import Watcher
 from serving.server.manager import ModelManager
-from serving.server.metrics import METRICS_PATH, Metrics
+from serving.server.metrics import METRICS_PATH, WATCHER_ALIVE, Metrics
 from serving.server.requests.memory import MemoryBudget
 from serving.server.requests.record import LogLevel, RequestLog
 from serving.server.rest.app import RestApp
@@ -110,6 +110,7 @@ class Server:
         self._ready = False
         # The manager is looked up at each look.
         self._watcher = Watcher(lambda: self.manager.poll(), options.poll_s, log)
+        self.metrics.gauges[WATCHER_ALIVE] = lambda: self._watcher.is_alive
         self._grpc = self._grpc_server()
         self._rest: RestServer | None = None
         self.port = self._bind(options)
@@ -206,6 +207,8 @@ class Server:
     def _watch_health(self) -> None:
         while not self._stopping.wait(self.options.poll_s):
             self._update_health()
+            # Health has said by now that it was dead.
+            self._watcher.revive()
 
     def _update_health(self) -> None:
         """Says SERVING once a model can answer, and logs where to ask it.
