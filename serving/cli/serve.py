@@ -118,7 +118,6 @@ def _rest_port(option: int | None, *, encrypted: bool) -> int | None:
 
 def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
     """Serves until the process is asked to end."""
-    from serving.server.loading.memory import give_back_large_blocks
     from serving.server.server import Server
     from serving.server.shutdown import EndSignal
 
@@ -129,7 +128,6 @@ def _serve(models: list["ModelEntry"], options: "ServerOptions") -> None:
         "of serving/deploy with the same files",
         markup=True,
     )
-    give_back_large_blocks()
     with console.status("loading"):
         server = Server(models, options, lambda text: console.print(text))
         end = EndSignal()

@@ -12,6 +12,7 @@ from ser_keras.errors import ConfigError
 from serving.server.batching import BatchingParameters
 from serving.server.config_files import ModelEntry
 from serving.server.grpc_api import Services, UnknownMethods
+from serving.server.loading.memory import give_back_large_blocks
 from serving.server.loading.watcher import Watcher
 from serving.server.manager import ModelManager
 from serving.server.metrics import METRICS_PATH, WATCHER_ALIVE, Metrics
@@ -125,6 +126,7 @@ class Server:
         Raises:
             ConfigError: the REST port is taken.
         """
+        give_back_large_blocks()
         self._watcher.look()
         if self.options.rest_port is not None:
             self._rest = self._rest_server(self.options.rest_port)

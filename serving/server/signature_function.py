@@ -67,7 +67,7 @@ class SignatureFunction:
         """
         size = decoded_size(inputs)
         with self._memory.wait_for(GRAPH_COPIES * size, seconds_until(deadline)):
-            return self._run(inputs, _run_options(size, seconds_until(deadline)))
+            return self._run(inputs, run_options(size, seconds_until(deadline)))
 
     def _run(self, inputs: Arrays, options: config_pb2.RunOptions) -> Arrays:
         feeds = {self._feeds[name]: value for name, value in inputs.items()}
@@ -89,7 +89,7 @@ class SignatureFunction:
         }
 
 
-def _run_options(size: int, left_s: float | None) -> config_pb2.RunOptions:
+def run_options(size: int, left_s: float | None) -> config_pb2.RunOptions:
     """Returns how a graph runs whose inputs have so many bytes.
 
     Raises:

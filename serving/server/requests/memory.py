@@ -5,6 +5,7 @@ from collections import deque
 
 import grpc
 
+from serving.server.admission import MAX_TIMEOUT_S
 from serving.server.errors import RequestError
 
 
@@ -57,18 +58,20 @@ class MemoryBudget:
         Args:
             size: int. Bytes that the request needs. If that is more than requests that wait may
                 have, it gets all of that.
-            wait_s: float or None. Most time to wait; None for no limit.
+            wait_s: float or None. Most time to wait, an hour at most; None for an hour.
 
         Raises:
             RequestError: others had the memory all that time.
         """
         most = self._limit_of_waiting
         size, share = min(size, most), Share(self)
+        # A lock cannot wait as long as gRPC says where a client gave no deadline.
+        limit_s = MAX_TIMEOUT_S if wait_s is None else min(wait_s, MAX_TIMEOUT_S)
         with self._freed:
             self._queue.append(share)
             try:
                 has_room = self._freed.wait_for(
-                    lambda: self._queue[0] is share and self.taken + size <= most, wait_s
+                    lambda: self._queue[0] is share and self.taken + size <= most, limit_s
                 )
                 if not has_room:
                     raise RequestError(

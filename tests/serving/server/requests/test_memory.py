@@ -99,3 +99,19 @@ def test_who_has_waited_in_vain_keeps_nobody_waiting():
         with budget.wait_for(50, 0.0):
             assert budget.taken == 100
     assert budget.taken == 0
+
+
+def test_a_request_without_a_deadline_waits():
+    budget, answered = MemoryBudget(100), threading.Event()
+
+    def ask():
+        with budget.wait_for(60, 1e12):
+            answered.set()
+
+    thread = threading.Thread(target=ask)
+    with budget.take(50):
+        thread.start()
+        while not budget._queue:
+            time.sleep(0.001)
+    thread.join()
+    assert answered.is_set()
