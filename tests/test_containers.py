@@ -4,8 +4,12 @@ import re
 import subprocess
 
 import pytest
+import typer
 import yaml
+from typer.main import get_command
 
+from serving.cli.serve import serve
+from serving.server.config_files import read_batching, read_models, read_monitoring
 from tests.architecture import ROOT
 
 FOLDERS = (
@@ -110,6 +114,29 @@ def test_the_health_check_of_the_server_asks_for_the_model_of_the_configuration(
     *_, script = healthcheck_of("serving/deploy/compose.yaml", "serving")
     models = (ROOT / "serving/deploy/models.config").read_text()
     assert re.findall(r"/v1/models/(\w+)", script) == re.findall(r'name: "(\w+)"', models)
+
+
+def test_the_options_of_the_container_are_those_of_ser_serve():
+    text = (ROOT / "serving/deploy/compose.yaml").read_text()
+    # Those in comments are to be added by hand.
+    options = set(re.findall(r"^ *#? *- (--\w+)=", text, re.MULTILINE))
+    assert {"--model_config_file", "--ssl_config_file", "--batching_parameters_file"} <= options
+    app = typer.Typer()
+    app.command()(serve)
+    known = {name for parameter in get_command(app).params for name in parameter.opts}
+    # `ser serve` always tells its health.
+    assert options - known == {"--enable_grpc_healthcheck_service"}
+
+
+def test_the_files_of_the_container_are_there_and_can_be_read():
+    folder = ROOT / "serving/deploy"
+    text = (folder / "compose.yaml").read_text()
+    files = set(re.findall(r"=/config/([\w.]+)", text))
+    assert files == {"models.config", "monitoring.config", "batching.config", "ssl.config"}
+    assert read_models(folder / "models.config")[0].base_path.is_absolute()
+    assert read_monitoring(folder / "monitoring.config").startswith("/")
+    assert read_batching(folder / "batching.config").max_rows > 1
+    assert (folder / "ssl.config.example").is_file()
 
 
 def test_the_health_check_of_the_workers_asks_the_port_of_the_pool():

@@ -132,7 +132,7 @@ def _check_roles(
 
 def print_note(sentence: str) -> None:
     """Prints a sentence, in which a path may hold brackets."""
-    console.print(sentence, markup=False)
+    console.print(sentence)
 
 
 @dataclass(frozen=True)

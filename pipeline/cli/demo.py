@@ -71,8 +71,8 @@ def _print_next(output: Path, fold: str) -> None:
         f"ser predict {recording} --model models/demo": "its answer to a recording",
     }
     for command, purpose in lines.items():
-        console.print(f"# {purpose}", markup=False, style="dim")
-        console.print(command, markup=False)
+        console.print(f"# {purpose}", style="dim")
+        console.print(command)
 
 
 def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed: int) -> str:
@@ -107,7 +107,7 @@ def _train(config: "TrainConfig", feature_set: "FeatureSet", output: Path, seed:
     console.print()
     measured, score, _, errors = in_plain_words(result)
     for sentence in (measured, score, errors):
-        console.print(sentence, markup=False, soft_wrap=False)
+        console.print(sentence, soft_wrap=False)
     console.print(
         "The speech is synthetic. The score shows that everything works, and says nothing about "
         "real speech, of which the model has heard none.",

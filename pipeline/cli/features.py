@@ -84,15 +84,13 @@ def _print_summary(path: Path, wall_s: float, computed_s: float) -> None:
     summary = f"{counters['ok']} recordings, {audio_s:.0f} s of audio, {schema.spec_name}"
     if computed_s:
         speed = f"{computed_s:.1f} s of {wall_s:.1f} s in the graph, {audio_s / computed_s:.0f} x"
-        console.print(f"{path}: {summary}; {speed}", markup=False)
+        console.print(f"{path}: {summary}; {speed}")
     else:
-        console.print(
-            f"{path}: {summary}; already there, nothing recomputed ({wall_s:.1f} s)", markup=False
-        )
+        console.print(f"{path}: {summary}; already there, nothing recomputed ({wall_s:.1f} s)")
     if manifest["num_dead"]:
         dead = ", ".join(
             f"{name.removeprefix('dead_')} {count}"
             for name, count in counters.items()
             if name.startswith("dead_")
         )
-        console.print(f"left out: {dead}; see {path / DEAD_LETTERS}", markup=False)
+        console.print(f"left out: {dead}; see {path / DEAD_LETTERS}")

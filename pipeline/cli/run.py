@@ -70,7 +70,7 @@ def _print_outputs(results: "Sequence[NodeResult]", root: Path) -> None:
     for result in results:
         if result.execution is not None:
             for output in result.execution.outputs:
-                console.print(f"{result.node}: {root / output.uri}", markup=False)
+                console.print(f"{result.node}: {root / output.uri}")
 
 
 def _raise_first_failure(results: "Sequence[NodeResult]") -> None:
@@ -108,12 +108,12 @@ def show(
     for record in opened.records if everything else opened.live:
         state = "refused" if record.refusal else record.state
         line = f"{record.execution_id}  {record.node}  {state}  {_facts_line(record)}"
-        console.print(line.rstrip(), markup=False)
+        console.print(line.rstrip())
         for artifact in record.inputs:
             maker = artifact.execution_id or artifact.uri
-            console.print(f"    {artifact.key}: {maker}", markup=False)
+            console.print(f"    {artifact.key}: {maker}")
     for path, why in opened.damaged.items():
-        console.print(f"damaged: {path}: {why}", markup=False)
+        console.print(f"damaged: {path}: {why}")
 
 
 def _print_ancestry(opened: "Lineage", record: "Execution") -> None:
@@ -152,7 +152,7 @@ def verify(root: Root) -> None:
             ),
         )
     for problem in problems:
-        console.print(problem, markup=False)
+        console.print(problem)
     if problems:
         raise SchemaError(
             f"{root}: found {len(problems)} things that are not as they were published. Remove "
@@ -184,7 +184,7 @@ def gc(
             for record in remove_superseded(opened):
                 console.print(f"removed what {record.node} made: {record.execution_id}")
         for path in (removed := remove_leftovers(opened)):
-            console.print(f"removed {path}", markup=False)
+            console.print(f"removed {path}")
     console.print(f"{root}: removed {len(removed)} leftovers")
 
 
@@ -218,7 +218,7 @@ def delete_speaker(
             )
             return
         note = remove_planned(opened, deletion)
-    console.print(f"removed; the hashes of what it was: {note}", markup=False)
+    console.print(f"removed; the hashes of what it was: {note}")
 
 
 def _print_deletion(root: Path, deletion: "Deletion") -> None:
@@ -227,15 +227,14 @@ def _print_deletion(root: Path, deletion: "Deletion") -> None:
         for output in record.outputs:
             folder = root / output.uri
             gone = "" if folder.is_dir() else " (only its record is left)"
-            console.print(f"{output.kind}: {folder}{gone}", markup=False)
+            console.print(f"{output.kind}: {folder}{gone}")
     for path in deletion.outside:
         gone = "" if path.is_dir() else " (no longer there)"
         others = "".join(f"; {other} published it as well" for other in deletion.publishers[path])
-        console.print(f"outside the root: {path}{gone}{others}", markup=False)
+        console.print(f"outside the root: {path}{gone}{others}")
     for other in sorted({other.root for some in deletion.publishers.values() for other in some}):
         for speaker in deletion.speakers:
             console.print(
                 f"{other} keeps what it made of {speaker}; look with: "
                 f"ser lineage delete-speaker {other} {speaker}",
-                markup=False,
             )

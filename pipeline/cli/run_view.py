@@ -98,7 +98,7 @@ class RunView:
     def _print_line(self, line: str) -> None:
         if not self.console.is_terminal:
             self._last_line_s = time.monotonic()
-            self.console.print(line, markup=False)
+            self.console.print(line)
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)

@@ -69,10 +69,10 @@ def statistics(
     picture = path.with_suffix(".svg")
     data_statistics(current, picture, earlier)
     _print_statistics(current)
-    console.print(f"{path}, picture {picture}", markup=False)
+    console.print(f"{path}, picture {picture}")
     if draft is not None:
         DataSchema.draft(current).write_new(draft, current)
-        console.print(f"first draft of a schema: {draft}; correct it by hand", markup=False)
+        console.print(f"first draft of a schema: {draft}; correct it by hand")
     drift = drift_between(current, earlier) if earlier else None
     if drift:
         _print_drift(drift)
@@ -91,7 +91,6 @@ def _print_statistics(statistics: Mapping[str, Any]) -> None:
         f"{len(counts['speaker'])} speakers, {statistics['frames']} frames of "
         f"{statistics['data']['spec_name']}; {labels}; {duration['lowest']['value']:.2f} to "
         f"{duration['highest']['value']:.2f} s, mean {duration['mean']:.2f} s",
-        markup=False,
     )
     for name in ("silence_ratio", "clipping_ratio"):
         if (ratio := statistics[name]) is not None:
@@ -99,7 +98,6 @@ def _print_statistics(statistics: Mapping[str, Any]) -> None:
             console.print(
                 f"{name}: mean {ratio['mean']:.4f}, at most {highest['value']:.4f} "
                 f"({highest['key']})",
-                markup=False,
             )
 
 
@@ -108,17 +106,16 @@ def _print_drift(drift: Mapping[str, Any]) -> None:
         f"drift: share of {drift['label']} by {drift['label_share_change']:.3f}, durations by "
         f"a stability index of {drift['duration_psi']:.3f}, mean of feature "
         f"{drift['feature']} by {drift['mean_shift']:.3f} deviations",
-        markup=False,
     )
 
 
 def _report_anomalies(features: Path, path: Path, anomalies: "Sequence[Anomaly]") -> None:
     """Prints the anomalies and raises an error if there are any."""
     for anomaly in anomalies:
-        console.print(f"anomaly: {anomaly}", markup=False)
+        console.print(f"anomaly: {anomaly}")
     if anomalies:
         raise CorpusError(
             f"{features}: found {len(anomalies)} anomalies, expected none. They are listed above, "
             f"and in {path}."
         )
-    console.print(f"no anomalies: {path}", markup=False)
+    console.print(f"no anomalies: {path}")

@@ -76,7 +76,7 @@ def _report_on(runs: list[Path], output: Path, baselines: list[Path]) -> None:
         paths = write_report(opened, output, known)
     for section in sections((run.result for run in opened), known):
         print_table(HEAD, section.rows, section.title)
-    console.print(f"report: {', '.join(map(str, paths))}", markup=False)
+    console.print(f"report: {', '.join(map(str, paths))}")
 
 
 def _print_results(results: Path, form: str) -> None:
@@ -87,13 +87,13 @@ def _print_results(results: Path, form: str) -> None:
 
     kept = read_results(results, required=True)
     if form == "md":
-        console.print(table_of(kept), markup=False)
+        console.print(table_of(kept))
         return
     for section in sections_of(kept):
         print_table(HEAD, section.rows, section.title)
         console.print()
     for word in ("UA", "blind", "adapted", "ours"):
-        console.print(f"{word}: {WORDS[word]}.", markup=False, soft_wrap=False)
+        console.print(f"{word}: {WORDS[word]}.", soft_wrap=False)
 
 
 def _write_tables(readme: Path, results: Path) -> None:
@@ -192,7 +192,7 @@ def attention_statistics(
     result = measured.result
     print_markdown(describe_attention_statistics(result))
     write_csv(run / "attention.csv", measured.files)
-    console.print(f"every recording: {run / 'attention.csv'}", markup=False)
+    console.print(f"every recording: {run / 'attention.csv'}")
     kept = attention_path(results, result) if results else None
     _write_with_picture(result, map_statistics, run / "attention.json", kept)
 
@@ -236,7 +236,7 @@ def _write_with_picture(
         write_json(path, result)
         picture = path.with_suffix(".svg")
         draw(result, picture)
-        console.print(f"picture: {picture}", markup=False)
+        console.print(f"picture: {picture}")
 
 
 def calibrate(
@@ -281,7 +281,7 @@ def calibrate(
         path = result_path(results, read_json(run / "result.json"))
         write_json(calibration_path(path), calibration)
     for name, fold in calibration["folds"].items():
-        console.print(f"{name}: T {fold['temperature']:.2f}, on {fold['fitted_on']}", markup=False)
+        console.print(f"{name}: T {fold['temperature']:.2f}, on {fold['fitted_on']}")
     before, after = (
         100 * calibration[when]["expected_calibration_error"] for when in ("before", "after")
     )

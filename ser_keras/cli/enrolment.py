@@ -52,5 +52,5 @@ def enrolment_curve(
     for path in filter(None, (run / "enrolment.json", results and enrolment_path(results, result))):
         write_json(path, result)
         plots.enrolment_curve(result, path.with_suffix(".svg"))
-        console.print(f"picture: {path.with_suffix('.svg')}", markup=False)
+        console.print(f"picture: {path.with_suffix('.svg')}")
     print_markdown(enrolments_table([result]))

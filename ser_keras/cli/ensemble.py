@@ -67,9 +67,9 @@ def ensemble(
     for scored in results_by_track(output):
         if results:
             _keep(scored, results)
-        console.print(describe(scored), markup=False)
+        console.print(describe(scored))
         print_markdown(describe_members(scored))
-    console.print(f"result: {output / 'result.json'}", markup=False)
+    console.print(f"result: {output / 'result.json'}")
 
 
 def scores_again(run: Path, features: list[Path], fold: str | None, whole: bool) -> dict[str, Any]:

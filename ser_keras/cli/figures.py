@@ -34,6 +34,6 @@ def figures(
     with console.status("drawing"):
         written, missing = write_figures(open_runs([run]), output, formats or FORMATS[:1])
     for path, caption in written:
-        console.print(f"{path}: {caption}", markup=False)
+        console.print(f"{path}: {caption}")
     for sentence in missing:
-        console.print(sentence, markup=False)
+        console.print(sentence)

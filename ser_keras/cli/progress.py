@@ -81,7 +81,7 @@ class EpochBars:
     def note(self, sentence: str) -> None:
         """Shows a sentence above the bars."""
         self._logged_s = time.monotonic()
-        console.print(sentence, markup=False)
+        console.print(sentence)
 
     def _log(self, fold: str, epoch: int, epochs: int, text: str) -> None:
         now_s = time.monotonic()
@@ -159,4 +159,4 @@ class FoldBar:
             self.tasks[track] = self.bars.add_task(f"{self.noun} {track}", total=total)
         self.bars.update(self.tasks[track], completed=done)
         if not console.is_terminal:
-            console.print(f"{self.noun} {track}: fold {done} of {total}", markup=False)
+            console.print(f"{self.noun} {track}: fold {done} of {total}")

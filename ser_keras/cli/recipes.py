@@ -31,7 +31,6 @@ def recipes(
         "and have two tracks: blind (nothing is known of a speaker who is tested) and adapted "
         "(recordings of the speaker, without labels, normalise the features). A recipe needs the "
         "features that it names: ser features --spec. A recipe in full: ser recipes NAME.",
-        markup=False,
         soft_wrap=False,
     )
 

@@ -101,7 +101,7 @@ def _show_results(output: Path, results: Path | None) -> None:
             path = result_path(results, result)
             write_json(path, result)
             learning_curves(result, path.with_suffix(".svg"))
-        console.print(describe(result), markup=False)
+        console.print(describe(result))
     console.print(f"result: {output / 'result.json'}")
 
 
@@ -246,7 +246,7 @@ def baseline(
     for result in scored:
         if results:
             write_json(baseline_path(results, result), result)
-        console.print(describe_baseline(result), markup=False)
+        console.print(describe_baseline(result))
 
 
 def crosscorpus(

@@ -18,6 +18,7 @@ from serving.cli.serve_options import (
     GrpcThreads,
     LabelsInAdvance,
     LogRequests,
+    MemoryMib,
     ModelFolder,
     ModelsFile,
     MonitoringFile,
@@ -30,7 +31,6 @@ from serving.cli.serve_options import (
     RestCors,
     RestHeaderSeconds,
     RestIdleSeconds,
-    RestParsingMib,
     RestPort,
     RestTimeoutMs,
     SslFile,
@@ -57,10 +57,10 @@ def serve(
     enable_batching: EnableBatching = False,
     batching_parameters_file: BatchingFile = None,
     threads: GrpcThreads = 16,
+    memory_mib: MemoryMib = 1152,
     rest_api_timeout_ms: RestTimeoutMs = 30_000,
     rest_cors: RestCors = False,
     rest_body_mib: RestBodyMib = 12,
-    rest_parsing_mib: RestParsingMib = 512,
     rest_bodies_mib: RestBodiesMib = 2048,
     rest_header_seconds: RestHeaderSeconds = 10.0,
     rest_body_seconds: RestBodySeconds = 120.0,
@@ -76,6 +76,7 @@ def serve(
         # gRPC reads it when it is imported, and tells of failed handshakes at this level alone.
         os.environ.setdefault("GRPC_VERBOSITY", "info")
     with starting():
+        from serving.server.rest.options import MIB
         from serving.server.server import ServerOptions
 
     models = _models(model_name, model_base_path, model_config_file)
@@ -85,6 +86,7 @@ def serve(
     options = _with_files(
         replace(
             options,
+            memory_bytes=memory_mib * MIB,
             log_requests=log_requests,
             trust=trust,
             labels_in_advance=labels_in_advance,

@@ -53,10 +53,13 @@ RestBodyMib = Annotated[
     int,
     typer.Option(min=1, help="Largest body of a REST request, compressed or not, in MiB."),
 ]
-RestParsingMib = Annotated[
+MemoryMib = Annotated[
     int,
     typer.Option(
-        min=1, help="Memory that all JSON being parsed may take, in MiB; other requests wait."
+        min=64,
+        help="Memory that the requests of both protocols may take together beside the models, in "
+        "MiB; two thirds of it are for graphs that run. Beyond it gRPC refuses requests, and those "
+        "over REST wait.",
     ),
 ]
 RestBodiesMib = Annotated[
@@ -124,7 +127,6 @@ def rest_options(options: Mapping[str, Any]) -> "RestOptions":
 
     return RestOptions(
         max_body_bytes=options["rest_body_mib"] * MIB,
-        parsing_bytes=options["rest_parsing_mib"] * MIB,
         bodies_bytes=options["rest_bodies_mib"] * MIB,
         header_s=options["rest_header_seconds"],
         body_s=options["rest_body_seconds"],

@@ -22,7 +22,7 @@ from serving.server.errors import RequestError
 from serving.server.manager import ModelManager
 from serving.server.metrics import Metrics
 from serving.server.requests.inputs import PredictRequest
-from serving.server.requests.memory import RequestMemory
+from serving.server.requests.memory import MemoryBudget
 from serving.server.requests.received import ReceivedRequest, received
 from serving.server.requests.record import RequestRecord
 from serving.server.requests.text import shown
@@ -45,7 +45,7 @@ class Services:
     Args:
         manager: the models.
         metrics: counts and logs the requests.
-        memory: what all requests may hold.
+        memory: of all requests.
         max_array_bytes: int. Most bytes of the arrays of one request.
     """
 
@@ -53,7 +53,7 @@ class Services:
         self,
         manager: ModelManager,
         metrics: Metrics,
-        memory: RequestMemory,
+        memory: MemoryBudget,
         max_array_bytes: int,
     ):
         self.manager, self.metrics = manager, metrics

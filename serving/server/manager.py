@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from serving.export.layout import version_folders
@@ -20,6 +21,7 @@ from serving.server.loading.compatibility import load_compatible
 from serving.server.loading.memory import exempt_from_garbage_collection
 from serving.server.loading.retries import Retries, fingerprint
 from serving.server.loading.transitions import check_transition, not_available
+from serving.server.requests.memory import MemoryBudget
 from serving.server.requests.text import shown
 from serving.server.session import LoadedModel
 
@@ -54,7 +56,7 @@ class ModelManager:
         log: called with a sentence on every change.
         load_attempts: int. Number of attempts to load a version that fails, until its files change.
         retry_s: float. Time between two attempts.
-        batching, trust: as of `LoadedModel`.
+        batching, trust, memory: as of `LoadedModel`.
         labels_in_advance: bool. As of `check_transition`.
     """
 
@@ -67,10 +69,11 @@ class ModelManager:
         retry_s: float = 5.0,
         batching: BatchingParameters | None = None,
         trust: bool = False,
+        memory: MemoryBudget | None = None,
         labels_in_advance: bool = False,
     ):
-        self.log, self.batching, self.trust = log, batching, trust
-        self.labels_in_advance = labels_in_advance
+        self.log, self.labels_in_advance = log, labels_in_advance
+        self._load_version = partial(load_compatible, batching=batching, trust=trust, memory=memory)
         self._models = {model.name: model for model in models}
         self._versions: dict[str, dict[int, Version]] = {name: {} for name in self._models}
         self._retries = Retries(load_attempts, retry_s)
@@ -251,7 +254,7 @@ class ModelManager:
             served = [v.model for v in self._versions[name].values() if v.model is not None]
         files, began = fingerprint(folder), time.monotonic()
         try:
-            model = load_compatible(folder, self.batching, served, trust=self.trust)
+            model = self._load_version(folder, served=served)
         except RequestError as error:
             with self._changed:
                 version.state, version.error = END, error

@@ -11,6 +11,8 @@ METRICS_PATH = "/monitoring/prometheus/metrics"
 BUCKETS_US = (500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000)
 COUNT = ":tensorflow:serving:request_count"
 LATENCY = ":tensorflow:serving:request_latency"
+# 1 while new versions are looked for, else 0. TensorFlow Serving has nothing of the kind.
+WATCHER_ALIVE = ":ser:serve:model_watcher_alive"
 
 
 class Metrics:
@@ -21,6 +23,9 @@ class Metrics:
             are counted together, or they would fill the memory.
         log: has the line of each request; None keeps no log.
 
+    Attributes:
+        gauges: what is measured when it is asked for, by name.
+
     Example:
         >>> metrics = Metrics({"moma"}.__contains__)
         >>> metrics.count("moma", "predict", "OK", seconds=0.0012)
@@ -30,6 +35,7 @@ class Metrics:
 
     def __init__(self, is_model: Callable[[str], bool], log: RequestLog | None = None) -> None:
         self._is_model, self._log = is_model, log
+        self.gauges: dict[str, Callable[[], float]] = {}
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, str, str], int] = {}
         self._latencies: dict[tuple[str, str], list[float]] = {}
@@ -86,6 +92,8 @@ class Metrics:
                     lines.append(f'{LATENCY}_bucket{{{labels},le="{limit}"}} {total:g}')
                 lines.append(f"{LATENCY}_sum{{{labels}}} {row[-1]:g}")
                 lines.append(f"{LATENCY}_count{{{labels}}} {total:g}")
+        for name, measure in sorted(self.gauges.items()):
+            lines += [f"# TYPE {name} gauge", f"{name} {measure():g}"]
         return "\n".join(lines) + "\n"
 
 

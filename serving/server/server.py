@@ -12,10 +12,11 @@ from ser_keras.errors import ConfigError
 from serving.server.batching import BatchingParameters
 from serving.server.config_files import ModelEntry
 from serving.server.grpc_api import Services, UnknownMethods
+from serving.server.loading.memory import give_back_large_blocks
 from serving.server.loading.watcher import Watcher
 from serving.server.manager import ModelManager
-from serving.server.metrics import METRICS_PATH, Metrics
-from serving.server.requests.memory import RequestMemory
+from serving.server.metrics import METRICS_PATH, WATCHER_ALIVE, Metrics
+from serving.server.requests.memory import MemoryBudget
 from serving.server.requests.record import LogLevel, RequestLog
 from serving.server.rest.app import RestApp
 from serving.server.rest.options import RestOptions
@@ -26,6 +27,8 @@ from serving.server.transport.tls import server_credentials
 # Half a minute of speech is sent at once, instead of 64 KiB at a time with an answer to each. This
 # much of each call is in memory before anyone reads it.
 TRANSPORT = (("grpc.http2.lookahead_bytes", 2 * 2**20), ("grpc.http2.bdp_probe", 0))
+# What requests over REST, which wait for memory, leave of it to those over gRPC, which do not.
+LEFT_TO_GRPC = 1 / 4
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
 WATCHER = "ModelWatcher"
 
@@ -46,8 +49,8 @@ class ServerOptions:
             clients retry at once: with 64 calls, eighty clients did little else. With more calls,
             each waits longer.
         max_message_bytes: int. Largest request, as it is sent and as arrays.
-        memory_bytes: int. Bytes of all requests that are read at once; others are refused. In
-            memory each takes several times as much.
+        memory_bytes: int. What requests may take together: a third as they are read and answered,
+            two thirds while graphs run.
         batching: how requests are joined; None joins none.
         poll_s: float. Time between two readings of the disk.
         drain_s: float. Most time that running calls may take when the server stops.
@@ -65,7 +68,7 @@ class ServerOptions:
     threads: int = 16
     max_calls: int = 96
     max_message_bytes: int = 32 * 2**20
-    memory_bytes: int = 128 * 2**20
+    memory_bytes: int = 1152 * 2**20
     batching: BatchingParameters | None = None
     poll_s: float = 1.0
     drain_s: float = 10.0
@@ -93,11 +96,14 @@ class Server:
         log: Callable[[str], None] = lambda text: None,
     ):
         self.options, self.log = options, log
+        third = options.memory_bytes // 3
+        self._memory = MemoryBudget(third, reserve=int(LEFT_TO_GRPC * third))
         self.manager = ModelManager(
             models,
             log,
             batching=options.batching,
             trust=options.trust,
+            memory=MemoryBudget(2 * third),
             labels_in_advance=options.labels_in_advance,
         )
         self.metrics = Metrics(self.manager.is_configured, RequestLog(log, options.log_requests))
@@ -105,6 +111,7 @@ class Server:
         self._ready = False
         # The manager is looked up at each look.
         self._watcher = Watcher(lambda: self.manager.poll(), options.poll_s, log)
+        self.metrics.gauges[WATCHER_ALIVE] = lambda: self._watcher.is_alive
         self._grpc = self._grpc_server()
         self._rest: RestServer | None = None
         self.port = self._bind(options)
@@ -119,6 +126,7 @@ class Server:
         Raises:
             ConfigError: the REST port is taken.
         """
+        give_back_large_blocks()
         self._watcher.look()
         if self.options.rest_port is not None:
             self._rest = self._rest_server(self.options.rest_port)
@@ -165,8 +173,7 @@ class Server:
                 *TRANSPORT,
             ],
         )
-        memory = RequestMemory(options.memory_bytes)
-        services = Services(self.manager, self.metrics, memory, options.max_message_bytes)
+        services = Services(self.manager, self.metrics, self._memory, options.max_message_bytes)
         server.add_generic_rpc_handlers(services.handlers())
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -179,6 +186,7 @@ class Server:
             self.manager,
             self.metrics,
             options.rest,
+            self._memory,
             max_predictions=options.max_calls,
             metrics_path=options.metrics_path,
         )
@@ -201,6 +209,8 @@ class Server:
     def _watch_health(self) -> None:
         while not self._stopping.wait(self.options.poll_s):
             self._update_health()
+            # Health has said by now that it was dead.
+            self._watcher.revive()
 
     def _update_health(self) -> None:
         """Says SERVING once a model can answer, and logs where to ask it.

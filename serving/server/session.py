@@ -4,6 +4,7 @@ The graph runs in TensorFlow's own session, fed and fetched by the names of the 
 that wrong types and shapes are refused by the same code, with the same words, as by a server.
 """
 
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
-from tensorflow.python.client import pywrap_tf_session
 
 from ser_keras.errors import ConfigError
 from serving.client.message_classes import MAX_ARRAY_BYTES
@@ -23,14 +23,12 @@ from serving.server.batching import Arrays, Batcher, BatchingParameters
 from serving.server.errors import RequestError
 from serving.server.requests.inputs import input_arrays
 from serving.server.requests.large_batches import run_in_parts
+from serving.server.requests.memory import MemoryBudget
 from serving.server.requests.names import check_inputs, checked_outputs
 from serving.server.requests.text import shown
+from serving.server.signature_function import GRAPH_MEMORY_BYTES, SignatureFunction
 
 SERVE = "serve"
-# With a time limit the session runs the graph in another thread, which costs half a millisecond.
-# Longer limits are left to gRPC, which answers in time; the graph then runs on, but not for long,
-# since the size of a request is limited.
-MAX_GRAPH_TIMEOUT_S = 10.0
 DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 Load = Callable[[tf.compat.v1.Session, Path], Any]
@@ -52,6 +50,7 @@ class LoadedModel:
         load: function of a session and the folder that loads the version and returns its meta
             graph; None loads all of it.
         trust: bool. Load it even if `ser export` did not make it, see `serving.export.trust`.
+        memory: of all graphs that run at once; None for a budget of its own.
 
     Raises:
         RequestError: the folder holds no SavedModel that can be served, it is not to be trusted, a
@@ -66,8 +65,10 @@ class LoadedModel:
         warm_up: bool = True,
         load: Load | None = None,
         trust: bool = False,
+        memory: MemoryBudget | None = None,
     ):
         self.folder = folder
+        self._memory = memory or MemoryBudget(GRAPH_MEMORY_BYTES)
         try:
             check_export(folder, trust=trust)
         except ConfigError as error:
@@ -99,7 +100,8 @@ class LoadedModel:
         }
         self._batched = {name for name, sig in self.signatures.items() if _is_batched(sig)}
         self._functions = {
-            name: _SignatureFunction(self.session, sig) for name, sig in self.signatures.items()
+            name: SignatureFunction(self.session, signature, self._memory)
+            for name, signature in self.signatures.items()
         }
         # Hands the graph to the session, as `Session.run` does before it runs anything.
         self.session.make_callable([])
@@ -161,23 +163,23 @@ class LoadedModel:
 
     def _run(self, name: str, inputs: Arrays, timeout_s: float | None) -> Arrays:
         """Returns all outputs of the signature called `name`; a large batch runs in parts."""
-        if name not in self._batched:
-            return self._run_graph(name, inputs, timeout_s)
-        deadline = None if timeout_s is None else time.perf_counter() + timeout_s
+        deadline = math.inf if timeout_s is None else time.perf_counter() + timeout_s
 
         def run_part(part: Arrays) -> Arrays:
-            left_s = None if deadline is None else deadline - time.perf_counter()
-            return self._run_graph(name, part, left_s)
+            return self._run_graph(name, part, deadline)
 
-        return run_in_parts(inputs, run_part)
+        return run_in_parts(inputs, run_part) if name in self._batched else run_part(inputs)
 
-    def _run_graph(self, name: str, inputs: Arrays, timeout_s: float | None) -> Arrays:
-        """Returns all outputs of the signature called `name`, from one run of the graph."""
-        options = config_pb2.RunOptions()
-        if timeout_s is not None and timeout_s < MAX_GRAPH_TIMEOUT_S:
-            options.timeout_in_ms = max(1, round(1000 * timeout_s))
+    def _run_graph(self, name: str, inputs: Arrays, deadline: float) -> Arrays:
+        """Returns all outputs of the signature called `name`, from one run of the graph.
+
+        Args:
+            name: str.
+            inputs: mapping of its inputs to arrays.
+            deadline: float. By `time.perf_counter`; infinite without a limit.
+        """
         try:
-            return self._functions[name](inputs, options)
+            return self._functions[name](inputs, deadline)
         except tf.errors.OpError as error:
             raise RequestError(error.error_code, error.message.split("\n")[0]) from None
         except (TypeError, ValueError) as error:
@@ -202,50 +204,6 @@ class LoadedModel:
                         f"warm-up of {request.model_spec.signature_name}: output {name} is not "
                         "finite."
                     )
-
-
-class _SignatureFunction:
-    """Runs a signature below `Session.run`, which refuses shapes that a server accepts.
-
-    All outputs are fetched, whichever are requested, and the time limit goes with the call: a
-    session prepares itself anew, for a second, for every other set of outputs.
-
-    This is the only use of private TensorFlow here (2.16.2: `Tensor._as_tf_output`,
-    `Session._call_tf_sessionrun` and `pywrap_tf_session`). `Session.run` and the functions of
-    `Session.make_callable` check shapes and look up every name at each call, and neither leaves the
-    refusal of a wrong shape to the graph, whose words a server's client expects. It can go once
-    public TensorFlow runs a SignatureDef with a time limit and without these checks, or once this
-    server no longer has to refuse in TensorFlow Serving's words.
-
-    Args:
-        session: the session that holds the graph.
-        signature: SignatureDef.
-    """
-
-    def __init__(self, session: Any, signature: Any):
-        self._session = session
-        self._feeds = self._outputs_of_graph(signature.inputs)
-        self._fetches = self._outputs_of_graph(signature.outputs)
-
-    def __call__(self, inputs: Arrays, options: config_pb2.RunOptions) -> Arrays:
-        """Returns all outputs of the signature by name."""
-        feeds = {self._feeds[name]: value for name, value in inputs.items()}
-        buffer = pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
-        try:
-            values = self._session._call_tf_sessionrun(
-                buffer, feeds, list(self._fetches.values()), [], None
-            )
-        finally:
-            pywrap_tf_session.TF_DeleteBuffer(buffer)
-        return dict(zip(self._fetches, values, strict=True))
-
-    def _outputs_of_graph(self, tensors: Any) -> dict[str, Any]:
-        """Returns TensorFlow's handles of a signature's inputs or outputs, in order of name."""
-        graph = self._session.graph
-        return {
-            name: graph.get_tensor_by_name(tensors[name].name)._as_tf_output()
-            for name in sorted(tensors)
-        }
 
 
 def _size(inputs: Arrays) -> int:

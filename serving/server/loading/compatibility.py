@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from serving.server.batching import BatchingParameters
 from serving.server.errors import RequestError
+from serving.server.requests.memory import MemoryBudget
 from serving.server.session import DEFAULT, LoadedModel
 
 
@@ -16,6 +17,7 @@ def load_compatible(
     served: Sequence[LoadedModel],
     *,
     trust: bool = False,
+    memory: MemoryBudget | None = None,
 ) -> LoadedModel:
     """Loads a version that can take over from those that are served.
 
@@ -24,11 +26,12 @@ def load_compatible(
         batching: as of `LoadedModel`.
         served: versions of the model that answer now.
         trust: as of `LoadedModel`.
+        memory: as of `LoadedModel`.
 
     Raises:
         RequestError: it cannot be loaded, or answers other requests.
     """
-    model = LoadedModel(folder, batching, trust=trust)
+    model = LoadedModel(folder, batching, trust=trust, memory=memory)
     try:
         _check_same_signature(model, served)
     except RequestError:

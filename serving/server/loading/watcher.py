@@ -32,14 +32,19 @@ class Watcher:
         self._problem = ""
         # Monotonic time at which the look that goes on began.
         self._began_s: float | None = None
+        # Whether the log says that a look hangs.
+        self._is_said_to_hang = False
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     @property
     def is_alive(self) -> bool:
         """Whether it still looks, and the look that goes on is no older than `hang_s`."""
+        return self._thread.is_alive() and not self._hangs
+
+    @property
+    def _hangs(self) -> bool:
         began_s = self._began_s
-        hangs = began_s is not None and time.monotonic() - began_s > self.hang_s
-        return self._thread.is_alive() and not hangs
+        return began_s is not None and time.monotonic() - began_s > self.hang_s
 
     def look(self) -> None:
         """Looks once; tells in the log what failed, once for each kind of failure."""
@@ -59,6 +64,26 @@ class Watcher:
     def start(self) -> None:
         """Starts the thread."""
         self._thread.start()
+
+    def revive(self) -> None:
+        """Starts the thread again if it has died; the log tells of that, and of a look that hangs.
+
+        A look that hangs cannot be ended, and a second one would wait for it.
+        """
+        if not self._thread.is_alive() and not self._stopping.is_set():
+            self.log("ERROR: the search for new versions ended, and is started again")
+            self._began_s = None
+            self._thread = threading.Thread(target=self._watch, daemon=True)
+            self._thread.start()
+        hangs = self._hangs
+        if hangs and not self._is_said_to_hang:
+            self.log(
+                f"ERROR: a search for new versions has taken more than {self.hang_s:g} s; until it "
+                "ends, what is in memory goes on serving and new versions do not serve"
+            )
+        if self._is_said_to_hang and not hangs:
+            self.log("the search for new versions goes on")
+        self._is_said_to_hang = hangs
 
     def stop(self) -> None:
         """Lets the thread end after its present look; does not wait for it."""

@@ -78,6 +78,23 @@ def parts_of(inputs: Arrays, count: int) -> list[slice]:
     return [*parts, slice(start, count)] if count else []
 
 
+def decoded_size(inputs: Arrays) -> int:
+    """Returns the bytes of inputs as a graph has them, texts decoded and padded to the longest.
+
+    Example:
+        >>> decoded_size({"wav": np.array([b"x" * 1000, b""], object), "length": np.zeros(2)})
+        4272
+    """
+    sizes = 0
+    for values in inputs.values():
+        if values.dtype == object:
+            longest = max((size_of(text) for text in values.reshape(-1, 1)), default=0)
+            sizes += DECODED_BYTES * longest * values.size
+        else:
+            sizes += values.nbytes
+    return sizes
+
+
 def _joined(outputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the rows of all parts, each padded to the largest shape."""
     shapes = [values.shape[1:] for values in outputs]

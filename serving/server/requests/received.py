@@ -11,11 +11,13 @@ from serving.client.message_classes import parsed
 from serving.client.tensors import size_of
 from serving.server.errors import RequestError
 from serving.server.requests.inputs import input_arrays
-from serving.server.requests.memory import HeldBytes, RequestMemory
+from serving.server.requests.memory import MemoryBudget, Share
 from serving.server.requests.record import RequestRecord
 
 # How the names of classes begin that are built from the table of messages.
 PACKAGE = "tensorflow_serving_"
+# A request is in memory as the transport received it, as a message, and as arrays.
+COPIES = 3
 
 
 class ReceivedRequest:
@@ -24,13 +26,13 @@ class ReceivedRequest:
     Args:
         message: the parsed request, or its refusal.
         size: int. Its bytes.
-        held: what it takes of the memory for requests.
+        share: what it takes of the memory for requests.
         max_array_bytes: int. Most bytes of its arrays.
     """
 
-    def __init__(self, message: Any, size: int, held: HeldBytes, max_array_bytes: int):
+    def __init__(self, message: Any, size: int, share: Share, max_array_bytes: int):
         self._message, self.size = message, size
-        self._held, self._max_array_bytes = held, max_array_bytes
+        self._share, self._max_array_bytes = share, max_array_bytes
 
     @property
     def message(self) -> Any:
@@ -74,31 +76,29 @@ class ReceivedRequest:
         arrays = input_arrays(self.message.inputs, self._max_array_bytes)
         self._message = None
         # A value that stands for a whole tensor takes more than it was sent as.
-        declared = sum(map(size_of, arrays.values()))
-        if declared > self.size:
-            self._held.grow(declared - self.size)
+        self._share.resize(sum(map(size_of, arrays.values())))
         return arrays
 
     def release(self) -> None:
         """Frees what the request holds."""
         self._message = None
-        self._held.release()
+        self._share.release()
 
 
 def received(
-    request_class: Any, data: bytes, memory: RequestMemory, max_array_bytes: int
+    request_class: Any, data: bytes, memory: MemoryBudget, max_array_bytes: int
 ) -> ReceivedRequest:
     """Returns a request, parsed unless it is refused.
 
     Args:
         request_class: class of the message.
         data: bytes of the message.
-        memory: what all requests may hold.
+        memory: of all requests.
         max_array_bytes: int. Most bytes of the arrays of this one.
     """
-    held, name = HeldBytes(memory), request_class.DESCRIPTOR.name
+    share, name = Share(memory), request_class.DESCRIPTOR.name
     try:
-        held.grow(len(data))
+        share.resize(COPIES * len(data))
         message = parsed(request_class, data, max_array_bytes)
     except RequestError as error:
         code, problem = error.code, error.message
@@ -106,7 +106,7 @@ def received(
         code = grpc.StatusCode.INVALID_ARGUMENT
         problem = f"The request is no {name.removeprefix(PACKAGE)}: {error}"
     else:
-        return ReceivedRequest(message, len(data), held, max_array_bytes)
-    held.release()
+        return ReceivedRequest(message, len(data), share, max_array_bytes)
+    share.release()
     # A new one: what was raised would keep the bytes in memory, by its traceback.
-    return ReceivedRequest(RequestError(code, problem), len(data), held, max_array_bytes)
+    return ReceivedRequest(RequestError(code, problem), len(data), share, max_array_bytes)

@@ -11,12 +11,13 @@ from typing import Any
 
 import grpc
 
+from serving.client.tensors import size_of
 from serving.server.errors import RequestError
 from serving.server.grpc_api import HEADER
 from serving.server.manager import ModelManager
 from serving.server.metrics import METRICS_PATH, Metrics, printable
+from serving.server.requests.memory import MemoryBudget
 from serving.server.rest.body import VALUE_BYTES, json_of
-from serving.server.rest.budget import MemoryBudget
 from serving.server.rest.metadata import signatures_json, status_json
 from serving.server.rest.options import RestOptions
 from serving.server.rest.paths import (
@@ -68,6 +69,7 @@ class RestApp:
         manager: the models.
         metrics: counts the requests.
         options: limits.
+        memory: of all requests.
         max_predictions: int. Predictions at once; others are refused.
         metrics_path: str or None. Path of the metrics.
     """
@@ -77,15 +79,16 @@ class RestApp:
         manager: ModelManager,
         metrics: Metrics,
         options: RestOptions,
+        memory: MemoryBudget,
         *,
         max_predictions: int,
         metrics_path: str | None = METRICS_PATH,
     ):
         self.manager, self.metrics, self.options = manager, metrics, options
+        self._memory = memory
         self.stopping = False
         self._metrics_path = metrics_path.lower() if metrics_path else None
         self._free = threading.BoundedSemaphore(max_predictions)
-        self._memory = MemoryBudget(options.parsing_bytes)
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: Callable[..., Any]
@@ -175,7 +178,7 @@ class RestApp:
             wait_s=wait_s,
         )
         with (
-            body_of_request as (body, memory),
+            body_of_request as (body, share),
             self.manager.lend(target.name, target.version, target.label) as (model, _),
         ):
             signature_name = body.get("signature_name", DEFAULT)
@@ -189,10 +192,13 @@ class RestApp:
             inputs, by_row = inputs_of(body, model.signature(signature_name))
             # The arrays are a small part of what the JSON took.
             body.clear()
-            memory.shrink(sum(values.nbytes for values in inputs.values()))
+            share.resize(min(share.size, sum(map(size_of, inputs.values()))))
             outputs = output_arrays(model.run(signature_name, inputs, timeout_s=wait_s))
+            # Nobody may wait for memory and hold some that others wait for.
+            inputs.clear()
+            share.release()
         size = VALUE_BYTES * sum(values.size for values in outputs.values())
-        with self._memory.share(size, wait_s):
+        with self._memory.wait_for(size, wait_s):
             answer = predictions_of(outputs) if by_row else columns_of(outputs)
             return json.dumps(answer).encode()
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from pydantic_core import from_json
 
 from serving.server.errors import RequestError
-from serving.server.rest.budget import MemoryBudget, Share
+from serving.server.requests.memory import MemoryBudget, Share
 
 BLOCK_BYTES = 2**18
 # The longest waveform, of two minutes at 16 kHz, has 1,920,000 numbers. Python does nothing else
@@ -50,7 +50,7 @@ def json_of(
     compressed = encoding.strip().lower() in ("gzip", "x-gzip")
     if not compressed and encoding.strip().lower() not in ("", "identity"):
         raise RequestError.invalid(f"Content-Encoding is {encoding!r}, expected gzip or none.")
-    with budget.share(_memory_of(_blocks(stream, max_bytes, compressed)), wait_s) as share:
+    with budget.wait_for(_memory_of(_blocks(stream, max_bytes, compressed)), wait_s) as share:
         yield _parsed(b"".join(_blocks(stream, max_bytes, compressed))), share
 
 

@@ -14,7 +14,6 @@ class RestOptions:
 
     Args:
         max_body_bytes: int. Largest body, before and after decompression.
-        parsing_bytes: int. Memory that all JSON bodies being parsed may take together; others wait.
         bodies_bytes: int. Disk that all bodies may take together; other large ones are refused.
         header_s: float. Most time for the header of a request, and how long a body may be slow.
         body_s: float. Most time for a whole request to arrive.
@@ -26,7 +25,6 @@ class RestOptions:
     """
 
     max_body_bytes: int = 12 * MIB
-    parsing_bytes: int = 512 * MIB
     bodies_bytes: int = 2048 * MIB
     header_s: float = 10.0
     body_s: float = 120.0

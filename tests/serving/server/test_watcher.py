@@ -14,6 +14,7 @@ from serving.server.config_files import ModelEntry
 from serving.server.loading.retries import fingerprint
 from serving.server.loading.watcher import Watcher
 from serving.server.manager import AVAILABLE, END, ModelManager
+from serving.server.metrics import WATCHER_ALIVE
 from serving.server.server import Server, ServerOptions
 from tests.architecture import ROOT
 from tests.serving.double import INPUTS, write_double
@@ -245,31 +246,72 @@ def test_the_watcher_outlives_what_nobody_foresaw(base, whole):
 
 
 def test_health_says_that_the_watcher_hangs_and_models_go_on_answering(base):
-    server = Server(
-        [ModelEntry("double", base)], ServerOptions(port=0, rest_port=None, poll_s=0.05)
-    )
+    lines = []
+    options = ServerOptions(port=0, rest_port=None, poll_s=0.05)
+    server = Server([ModelEntry("double", base)], options, lines.append)
     server.start()
     assert health(server, "ModelWatcher") == "SERVING"
+    assert f"{WATCHER_ALIVE} 1\n" in server.metrics.text()
     released = threading.Event()
     server.manager.poll = released.wait
     server._watcher.hang_s = 0.1
     wait_for(lambda: health(server, "ModelWatcher") == "NOT_SERVING")
     assert health(server) == "SERVING"
+    assert f"{WATCHER_ALIVE} 0\n" in server.metrics.text()
     assert doubled(server.manager) == (1, [3.0])
+    wait_for(lambda: any(line.startswith("ERROR: a search for new") for line in lines))
     del server.manager.poll
     released.set()
     wait_for(lambda: health(server, "ModelWatcher") == "SERVING")
+    wait_for(lambda: "the search for new versions goes on" in lines)
+    assert sum(line.startswith("ERROR") for line in lines) == 1
     server.stop()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_watcher_that_has_died_is_not_alive():
-    def die():
-        raise SystemExit
+class NobodyCatches(BaseException):
+    """Ends a thread, whatever that catches of the usual kind."""
 
-    watcher = Watcher(die, 0.0, print)
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watcher_that_has_died_is_not_alive_until_it_is_revived():
+    lines, deadly = [], threading.Event()
+    looks = []
+
+    def look():
+        looks.append(None)
+        if deadly.is_set():
+            raise NobodyCatches
+
+    watcher = Watcher(look, 0.0, lines.append)
+    deadly.set()
     watcher.start()
     wait_for(lambda: not watcher.is_alive)
+    deadly.clear()
+    count = len(looks)
+    watcher.revive()
+    wait_for(lambda: len(looks) > count)
+    assert watcher.is_alive
+    watcher.stop()
+    assert lines == ["ERROR: the search for new versions ended, and is started again"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_whose_watcher_has_died_serves_new_versions_all_the_same(base, whole):
+    lines = []
+    options = ServerOptions(port=0, rest_port=None, poll_s=0.05)
+    server = Server([ModelEntry("double", base)], options, lines.append)
+    server.start()
+
+    def die():
+        del server.manager.poll
+        raise NobodyCatches
+
+    server.manager.poll = die
+    wait_for(lambda: any(line.startswith("ERROR: the search") for line in lines))
+    shutil.copytree(whole, base / "2")
+    wait_for(lambda: 2 in states(server.manager) and states(server.manager)[2] == AVAILABLE)
+    assert doubled(server.manager) == (2, [3.0])
+    server.stop()
 
 
 def test_folders_whose_numbers_have_more_than_64_bits_are_no_versions(base, whole):
@@ -334,6 +376,7 @@ from pathlib import Path
 from serving.server.config_files import ModelEntry
 from serving.server.loading.watcher import Watcher
 from serving.server.manager import AVAILABLE, END, ModelManager
+from serving.server.metrics import WATCHER_ALIVE
 from tests.serving.exports import completed
 from tests.serving.server.damages import damages, with_own_hashes
 

@@ -6,6 +6,7 @@ import pytest
 
 from serving.server.manager import ModelManager
 from serving.server.metrics import Metrics
+from serving.server.requests.memory import MemoryBudget
 from serving.server.rest.app import RestApp
 from serving.server.rest.options import RestOptions
 from serving.server.rest.rest_server import RestServer
@@ -15,7 +16,11 @@ from serving.server.rest.rest_server import RestServer
 def rest_server(**limits):
     """A REST server that knows no model, with those options."""
     app = RestApp(
-        ModelManager([]), Metrics(lambda name: False), RestOptions(**limits), max_predictions=8
+        ModelManager([]),
+        Metrics(lambda name: False),
+        RestOptions(**limits),
+        MemoryBudget(2**20),
+        max_predictions=8,
     )
     server = RestServer(app, "127.0.0.1", 0, max_predictions=8)
     server.start()

@@ -7,11 +7,13 @@ import threading
 import pytest
 
 from serving.server.errors import RequestError
+from serving.server.requests.memory import MemoryBudget
 from serving.server.rest.body import MAX_LISTS, MAX_VALUES, json_of
-from serving.server.rest.budget import MemoryBudget
 from serving.server.rest.options import RestOptions
+from serving.server.server import ServerOptions
 
 MIB = 2**20
+LIMIT = ServerOptions().memory_bytes // 3
 
 
 def parsed(text, *, encoding="", budget=None, wait_s=0.0):
@@ -20,7 +22,7 @@ def parsed(text, *, encoding="", budget=None, wait_s=0.0):
         io.BytesIO(text),
         encoding,
         max_bytes=options.max_body_bytes,
-        budget=budget or MemoryBudget(options.parsing_bytes),
+        budget=budget or MemoryBudget(LIMIT),
         wait_s=wait_s,
     )
 
@@ -30,7 +32,7 @@ def test_half_a_minute_of_speech_with_all_digits_is_small_enough():
     text = json.dumps({"inputs": {"waveform": [numbers], "length": [len(numbers)]}}).encode()
     with parsed(text) as (body, share):
         assert body["inputs"]["waveform"] == [numbers]
-        assert share.size < RestOptions().parsing_bytes / 4
+        assert share.size < LIMIT / 4
 
 
 @pytest.mark.parametrize(
@@ -64,9 +66,9 @@ def test_the_memory_of_json_is_estimated_high_enough(entry):
     text = b'{"a": [' + count * entry + b"0]}"
     tracemalloc.start()
     with parsed(text) as (_, share):
-        _, peak = tracemalloc.get_traced_memory()
+        size, (_, peak) = share.size, tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < share.size < 10 * peak
+    assert peak < size < 10 * peak
 
 
 def test_requests_wait_for_memory_and_give_it_back():
@@ -84,14 +86,7 @@ def test_requests_wait_for_memory_and_give_it_back():
         thread = threading.Thread(target=wait)
         thread.start()
         order.append("first")
-        share.shrink(1000)
+        share.resize(1000)
         thread.join()
     assert order == ["first", "second"]
-    assert budget.taken == 0
-
-
-def test_a_request_of_more_than_the_budget_runs_alone():
-    budget = MemoryBudget(100)
-    with budget.share(1000, 0.0) as share:
-        assert share.size == budget.taken == 100
     assert budget.taken == 0

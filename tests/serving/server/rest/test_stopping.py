@@ -7,6 +7,7 @@ from http.client import HTTPConnection
 
 from serving.server.manager import ModelManager
 from serving.server.metrics import Metrics
+from serving.server.requests.memory import MemoryBudget
 from serving.server.rest.app import RestApp
 from serving.server.rest.options import RestOptions
 from serving.server.rest.rest_server import RestServer
@@ -24,7 +25,13 @@ class SlowManager(ModelManager):
 
 
 def slow_server():
-    app = RestApp(SlowManager([]), Metrics(lambda name: False), RestOptions(), max_predictions=16)
+    app = RestApp(
+        SlowManager([]),
+        Metrics(lambda name: False),
+        RestOptions(),
+        MemoryBudget(2**20),
+        max_predictions=16,
+    )
     server = RestServer(app, "127.0.0.1", 0, max_predictions=16)
     server.start()
     return server

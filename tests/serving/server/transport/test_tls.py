@@ -1,6 +1,9 @@
 """Keys and certificates are checked, and never quoted."""
 
 import re
+import socket
+import ssl
+import warnings
 
 import pytest
 
@@ -87,3 +90,41 @@ def test_a_broken_file_is_refused_by_its_line_alone(files, tmp_path):
             assert not quotes(str(error.value), key)
             assert not quotes(repr(error.value.__cause__), key)
             assert error.value.__suppress_context__
+
+
+def is_answered(endpoint, *, newest=ssl.TLSVersion.TLSv1_3, certificate=True):
+    """Tells whether a server sends anything to a client with this newest version of TLS."""
+    context = ssl.create_default_context(cafile=endpoint.root_certificate)
+    # Without it OpenSSL does not offer the old versions.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.set_alpn_protocols(["h2"])
+    if certificate:
+        context.load_cert_chain(endpoint.certificate, endpoint.key)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
+    host, port = endpoint.address.split(":")
+    try:
+        with (
+            socket.create_connection((host, int(port)), timeout=30) as connection,
+            context.wrap_socket(connection, server_hostname="localhost") as encrypted,
+        ):
+            return bool(encrypted.recv(1))
+    except (ssl.SSLError, ConnectionError):
+        return False
+
+
+def test_old_versions_of_tls_and_clients_without_a_certificate_get_no_answer(closed):
+    assert is_answered(closed)
+    assert is_answered(closed, newest=ssl.TLSVersion.TLSv1_2)
+    assert not is_answered(closed, newest=ssl.TLSVersion.TLSv1_1)
+    assert not is_answered(closed, newest=ssl.TLSVersion.TLSv1)
+    for newest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        assert not is_answered(closed, newest=newest, certificate=False)
+
+
+def test_a_client_without_tls_gets_no_answer(closed):
+    host, port = closed.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(b"GET /v1/models/moma HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"HTTP/" not in connection.recv(100)
