@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ser_keras.cli.console import console
-from ser_keras.training.history import RESUMED
 
 
 class EpochBars:
@@ -61,6 +60,9 @@ class EpochBars:
 
     def __call__(self, fold: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
         """Shows that `epoch` of `epochs` of a fold has ended with these logs."""
+        # Whoever trains has loaded it; listing the verbs must not load NumPy.
+        from ser_keras.training.history import RESUMED
+
         if fold not in self.tasks:
             self.tasks[fold] = self.bars.add_task(f"fold {fold}", total=epochs, logs="")
             self._paces[fold] = Pace(self._ended_s)
