@@ -141,7 +141,7 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 def test_the_baseline_is_that_of_the_data_folds_and_track(tmp_path):
     blind, adapted = (write_run(tmp_path, t, result_of(track=t)) for t in ("blind", "adapted"))
-    svm = baseline_result(dict.fromkeys("abcd", [[1, 0, 0], [0, 1, 0], [1, 0, 1]]))
+    svm = baseline_result({name: [[1, 0, 0], [0, 1, 0], [1, 0, 1]] for name in "abcd"})
     (tmp_path / "svm.json").write_text(json.dumps(svm))
     facts, other_track = facts_of(open_runs([blind, adapted]), baselines_in([tmp_path]))
     assert (facts["chance"], facts["track"]) == (1 / len(CLASSES), "blind")
