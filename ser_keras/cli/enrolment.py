@@ -24,9 +24,9 @@ def enrolment_curve(
 ) -> None:
     """Show how UA grows with the seconds that are known of a speaker's voice.
 
-    Also shows what it is when they are of one emotion only. Of every test speaker random recordings
-    are enrolled, without labels, and the others are scored, blind and adapted. The result and its
-    picture are written into the run's folder, as enrolment.json and enrolment.svg.
+    Also shows UA where these seconds hold one emotion only. For every test speaker, random
+    recordings are enrolled without labels, and the others are scored, blind and adapted. The
+    result and its picture are written into the run's folder, as enrolment.json and enrolment.svg.
     """
     with starting():
         from ser_keras import plots

@@ -50,8 +50,8 @@ Recipes = Annotated[
     list[str] | None,
     typer.Option(
         "--recipe",
-        help="Name of a recipe, or a YAML file; several to let each fold's validation speakers "
-        "choose.",
+        help="Name of a recipe, or a YAML file; may be repeated, and each fold's validation "
+        "speakers choose one.",
     ),
 ]
 Unlabelled = Annotated[

@@ -50,7 +50,7 @@ def crossval(
     results: Results = None,
     strategy: Strategy = "none",
 ) -> None:
-    """Train and test on every fold of a protocol, and print the scores of all tests together."""
+    """Train and test on every fold of a protocol, and print the scores over all folds."""
     overrides = list(overrides or ())
     if label_fraction is not None:
         overrides.append(f"unlabelled.label_fraction={label_fraction}")
@@ -221,9 +221,9 @@ def baseline(
 ) -> None:
     """Score the baseline that models are compared with: support vector machines.
 
-    They see one vector of each utterance. Features of `--spec compare` or `--spec egemaps` are
-    vectors of openSMILE's functionals; of others the mean and deviation over time are taken. C is
-    chosen on speakers of each training part.
+    They see one vector for each utterance: openSMILE's functionals, if the features are those of
+    `--spec compare` or `--spec egemaps`, otherwise the mean and deviation over time. C is chosen
+    on speakers of each training part.
     """
     with starting():
         from ser_keras.experiments.baseline import KERNELS, TRACKS, run_baselines
@@ -263,7 +263,7 @@ def crosscorpus(
     results: Results = None,
     label_map: Annotated[
         list[str] | None,
-        typer.Option("--map", help="Labels that count as others here, such as anger=angry."),
+        typer.Option("--map", help="Labels that count as another, such as anger=angry."),
     ] = None,
 ) -> None:
     """Train on each corpus and test on all others, over the classes that they share."""

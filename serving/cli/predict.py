@@ -60,7 +60,7 @@ def predict(
     ] = False,
     speaker: Annotated[
         Path | None,
-        typer.Option(help="A voice that `ser enrol` has measured, the speaker of all files."),
+        typer.Option(help="A .voice file of `ser enrol`, whose speaker is heard in all files."),
     ] = None,
     uncertain_below: UncertainBelow = 0.0,
     root_certificate: RootCertificate = None,
