@@ -100,7 +100,7 @@ def test_bad_recordings_are_refused_by_kind(name):
         ("nan.wav", "found NaN, expected finite samples"),
         ("huge.wav", "e+29, expected about -1 to 1. Export the recording again as 16-bit WAV."),
         ("opposed.wav", "found two channels that cancel each other (opposite polarity), expected"),
-        ("one-sample.wav", "found 1 samples (0.0001 s), expected at least 0.05 s"),
+        ("one-sample.wav", "found 1 sample (0.0001 s), expected at least 0.05 s"),
         ("nine-channels.wav", "found 9 channels, expected 1 to 8"),
         ("rate0.wav", "found a sampling rate of 0 Hz, expected 4000 to 192000 Hz"),
         ("rate1e6.wav", "found a sampling rate of 1000000 Hz, expected 4000 to 192000 Hz"),
