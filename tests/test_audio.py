@@ -110,6 +110,13 @@ def test_each_refusal_says_what_was_found(name, message):
     assert message in str(refusal(BAD[name][0]))
 
 
+@pytest.mark.parametrize("head", [b"fLaC", b"OggS"])
+def test_a_header_that_nobody_understands_is_quoted_with_a_cure(head):
+    message = str(refusal(head + bytes(3000)))
+    assert "its header could not be understood (" in message
+    assert message.endswith("copy it again, or convert it to 16-bit WAV.")
+
+
 def test_the_zoo_holds_on_disk(tmp_path):
     zoo = make_zoo(tmp_path / "zoo")
     outcomes = {}
