@@ -24,9 +24,7 @@ def explain(
         ),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder of the figures.")] = Path("explained"),
-    start: Annotated[
-        float, typer.Option(min=0, help="Where the part to explain starts, in seconds.")
-    ] = 0.0,
+    start: Annotated[float, typer.Option(min=0, help="Where the part starts, in seconds.")] = 0.0,
     seconds: Annotated[
         float, typer.Option(min=0.05, max=120, help="Greatest length of the part, in seconds.")
     ] = 20.0,
