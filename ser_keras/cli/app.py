@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import inspect
 import logging
 import os
 import sys
@@ -33,7 +34,9 @@ TASKS = {
 OTHER_TASK = "More"
 # Objects that are made before Python looks for cycles, and how often it looks at older ones. By
 # default they are 700, 10, 10.
-GARBAGE_THRESHOLDS = (50000, 10, 10)
+GARBAGE_THRESHOLDS = (10_000, 10, 10)
+# The garbage of these verbs holds what clients have sent.
+SERVERS = ("serve", "web")
 
 
 class _ExplainedCommand(TyperCommand):
@@ -80,11 +83,14 @@ def make_app(arguments: Sequence[str] | None = None) -> typer.Typer:
     for verb in _verbs((arguments or [""])[0]):
         loaded = verb.load()
         if isinstance(loaded, typer.Typer):
+            for command in loaded.registered_commands:
+                command.help = _unwrapped(command.callback)
             app.add_typer(loaded, name=verb.name, rich_help_panel=task_of(verb.name))
         else:
             app.command(
                 verb.name,
                 cls=_ExplainedCommand,
+                help=_unwrapped(loaded),
                 rich_help_panel=task_of(verb.name),
                 context_settings=_settings(verb.name),
             )(loaded)
@@ -98,6 +104,15 @@ def make_app(arguments: Sequence[str] | None = None) -> typer.Typer:
             raise typer.Exit
 
     return app
+
+
+def _unwrapped(verb: Any) -> str:
+    """Returns the paragraphs of a verb's docstring without line breaks, for any terminal's width.
+
+    typer joins the lines of the first paragraph only.
+    """
+    paragraphs = (inspect.getdoc(verb) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def task_of(verb: str) -> str:
@@ -146,7 +161,8 @@ def main() -> None:
     # gRPC's event engine hands each message to one more thread: 0.4 ms a call on two cores.
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
     logging.getLogger("tensorflow").addFilter(is_no_retracing)
-    _search_rarely_for_garbage()
+    if not set(sys.argv[1:2]) & set(SERVERS):
+        _search_rarely_for_garbage()
     # What no other handler takes; Python's own prints control characters as they are.
     logging.lastResort = ConsoleHandler(logging.WARNING)
     try:

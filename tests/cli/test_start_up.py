@@ -8,7 +8,7 @@ from typer.main import get_command
 from ser_keras.cli import app
 from ser_keras.corpora.synthetic import write_corpus
 from tests.architecture import ROOT
-from tests.loaded import loaded_by
+from tests.loaded import loaded_after, loaded_by
 
 RESULT = ROOT / "results/emodb/emodb-loso/moma/ours.json"
 
@@ -52,3 +52,14 @@ def test_a_verb_alone_is_loaded_where_the_line_names_one():
     every = {verb.name for verb in entry_points(group=app.VERBS)}
     assert names("report", "runs/emodb") == ["report"]
     assert set(names("reprot")) == set(names("--help")) == set(names()) == every
+
+
+@pytest.mark.parametrize(("verb", "rarely"), [("corpora", True), ("serve", False)])
+def test_short_commands_look_rarely_for_garbage_and_servers_as_often_as_ever(verb, rarely):
+    code = (
+        "import gc, sys\nfrom ser_keras.cli import app\n"
+        "app.make_app = lambda arguments: lambda: None\n"
+        f"usual = gc.get_threshold()\nsys.argv = ['ser', '{verb}']\napp.main()\n"
+        f"assert (gc.get_threshold() == app.GARBAGE_THRESHOLDS != usual) is {rarely}"
+    )
+    assert loaded_after(code) == set()
