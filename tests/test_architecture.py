@@ -1,20 +1,13 @@
-"""The import rules hold, each rule can fail, and listings start without a framework."""
+"""The import rules hold, each rule can fail, and the science runs without a framework."""
 
-import json
-import os
-import subprocess
-import sys
 from importlib.metadata import entry_points
 
 import pytest
 
 from tests import architecture
 from tests.architecture import PACKAGES, ROOT, RULES, Module
+from tests.loaded import loaded_after
 
-HEAVY = (
-    *("tensorflow", "keras", "apache_beam", "jax", "librosa", "matplotlib", "sklearn"),
-    "ser_keras.config",  # builds its schema with pydantic
-)
 HEADER = '"""A module."""\n'
 
 
@@ -114,32 +107,6 @@ def test_rules_accept_what_they_allow():
     assert [
         (module.name, why) for module in allowed for rule in RULES for why in rule(module)
     ] == []
-
-
-def loaded_after(code: str) -> set[str]:
-    """Runs code in a fresh interpreter and returns the heavy packages it has loaded."""
-    report = f"import json, sys; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
-    environment = {**os.environ, "COLUMNS": "200"}
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{report}"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["corpora"], ["train", "--help"]])
-def test_listing_loads_nothing_heavy(arguments):
-    code = (
-        "import sys\nfrom ser_keras.cli.app import main\n"
-        f"sys.argv = ['ser', *{arguments!r}]\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code"
-    )
-    assert loaded_after(code) == set()
 
 
 def test_science_runs_without_a_framework():

@@ -100,7 +100,7 @@ def test_bad_recordings_are_refused_by_kind(name):
         ("nan.wav", "found NaN, expected finite samples"),
         ("huge.wav", "e+29, expected about -1 to 1. Export the recording again as 16-bit WAV."),
         ("opposed.wav", "found two channels that cancel each other (opposite polarity), expected"),
-        ("one-sample.wav", "found 1 samples (0.0001 s), expected at least 0.05 s"),
+        ("one-sample.wav", "found 1 sample (0.0001 s), expected at least 0.05 s"),
         ("nine-channels.wav", "found 9 channels, expected 1 to 8"),
         ("rate0.wav", "found a sampling rate of 0 Hz, expected 4000 to 192000 Hz"),
         ("rate1e6.wav", "found a sampling rate of 1000000 Hz, expected 4000 to 192000 Hz"),
@@ -108,6 +108,13 @@ def test_bad_recordings_are_refused_by_kind(name):
 )
 def test_each_refusal_says_what_was_found(name, message):
     assert message in str(refusal(BAD[name][0]))
+
+
+@pytest.mark.parametrize("head", [b"fLaC", b"OggS"])
+def test_a_header_that_nobody_understands_is_quoted_with_a_cure(head):
+    message = str(refusal(head + bytes(3000)))
+    assert "its header could not be understood (" in message
+    assert message.endswith("copy it again, or convert it to 16-bit WAV.")
 
 
 def test_the_zoo_holds_on_disk(tmp_path):

@@ -13,8 +13,9 @@ from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.experiments import provenance
-from ser_keras.experiments.crossval import class_set_dict, protocol_facts, run_crossval
+from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.fold_runs import FoldProgress
+from ser_keras.experiments.provenance import class_set_dict, protocol_facts
 from ser_keras.files import parse_yaml, write_json
 from ser_keras.protocols import Protocol
 from ser_keras.report.baselines import paired_difference

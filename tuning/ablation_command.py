@@ -1,12 +1,20 @@
 """The verb of ablations: parses options, calls one function."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ser_keras.cli.console import print_markdown, starting
-from ser_keras.cli.options import ClassSetName, Features, Joint, Output, Overrides, ProtocolName
+from ser_keras.cli.options import (
+    ClassSetName,
+    Features,
+    Joint,
+    OnlyFolds,
+    Output,
+    Overrides,
+    ProtocolName,
+    Results,
+)
 from ser_keras.cli.progress import EpochBars
 
 
@@ -21,15 +29,11 @@ def ablation(
     levers: Annotated[
         list[str] | None, typer.Option("--lever", help="Only these levers; all by default.")
     ] = None,
-    folds: Annotated[
-        list[str] | None, typer.Option("--fold", help="Only these folds; all by default.")
-    ] = None,
+    folds: OnlyFolds = None,
     joint: Joint = None,
     class_set: ClassSetName = None,
     overrides: Overrides = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Also write the result into this folder.")
-    ] = None,
+    results: Results = None,
 ) -> None:
     """Change one part of a recipe at a time and score what it was worth."""
     with starting():

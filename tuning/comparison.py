@@ -7,9 +7,9 @@ from typing import Any
 from ser_keras import audit, metrics
 from ser_keras.config import load_config
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.experiments.crossval import choose_folds, pooled_scores, run_crossval
+from ser_keras.experiments.crossval import pooled_scores, run_crossval
 from ser_keras.experiments.fold_runs import FoldProgress
-from ser_keras.protocols import Protocol
+from ser_keras.protocols import Protocol, choose_folds
 from tuning.search import Search
 
 BEFORE, AFTER = "recipe", "best"

@@ -13,17 +13,12 @@ from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.experiments import provenance
-from ser_keras.experiments.crossval import (
-    check_spec,
-    choose_folds,
-    class_set_dict,
-    protocol_facts,
-    write_config,
-)
+from ser_keras.experiments.crossval import check_spec, write_config
 from ser_keras.experiments.fold_runs import FoldProgress, Note, print_nothing
+from ser_keras.experiments.provenance import class_set_dict, protocol_facts
 from ser_keras.experiments.searched_folds import BEST, PROTOCOL, RESULT
 from ser_keras.files import write_json
-from ser_keras.protocols import Fold, Protocol
+from ser_keras.protocols import Fold, Protocol, choose_folds
 from tuning.oracles import OBJECTIVE, OWN, build_oracle
 from tuning.search_folder import ORACLE, claim, remove_damaged
 from tuning.space import Space

@@ -12,16 +12,12 @@ from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.experiments import provenance
-from ser_keras.experiments.crossval import (
-    choose_folds,
-    class_set_dict,
-    pooled_scores,
-    protocol_facts,
-)
+from ser_keras.experiments.crossval import pooled_scores
 from ser_keras.experiments.fold_runs import FoldProgress
+from ser_keras.experiments.provenance import class_set_dict, protocol_facts
 from ser_keras.files import parse_yaml, write_json
 from ser_keras.metrics import recall_per_class, weighted_accuracy
-from ser_keras.protocols import Fold, Protocol
+from ser_keras.protocols import Fold, Protocol, choose_folds
 from tuning.search import check_data
 from tuning.search_folder import claim
 from tuning.trial import run_trial, trial_config

@@ -7,7 +7,7 @@ voice is to the ready model. EVERYONE is the run of the ready model, which gets 
 `calibration.json`, as `ser calibrate` writes it. The temperature is that of the blind track.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from worth import scored
@@ -42,4 +42,7 @@ def calibrate(new_corpora: Path, everyone: Path) -> float:
 
 
 if __name__ == "__main__":
-    print(f"temperature {calibrate(Path(sys.argv[1]), Path(sys.argv[2])):.3f}")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("new_corpora", type=Path, help="the run over by-corpus.csv")
+    parser.add_argument("everyone", type=Path, help="the run of the ready model")
+    print(f"temperature {calibrate(**vars(parser.parse_args())):.3f}")

@@ -1,6 +1,6 @@
 """Writes the recordings that the ready model is trained on, and their tables.
 
-    python -m benchmarks.ready_model.corpus DATA OUTPUT
+    python benchmarks/ready_model/corpus.py DATA OUTPUT
 
 DATA holds emodb/, ravdess/ and nemo/. OUTPUT gets each recording of the four classes that they
 share, as it is and once in every degradation, and two tables for `ser features --corpus manifest`,
@@ -9,9 +9,9 @@ groups of speakers. A voice over a telephone counts as a speaker of its own, sin
 normalised by speaker is what a microphone hears of a voice. What exists is not written again.
 """
 
+import argparse
 import csv
 import io
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,4 +75,7 @@ def _groups(utterances: list[Utterance]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    write_corpus(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with emodb/, ravdess/ and nemo/")
+    parser.add_argument("output", type=Path, help="folder for the recordings and their tables")
+    write_corpus(**vars(parser.parse_args()))

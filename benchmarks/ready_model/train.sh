@@ -2,13 +2,20 @@
 # Makes the model that comes with the package: recordings, features, what it is worth, the model.
 # Run again after a kill: what is finished is kept.
 #
-#   bash benchmarks/ready_model/train.sh DATA RUNS
+#   make ready-model SER_KERAS_DATA=DATA
+#   bash benchmarks/ready_model/train.sh DATA RUNS     # the same, in the environment of make venv
 #
 # DATA holds emodb/, ravdess/ and nemo/; everything else goes into RUNS, about 4 GB. On two processor
 # cores it takes about an hour. On the same machine the same weights come out.
 set -euo pipefail
-data=$1 runs=$2 here=$(dirname "$0")
+usage="usage: bash benchmarks/ready_model/train.sh DATA RUNS"
+data=${1:?"$usage; found no DATA, expected the folder of emodb/, ravdess/ and nemo/"}
+runs=${2:?"$usage; found no RUNS, expected a folder for everything that is made"}
+here=$(cd "$(dirname "$0")" && pwd)
 recipe=$here/ready.yaml
+published=$here/../../serving/ready/model
+# calibrate.py and worth.py read runs; what TensorFlow says about this machine is of no use there.
+export TF_CPP_MIN_LOG_LEVEL=3
 
 python "$here/corpus.py" "$data" "$runs/recordings"
 for table in by-corpus by-speaker; do
@@ -23,13 +30,16 @@ ser train --features "$runs/by-speaker-features" --protocol manifest-session --f
 python "$here/calibrate.py" "$runs/by-corpus" "$runs/everyone"
 python "$here/worth.py" "$runs/by-corpus" "$runs/by-speaker" "$runs/by-speaker-features" \
   "$runs/worth.json"
-rm -rf serving/ready/model
+# The model in use is replaced only by a whole one.
+rm -rf "$runs/model"
 ser export "$runs/everyone" --features "$runs/by-speaker-features" \
-  --data-dir "$runs/recordings/by-speaker.csv" --base serving/ready/model --name ready \
+  --data-dir "$runs/recordings/by-speaker.csv" --base "$runs/model" --name ready \
   --worth "$runs/worth.json"
 # Warm-up requests are for servers under load, and would be half of the files.
-extra=serving/ready/model/ready/1/assets.extra
+extra=$runs/model/ready/1/assets.extra
 rm -f "$extra/tf_serving_warmup_requests"
 sed -i '/tf_serving_warmup_requests$/d' "$extra/SHA256SUMS"
-(cd serving/ready/model && find ready/1 -name saved_model.pb -o -name 'variables.*' | sort |
+(cd "$runs/model" && find ready/1 -name saved_model.pb -o -name 'variables.*' | sort |
   xargs sha256sum > SHA256SUMS)
+rm -rf "$published"
+cp -r "$runs/model" "$published"

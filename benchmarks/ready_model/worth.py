@@ -4,12 +4,11 @@
 
 NEW_CORPORA is the run of `ser crossval` over `by-corpus.csv`, in which each corpus was tested by a
 model that was trained on the others; NEW_SPEAKERS the run over `by-speaker.csv`, whose features are
-FEATURES. UA is that of the
-recordings as they are; degraded copies are scored beside them.
+FEATURES. UA is that of the recordings as they are; degraded copies are scored beside them.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +102,16 @@ def _ua(classes: np.ndarray, probabilities: np.ndarray) -> float:
     return metrics.unweighted_accuracy(classes, probabilities.argmax(axis=1), len(CLASSES))
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(new_corpora: Path, new_speakers: Path, features: Path, output: Path) -> None:
     """Writes the file."""
-    new_corpora, new_speakers, features, output = map(Path, arguments)
     rows = {row.key: row for row in FeatureSet.open(features).rows}
     write_json(output, worth(new_corpora, new_speakers, rows))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("new_corpora", type=Path, help="the run over by-corpus.csv")
+    parser.add_argument("new_speakers", type=Path, help="the run over by-speaker.csv")
+    parser.add_argument("features", type=Path, help="the features of by-speaker.csv")
+    parser.add_argument("output", type=Path, help="the JSON file for ser export --worth")
+    main(**vars(parser.parse_args()))

@@ -18,7 +18,9 @@ def features(
     corpus: Annotated[str, typer.Option(help="Corpus to read; see `ser corpora`.")],
     data_dir: Annotated[Path, typer.Option(help="Folder of the corpus.")],
     spec: Annotated[str, typer.Option(help="Feature spec, such as logmel40 or spectrogram200.")],
-    output: Annotated[Path, typer.Option(help="Folder in which feature sets are published.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder of the features; each set gets a folder of its own in it.")
+    ],
     name: Annotated[
         str | None, typer.Option(help="Name of the data in results; the corpus by default.")
     ] = None,

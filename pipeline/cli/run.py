@@ -28,7 +28,7 @@ def run(
         Path | None, typer.Option(help="Only draw the pipeline, into this .svg or .png file.")
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option(help="Leave out this node; can be repeated.")
+        list[str] | None, typer.Option(help="Leave out this node; may be repeated.")
     ] = None,
     root: Annotated[
         Path | None, typer.Option(help="Folder for the artifacts, instead of the file's root.")

@@ -14,13 +14,13 @@ from pipeline.papers.experiment import Experiment, Variant
 from ser_keras.config import TrainConfig, load_config
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
-from ser_keras.experiments.crossval import check_spec, choose_folds, prepare_output
+from ser_keras.experiments.crossval import check_spec, prepare_output
 from ser_keras.features.specs import get_spec
 from ser_keras.files import parse_json
 from ser_keras.models import build_model, check_objective, objective_of
 from ser_keras.models.weights.identify import models_for
 from ser_keras.models.weights.pretrained import load_pretrained
-from ser_keras.protocols import Fold, Protocol, build_protocol
+from ser_keras.protocols import Fold, Protocol, build_protocol, choose_folds
 from ser_keras.settings import differences
 from ser_keras.training.checkpoint import check_identity
 from ser_keras.training.fold_parts import FoldParts

@@ -54,8 +54,7 @@ class ExperimentRun:
 
         from pipeline.papers.checks import check_data, check_model
         from ser_keras.corpora import read_corpus
-        from ser_keras.experiments.crossval import choose_folds
-        from ser_keras.protocols import build_protocol
+        from ser_keras.protocols import build_protocol, choose_folds
 
         corpus = self.experiment.corpus
         with console.status(f"reading the list of {corpus}"):

@@ -10,6 +10,7 @@ from pipeline.papers.experiment import Experiment, Variant
 from pipeline.papers.experiment_run import ExperimentRun
 from pipeline.papers.experiments import SYSTEMS, find_experiment
 from ser_keras.cli.console import console
+from ser_keras.cli.options import OnlyFolds
 from ser_keras.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def reproduce(
         list[Path] | None,
         typer.Option(help="Features of speech without labels, for the rows that train on it."),
     ] = None,
-    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    folds: OnlyFolds = None,
     allow_partial: Annotated[bool, typer.Option(help="Accept a partial copy.")] = False,
     class_set: Annotated[
         str | None, typer.Option("--classes", help="Class set; the experiment's by default.")

@@ -35,8 +35,9 @@ def check_duration(num_frames: int, rate_hz: int, limits: AudioLimits, where: st
     if duration_s > limits.max_duration_s:
         raise too_long(f"{duration_s:.1f} s", limits, where)
     if duration_s < limits.min_duration_s:
+        samples = "1 sample" if num_frames == 1 else f"{num_frames} samples"
         raise AudioError(
-            f"{where}: found {num_frames} samples ({duration_s:.4f} s), expected at least "
+            f"{where}: found {samples} ({duration_s:.4f} s), expected at least "
             f"{limits.min_duration_s:g} s. Record it again.",
             "too_short",
         )

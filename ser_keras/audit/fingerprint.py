@@ -12,7 +12,6 @@ added music or reverberation.
 from functools import cache
 
 import numpy as np
-from scipy import fft
 
 from ser_keras.audio import SAMPLE_RATE_HZ
 
@@ -49,6 +48,9 @@ def fingerprint(waveform: np.ndarray) -> bytes:
         >>> len(fingerprint(tone)), fingerprint(tone) == fingerprint(tone / 2)
         (128, True)
     """
+    # Listing checks, as a report does, must not wait for SciPy.
+    from scipy import fft
+
     window, mel, weights, length = _constants()
     samples = np.asarray(waveform, np.float32)
     start = round(_centre(samples)) - length // 2

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, print_markdown, print_table, starting
-from ser_keras.cli.options import Features, FeatureSets, Joint, Unlabelled, only_one
+from ser_keras.cli.options import Features, FeatureSets, Joint, OnlyFolds, Unlabelled, only_one
 from ser_keras.cli.progress import EpochBars
 from ser_keras.errors import ConfigError, unknown_name
 
@@ -244,7 +244,7 @@ def calibrate(
         Path, typer.Argument(help="Folder of `ser train`, `ser crossval` or `ser ensemble`.")
     ],
     features: FeatureSets,
-    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    folds: OnlyFolds = None,
     unlabelled: Unlabelled = None,
     joint: Joint = None,
     results: Annotated[

@@ -58,22 +58,24 @@ def _print_corpus(name: str) -> None:
 
 def download(
     corpus: Annotated[str, typer.Argument(help="ravdess or emodb.")],
-    data_dir: Annotated[Path, typer.Option(help="Folder in which the corpus's own is created.")],
+    data_dir: Annotated[
+        Path, typer.Option(help="Folder in which the corpus gets a folder of its own.")
+    ],
 ) -> None:
-    """Download a free corpus: resumable, hash-checked, unpacked safely."""
+    """Download a free corpus and check it; an interrupted download continues where it stopped."""
     from ser_keras.corpora.download import download as fetch
 
     console.print(f"{corpus} is at {fetch(corpus, data_dir / corpus)}")
 
 
 def import_table(
-    table: Annotated[Path, typer.Argument(help="Table of recordings, as somebody else made it.")],
+    table: Annotated[Path, typer.Argument(help="The table to convert.")],
     output: Annotated[Path, typer.Option(help="The table to write, such as table.csv.")],
     columns: Annotated[
         list[str] | None,
         typer.Option(
             help="Which column holds what, such as path=file_id,label=emotion,speaker=speaker_id. "
-            "Usual names are guessed; nothing after = leaves a column out."
+            "Usual names are recognised; nothing after = leaves a column out."
         ),
     ] = None,
     audio_dir: Annotated[
@@ -83,15 +85,15 @@ def import_table(
         list[str] | None,
         typer.Option(
             "--map",
-            help="Other words for labels, such as anger=angry,fear=fearful; nothing after = leaves "
-            "the rows of a label out.",
+            help="Labels to rename, such as anger=angry,fear=fearful; nothing after = leaves a "
+            "label's rows out.",
         ),
     ] = None,
     from_path: Annotated[
         list[str] | None,
         typer.Option(
-            help="Take a column from the path, by a regular expression with a group around it, "
-            "such as 'speaker=^([^_]+)_'."
+            help="Read a column from the path, with a regular expression of one group, such as "
+            "'speaker=^([^_]+)_'."
         ),
     ] = None,
     allow_outside: Annotated[
@@ -101,11 +103,11 @@ def import_table(
         bool, typer.Option(help="Decode each recording, and leave out those that cannot be used.")
     ] = True,
 ) -> None:
-    """Bring in a table with other names of columns, labels or files.
+    """Convert a table that has other names for columns, labels or files.
 
     Writes a table for `--corpus manifest`. Rows that cannot be used are left out and listed. Where
-    it is unclear which column holds what, the verb asks in a terminal and otherwise ends with the
-    option to add.
+    it is unclear which column holds what, the command asks; outside a terminal it ends and names
+    the option to add.
     """
     from rich.progress import track
 
@@ -262,7 +264,7 @@ def audit(
 ) -> None:
     """Look for leaks: duplicate recordings, shared speakers and sentences, names that look alike.
 
-    Exits with 6 where a protocol breaks what its name promises.
+    The exit code is 6 if a protocol breaks what its name promises.
     """
     from rich.progress import track
 

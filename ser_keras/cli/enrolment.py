@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ser_keras.cli.console import console, print_markdown, starting
-from ser_keras.cli.options import Features
+from ser_keras.cli.options import Features, OnlyFolds, Results
 from ser_keras.cli.progress import FoldBar
 
 
@@ -19,16 +19,14 @@ def enrolment_curve(
     ] = None,
     draws: Annotated[int, typer.Option(help="Random enrolments of each amount.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
-    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Also write result and picture to this folder.")
-    ] = None,
+    folds: OnlyFolds = None,
+    results: Results = None,
 ) -> None:
     """Show how UA grows with the seconds that are known of a speaker's voice.
 
-    Also shows what it is when they are of one emotion only. Of every test speaker random recordings
-    are enrolled, without labels, and the others are scored, blind and adapted. The result and its
-    picture are written into the run's folder, as enrolment.json and enrolment.svg.
+    Also shows UA where these seconds hold one emotion only. For every test speaker, random
+    recordings are enrolled without labels, and the others are scored, blind and adapted. The
+    result and its picture are written into the run's folder, as enrolment.json and enrolment.svg.
     """
     with starting():
         from ser_keras import plots

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, print_markdown, starting
-from ser_keras.cli.options import FeatureSets, only_one
+from ser_keras.cli.options import FeatureSets, OnlyFolds, Results, only_one
 from ser_keras.cli.progress import FoldBar
 from ser_keras.errors import ConfigError
 
@@ -26,7 +26,7 @@ def ensemble(
             "ones by default."
         ),
     ] = None,
-    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    folds: OnlyFolds = None,
     unlabelled: Annotated[
         list[Path] | None,
         typer.Option(help="Unlabelled features that a run was trained on, for the audit."),
@@ -35,9 +35,7 @@ def ensemble(
         list[Path] | None,
         typer.Option(help="Joint features that a run was trained on, for the audit."),
     ] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Also write the results into this folder, for the report.")
-    ] = None,
+    results: Results = None,
 ) -> None:
     """Average the probabilities of finished runs, and score the result.
 

@@ -15,7 +15,7 @@ def figures(
     ],
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="pdf, svg or png; several times for several. pdf if none."),
+        typer.Option("--format", help="pdf, svg or png; may be repeated. pdf by default."),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
 ) -> None:

@@ -41,13 +41,17 @@ ProtocolName = Annotated[str, typer.Option(help="Named protocol; see `ser corpor
 ClassSetName = Annotated[
     str | None, typer.Option("--classes", help="Class set; the protocol's own by default.")
 ]
+OnlyFolds = Annotated[
+    list[str] | None,
+    typer.Option("--fold", help="Only this fold; may be repeated. All folds by default."),
+]
 Recipe = Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")]
 Recipes = Annotated[
     list[str] | None,
     typer.Option(
         "--recipe",
-        help="Name of a recipe, or a YAML file; several to let each fold's validation speakers "
-        "choose.",
+        help="Name of a recipe, or a YAML file; may be repeated, and each fold's validation "
+        "speakers choose one.",
     ),
 ]
 Unlabelled = Annotated[
@@ -70,6 +74,10 @@ Overrides = Annotated[
 Output = Annotated[
     Path,
     typer.Option(help="Folder of the run. After an interruption the same command continues it."),
+]
+Results = Annotated[
+    Path | None,
+    typer.Option(help="Also write the result into this folder, from which `ser report` reads."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the folds.")]
 Strategy = Annotated[

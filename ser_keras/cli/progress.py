@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ser_keras.cli.console import console
-from ser_keras.training.history import RESUMED
 
 
 class EpochBars:
@@ -61,6 +60,9 @@ class EpochBars:
 
     def __call__(self, fold: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
         """Shows that `epoch` of `epochs` of a fold has ended with these logs."""
+        # Whoever trains has loaded it; listing the verbs must not load NumPy.
+        from ser_keras.training.history import RESUMED
+
         if fold not in self.tasks:
             self.tasks[fold] = self.bars.add_task(f"fold {fold}", total=epochs, logs="")
             self._paces[fold] = Pace(self._ended_s)
@@ -101,19 +103,19 @@ class EpochBars:
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast the epochs of a fold end.
+    """How fast the items of a task, such as the epochs of a fold, get done.
 
     Args:
-        began_s: float. When the first of them began.
-        trained: int. Epochs that an earlier run had trained.
+        began_s: float. When the first of them began, on a monotonic clock.
+        before: int. Items that were done by then, such as epochs of an earlier run.
     """
 
     began_s: float
-    trained: int = 0
+    before: int = 0
 
-    def left_s(self, epoch: int, epochs: int, now_s: float) -> float:
-        """Returns the seconds that the epochs after `epoch` will take if all take as long."""
-        return (now_s - self.began_s) / (epoch - self.trained) * (epochs - epoch)
+    def left_s(self, done: int, total: int, now_s: float) -> float:
+        """Returns the seconds that the items after `done` will take if all take as long."""
+        return (now_s - self.began_s) / (done - self.before) * (total - done)
 
 
 def duration(seconds: float) -> str:

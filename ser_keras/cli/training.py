@@ -14,11 +14,13 @@ from ser_keras.cli.options import (
     ClassSetName,
     Features,
     Joint,
+    OnlyFolds,
     Output,
     Overrides,
     ProtocolName,
     Recipe,
     Recipes,
+    Results,
     Seed,
     Strategy,
     Unlabelled,
@@ -37,7 +39,7 @@ def crossval(
     recipe: Recipes = None,
     class_set: ClassSetName = None,
     overrides: Overrides = None,
-    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    folds: OnlyFolds = None,
     label_fraction: Annotated[
         float | None,
         typer.Option(help="Share of the training utterances of each class that keep their labels."),
@@ -45,12 +47,10 @@ def crossval(
     unlabelled: Unlabelled = None,
     joint: Joint = None,
     seed: Seed = 0,
-    results: Annotated[
-        Path | None, typer.Option(help="Also write the result into this folder, for the report.")
-    ] = None,
+    results: Results = None,
     strategy: Strategy = "none",
 ) -> None:
-    """Train and test on every fold of a protocol, and print the scores of all tests together."""
+    """Train and test on every fold of a protocol, and print the scores over all folds."""
     overrides = list(overrides or ())
     if label_fraction is not None:
         overrides.append(f"unlabelled.label_fraction={label_fraction}")
@@ -158,14 +158,14 @@ def label_curve(
     recipe: Recipe = "sparse_autoencoder",
     class_set: ClassSetName = None,
     overrides: Overrides = None,
-    folds: Annotated[list[str] | None, typer.Option("--fold", help="Only these folds.")] = None,
+    folds: OnlyFolds = None,
     fractions: Annotated[
         list[float] | None,
         typer.Option("--fraction", help="Share of labels; 0.05, 0.1, 0.25, 0.5, 1 by default."),
     ] = None,
     unlabelled: Unlabelled = None,
     seed: Seed = 0,
-    results: Annotated[Path | None, typer.Option(help="Also write the curve here.")] = None,
+    results: Results = None,
 ) -> None:
     """Show how UA grows with the share of labels, with and without the unlabelled rest."""
     with starting():
@@ -195,9 +195,8 @@ def label_curve(
             command=command(),
             progress=bars,
         )
-    path = output / f"labels-{result['dataset']}-{protocol}-{result['model']}.json"
-    if results:
-        path = label_curve_path(results, result)
+    name = "-".join(["labels", result["dataset"], protocol, result["model"]])
+    path = label_curve_path(results, result) if results else output / f"{name}.json"
     write_json(path, result)
     plots.label_curve(result, path.with_suffix(".svg"))
     print_markdown(label_curve_table(result))
@@ -216,14 +215,15 @@ def baseline(
             "own recordings, without labels) or both."
         ),
     ] = "both",
+    folds: OnlyFolds = None,
     seed: Seed = 0,
-    results: Annotated[Path | None, typer.Option(help="Also write the results here.")] = None,
+    results: Results = None,
 ) -> None:
     """Score the baseline that models are compared with: support vector machines.
 
-    They see one vector of each utterance. Features of `--spec compare` or `--spec egemaps` are
-    vectors of openSMILE's functionals; of others the mean and deviation over time are taken. C is
-    chosen on speakers of each training part.
+    They see one vector for each utterance: openSMILE's functionals, if the features are those of
+    `--spec compare` or `--spec egemaps`, otherwise the mean and deviation over time. C is chosen
+    on speakers of each training part.
     """
     with starting():
         from ser_keras.experiments.baseline import KERNELS, TRACKS, run_baselines
@@ -232,13 +232,13 @@ def baseline(
         from ser_keras.report.results_folder import baseline_path
         from ser_keras.report.summary import describe_baseline
 
-    feature_set, folds_of = open_features(features, protocol, class_set, seed)
+    opened = open_features(features, protocol, class_set, seed)
     with FoldBar() as bar:
         scored = run_baselines(
-            feature_set,
-            folds_of,
+            *opened,
             kernels=KERNELS if kernel == "both" else (kernel,),
             tracks=TRACKS if track == "both" else (track,),
+            folds=folds or (),
             seed=seed,
             command=command(),
             progress=bar,
@@ -260,10 +260,10 @@ def crosscorpus(
     ] = None,
     overrides: Overrides = None,
     seed: Annotated[int, typer.Option(help="Seed for drawing validation speakers.")] = 0,
-    results: Annotated[Path | None, typer.Option(help="Also write the matrix here.")] = None,
+    results: Results = None,
     label_map: Annotated[
         list[str] | None,
-        typer.Option("--map", help="Labels that count as others here, such as anger=angry."),
+        typer.Option("--map", help="Labels that count as another, such as anger=angry."),
     ] = None,
 ) -> None:
     """Train on each corpus and test on all others, over the classes that they share."""

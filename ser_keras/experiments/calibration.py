@@ -16,12 +16,12 @@ from ser_keras import metrics
 from ser_keras.config import config_from_dict
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError
-from ser_keras.experiments.crossval import check_spec, choose_folds, pooled_scores
+from ser_keras.experiments.crossval import check_spec, pooled_scores
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.experiments.fold_runs import FoldProgress, named_progress, validation_fold
 from ser_keras.files import read_json, write_json
 from ser_keras.models import load_model
-from ser_keras.protocols import Fold, Protocol
+from ser_keras.protocols import Fold, Protocol, choose_folds
 from ser_keras.training.checkpoint import identity_differences
 from ser_keras.training.further_speech import FurtherSpeech
 from ser_keras.training.history import read_fold_record

@@ -11,7 +11,7 @@ import yaml
 from ser_keras import audit, metrics
 from ser_keras.config import TrainConfig
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.errors import ConfigError, SchemaError, unknown_name
+from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.experiments import provenance
 from ser_keras.experiments.fold_runs import (
     FoldProgress,
@@ -22,12 +22,17 @@ from ser_keras.experiments.fold_runs import (
     print_nothing,
     withheld_findings,
 )
-from ser_keras.experiments.provenance import BLIND_RESULT
+from ser_keras.experiments.provenance import (
+    BLIND_RESULT,
+    class_set_dict,
+    feature_facts,
+    finding_dict,
+    protocol_facts,
+)
 from ser_keras.experiments.run_result import cost_of, not_adapted, read_scores
 from ser_keras.files import write_json, write_text
-from ser_keras.labels import ClassSet
 from ser_keras.models import check_objective
-from ser_keras.protocols import Fold, Protocol
+from ser_keras.protocols import Fold, Protocol, choose_folds
 from ser_keras.settings import differences
 from ser_keras.training.distribute import ALONE, Workers
 from ser_keras.training.further_speech import FurtherSpeech
@@ -125,15 +130,6 @@ def check_spec(config: TrainConfig, feature_set: FeatureSet) -> None:
         )
 
 
-def choose_folds(protocol: Protocol, names: Sequence[str]) -> list[Fold]:
-    """Returns the folds called `names`, in the protocol's order; all when `names` is empty."""
-    known = [fold.name for fold in protocol.folds]
-    for name in names:
-        if name not in known:
-            raise ConfigError(unknown_name(f"fold of {protocol.name}", name, known))
-    return [fold for fold in protocol.folds if not names or fold.name in names]
-
-
 def prepare_output(recipes: Mapping[str, TrainConfig], protocol: Protocol, output: Path) -> None:
     """Writes the resolved recipes and the folds, and refuses a folder of another run.
 
@@ -199,15 +195,6 @@ def pooled_scores(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def class_set_dict(class_set: ClassSet) -> dict[str, Any]:
-    """Returns name, order and merged labels as plain values."""
-    return {
-        "name": class_set.name,
-        "classes": list(class_set.classes),
-        "merge": dict(class_set.merge),
-    }
-
-
 def summarize_run(
     recipes: Mapping[str, TrainConfig],
     feature_set: FeatureSet,
@@ -267,33 +254,5 @@ def summarize_run(
     }
 
 
-def protocol_facts(protocol: Protocol) -> dict[str, Any]:
-    """Returns the facts about a protocol, with the hash of its folds."""
-    return {
-        "name": protocol.name,
-        "sha256": protocol.sha256,
-        "seed": protocol.seed,
-        "shares_speakers": protocol.shares_speakers,
-        "shares_sentences": protocol.shares_sentences,
-        "folds": len(protocol.folds),
-    }
-
-
 def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"mean": float(np.mean(values)), "std": float(np.std(values))}
-
-
-def finding_dict(finding: audit.Finding) -> dict[str, Any]:
-    """Returns a finding as plain values, with at most ten of its keys."""
-    return vars(finding) | {"keys": list(finding.keys)[:10]}
-
-
-def feature_facts(feature_set: FeatureSet) -> dict[str, Any]:
-    """Returns the facts about the features of a result, as plain values."""
-    return {
-        "spec_name": feature_set.schema.spec_name,
-        "spec": feature_set.schema.spec,
-        "fingerprint": feature_set.manifest["fingerprint"],
-        "records": feature_set.manifest["num_records"],
-        "dead": feature_set.manifest["num_dead"],
-    }

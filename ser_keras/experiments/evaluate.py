@@ -11,10 +11,10 @@ from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.data.part import FoldPart
 from ser_keras.errors import ConfigError, unknown_name
-from ser_keras.experiments.crossval import check_spec, choose_folds
+from ser_keras.experiments.crossval import check_spec
 from ser_keras.labels import ClassSet
 from ser_keras.models import load_model
-from ser_keras.protocols import Protocol
+from ser_keras.protocols import Protocol, choose_folds
 from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import predict
 

@@ -1,4 +1,4 @@
-"""The facts that make a result repeatable: versions, commit and command."""
+"""The facts that make a result repeatable: versions, commit, command, features and folds."""
 
 import functools
 import importlib.metadata
@@ -8,6 +8,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ser_keras.audit import Finding
+    from ser_keras.data.feature_set import FeatureSet
+    from ser_keras.labels import ClassSet
+    from ser_keras.protocols import Protocol
 
 # Beside result.json in a run's folder, where that is of the adapted track.
 BLIND_RESULT = "result-blind.json"
@@ -67,3 +74,40 @@ def command() -> str:
     name = Path(sys.argv[0]).name
     # `python -m ser_keras` is the same command under another name.
     return shlex.join(["ser" if name == "__main__.py" else name, *sys.argv[1:]])
+
+
+def protocol_facts(protocol: "Protocol") -> dict[str, Any]:
+    """Returns the facts about a protocol, with the hash of its folds."""
+    return {
+        "name": protocol.name,
+        "sha256": protocol.sha256,
+        "seed": protocol.seed,
+        "shares_speakers": protocol.shares_speakers,
+        "shares_sentences": protocol.shares_sentences,
+        "folds": len(protocol.folds),
+    }
+
+
+def class_set_dict(class_set: "ClassSet") -> dict[str, Any]:
+    """Returns name, order and merged labels as plain values."""
+    return {
+        "name": class_set.name,
+        "classes": list(class_set.classes),
+        "merge": dict(class_set.merge),
+    }
+
+
+def feature_facts(feature_set: "FeatureSet") -> dict[str, Any]:
+    """Returns the facts about the features of a result, as plain values."""
+    return {
+        "spec_name": feature_set.schema.spec_name,
+        "spec": feature_set.schema.spec,
+        "fingerprint": feature_set.manifest["fingerprint"],
+        "records": feature_set.manifest["num_records"],
+        "dead": feature_set.manifest["num_dead"],
+    }
+
+
+def finding_dict(finding: "Finding") -> dict[str, Any]:
+    """Returns a finding as plain values, with at most ten of its keys."""
+    return vars(finding) | {"keys": list(finding.keys)[:10]}

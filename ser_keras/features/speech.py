@@ -11,7 +11,7 @@ import numpy as np
 
 from ser_keras.audio import SAMPLE_RATE_HZ, read_audio
 from ser_keras.errors import AudioError, NoSpeechError
-from ser_keras.features.extract import extract
+from ser_keras.features.frames import loud_part
 from ser_keras.features.kinds.prosody import PROSODY_NAMES, ProsodySpec
 
 # Longest run of voiced frames of 10 ms, deviation of log2 F0 over the voiced frames, and mean
@@ -97,7 +97,9 @@ def _voice_in(waveform: np.ndarray) -> bool:
     spec = ProsodySpec(trim_db=35)
     if len(waveform) < spec.vector_samples or not waveform.any():
         return False
-    features = extract(spec, np.asarray(waveform, np.float32))
+    waveform = np.asarray(waveform, np.float32)
+    # One recording is transformed before SciPy's faster transforms are imported.
+    features = spec.compute(waveform[loud_part(spec, waveform)], np.fft)
     mels, prosody = features[:, : spec.num_mels], features[:, spec.num_mels :]
     voiced = prosody[:, PROSODY_NAMES.index("voiced")] > 0.5
     log2_f0 = prosody[voiced, PROSODY_NAMES.index("log2 F0")]

@@ -7,7 +7,7 @@ says `speaker-dependent`.
 
 from ser_keras.protocols.build import build_protocol, protocol_names
 from ser_keras.protocols.builders import PROTOCOLS, RAVDESS_ACTORS
-from ser_keras.protocols.folds import PARTS, Fold, Protocol, make_fold
+from ser_keras.protocols.folds import PARTS, Fold, Protocol, choose_folds, make_fold
 
 __all__ = [
     "PARTS",
@@ -16,6 +16,7 @@ __all__ = [
     "Fold",
     "Protocol",
     "build_protocol",
+    "choose_folds",
     "make_fold",
     "protocol_names",
 ]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from typing import Protocol as Structure
 
-from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.errors import ConfigError, LeakageError, SchemaError, unknown_name
 from ser_keras.files import parse_json, plain_name, write_text
 from ser_keras.labels import ClassSet
 
@@ -240,3 +240,16 @@ def _refuse_shared(
             f"({', '.join(shared[:4])}{', ...' if len(shared) > 4 else ''}), expected none. "
             "Correct the data, or take a protocol whose name says speaker-dependent."
         )
+
+
+def choose_folds(protocol: Protocol, names: Sequence[str]) -> list[Fold]:
+    """Returns the folds called `names`, in the protocol's order; all when `names` is empty.
+
+    Raises:
+        ConfigError: the protocol has no fold of a name.
+    """
+    known = [fold.name for fold in protocol.folds]
+    for name in names:
+        if name not in known:
+            raise ConfigError(unknown_name(f"fold of {protocol.name}", name, known))
+    return [fold for fold in protocol.folds if not names or fold.name in names]

@@ -40,15 +40,19 @@ def inner_ua(baseline: Mapping[str, Any]) -> float:
 def baseline_of(
     baselines: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Returns the baseline of a result, None where there is none.
+    """Returns the baseline of a result, None where there is none on all of the result's folds.
 
     Args:
         baselines: results of `ser baseline`.
         result: a cross-validation, or one of the baselines.
     """
     key = (result["dataset"], result["protocol"]["sha256"], track_of(result))
+    folds = _folds_of(result)
     candidates = [
-        row for row in baselines if key == (row["dataset"], row["protocol"]["sha256"], row["track"])
+        row
+        for row in baselines
+        if key == (row["dataset"], row["protocol"]["sha256"], row["track"])
+        and folds <= _folds_of(row)
     ]
     if not candidates:
         return None
@@ -77,7 +81,7 @@ def baseline_facts(
     baseline = baseline_of(baselines, result)
     if baseline is None:
         return None
-    names = {fold["fold"] for fold in result["folds"]}
+    names = _folds_of(result)
     by_speaker = _summed(fold["by_speaker"] for fold in baseline["folds"] if fold["fold"] in names)
     counts = np.sum(list(by_speaker.values()), axis=0)
     true, predicted, speakers = predictions(by_speaker)
@@ -89,6 +93,10 @@ def baseline_facts(
         "speakers": len(by_speaker),
         "difference": paired_difference([r.get("by_speaker", {}) for r in results], by_speaker),
     }
+
+
+def _folds_of(result: Mapping[str, Any]) -> set[str]:
+    return {fold["fold"] for fold in result["folds"]}
 
 
 def _summed(folds: Iterable[BySpeaker]) -> BySpeaker:

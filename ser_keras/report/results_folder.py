@@ -44,6 +44,8 @@ from ser_keras.report.variants import (
 )
 
 Result = Mapping[str, Any]
+# Where the baselines of a folder of results are.
+BASELINES = "baselines"
 
 
 def result_path(folder: Path, result: Result) -> Path:
@@ -86,7 +88,7 @@ def baseline_path(folder: Path, result: Result) -> Path:
         'results/baselines/emodb/emodb-loso/compare-rbf-blind.json'
     """
     name = "-".join((result["features"]["spec_name"], result["kernel"], result["track"]))
-    return _path(folder, "baselines", result["dataset"], result["protocol"]["name"], name)
+    return _path(folder, BASELINES, result["dataset"], result["protocol"]["name"], name)
 
 
 def crosscorpus_path(folder: Path, result: Result) -> Path:

@@ -20,7 +20,13 @@ from ser_keras.report.baselines import (
     track_of,
 )
 from ser_keras.report.percent import interval, percent
-from ser_keras.report.results_folder import KINDS, read_json, read_results, result_path
+from ser_keras.report.results_folder import (
+    BASELINES,
+    KINDS,
+    read_json,
+    read_results,
+    result_path,
+)
 
 NOT_RECORDED = "not recorded by the version that made this run; its command, given again, adds it"
 
@@ -138,7 +144,9 @@ def baselines_in(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
                 )
             known.append(result)
         else:
-            known += read_results(path)["baseline"].values()
+            # Reading everything that lies beside the baselines takes longer than the report.
+            kept = path / BASELINES
+            known += read_results(kept if kept.is_dir() else path)["baseline"].values()
     return known
 
 

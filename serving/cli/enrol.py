@@ -19,12 +19,14 @@ ENOUGH_S = 30.0
 
 
 def enrol(
-    name: Annotated[str, typer.Argument(help="Who speaks; the file is called so.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of the speaker; the file is called NAME.voice.")
+    ],
     sources: Annotated[
         list[Path],
         typer.Argument(
-            help="Recordings of this one voice: half a minute or more of ordinary speech, by the "
-            "microphone that is used later."
+            help="Recordings of this one voice: half a minute or more of ordinary speech, recorded "
+            "with the microphone that will be used later."
         ),
     ],
     model: ModelName = None,

@@ -24,9 +24,9 @@ def explain(
         ),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder of the figures.")] = Path("explained"),
-    start: Annotated[float, typer.Option(min=0, help="Start of the part, in seconds.")] = 0.0,
+    start: Annotated[float, typer.Option(min=0, help="Where the part starts, in seconds.")] = 0.0,
     seconds: Annotated[
-        float, typer.Option(min=0.05, max=120, help="Length of the part, at most, in seconds.")
+        float, typer.Option(min=0.05, max=120, help="Greatest length of the part, in seconds.")
     ] = 20.0,
     tiers: Annotated[
         list[Path] | None,
@@ -49,8 +49,8 @@ def explain(
 ) -> None:
     """Draw a model's attention to a recording (PNG and SVG).
 
-    For attention to frames, the entropy, total variation and correlations of the maps are printed.
-    They are also written as JSON beside the figures.
+    Where the model attends to frames, the entropy, total variation and correlations of its maps
+    are printed, and written as JSON beside the figures.
     """
     with starting():
         from ser_keras.report.attention import describe_recording

@@ -24,7 +24,7 @@ ModelName = Annotated[
 ]
 ServerAddress = Annotated[
     str | None,
-    typer.Option(help="host:port of the gRPC of a server to ask; without it the model runs here."),
+    typer.Option(help="host:port of a server's gRPC; without it the model runs in this process."),
 ]
 
 Trust = Annotated[

@@ -60,7 +60,7 @@ def predict(
     ] = False,
     speaker: Annotated[
         Path | None,
-        typer.Option(help="A voice that `ser enrol` has measured, the speaker of all files."),
+        typer.Option(help="A .voice file of `ser enrol`, whose speaker is heard in all files."),
     ] = None,
     uncertain_below: UncertainBelow = 0.0,
     root_certificate: RootCertificate = None,
@@ -77,6 +77,8 @@ def predict(
     endpoint = endpoint_of(server, root_certificate, certificate, key)
     errors = []
     options = _options(window_s, hop_s, speaker)
+    if endpoint is None and not timeline:
+        _check_only_file(sources)
     with speech_client(model, endpoint, trust=trust) as client:
         for source in sources:
             try:
@@ -84,6 +86,8 @@ def predict(
                     line = _line(source, prediction, as_json, uncertain_below)
                     console.print(line)
             except SerError as error:
+                if len(sources) == 1:
+                    raise
                 errors.append(error)
                 error_console.print(str(error))
     if errors:
@@ -100,6 +104,18 @@ def _options(window_s: float | None, hop_s: float | None, speaker: Path | None) 
         if seconds is not None and not math.isfinite(seconds):
             raise ConfigError(f"{option} {seconds}: expected a number of seconds above 0.")
     return {"window_s": window_s, "hop_s": hop_s, "statistics": read_speaker(speaker)}
+
+
+def _check_only_file(sources: list[Path]) -> None:
+    """Reads the file if it is the only one, since loading a model for it takes seconds.
+
+    Raises:
+        AudioError: the recording cannot be used, or holds no speech.
+    """
+    from ser_keras.audio import SAMPLE_RATE_HZ
+
+    if len(sources) == 1 and str(sources[0]) != "-":
+        _whole(sources[0], SAMPLE_RATE_HZ)
 
 
 def _predictions(

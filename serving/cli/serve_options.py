@@ -29,7 +29,7 @@ MonitoringFile = Annotated[
 ]
 EnableBatching = Annotated[
     bool,
-    typer.Option("--enable_batching", help="Run waiting requests of equal shapes as one."),
+    typer.Option("--enable_batching", help="Run waiting requests of equal shapes as one batch."),
 ]
 BatchingFile = Annotated[
     Path | None,
@@ -41,7 +41,11 @@ GrpcThreads = Annotated[
 ]
 RestTimeoutMs = Annotated[
     int,
-    typer.Option("--rest_api_timeout_in_ms", min=1, help="Most time for one prediction over REST."),
+    typer.Option(
+        "--rest_api_timeout_in_ms",
+        min=1,
+        help="Longest time for one prediction over REST, in milliseconds.",
+    ),
 ]
 RestCors = Annotated[
     bool,
@@ -70,16 +74,17 @@ RestBodiesMib = Annotated[
 ]
 RestHeaderSeconds = Annotated[
     float,
-    typer.Option(min=0.1, help="Most time for the header of a REST request, in seconds."),
+    typer.Option(min=0.1, help="Longest time for the header of a REST request, in seconds."),
 ]
 RestBodySeconds = Annotated[
     float,
-    typer.Option(min=0.1, help="Most time for a whole REST request to arrive, in seconds."),
+    typer.Option(min=0.1, help="Longest time for a whole REST request to arrive, in seconds."),
 ]
 RestBytesPerSecond = Annotated[
     float,
     typer.Option(
-        min=0, help="Least average rate of a body that takes longer than --rest-header-seconds."
+        min=0,
+        help="Lowest accepted average rate of a body that takes longer than --rest-header-seconds.",
     ),
 ]
 RestIdleSeconds = Annotated[
@@ -88,7 +93,11 @@ RestIdleSeconds = Annotated[
 ]
 RestConnections = Annotated[
     int,
-    typer.Option(min=1, help="REST connections at once; beyond it the longest idle ones close."),
+    typer.Option(
+        min=1,
+        help="REST connections at the same time; beyond it, those that have been idle longest "
+        "are closed.",
+    ),
 ]
 LabelsInAdvance = Annotated[
     bool,

@@ -52,12 +52,12 @@ def web(
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            help="A further name by which browsers may reach the page, such as that of a proxy; "
-            "may be repeated."
+            help="Another name under which browsers may reach the page, such as a proxy's; may be "
+            "repeated."
         ),
     ] = None,
     upload_quota_mb: Annotated[
-        int, typer.Option(min=1, help="Most that all uploads together may take of the disk, in MB.")
+        int, typer.Option(min=1, help="Disk space that all uploads may take together, in MB.")
     ] = 2000,
     uncertain_below: UncertainBelow = 0.0,
     root_certificate: RootCertificate = None,

@@ -50,6 +50,11 @@ def test_a_readme_has_no_room_for_single_runs(ser, tmp_path):
     run = write_run(tmp_path, "run", result_of())
     code, _, err = ser("report", run, "--readme", tmp_path / "README.md")
     assert (code, "leave out the runs" in err) == (2, True)
+    code, _, err = ser("report", run, "--format", "md")
+    assert (code, "--format md: is for the table of all results; leave out RUNS." in err) == (
+        2,
+        True,
+    )
 
 
 def test_a_folder_without_a_result_is_a_sentence(ser, tmp_path):

@@ -9,9 +9,10 @@ from importlib.metadata import entry_points
 
 import pytest
 from rich.console import Console
+from typer.main import get_command
 
 from ser_keras.cli import progress
-from ser_keras.cli.app import OTHER_TASK, task_of
+from ser_keras.cli.app import OTHER_TASK, make_app, task_of
 from ser_keras.cli.app import VERBS as VERBS_GROUP
 from ser_keras.cli.console import console
 from ser_keras.cli.corpora import corpora
@@ -311,3 +312,14 @@ def test_a_long_epoch_is_seen_to_run(monkeypatch, log):
     assert "fold s01: epoch 2 of 3: at it for 0 s" in log.getvalue()
     time.sleep(0.2)
     assert len(log.getvalue()) == ended
+
+
+def test_paragraphs_of_help_are_broken_by_the_terminal_alone():
+    root = get_command(make_app())
+    verbs = [verb for verb in root.commands.values() if not hasattr(verb, "commands")]
+    groups = [verb for verb in root.commands.values() if hasattr(verb, "commands")]
+    verbs += [verb for group in groups for verb in group.commands.values()]
+    assert len(verbs) > 30
+    for verb in verbs:
+        assert verb.help
+        assert "\n" not in verb.help.replace("\n\n", ""), verb.name

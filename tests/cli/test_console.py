@@ -111,7 +111,7 @@ def test_errors_of_the_machine_are_one_sentence(monkeypatch, capsys, raised, sen
     def stop():
         raise raised
 
-    monkeypatch.setattr("ser_keras.cli.app.make_app", lambda: stop)
+    monkeypatch.setattr("ser_keras.cli.app.make_app", lambda arguments: stop)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
@@ -139,7 +139,7 @@ def test_an_error_that_quotes_a_stranger_is_printable(monkeypatch, capsys):
     def refuse():
         raise ConfigError(f"{HOSTILE}: refused")
 
-    monkeypatch.setattr("ser_keras.cli.app.make_app", lambda: refuse)
+    monkeypatch.setattr("ser_keras.cli.app.make_app", lambda arguments: refuse)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2

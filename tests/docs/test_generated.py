@@ -191,6 +191,10 @@ def test_the_citation_names_this_version():
     assert len(cited["references"]) == 5
 
 
+def test_the_readme_is_read_in_a_few_minutes():
+    assert len((ROOT / "README.md").read_bytes()) <= 9200, "Say it in docs/, and link to it."
+
+
 def test_commands_in_the_pages_exist():
     described = sections(generated.commands())
     pages = {page: page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")}

@@ -197,7 +197,11 @@ def test_speakers_may_be_shared_where_the_name_says_so(feature_set):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"kernels": ("rfb",)}, "kernel 'rfb'.*'rbf'"), ({"tracks": ("blnd",)}, "'blnd'.*'blind'")],
+    [
+        ({"kernels": ("rfb",)}, "kernel 'rfb'.*'rbf'"),
+        ({"tracks": ("blnd",)}, "'blnd'.*'blind'"),
+        ({"folds": ("speaker-s1",)}, "fold of synthetic-loso 'speaker-s1'.*'speaker-s01'"),
+    ],
 )
 def test_unknown_names_suggest_the_nearest(feature_set, protocol, options, message):
     with pytest.raises(ConfigError, match=message):
@@ -216,6 +220,22 @@ def test_the_verb_writes_a_file_for_each_kernel_and_track(ser, features, tmp_pat
     assert len(read_results(tmp_path)["baseline"]) == 2
     result = json.loads((folder / "spectrogram200-rbf-adapted.json").read_text())
     assert result["command"].startswith("ser baseline --features")
+
+
+def test_chosen_folds_answer_as_they_do_among_all(ser, features, results, tmp_path):
+    line = ["baseline", "--features", features, "--protocol", "synthetic-loso"]
+    line += ["--fold", "speaker-s03", "--fold", "speaker-s01", "--kernel", "rbf"]
+    code, out, _ = ser(*line, "--track", "blind", "--results", tmp_path)
+    assert code == 0
+    assert "track blind: fold 2 of 2" in out
+    ((_, alone),) = read_results(tmp_path)["baseline"].items()
+    assert alone["protocol"]["folds_run"] == 2
+    assert alone["protocol"]["folds"] == 4
+    whole = next(row for row in results if (row["kernel"], row["track"]) == ("rbf", "blind"))
+    chosen = [fold for fold in whole["folds"] if fold["fold"] in ("speaker-s01", "speaker-s03")]
+    assert alone["folds"] == chosen
+    assert set(alone["by_speaker"]) == {"s01", "s03"}
+    assert alone["pooled"]["utterances"] == sum(np.sum(fold["confusion"]) for fold in chosen)
 
 
 def test_a_name_in_place_of_a_folder_says_how_to_make_the_features(ser, tmp_path, monkeypatch):

@@ -67,3 +67,10 @@ def test_it_is_exported_with_what_others_say_of_it(corpus, tmp_path):
     card = (folder / "assets.extra" / "model_card.md").read_text()
     assert "Acted speech of 9 people, in Dutch." in card
     assert "| A (Dutch) | 3 | 40 | adapted | 81.0 | 60.0 – 80.0 | 75.0 | - |" in card
+
+
+def test_everyone_is_not_trained_on_several_devices(ser, features, tmp_path):
+    line = ["train", "--features", features, "--protocol", "synthetic-loso", "--fold", EVERYONE]
+    code, _, err = ser(*line, "--output", tmp_path, "--strategy", "mirrored")
+    assert code == ConfigError.exit_code
+    assert f"--fold {EVERYONE}: trains in one process. Leave out --strategy." in err

@@ -82,7 +82,7 @@ def test_the_refusal_says_how_much_was_listened_to():
 @pytest.mark.parametrize("samples", [np.zeros(16000), np.full(1, 0.5)], ids=["zeros", "click"])
 def test_a_file_of_silence_and_one_of_a_click_hold_no_speech(tmp_path, samples):
     soundfile.write(tmp_path / "a.wav", samples, SAMPLE_RATE_HZ)
-    with pytest.raises(NoSpeechError, match=rf"a\.wav: no speech found: {len(samples)} samples"):
+    with pytest.raises(NoSpeechError, match=rf"a\.wav: no speech found: {len(samples)} sample"):
         read_speech(tmp_path / "a.wav")
     (tmp_path / "b.wav").write_bytes(b"")
     with pytest.raises(AudioError, match="empty file") as caught:

@@ -65,17 +65,25 @@ def test_the_kernel_of_a_committed_baseline_is_the_one_that_its_result_names(com
 
 def test_training_speakers_choose_the_kernel_and_no_test_score_does():
     machines = [
-        baseline_result({"a": GOOD}, "linear", inner_ua=0.4),
-        baseline_result({"a": POOR}, "rbf", inner_ua=0.5),
-        baseline_result({"a": GOOD}, "linear", "egemaps", inner_ua=0.9),
-        baseline_result({"a": GOOD}, "linear", track="adapted", inner_ua=0.9),
+        baseline_result(dict.fromkeys("abcd", GOOD), "linear", inner_ua=0.4),
+        baseline_result(dict.fromkeys("abcd", POOR), "rbf", inner_ua=0.5),
+        baseline_result(dict.fromkeys("abcd", GOOD), "linear", "egemaps", inner_ua=0.9),
+        baseline_result(dict.fromkeys("abcd", GOOD), "linear", track="adapted", inner_ua=0.9),
     ]
     assert baseline_of(machines, result_of()) is machines[1]
     assert baseline_of(machines, result_of(track="adapted")) is machines[3]
     assert baseline_of(machines, result_of(dataset="other")) is None
     assert baseline_of(machines[2:3], result_of()) is machines[2]
-    equal = [baseline_result({"a": GOOD}, kernel) for kernel in ("rbf", "linear")]
+    equal = [baseline_result(dict.fromkeys("abcd", GOOD), kernel) for kernel in ("rbf", "linear")]
     assert baseline_of(equal, result_of()) is equal[1]
+
+
+def test_a_machine_on_fewer_folds_is_no_baseline_of_the_whole():
+    two, four = (baseline_result(dict.fromkeys(names, GOOD)) for names in ("ab", "abcd"))
+    assert baseline_of([two], result_of()) is None
+    assert baseline_of([two, four], result_of()) is four
+    assert baseline_of([two], result_of(speakers=("b", "a"))) is two
+    assert baseline_facts([two], result_of()) is None
 
 
 def test_the_baseline_beside_some_folds_is_that_of_these_folds():

@@ -141,13 +141,23 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 def test_the_baseline_is_that_of_the_data_folds_and_track(tmp_path):
     blind, adapted = (write_run(tmp_path, t, result_of(track=t)) for t in ("blind", "adapted"))
-    svm = baseline_result({"a": [[1, 0, 0], [0, 1, 0], [1, 0, 1]]})
+    svm = baseline_result({name: [[1, 0, 0], [0, 1, 0], [1, 0, 1]] for name in "abcd"})
     (tmp_path / "svm.json").write_text(json.dumps(svm))
     facts, other_track = facts_of(open_runs([blind, adapted]), baselines_in([tmp_path]))
     assert (facts["chance"], facts["track"]) == (1 / len(CLASSES), "blind")
     assert facts["baseline"]["ua"] == pytest.approx(0.833, abs=1e-3)
     assert (other_track["track"], other_track["baseline"]) == ("adapted", None)
     assert facts_of(open_runs([blind]), baselines_in([tmp_path / "none"]))[0]["baseline"] is None
+
+
+def test_of_a_folder_of_results_only_the_baselines_are_read(tmp_path):
+    (tmp_path / "baselines/mine").mkdir(parents=True)
+    svm = baseline_result({"a": [[1, 0, 0], [0, 1, 0], [1, 0, 1]]})
+    (tmp_path / "baselines/mine/svm.json").write_text(json.dumps(svm))
+    (tmp_path / "ours.json").write_text("{")
+    assert baselines_in([tmp_path]) == [svm]
+    with pytest.raises(SchemaError):
+        read_results(tmp_path)
 
 
 def test_every_committed_result_can_be_reported_on():

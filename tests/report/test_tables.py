@@ -64,7 +64,8 @@ def test_a_row_with_missing_folds_is_not_the_best(tmp_path):
 
 
 def test_machines_of_all_kernels_are_listed_and_the_baseline_of_each_track_is_bold(tmp_path):
-    good, poor = {"a": [[3, 1], [0, 4]], "b": [[4, 0], [1, 3]]}, {"a": [[2, 2], [2, 2]]}
+    good = {"a": [[3, 1], [0, 4]], "b": [[4, 0], [1, 3]]}
+    poor = {name: [[2, 2], [2, 2]] for name in good}
     rows = [
         baseline_result(good, "linear", inner_ua=0.5),
         # Worse on test speakers, better on those that choose.
@@ -74,7 +75,7 @@ def test_machines_of_all_kernels_are_listed_and_the_baseline_of_each_track_is_bo
     ]
     results = {"baseline": {tmp_path / str(number): row for number, row in enumerate(rows)}}
     first = "| mine, 2 classes | `manifest-loso` |"
-    good_ua, poor_ua = "87.5 (87.5 – 87.5, range of two)", "50.0 (–)"
+    good_ua, poor_ua = (f"{ua} ({ua} – {ua}, range of two)" for ua in (87.5, 50.0))
     assert baselines_table(results).splitlines()[2:] == [
         f"{first} compare | linear | 50.0 | {good_ua} | 75.0 | **{good_ua}** |",
         f"{first} compare | rbf | 62.5 | **{poor_ua}** |  |  |",

@@ -10,8 +10,8 @@ import numpy as np
 from ser_keras.adaptation.speakers import Enroller, Enrolment, takes_speakers
 from ser_keras.data.batches import evaluation_batches
 from ser_keras.errors import ConfigError
-from ser_keras.experiments.crossval import class_set_dict, protocol_facts
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
+from ser_keras.experiments.provenance import class_set_dict, protocol_facts
 from ser_keras.features.kinds.prosody import PROSODY_NAMES
 from ser_keras.metrics import mean_interval
 from ser_keras.protocols import Protocol

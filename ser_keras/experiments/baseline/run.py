@@ -12,13 +12,13 @@ from ser_keras.errors import ConfigError, unknown_name
 from ser_keras.experiments import provenance
 from ser_keras.experiments.baseline.svm import KERNELS, Chosen, choose_and_predict
 from ser_keras.experiments.baseline.vectors import read_vectors, z_scored_by_speaker
-from ser_keras.experiments.crossval import (
+from ser_keras.experiments.provenance import (
     class_set_dict,
     feature_facts,
     finding_dict,
     protocol_facts,
 )
-from ser_keras.protocols import Fold, Protocol
+from ser_keras.protocols import Fold, Protocol, choose_folds
 
 # Blind: nothing is known of a test speaker. Adapted: vectors are z-scored by the speaker's own.
 TRACKS = ("blind", "adapted")
@@ -32,6 +32,7 @@ def run_baselines(
     *,
     kernels: Sequence[str] = KERNELS,
     tracks: Sequence[str] = TRACKS,
+    folds: Sequence[str] = (),
     seed: int = 0,
     command: str = "",
     progress: Progress = lambda track, done, total: None,
@@ -47,6 +48,7 @@ def run_baselines(
         protocol: the folds.
         kernels: names in `KERNELS`.
         tracks: names in `TRACKS`.
+        folds: names of the folds to run; all when empty.
         seed: of inner folds where speakers are shared.
         command: the command line, for the record.
         progress: called after each fold.
@@ -57,21 +59,22 @@ def run_baselines(
         protocol. "choice" says which kernel has the better inner UA, mean over folds.
 
     Raises:
-        ConfigError: an unknown kernel or track.
+        ConfigError: an unknown kernel, track or fold.
         LeakageError: the audit found a leak.
     """
     for kind, names, known in (("kernel", kernels, KERNELS), ("track", tracks, TRACKS)):
         for name in names:
             if name not in known:
                 raise ConfigError(unknown_name(kind, name, known))
+    wanted = choose_folds(protocol, folds)
     findings = audit.audit_protocol(protocol, feature_set.rows)
     audit.enforce(findings)
-    utterances = _Utterances(feature_set, protocol)
+    utterances = _Utterances(feature_set, protocol, wanted)
     facts = {
         "dataset": feature_set.schema.name,
         "corpus": feature_set.schema.corpus,
         "class_set": class_set_dict(protocol.class_set),
-        "protocol": protocol_facts(protocol) | {"folds_run": len(protocol.folds)},
+        "protocol": protocol_facts(protocol) | {"folds_run": len(wanted)},
         "features": feature_facts(feature_set),
         "seed": seed,
         "audit": [finding_dict(finding) for finding in findings],
@@ -83,29 +86,29 @@ def run_baselines(
     for track in tracks:
         started_s = time.process_time()
         chosen = []
-        for number, fold in enumerate(protocol.folds, start=1):
+        for number, fold in enumerate(wanted, start=1):
             chosen.append(utterances.run(fold, kernels, track, seed))
-            progress(track, number, len(protocol.folds))
+            progress(track, number, len(wanted))
         cost = {"cpu_s": round(time.process_time() - started_s, 1), "kernels": list(kernels)}
         choice = _choice(chosen)
         for kernel in kernels:
-            scores = utterances.scores(protocol.folds, [of_fold[kernel] for of_fold in chosen])
+            scores = utterances.scores(wanted, [of_fold[kernel] for of_fold in chosen])
             about = {"model": "svm", "kernel": kernel, "track": track, "choice": choice}
             results.append({**about, **facts, "cost": cost, **scores})
     return results
 
 
 class _Utterances:
-    """The utterances of a protocol, with their vectors, classes and speakers.
+    """The utterances of some folds, with their vectors, classes and speakers.
 
     Args:
         feature_set: the features.
-        protocol: the folds.
+        protocol: the folds' protocol.
+        folds: those that are run.
     """
 
-    def __init__(self, feature_set: FeatureSet, protocol: Protocol):
+    def __init__(self, feature_set: FeatureSet, protocol: Protocol, folds: Sequence[Fold]):
         rows = {row.key: row for row in feature_set.rows}
-        folds = protocol.folds
         keys = sorted({key for fold in folds for key in (*fold.train, *fold.valid, *fold.test)})
         self.classes = protocol.class_set.classes
         self.shares_speakers = protocol.shares_speakers

@@ -28,14 +28,7 @@ from ser_keras.experiments.crosscorpus.protocol import (
     training_fold,
     usable,
 )
-from ser_keras.experiments.crossval import (
-    check_spec,
-    class_set_dict,
-    feature_facts,
-    finding_dict,
-    pooled_scores,
-    prepare_output,
-)
+from ser_keras.experiments.crossval import check_spec, pooled_scores, prepare_output
 from ser_keras.experiments.fold_runs import (
     FoldProgress,
     Note,
@@ -43,6 +36,7 @@ from ser_keras.experiments.fold_runs import (
     note_finished,
     print_nothing,
 )
+from ser_keras.experiments.provenance import class_set_dict, feature_facts, finding_dict
 from ser_keras.experiments.run_result import not_adapted
 from ser_keras.files import write_json
 from ser_keras.labels import ClassSet

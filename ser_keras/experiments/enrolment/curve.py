@@ -20,9 +20,9 @@ from ser_keras import metrics
 from ser_keras.data.seeds import mixed_seed
 from ser_keras.errors import ConfigError
 from ser_keras.experiments import provenance
-from ser_keras.experiments.crossval import class_set_dict, protocol_facts
 from ser_keras.experiments.enrolment.draws import draw_known
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
+from ser_keras.experiments.provenance import class_set_dict, protocol_facts
 from ser_keras.protocols import Protocol
 from ser_keras.training.predict import Scorer, Scores
 

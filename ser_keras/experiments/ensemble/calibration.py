@@ -15,12 +15,11 @@ from ser_keras.experiments.calibration import (
     validation_scores,
     write_calibration,
 )
-from ser_keras.experiments.crossval import choose_folds
 from ser_keras.experiments.ensemble.given import GivenSpeech
 from ser_keras.experiments.ensemble.stored import mean_of, read_fold, stored_members
 from ser_keras.experiments.evaluate import trained_folds
 from ser_keras.experiments.fold_runs import FoldProgress
-from ser_keras.protocols import Protocol
+from ser_keras.protocols import Protocol, choose_folds
 
 
 def calibrate_ensemble(

@@ -8,9 +8,8 @@ from typing import Any
 
 from ser_keras.config import TrainConfig, config_from_dict
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
-from ser_keras.experiments.crossval import choose_folds
 from ser_keras.experiments.run_result import read_result, read_scores
-from ser_keras.protocols import Fold, Protocol
+from ser_keras.protocols import Fold, Protocol, choose_folds
 from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores
 from ser_keras.training.trainer import scores_name

@@ -9,15 +9,15 @@ import numpy as np
 from ser_keras import audit, metrics
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.experiments import provenance
-from ser_keras.experiments.crossval import (
+from ser_keras.experiments.crossval import pooled_scores
+from ser_keras.experiments.ensemble.members import MEMBERS, Member
+from ser_keras.experiments.ensemble.scoring import epoch_chosen_by, members_on, own_track
+from ser_keras.experiments.provenance import (
     class_set_dict,
     feature_facts,
     finding_dict,
-    pooled_scores,
     protocol_facts,
 )
-from ser_keras.experiments.ensemble.members import MEMBERS, Member
-from ser_keras.experiments.ensemble.scoring import epoch_chosen_by, members_on, own_track
 from ser_keras.experiments.run_result import not_adapted
 
 MODEL = "ensemble"

@@ -8,12 +8,12 @@ does.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
-import scipy.fft
 
-from ser_keras.features.frames import frozen, periodic_window, pieces, power
+from ser_keras.features.frames import fast_transforms, frozen, periodic_window, pieces, power
 from ser_keras.features.mel import MelFilterSpec, mel_centres_hz, mel_triangles
 
 PROSODY_NAMES = (
@@ -149,15 +149,22 @@ class ProsodySpec(MelFilterSpec):
         """Number of values per frame."""
         return self.num_mels + len(PROSODY_NAMES)
 
-    def compute(self, waveform: np.ndarray) -> np.ndarray:
-        """Returns the features of a trimmed waveform, float32 (frames, dim)."""
+    def compute(self, waveform: np.ndarray, fft: ModuleType | None = None) -> np.ndarray:
+        """Returns the features of a trimmed waveform, float32 (frames, dim).
+
+        Args:
+            waveform: float32 (samples,).
+            fft: module of the transforms, `fast_transforms()` when left out.
+        """
+        fft = fft or fast_transforms()
         rows = pieces(waveform, self.pitch_frame_samples, self.hop_samples).astype(np.float64)
         if self.normalize_peak:
             rows /= max(rows.max(), -rows.min(), LEAST_PEAK)
         middle = rows[:, self.mel_offset : self.mel_offset + self.frame_samples]
         triangles = mel_triangles(self)
-        energies = power(self, middle, len(triangles), triangles).astype(np.float64) + self.floor
-        pitch = _pitch_values(self, rows)
+        energies = power(self, middle, len(triangles), triangles, fft)
+        energies = energies.astype(np.float64) + self.floor
+        pitch = _pitch_values(self, rows, fft)
         change = DELTA_F0_SCALE * np.diff(pitch[:, 0], prepend=pitch[0, 0])
         values = [np.log(energies), pitch, _level_values(self, energies), change]
         return np.column_stack(values).astype(np.float32)
@@ -192,12 +199,12 @@ def octave_costs(spec: ProsodySpec) -> np.ndarray:
     return frozen(spec.octave_cost * np.log2(periods / shortest))
 
 
-def _pitch_values(spec: ProsodySpec, rows: np.ndarray) -> np.ndarray:
+def _pitch_values(spec: ProsodySpec, rows: np.ndarray, fft: ModuleType) -> np.ndarray:
     """Returns log2 F0, voiced, r, harmonics-to-noise ratio and log energy of each row."""
     peaks = np.empty((3, len(rows)))
     for start in range(0, len(rows), _BLOCK_FRAMES):
         block = slice(start, start + _BLOCK_FRAMES)
-        peaks[:, block] = _highest_peaks(spec, *_autocorrelation(spec, rows[block]))
+        peaks[:, block] = _highest_peaks(spec, *_autocorrelation(spec, rows[block], fft))
     log_f0, correlation, energy = peaks
     loud = energy > energy.max() * 10.0 ** (-spec.voicing_range_db / 10.0)
     voiced = (correlation > spec.voicing_threshold) & loud
@@ -207,13 +214,15 @@ def _pitch_values(spec: ProsodySpec, rows: np.ndarray) -> np.ndarray:
     return np.stack([track, voiced, correlation, ratio, level], axis=1)
 
 
-def _autocorrelation(spec: ProsodySpec, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _autocorrelation(
+    spec: ProsodySpec, rows: np.ndarray, fft: ModuleType
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns r from lag 0 to one beyond the longest (rows, lags), and the energy (rows,)."""
     frames = (rows - rows.mean(axis=1, keepdims=True)) * pitch_window(spec)
-    spectrum = scipy.fft.rfft(frames, spec.pitch_fft_points)
+    spectrum = fft.rfft(frames, spec.pitch_fft_points)
     squares = np.square(spectrum.real) + np.square(spectrum.imag)
     window = window_autocorrelation(spec)
-    products = scipy.fft.irfft(squares, spec.pitch_fft_points)[:, : len(window)]
+    products = fft.irfft(squares, spec.pitch_fft_points)[:, : len(window)]
     energy = np.maximum(products[:, 0], 0.0)
     scale = energy + LEAST_MEAN_SQUARE * spec.pitch_frame_samples
     r = np.clip(products / scale[:, None] / window, -1.0, 1.0)

@@ -1,10 +1,13 @@
+import io
 import subprocess
 import sys
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
+from pipeline.cli import progress
 from pipeline.cli.features import features
 from pipeline.cli.progress import JobProgress
 from ser_keras.data.feature_set import FeatureSet
@@ -61,6 +64,53 @@ def test_a_step_of_unknown_length_forgets_the_length_of_the_step_before():
         bar(*step)
     (task,) = bar.bars.tasks
     assert (task.description, task.completed, task.total) == ("comparing", 0, None)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now_s = 1000.0
+
+    def monotonic(self):
+        return self.now_s
+
+    perf_counter = monotonic
+
+
+def test_a_log_file_has_a_line_each_ten_seconds_with_the_time_left(monkeypatch):
+    clock, log = Clock(), io.StringIO()
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(progress, "console", Console(file=log, width=100))
+    bar = JobProgress()
+    for step, done, total in [
+        ("listing", 500, 0),
+        ("listing", 900, 0),
+        ("listing", 1300, 0),
+        *(("features", done, 1440) for done in range(40, 200, 40)),
+    ]:
+        clock.now_s += 4
+        bar(step, done, total)
+    clock.now_s += 6
+    bar("features", 160, 1440)
+    assert log.getvalue().splitlines() == [
+        "listing: 1300",
+        "features: 120 of 1440, 2 min left",
+        "features: 160 of 1440, 3 min left",
+    ]
+
+
+def test_a_terminal_has_a_bar_and_no_lines(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(progress, "console", Console(file=terminal, force_terminal=True))
+    monkeypatch.setattr(JobProgress, "LOG_EVERY_S", 0.0)
+    JobProgress()("features", 3, 9)
+    assert terminal.getvalue() == ""
+
+
+def test_a_job_writes_lines_into_a_log_file(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(JobProgress, "LOG_EVERY_S", 0.0)
+    done = ser(*options(corpus, tmp_path / "features"))
+    assert "features: 24 of 24" in done.stdout.splitlines()
 
 
 def test_a_stray_word_is_refused(corpus, tmp_path):

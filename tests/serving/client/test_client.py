@@ -15,6 +15,7 @@ from ser_keras.errors import ServingError
 from serving.client.audio_blocks import windows_of
 from serving.client.client import SerClient
 from serving.client.connection import ServerError
+from tests.loaded import loaded_by
 from tests.serving import exports
 
 
@@ -29,6 +30,15 @@ def test_it_imports_neither_tensorflow_nor_keras_nor_the_science():
     assert foreign == "[]"
     # The folder that docs/serving.md tells people to copy into a service.
     assert all(f"{name}.".startswith("serving.client.") for name in own.split())
+
+
+def test_the_verb_that_asks_a_server_loads_no_science(server, tmp_path):
+    time = np.arange(32000) / 16000
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, 0.1 * exports.voice(time, 140.0), 16000)
+    address = f"localhost:{server.port}"
+    loaded = loaded_by("predict", path, "--server", address, "--model", "moma")
+    assert loaded == {"numpy", "grpc"}
 
 
 @given(

@@ -15,6 +15,7 @@ from serving.client.connection import ServerError
 from serving.client.prediction import NO_SPEECH
 from serving.explain.described_export import open_export
 from serving.explain.local_client import LocalClient
+from tests.loaded import loaded_by
 from tests.serving import exports
 from tests.serving.client.described import described
 
@@ -79,7 +80,7 @@ def test_windows_without_speech_are_not_answered(ser, folder, speech):
 def test_a_file_without_speech_costs_that_file_alone(ser, folder, speech, tmp_path):
     sounds = {
         "silence": (np.zeros(32000), "no speech found: 32000 samples that are all zero"),
-        "sample": (np.ones(1), "no speech found: 1 samples"),
+        "sample": (np.ones(1), "no speech found: 1 sample ("),
         "tone": (0.3 * np.sin(np.arange(32000) / 8), "no speech found in 2.00 s"),
         "noise": (np.random.default_rng(0).normal(size=32000) / 9, "no speech found in 2.00 s"),
     }
@@ -97,6 +98,20 @@ def test_a_file_without_speech_costs_that_file_alone(ser, folder, speech, tmp_pa
     code, out, err = ser("predict", *files, tmp_path / "none.wav", "--model", folder)
     assert (code, out) == (AudioError.exit_code, "")
     assert "5 of 5 files have no prediction" in err
+
+
+@pytest.mark.parametrize("name", ["silence.wav", "text.wav", "gone.wav"])
+def test_an_only_file_without_speech_is_refused_in_a_line_before_the_model_is_loaded(
+    ser, tmp_path, name
+):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(32000), RATE)
+    (tmp_path / "text.wav").write_text("no recording")
+    code, out, err = ser("predict", tmp_path / name)
+    assert (code, out) == ((NoSpeechError if name == "silence.wav" else AudioError).exit_code, "")
+    assert f"{name}: " in err
+    assert "see above" not in err
+    loaded = loaded_by("predict", tmp_path / name, fails=True)
+    assert loaded.isdisjoint({"tensorflow", "keras", "scipy"})
 
 
 @pytest.mark.parametrize("head", [b"RIFF\x00\x00\x00\x00WAVE", b"fLaC", b"OggS", b"ID3", b"RIFF"])
