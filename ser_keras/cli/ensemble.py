@@ -14,8 +14,11 @@ from ser_keras.errors import ConfigError
 
 def ensemble(
     runs: Annotated[
-        list[Path],
-        typer.Argument(help="Folders of `ser crossval` on the same folds, two or more."),
+        list[str],
+        typer.Argument(
+            help="Folders of `ser crossval` on the same folds, two or more. RUN:blind or "
+            "RUN:adapted takes a run for one track alone."
+        ),
     ],
     features: FeatureSets,
     output: Annotated[Path, typer.Option(help="Folder of the ensemble.")],
@@ -43,6 +46,7 @@ def ensemble(
     not.
     """
     shares = _numbers(weights)
+    paths, tracks = zip(*map(_path_and_track, runs), strict=True)
     with starting():
         from ser_keras.data.feature_set import FeatureSet
         from ser_keras.experiments.ensemble import run_ensemble
@@ -52,10 +56,11 @@ def ensemble(
 
     with FoldBar("ensemble") as bar:
         run_ensemble(
-            runs,
+            paths,
             [FeatureSet.open(path) for path in features],
             output,
             weights=shares,
+            tracks=tracks,
             folds=folds or (),
             unlabelled_sets=[FeatureSet.open(path) for path in unlabelled or ()],
             joint_sets=[FeatureSet.open(path) for path in joint or ()],
@@ -80,6 +85,13 @@ def scores_again(run: Path, features: list[Path], fold: str | None, whole: bool)
         sets = [FeatureSet.open(path) for path in features]
         return evaluate_ensemble(run, sets, fold=fold, whole=whole)
     return evaluate_run(run, only_one(features, run), fold=fold, whole=whole)
+
+
+def _path_and_track(run: str) -> tuple[Path, str]:
+    """Returns the folder and the track of a run such as `runs/a:adapted`; "" without a track."""
+    path, _, track = run.rpartition(":")
+    # A folder may have a colon in its name.
+    return (Path(run), "") if not path or Path(run).exists() else (Path(path), track)
 
 
 def _numbers(weights: str | None) -> list[float]:

@@ -263,7 +263,7 @@ def ablations_table(ablations: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for ablation in ablations:
         for lever in ablation["levers"]:
-            cells = [_data(ablation), f"`{ablation['recipe']}`", lever["lever"]]
+            cells = [_ablated(ablation), f"`{ablation['recipe']}`", lever["lever"]]
             for track in TRACKS:
                 scored = lever["tracks"].get(track)
                 cells += [percent(scored["ua"]) if scored else "–"]
@@ -272,6 +272,12 @@ def ablations_table(ablations: Iterable[Mapping[str, Any]]) -> str:
             rows.append(cells)
     tracks = [words for track in TRACKS for words in (f"UA {track}", "above the recipe")]
     return markdown(("data", "recipe", "change", *tracks), rows)
+
+
+def _ablated(ablation: Mapping[str, Any]) -> str:
+    """Returns the data of an ablation, with the number of its folds where it has not all."""
+    folds, of = len(ablation["folds"]), ablation["protocol"]["folds"]
+    return f"{_data(ablation)}, {folds} of {of} folds" if folds < of else _data(ablation)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

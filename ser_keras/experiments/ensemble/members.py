@@ -1,13 +1,13 @@
 """The members of an ensemble: finished runs on the same folds, opened and compared."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ser_keras.config import TrainConfig, config_from_dict
-from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.errors import ConfigError, LeakageError, SchemaError, unknown_name
 from ser_keras.experiments.run_result import read_result, read_scores
 from ser_keras.protocols import Fold, Protocol, choose_folds
 from ser_keras.training.history import read_fold_record
@@ -34,6 +34,7 @@ class Member:
         protocol: the run's folds.
         result: mapping. Its `result.json`.
         records: mapping of fold to its `fold.json`.
+        only: str. The one track whose mean it is in; "" for all that it was made for.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Member:
     protocol: Protocol
     result: Mapping[str, Any]
     records: Mapping[str, Mapping[str, Any]]
+    only: str = ""
 
     @property
     def track(self) -> str:
@@ -51,6 +53,11 @@ class Member:
 
     @property
     def tracks(self) -> tuple[str, ...]:
+        """The tracks whose means it is in, its own first."""
+        return (self.only,) if self.only else self.tracks_of_run
+
+    @property
+    def tracks_of_run(self) -> tuple[str, ...]:
         """The tracks that it was made for, its own first; its folds are scored on these."""
         return self.config(next(iter(self.records))).tracks
 
@@ -86,17 +93,20 @@ class Member:
         return Scores(stored["keys"], stored["classes"], stored["probabilities"])
 
 
-def open_members(runs: Sequence[Path], weights: Sequence[float] = ()) -> list[Member]:
+def open_members(
+    runs: Sequence[Path], weights: Sequence[float] = (), tracks: Sequence[str] = ()
+) -> list[Member]:
     """Returns the members of an ensemble.
 
     Args:
         runs: folders of `ser train` or `ser crossval`, two or more.
         weights: one of each run, more than 0; equal ones when empty.
+        tracks: the one track that each run is there for, or "" for all of its own; all when empty.
 
     Raises:
         ConfigError: fewer than two runs, a run twice, another number of weights, a weight that is
-            not positive, a folder without a finished run, an ensemble among the runs, or runs of
-            other classes or folds.
+            not positive, a track that a run does not have, a folder without a finished run, an
+            ensemble among the runs, or runs of other classes or folds.
         LeakageError: the audit of a run found a leak.
     """
     if len(runs) < 2:
@@ -107,15 +117,15 @@ def open_members(runs: Sequence[Path], weights: Sequence[float] = ()) -> list[Me
     ]:
         raise ConfigError(f"{repeated[0]}: given twice, expected each run once.")
     shares = _shares(runs, weights)
-    members = [_opened(run, share) for run, share in zip(runs, shares, strict=True)]
+    members = [
+        _opened(run, share, only)
+        for run, share, only in zip(runs, shares, tracks or [""] * len(runs), strict=True)
+    ]
     names = [member.run.resolve().name for member in members]
     for member in members[1:]:
         _check_same_protocol(members[0], member)
     return [
-        Member(
-            name if names.count(name) == 1 else member.run.as_posix(),
-            *(member.run, member.weight, member.protocol, member.result, member.records),
-        )
+        replace(member, name=name if names.count(name) == 1 else member.run.as_posix())
         for name, member in zip(names, members, strict=True)
     ]
 
@@ -157,7 +167,7 @@ def _shares(runs: Sequence[Path], weights: Sequence[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _opened(run: Path, weight: float) -> Member:
+def _opened(run: Path, weight: float, only: str) -> Member:
     path = run / "result.json"
     if not path.is_file() or not (run / "protocol.json").is_file():
         raise ConfigError(
@@ -181,7 +191,13 @@ def _opened(run: Path, weight: float) -> Member:
         for record in (read_fold_record(file) for file in sorted(run.glob("folds/*/fold.json")))
         if record["fold"] in {fold["fold"] for fold in result["folds"]}
     }
-    return Member(run.name, run, weight, Protocol.load(run / "protocol.json"), result, records)
+    protocol = Protocol.load(run / "protocol.json")
+    member = Member(run.name, run, weight, protocol, result, records, only)
+    if only and only not in member.tracks_of_run:
+        raise ConfigError(
+            f"{run}:{only}: {unknown_name('track of this run', only, member.tracks_of_run)}"
+        )
+    return member
 
 
 def _check_same_protocol(first: Member, other: Member) -> None:

@@ -37,6 +37,7 @@ def run_ensemble(
     output: Path,
     *,
     weights: Sequence[float] = (),
+    tracks: Sequence[str] = (),
     folds: Sequence[str] = (),
     unlabelled_sets: Sequence[FeatureSet] = (),
     joint_sets: Sequence[FeatureSet] = (),
@@ -57,6 +58,7 @@ def run_ensemble(
         feature_sets: the features that they were trained on, each kind once.
         output: Path. The ensemble's folder.
         weights: one of each run, in any scale; equal ones when empty.
+        tracks: the one track that each run is there for, or "" for all of its own; all when empty.
         folds: names of folds; all that the members have when empty.
         unlabelled_sets: those that any of them was trained on.
         joint_sets: the same.
@@ -71,7 +73,7 @@ def run_ensemble(
         SchemaError: `output` holds another run or an ensemble of others.
     """
     provenance.git_commit()
-    members = open_members(runs, weights)
+    members = open_members(runs, weights, tracks)
     chosen = common_folds(members, folds)
     if not feature_sets:
         raise ConfigError("--features: found none, expected those that the runs were trained on.")
@@ -137,16 +139,16 @@ def _check_output(output: Path, members: Sequence[Member]) -> None:
     """
     if output.resolve() in [member.run.resolve() for member in members]:
         raise ConfigError(f"--output {output}: is one of the runs, expected a folder of its own.")
-    asked = {(member.run.resolve(), round(member.weight, 9)) for member in members}
+    asked = {(member.run.resolve(), round(member.weight, 9), *member.tracks) for member in members}
     for folder in sorted(output.glob("folds/*")):
         path = folder / "fold.json"
         if not path.is_file() and all(file.name.startswith("scores") for file in folder.iterdir()):
             continue  # an ensemble's that was killed
         record = read_fold_record(path) if path.is_file() else {}
         stored = {
-            ((output / facts["run"]).resolve(), round(facts["weight"], 9))
+            ((output / facts["run"]).resolve(), round(facts["weight"], 9), *facts["tracks"])
             for facts in record.get(MEMBERS, ())
         }
         if stored != asked:
-            what = "an ensemble of other runs or weights" if stored else "a run"
+            what = "an ensemble of other runs, weights or tracks" if stored else "a run"
             raise SchemaError(f"{output}: holds {what}. Choose another --output.")

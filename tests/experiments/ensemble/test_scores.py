@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ser_keras.config import config_from_dict
-from ser_keras.errors import SchemaError
+from ser_keras.errors import ConfigError, SchemaError
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.ensemble import evaluate_ensemble, is_ensemble, run_ensemble
 from tests.small_runs import ADAPTED, FOLDS
@@ -125,9 +125,9 @@ def test_the_same_command_again_changes_nothing_and_another_ensemble_is_refused(
     output = tmp_path / "out"
     first = run_ensemble(pool.runs[:2], pool.sets[:1], output)
     assert run_ensemble(pool.runs[:2], pool.sets[:1], output) == first
-    with pytest.raises(SchemaError, match="holds an ensemble of other runs or weights"):
+    with pytest.raises(SchemaError, match="holds an ensemble of other runs, weights or tracks"):
         run_ensemble(pool.runs[:2], pool.sets[:1], output, weights=[1, 3])
-    with pytest.raises(SchemaError, match="holds an ensemble of other runs or weights"):
+    with pytest.raises(SchemaError, match="holds an ensemble of other runs, weights or tracks"):
         run_ensemble(pool.runs, pool.sets, output)
 
 
@@ -157,6 +157,18 @@ def test_a_member_of_one_track_alone_is_in_the_mean_of_that_track_alone(pool, tm
         np.testing.assert_allclose(
             [mean[key] for key in expected], list(expected.values()), atol=1e-6
         )
+
+
+def test_a_run_for_both_tracks_is_taken_for_one_where_that_is_asked(pool, tmp_path):
+    cnn, other, moma = pool.runs
+    tracks = ["adapted", "adapted", ""]
+    result = run_ensemble([cnn, other, moma], pool.sets, tmp_path / "three", tracks=tracks)
+    assert [member["name"] for member in result["members"]] == ["cnn-0", "cnn-1"]
+    blind = stored(tmp_path / "three" / "folds" / FOLDS[0] / "scores-blind.npz")
+    alone = stored(moma / "folds" / FOLDS[0] / "scores.npz")
+    np.testing.assert_allclose([blind[key] for key in alone], list(alone.values()), atol=1e-6)
+    with pytest.raises(ConfigError, match="moma:adapted: unknown track of this run"):
+        run_ensemble([cnn, moma], pool.sets, tmp_path / "no", tracks=["", "adapted"])
 
 
 def test_one_member_for_each_track_is_an_ensemble_with_both(pool, tmp_path):
