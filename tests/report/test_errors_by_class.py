@@ -32,6 +32,7 @@ def baseline(track, recalls):
         "features": {"spec_name": "compare"},
         "kernel": "linear",
         "choice": {"inner_ua": {"linear": 0.5}},
+        "folds": result_of()["folds"],
         "pooled": {"recalls": dict(zip(CLASSES, recalls, strict=True))},
     }
 
