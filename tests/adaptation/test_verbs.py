@@ -50,7 +50,7 @@ def test_corpora_are_tested_by_each_other_on_both_tracks(prosody_set, tmp_path):
             record = read(tmp_path / "folds" / cell["train"] / "fold.json")
             assert cell["ua"] == pytest.approx(record["tracks"][track]["ua"])
     [known] = [finding for finding in result["audit"] if finding["check"] == "track"]
-    assert "0 of 3 test speakers had less than 2 s" in known["message"]
+    assert "0 of 3 test speakers had less than 1 s" in known["message"]
     table = crosscorpus_table(result)
     assert table.count("| trained on |") == 2
     assert "Track adapted: UA on" in table
