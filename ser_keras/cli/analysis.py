@@ -7,7 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from ser_keras.cli.console import console, print_markdown, print_table, starting
-from ser_keras.cli.options import Features, FeatureSets, Joint, OnlyFolds, Unlabelled, only_one
+from ser_keras.cli.options import (
+    Features,
+    FeatureSets,
+    Joint,
+    OnlyFolds,
+    ResultsAndPicture,
+    Unlabelled,
+    only_one,
+)
 from ser_keras.cli.progress import EpochBars
 from ser_keras.errors import ConfigError, unknown_name
 
@@ -140,9 +148,7 @@ def evaluate(
 def sampled(
     run: Annotated[Path, typer.Argument(help="Folder of a run of predictive_vrnn.")],
     features: Features,
-    results: Annotated[
-        Path | None, typer.Option(help="Also write result and picture to this folder.")
-    ] = None,
+    results: ResultsAndPicture = None,
 ) -> None:
     """Show what share of its input a predictive VRNN sampled, by emotion, on its test parts.
 
@@ -167,9 +173,7 @@ def attention_statistics(
         Path, typer.Argument(help="Folder of a run of moma with its mixture of attention.")
     ],
     features: Features,
-    results: Annotated[
-        Path | None, typer.Option(help="Also write result and picture to this folder.")
-    ] = None,
+    results: ResultsAndPicture = None,
 ) -> None:
     """Measure how smooth, even and alike MOMA's attention maps are on the test parts of a run.
 
@@ -203,9 +207,7 @@ def attended(
         typer.Argument(help="Folder of a run on features with prosody, such as mel64-prosody."),
     ],
     features: Features,
-    results: Annotated[
-        Path | None, typer.Option(help="Also write result and picture to this folder.")
-    ] = None,
+    results: ResultsAndPicture = None,
 ) -> None:
     """Show which frames attention prefers: high or low, loud or quiet, voiced or not, by emotion.
 

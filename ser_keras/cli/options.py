@@ -79,6 +79,9 @@ Results = Annotated[
     Path | None,
     typer.Option(help="Also write the result into this folder, from which `ser report` reads."),
 ]
+ResultsAndPicture = Annotated[
+    Path | None, typer.Option("--results", help="Also write result and picture to this folder.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of the folds.")]
 Strategy = Annotated[
     str,

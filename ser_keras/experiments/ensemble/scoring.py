@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,18 @@ def mean_scores(
         [member_scores.probabilities for member_scores in scores],
         [member.weight for member in among],
     )
+    result = Scores(scores[0].keys, scores[0].classes, mean)
     if fell_back and "blind" in tracks_of(members):
-        blind = mean_scores(members, fold, "blind").probabilities
-        mean = np.where(np.isin(scores[0].keys, list(fell_back))[:, None], blind, mean)
-    return Scores(scores[0].keys, scores[0].classes, mean)
+        return with_blind_answers(result, mean_scores(members, fold, "blind"), fell_back)
+    return result
+
+
+def with_blind_answers(adapted: Scores, blind: Scores, fell_back: Collection[str]) -> Scores:
+    """Returns adapted scores with the blind ones of the utterances whose keys are `fell_back`."""
+    rows = np.isin(adapted.keys, list(fell_back))[:, None]
+    return replace(
+        adapted, probabilities=np.where(rows, blind.probabilities, adapted.probabilities)
+    )
 
 
 def write_fold(

@@ -1,7 +1,7 @@
 """An ensemble on disk: its members found again, and their models run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ser_keras.adaptation.speakers import speakers_below
 from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, unknown_name
 from ser_keras.experiments.ensemble.members import MEMBERS
-from ser_keras.experiments.ensemble.scoring import weighted_mean
+from ser_keras.experiments.ensemble.scoring import weighted_mean, with_blind_answers
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
 from ser_keras.training.history import read_fold_record
 from ser_keras.training.predict import Scores, predict
@@ -141,13 +141,11 @@ def evaluate_ensemble(
         # As in `mean_scores`: a member for the adapted track alone has no answer for strangers.
         least_s = max(trained.config.adaptation.least_s for trained in opened)
         strangers = speakers_below(least_s, rows.values())
-        short = [f"{rows[key].corpus}/{rows[key].speaker}" in strangers for key in mean.keys]
-        if any(short):
+        short = [key for key, row in rows.items() if f"{row.corpus}/{row.speaker}" in strangers]
+        if short:
             among = stored_members(run, record, "blind")
             more = [_opened(member, feature_sets, record["fold"], whole) for member in among]
-            blind = _mean_on("blind", among, more).probabilities
-            adapted = mean.probabilities
-            mean = replace(mean, probabilities=np.where(np.array(short)[:, None], blind, adapted))
+            mean = with_blind_answers(mean, _mean_on("blind", among, more), short)
     return {
         "fold": record["fold"],
         "scored": "every utterance of the features" if whole else "the fold's test part",

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from ser_keras.config import config_from_dict
-from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.attention.map_statistics import attention_statistics
 from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import open_fold
 from ser_keras.models.attention.map_statistics import describe_maps
-from ser_keras.protocols import build_protocol
 from tests.small_features import write_features
 
 pytestmark = pytest.mark.slow
@@ -40,16 +38,6 @@ def trained(options, feature_set, protocol, folder, folds):
 def features(tmp_path_factory):
     """Output folder of the feature job."""
     return write_features(tmp_path_factory.mktemp("moma"), "logmel23", 2)
-
-
-@pytest.fixture(scope="module")
-def feature_set(features):
-    return FeatureSet.open(features)
-
-
-@pytest.fixture(scope="module")
-def protocol(feature_set):
-    return build_protocol("synthetic-loso", feature_set.rows)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ser_keras.config import config_from_dict
-from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError
 from ser_keras.experiments.attention import sampling
 from ser_keras.experiments.attention.sampling import sampled_by_emotion
@@ -14,7 +13,6 @@ from ser_keras.experiments.crossval import run_crossval
 from ser_keras.experiments.evaluate import open_fold
 from ser_keras.models.attention.emergent import PUBLISHED, compare_claims
 from ser_keras.plots import sampled_input
-from ser_keras.protocols import build_protocol
 from ser_keras.report.attention import describe_sampled
 from tests.small_features import write_features
 
@@ -37,16 +35,6 @@ def trained_once(feature_set, model):
 def features(tmp_path_factory):
     """Output folder of the feature job: windows of half a second, as the system reads them."""
     return write_features(tmp_path_factory.mktemp("windows"), "mfcc40-windows-short", 2)
-
-
-@pytest.fixture(scope="module")
-def feature_set(features):
-    return FeatureSet.open(features)
-
-
-@pytest.fixture(scope="module")
-def protocol(feature_set):
-    return build_protocol("synthetic-loso", feature_set.rows)
 
 
 @pytest.fixture(scope="module")
