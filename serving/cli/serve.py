@@ -57,7 +57,7 @@ def serve(
     enable_batching: EnableBatching = False,
     batching_parameters_file: BatchingFile = None,
     threads: GrpcThreads = 16,
-    memory_mib: MemoryMib = 1152,
+    memory_mib: MemoryMib = 1024,
     rest_api_timeout_ms: RestTimeoutMs = 30_000,
     rest_cors: RestCors = False,
     rest_body_mib: RestBodyMib = 12,

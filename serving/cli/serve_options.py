@@ -62,8 +62,8 @@ MemoryMib = Annotated[
     typer.Option(
         min=64,
         help="Memory that the requests of both protocols may take together beside the models, in "
-        "MiB; two thirds of it are for graphs that run. Beyond it gRPC refuses requests, and those "
-        "over REST wait.",
+        "MiB; three quarters of it are for graphs that run. Beyond it gRPC refuses requests, and "
+        "those over REST wait.",
     ),
 ]
 RestBodiesMib = Annotated[

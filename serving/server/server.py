@@ -49,8 +49,8 @@ class ServerOptions:
             clients retry at once: with 64 calls, eighty clients did little else. With more calls,
             each waits longer.
         max_message_bytes: int. Largest request, as it is sent and as arrays.
-        memory_bytes: int. What requests may take together: a third as they are read and answered,
-            two thirds while graphs run.
+        memory_bytes: int. What requests may take together: a quarter as they are read and answered,
+            the rest while graphs run.
         batching: how requests are joined; None joins none.
         poll_s: float. Time between two readings of the disk.
         drain_s: float. Most time that running calls may take when the server stops.
@@ -68,7 +68,7 @@ class ServerOptions:
     threads: int = 16
     max_calls: int = 96
     max_message_bytes: int = 32 * 2**20
-    memory_bytes: int = 1152 * 2**20
+    memory_bytes: int = 1024 * 2**20
     batching: BatchingParameters | None = None
     poll_s: float = 1.0
     drain_s: float = 10.0
@@ -96,14 +96,14 @@ class Server:
         log: Callable[[str], None] = lambda text: None,
     ):
         self.options, self.log = options, log
-        third = options.memory_bytes // 3
-        self._memory = MemoryBudget(third, reserve=int(LEFT_TO_GRPC * third))
+        quarter = options.memory_bytes // 4
+        self._memory = MemoryBudget(quarter, reserve=int(LEFT_TO_GRPC * quarter))
         self.manager = ModelManager(
             models,
             log,
             batching=options.batching,
             trust=options.trust,
-            memory=MemoryBudget(2 * third),
+            memory=MemoryBudget(3 * quarter),
             labels_in_advance=options.labels_in_advance,
         )
         self.metrics = Metrics(self.manager.is_configured, RequestLog(log, options.log_requests))

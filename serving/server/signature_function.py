@@ -10,6 +10,7 @@ from tensorflow.python.client import pywrap_tf_session
 
 from serving.server.admission import seconds_until
 from serving.server.errors import RequestError
+from serving.server.loading.memory import give_back_free_pages
 from serving.server.requests.large_batches import decoded_size
 from serving.server.requests.memory import MemoryBudget
 
@@ -67,7 +68,10 @@ class SignatureFunction:
         """
         size = decoded_size(inputs)
         with self._memory.wait_for(GRAPH_COPIES * size, seconds_until(deadline)):
-            return self._run(inputs, run_options(size, seconds_until(deadline)))
+            values = self._run(inputs, run_options(size, seconds_until(deadline)))
+            if size > ONE_BY_ONE_BYTES:
+                give_back_free_pages()
+            return values
 
     def _run(self, inputs: Arrays, options: config_pb2.RunOptions) -> Arrays:
         feeds = {self._feeds[name]: value for name, value in inputs.items()}

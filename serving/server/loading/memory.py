@@ -4,8 +4,21 @@ import ctypes
 import gc
 import sys
 
-# glibc's number of this parameter, and the size from which a block of memory is large.
+# glibc's numbers of two parameters, the size from which a block of memory is large, and the number
+# of heaps that threads share.
 M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES = -3, 2**20
+M_ARENA_MAX, HEAPS = -8, 2
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """Returns the C library if it is glibc; musl and macOS have other allocators."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
+
+
+_LIBC = _glibc()
 
 
 def exempt_from_garbage_collection() -> None:
@@ -24,9 +37,14 @@ def give_back_large_blocks() -> None:
 
     glibc does so until a large one is freed for the first time. Then it takes blocks of this size
     from heaps of the threads, and each heap keeps what is free between others: a hundred large
-    requests at once left 1.5 GB behind.
+    requests at once left 1.5 GB behind. Fewer heaps keep less.
     """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+    if _LIBC is not None:
+        _LIBC.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        _LIBC.mallopt(M_ARENA_MAX, HEAPS)
+
+
+def give_back_free_pages() -> None:
+    """Returns to the system what is free between small blocks, as a large request leaves it."""
+    if _LIBC is not None:
+        _LIBC.malloc_trim(0)

@@ -13,7 +13,7 @@ from serving.server.rest.options import RestOptions
 from serving.server.server import ServerOptions
 
 MIB = 2**20
-LIMIT = ServerOptions().memory_bytes // 3
+LIMIT = ServerOptions().memory_bytes // 4
 
 
 def parsed(text, *, encoding="", budget=None, wait_s=0.0):
