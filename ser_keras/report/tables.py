@@ -51,8 +51,7 @@ def table_of(results: Results) -> str:
 def _row(row: Row, baselines: Iterable[Mapping[str, Any]]) -> list[str]:
     result = row.first
     protocol = result["protocol"]
-    folds_run = protocol["folds_run"]
-    partial = f" ({folds_run} of {protocol['folds']} folds)" * (folds_run != protocol["folds"])
+    partial = _folds_in_words(protocol["folds_run"], protocol)
     baseline = row.baseline(baselines)
     return [
         _data(result),
@@ -95,6 +94,11 @@ def _data(result: Mapping[str, Any]) -> str:
 
 def _protocol(protocol: Mapping[str, Any], partial: str = "") -> str:
     return f"`{protocol['name']}`{partial}{', speakers shared' * protocol['shares_speakers']}"
+
+
+def _folds_in_words(run: int, protocol: Mapping[str, Any]) -> str:
+    """Returns how many folds were run, such as " (2 of 5 folds)"; "" for all."""
+    return "" if run == protocol["folds"] else f" ({run} of {protocol['folds']} folds)"
 
 
 def best_table(results: Results) -> str:
@@ -201,10 +205,9 @@ def enrolments_table(curves: Iterable[Mapping[str, Any]]) -> str:
 
 def _enrolment_row(curve: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     protocol = curve["protocol"]
-    folds = f" ({protocol['folds_run']} of {protocol['folds']} folds)"
     return [
         _data(curve),
-        _protocol(protocol, folds * (protocol["folds_run"] != protocol["folds"])),
+        _protocol(protocol, _folds_in_words(protocol["folds_run"], protocol)),
         f"`{curve['model']}`",
         enrolled_in_words(row),
         f"{row['enrolled_s']:.1f}",
@@ -276,8 +279,7 @@ def ablations_table(ablations: Iterable[Mapping[str, Any]]) -> str:
 
 def _ablated(ablation: Mapping[str, Any]) -> str:
     """Returns the data of an ablation, with the number of its folds where it has not all."""
-    folds, of = len(ablation["folds"]), ablation["protocol"]["folds"]
-    return f"{_data(ablation)}, {folds} of {of} folds" if folds < of else _data(ablation)
+    return _data(ablation) + _folds_in_words(len(ablation["folds"]), ablation["protocol"])
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 from ser_keras.adaptation.speakers import Enroller, Enrolment, takes_speakers
 from ser_keras.data.batches import evaluation_batches
 from ser_keras.errors import ConfigError
+from ser_keras.experiments.attention.map_statistics import summary
 from ser_keras.experiments.evaluate import TrainedFold, open_fold, trained_folds
 from ser_keras.experiments.provenance import class_set_dict, protocol_facts
 from ser_keras.features.kinds.prosody import PROSODY_NAMES
-from ser_keras.metrics import mean_interval
 from ser_keras.protocols import Protocol
 
 ALL = "all"
@@ -70,7 +70,8 @@ def attended_contours(
         "speakers": len(set(speakers)),
         "contours": {
             contour: {
-                name: _summary(table[rows, column], by_row[rows]) for name, rows in rows_of.items()
+                name: summary(table[rows, column].tolist(), by_row[rows].tolist())
+                for name, rows in rows_of.items()
             }
             for column, contour in enumerate(PROSODY_NAMES)
         },
@@ -158,14 +159,3 @@ def _enrolment(fold: TrainedFold) -> Enrolment:
     if fold.config.track == "blind":
         return enroller.blind()
     return enroller.enrolled(least_s=fold.config.adaptation.least_s)
-
-
-def _summary(values: np.ndarray, speakers: np.ndarray) -> dict[str, Any]:
-    """Returns mean, interval and number of the defined values."""
-    known = ~np.isnan(values)
-    values, speakers = values[known], speakers[known]
-    interval = None
-    if len(set(speakers.tolist())) > 1:
-        interval = [round(end, 4) for end in mean_interval(values, speakers.tolist())[1:]]
-    mean = round(float(values.mean()), 4) if len(values) else None
-    return {"mean": mean, "interval": interval, "utterances": len(values)}

@@ -99,7 +99,8 @@ def attention_statistics(
     speakers = len({row["speaker"] for row in files})
     group = "speaker" if speakers > 1 else "key"
     quantities = [name for name in files[0] if name not in ABOUT]
-    summaries = {name: _summary([row[name] for row in files], files, group) for name in quantities}
+    groups = [row[group] for row in files]
+    summaries = {name: summary([row[name] for row in files], groups) for name in quantities}
     result = {
         "model": fold.config.model.name,
         "dataset": fold.feature_set.schema.name,
@@ -185,12 +186,17 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return rounded(float(np.mean(known))) if known else None
 
 
-def _summary(
-    values: Sequence[float | None], files: Sequence[dict[str, Any]], group: str
-) -> dict[str, Any]:
-    """Returns mean, interval, quartiles and number of the defined values."""
+def summary(values: Sequence[float | None], groups: Sequence[str]) -> dict[str, Any]:
+    """Returns mean, interval, quartiles and number of the defined values.
+
+    Args:
+        values: a value of each utterance; None or nan where it is not defined.
+        groups: of each utterance, such as its speaker. The interval, over groups, needs two.
+    """
     known = [
-        (value, row[group]) for value, row in zip(values, files, strict=True) if value is not None
+        (value, group)
+        for value, group in zip(values, groups, strict=True)
+        if value is not None and not np.isnan(value)
     ]
     result: dict[str, Any] = {"utterances": len(known), "mean": None, "interval": None}
     if known:
@@ -253,10 +259,10 @@ def _claims(quantities: Sequence[str]) -> list[Claim]:
 
 
 def _judge(claim: Claim, files: Sequence[dict[str, Any]], group: str) -> dict[str, Any]:
-    summary = _summary([claim.value(row) for row in files], files, group)
+    differences = summary([claim.value(row) for row in files], [row[group] for row in files])
     verdict = OPEN
-    if summary["interval"] is not None:
-        low, high = summary["interval"]
+    if differences["interval"] is not None:
+        low, high = differences["interval"]
         verdict = HOLDS if low > 0 else FAILS if high < 0 else OPEN
     facts = {"claim": claim.name, "source": claim.source, "quantity": claim.quantity}
-    return facts | summary | {"verdict": verdict, "remark": claim.remark}
+    return facts | differences | {"verdict": verdict, "remark": claim.remark}
