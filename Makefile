@@ -15,6 +15,8 @@ WEB_INSTALLED := $(VENV)/.web
 # The newest TensorFlow, NumPy 2 and JAX, without tensorflow-io.
 NEWEST := .venv-newest
 NEWEST_INSTALLED := $(NEWEST)/.installed
+# Beam's portable runner, of the version of the SDK.
+PRISM := build/bin/prism
 CHECKED := $(PACKAGES) $(wildcard tests benchmarks examples docs) conftest.py
 
 # An inherited core type makes NumPy's matrix kernels those of another processor.
@@ -27,7 +29,7 @@ export NO_MKDOCS_2_WARNING := 1
 # A file of tests stays in one process, for what its tests share. The slowest are named.
 PYTEST := python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile --durations 15 --durations-min 5
 
-.PHONY: help venv demo demo-tune demo-pipeline results ready-model test test-slow soak test-realdata test-serving test-web flink-test test-newest test-jax docs lint format clean
+.PHONY: help venv demo demo-tune demo-pipeline results ready-model test test-slow soak test-realdata test-serving test-web prism-test test-newest test-jax docs lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -74,9 +76,8 @@ test-serving: $(INSTALLED) ## A gRPC client in another language; needs Node.js w
 test-web: $(WEB_INSTALLED) ## The page in a real browser; needs Chromium (Debian: apt-get install chromium)
 	$(BIN)/$(PYTEST) -n 0 -m web tests/serving tests/report
 
-flink-test: $(INSTALLED) ## The Beam jobs on a Flink cluster; needs Java, downloads 232 MB once
-	$(BIN)/python -m tests.flink_jars
-	$(BIN)/$(PYTEST) -m flink tests/pipeline
+prism-test: $(INSTALLED) $(PRISM) ## The Beam jobs on Beam's portable runner; needs Go
+	SER_KERAS_PRISM="$(CURDIR)/$(PRISM)" $(BIN)/$(PYTEST) -m prism tests/pipeline
 
 test-newest: $(NEWEST_INSTALLED) ## The same tests on the newest TensorFlow, without tensorflow-io
 	$(NEWEST)/bin/$(PYTEST)
@@ -127,8 +128,11 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	fi; \
 	rm -f $(INSTALLED); \
 	echo "Installing the packages of constraints.txt into $(VENV): 3 GB, a few minutes"; \
-	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint,serve,opensmile]'; \
+	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint,serve,opensmile,dask]'; \
 	touch $(INSTALLED)
+
+$(PRISM):
+	GOBIN="$(CURDIR)/$(dir $(PRISM))" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
 
 $(DOCS_INSTALLED): $(INSTALLED)
 	$(BIN)/pip install --constraint constraints.txt --editable '.[docs]'

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipeline.beam.errors import cause_of
 from pipeline.beam.local_runner import process_pipeline, run_watched
+from pipeline.beam.runners import with_checked_runner
 from ser_keras.errors import SerError
 
 POLL_S = 0.2
@@ -38,8 +40,11 @@ def run_graph(
         beam_args: options for Beam.
 
     Raises:
+        ConfigError: there is no such runner, its package is not installed, or nobody listens at its
+            address.
         SerError: the runner stopped or did not succeed.
     """
+    beam_args = with_checked_runner(beam_args)
     in_processes = workers > 1 and not any(arg.startswith(_RUNNER_ARGS) for arg in beam_args)
     try:
         if in_processes:
@@ -49,7 +54,7 @@ def run_graph(
             pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *beam_args]))
         build(pipeline)
         result = run_watched(pipeline, folder) if in_processes else pipeline.run()
-        state = result.wait_until_finish()
+        state = _waited_for(result)
     except Exception as error:
         raise SerError(
             f"{where}: Beam stopped: {cause_of(error).removesuffix('.')}. Nothing was published. "
@@ -61,6 +66,44 @@ def run_graph(
             "into the runner's log and run the job again."
         )
     return result
+
+
+def counters_of(result: PipelineResult, namespace: str) -> dict[str, int]:
+    """Returns the counters that a runner reports, by name; {} if it reports none, as Dask does.
+
+    Args:
+        result: what `run_graph` returned.
+        namespace: str. Of the counters.
+    """
+    try:
+        metrics = result.metrics()
+    except NotImplementedError:
+        return {}
+    counters = metrics.query(MetricsFilter().with_namespace(namespace))["counters"]
+    return {
+        counter.key.metric.name: counter.committed
+        for counter in counters
+        if counter.committed is not None
+    }
+
+
+def _waited_for(result: PipelineResult) -> Any:
+    """Returns the state in which a job ended, with its connection to the runner closed.
+
+    Raises:
+        RuntimeError: Dask's scheduler is gone, for which Beam's result has no state.
+    """
+    # Dask's result keeps a client, and with it the cluster that it may have started.
+    client = getattr(result, "client", None)
+    if client is None:
+        return result.wait_until_finish()
+    try:
+        state = result.wait_until_finish()
+        if any(future.status != "finished" for future in getattr(result, "futures", ())):
+            raise RuntimeError("the connection to Dask's scheduler was lost")
+        return state
+    finally:
+        client.close()
 
 
 @contextmanager

@@ -44,9 +44,9 @@ def features(
 ) -> None:
     """Turn the recordings of a corpus into features to train on, with Apache Beam.
 
-    Options after `--` go to Beam, such as `-- --runner=FlinkRunner --flink_master=host:8081`. If
-    the same features exist already, nothing is computed again; after a kill, run the same command
-    again. The exit code is 3 if too many recordings are unusable; they are listed in a file.
+    Options after `--` go to Beam, such as `-- --runner=DaskRunner --dask_client_address=HOST:8786`.
+    If the same features exist already, nothing is computed again; after a kill, run the same
+    command again. The exit code is 3 if too many recordings are unusable; a file lists them.
     """
     del corpora
     beam_args = beam_args_of(context)

@@ -19,7 +19,7 @@ SPEC = ComponentSpec(
         "shards": Parameter(int, "number of shard files; by the size of the data if left out"),
         "workers": Parameter(int, "processes on this machine", 1, changes_result=False),
         "beam_args": Parameter(
-            list, "options for Beam, such as --runner=FlinkRunner", (), changes_result=False
+            list, "options for Beam, such as --runner=DaskRunner", (), changes_result=False
         ),
     },
     inputs={"corpus": "Corpus"},

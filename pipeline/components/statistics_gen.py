@@ -14,7 +14,7 @@ SPEC = ComponentSpec(
     parameters={
         "workers": Parameter(int, "processes on this machine", 1, changes_result=False),
         "beam_args": Parameter(
-            list, "options for Beam, such as --runner=FlinkRunner", (), changes_result=False
+            list, "options for Beam, such as --runner=DaskRunner", (), changes_result=False
         ),
     },
     inputs={"features": "Features", "corpus": "Corpus"},

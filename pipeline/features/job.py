@@ -14,9 +14,8 @@ from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.metrics import MetricsFilter
 
-from pipeline.beam.run import Progress, run_graph, watching
+from pipeline.beam.run import Progress, counters_of, run_graph, watching
 from pipeline.features.collect import (
     check_losses,
     collect,
@@ -257,12 +256,7 @@ def _run_graph(
         )
 
     result = run_graph(build, f"feature job in {folder.parent}", folder, workers, beam_args)
-    counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
-    counted = {
-        counter.key.metric.name: counter.committed
-        for counter in counters
-        if counter.committed is not None
-    }
+    counted = counters_of(result, NAMESPACE)
     return {name: counted[name] for name in ("seen", "ok") if name in counted} | {
         name: counted[name] for name in sorted(counted) if name.startswith("dead_")
     }

@@ -94,5 +94,5 @@ def test_the_workers_image_has_the_beam_of_the_driver():
     assert image == f"{base}@${{BEAM_DIGEST}}"
     # The commands that print the digest name the same image.
     assert re.findall(r"BASE=(\S+)", dockerfile) == [base]
-    flink = (DEPLOY.parents[1] / "docs/flink.md").read_text()
-    assert re.findall(r"BASE=(\S+)", flink) == [base]
+    page = (DEPLOY.parents[1] / "docs/engines.md").read_text()
+    assert re.findall(r"BASE=(\S+)", page) == [base]
