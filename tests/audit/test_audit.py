@@ -7,8 +7,9 @@ import pytest
 from ser_keras import audit
 from ser_keras.audio import content_hash, write_wav
 from ser_keras.audit import AudioRow, checks
-from ser_keras.audit.duplicates import levels_of, near_distances
+from ser_keras.audit.duplicates import values_of
 from ser_keras.audit.fingerprint import NEAR_DB
+from ser_keras.audit.near_copies import distances_db
 from ser_keras.corpora import get_corpus
 from ser_keras.corpora.base import Utterance
 from ser_keras.errors import ConfigError, LeakageError, SchemaError
@@ -36,8 +37,8 @@ def voice(seed, seconds=1.8):
 
 
 def distance(first, second):
-    levels = levels_of([audit.fingerprint(first), audit.fingerprint(second)])
-    return float(near_distances(levels[:1], levels[1:])[0, 0])
+    values = values_of([audit.fingerprint(first), audit.fingerprint(second)])
+    return float(distances_db(values[:1], values[1:])[0])
 
 
 def through_mu_law(x):
@@ -107,13 +108,18 @@ def test_groups_hold_exact_and_near_copies():
 
 
 def test_all_recordings_of_a_doubled_copy_are_found_beyond_one_block(monkeypatch):
-    from ser_keras.audit import duplicates
+    from ser_keras.audit import duplicates, near_copies
 
     rows = [audio_row(f"k{seed:02}", voice(seed)) for seed in range(20)]
     copies = [replace(r, key=f"{r.key}#2", audio_sha256=f"other {r.key}") for r in rows]
     whole = audit.duplicate_groups(rows + copies)
     assert whole == [(r.key, f"{r.key}#2") for r in rows]
-    monkeypatch.setattr(duplicates, "_BLOCK_ROWS", 7)
+    for module, name in (
+        (duplicates, "_BLOCK_ROWS"),
+        (near_copies, "_BLOCK_ROWS"),
+        (near_copies, "_BLOCK_PAIRS"),
+    ):
+        monkeypatch.setattr(module, name, 7)
     assert audit.duplicate_groups(rows + copies) == whole
 
 
