@@ -171,6 +171,5 @@ def _file_content(
         "listened": measured,
         "dead": dict(Counter(letter["kind"] for letter in feature_set.dead_letters)),
         "copies": [list(group) for group in duplicate_groups(feature_set.rows)],
-        "copies_found_by": "ear",
         **sums,
     }

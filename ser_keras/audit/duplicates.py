@@ -88,7 +88,7 @@ def rows_of(utterances: Iterable[Utterance], workers: int = 1) -> Iterator[Audio
         pool.shutdown(cancel_futures=True)
 
 
-def duplicate_groups(rows: Iterable[Any], near: bool = True) -> list[tuple[str, ...]]:
+def duplicate_groups(rows: Iterable[Any]) -> list[tuple[str, ...]]:
     """Returns groups of keys that hold the same recording, each sorted, sorted by first key.
 
     A copy of a copy belongs to the group. Recordings without shape in time, such as noise, all have
@@ -96,7 +96,6 @@ def duplicate_groups(rows: Iterable[Any], near: bool = True) -> list[tuple[str, 
 
     Args:
         rows: objects with `key`, `audio_sha256` and `fingerprint`.
-        near: compare fingerprints too, not only the hashes of the decoded audio.
 
     Raises:
         SchemaError: a fingerprint of another length.
@@ -106,10 +105,9 @@ def duplicate_groups(rows: Iterable[Any], near: bool = True) -> list[tuple[str, 
         of_hash[row.audio_sha256 or f"unknown {row.key}"].append(row)
     groups = list(of_hash.values())
     number_of = np.arange(len(groups))
-    if near:
-        values = _values([group[0] for group in groups])
-        shaped = np.flatnonzero(has_shape(values))
-        number_of[shaped] = shaped[near_groups(values[shaped])]
+    values = _values([group[0] for group in groups])
+    shaped = np.flatnonzero(has_shape(values))
+    number_of[shaped] = shaped[near_groups(values[shaped])]
     joined: dict[int, list[str]] = defaultdict(list)
     for number, group in zip(number_of.tolist(), groups, strict=True):
         joined[number] += [row.key for row in group]

@@ -1,11 +1,18 @@
 """The search for near copies finds what comparing all pairs finds."""
 
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ser_keras import audit
+from ser_keras.audio import read_audio
+from ser_keras.audit.duplicates import has_shape, values_of
 from ser_keras.audit.near_copies import distances_db, near_groups
+from ser_keras.corpora import read_corpus
 from tests.memory import growth
 from tests.reference import duplicates as reference
 
@@ -38,7 +45,7 @@ def groups_of(values):
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    count=st.integers(0, 60),
+    count=st.integers(0, 40),
     copies=st.integers(0, 3),
     noise_db=st.floats(0, 2.5),
     lag=st.floats(-1.2, 1.2),
@@ -111,3 +118,55 @@ def test_memory_for_a_recording_is_a_small_part_of_the_fingerprints_of_all():
     peak, held = growth(lambda count: near_groups(values[:count]), 2000, 6000)
     assert peak < 4000
     assert held < 16
+
+
+def test_shape_is_the_movement_of_each_band_between_beginning_and_end_of_the_sound():
+    rng = np.random.default_rng(3)
+    values = quantised(60 + rng.normal(0, 12, (2000, 32, 4)))
+    for recording in values:
+        recording[rng.integers(0, 33) :] = 0
+        recording[:, rng.random(4) < 0.2] = 0
+    shapes = has_shape(values)
+    assert shapes.tolist() == [reference.movement_db(recording) > 3 for recording in values]
+    assert 0.1 < shapes.mean() < 0.9
+
+
+def recoded(path, target, *options):
+    command = ["ffmpeg", "-y", "-v", "error", "-i", path, *options, target]
+    subprocess.run(command, check=True)
+    return target
+
+
+# From the weakest coding in which all copies are near to codings that some do not survive.
+CODINGS = {
+    "copy.mp3": ("-b:a", "32k"),
+    "copy.ogg": ("-c:a", "libvorbis", "-q:a", "0"),
+    "copy.opus": ("-c:a", "libopus", "-b:a", "12k"),
+    "copy.wav": ("-ar", "8000", "-c:a", "pcm_mulaw"),
+}
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_ravdess_has_the_groups_of_comparing_all_pairs(real_data):
+    utterances = read_corpus("ravdess", real_data / "ravdess")
+    values = values_of([row.fingerprint for row in audit.rows_of(utterances)])
+    louder = [audit.fingerprint(2.5 * read_audio(u.path)) for u in utterances[::4]]
+    noise = np.random.default_rng(0).normal(0, 4 * 1.9, values[::2].shape)
+    for copies in (values[:0], values, values_of(louder), quantised(values[::2] + noise)):
+        every = np.concatenate([values, copies])
+        assert groups_of(every) == reference.near_groups(every)
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@pytest.mark.parametrize("name", CODINGS)
+def test_recoded_ravdess_has_the_groups_of_comparing_all_pairs(real_data, tmp_path, name):
+    paths = [u.path for u in read_corpus("ravdess", real_data / "ravdess")][::6]
+    copies = (recoded(path, tmp_path / name, *CODINGS[name]) for path in paths)
+    prints = [audit.fingerprint(read_audio(path)) for path in paths]
+    values = values_of([*prints, *(audit.fingerprint(read_audio(path)) for path in copies)])
+    groups = groups_of(values)
+    assert groups == reference.near_groups(values)
+    assert len(groups) > 0.9 * len(paths)

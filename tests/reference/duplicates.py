@@ -38,3 +38,14 @@ def _shifted(level, lag):
     places = np.arange(2, 30) + lag
     bands = [np.interp(places, np.arange(32), level[:, band]) for band in range(4)]
     return np.stack(bands, axis=1)
+
+
+def movement_db(values):
+    """Returns by how much the levels of a recording, uint8 (32, 4), move within its sound."""
+    levels = values / 4
+    active = levels > 3
+    segments = np.flatnonzero(active.any(axis=1))
+    if not len(segments):
+        return 0.0
+    inner = levels[segments[0] + 2 : segments[-1] + 1 - 2, active.any(axis=0)]
+    return np.sqrt(np.var(inner, axis=0).mean()) if inner.size else 0.0
