@@ -48,6 +48,7 @@ def draw(values, count, seed=0):
     Args:
         values: uint8 (n, 32, 4). Fingerprints of the corpus.
         count: int.
+        seed: int.
     """
     rng = np.random.default_rng(seed)
     flat = values.reshape(len(values), -1).astype(np.float32)

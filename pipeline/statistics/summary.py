@@ -137,8 +137,8 @@ def summarize_shard(shard: Shard) -> DataSummary:
         summary = utterance if summary is None else summary + utterance
     if summary is None or rows:
         raise SchemaError(
-            f"{shard.path}: found no record {min(rows, default='')!r}, expected those of its index. Make the "
-            "features again with `ser features`."
+            f"{shard.path}: found no record {min(rows, default='')!r}, expected those of its "
+            "index. Make the features again with `ser features`."
         )
     return summary
 
