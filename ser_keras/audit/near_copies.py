@@ -184,8 +184,8 @@ class _Search:
             own = rank * len(order) + group_of[rows]
             own_start, own_end = (np.searchsorted(both, own, side) for side in ("left", "right"))
             for start, end in ((bounds[rank], own_start), (own_end, bounds[rank + 1])):
-                for row, place in _ranges(rows, start, end):
-                    other = order[place]
+                for row, position in _ranges(rows, start, end):
+                    other = order[position]
                     earlier = row < other
                     yield row[earlier], other[earlier], lag
 
