@@ -13,6 +13,9 @@ from typing import Any, BinaryIO
 
 from ser_keras.errors import ConfigError, SchemaError, SerError
 
+# Signs of nesting in a YAML text that the parser in C may read.
+_MOST_SIGNS_NESTED = 500
+
 # The longest name that file systems take, less a suffix.
 LONGEST_NAME_BYTES = 200
 
@@ -135,8 +138,13 @@ def parse_yaml(text: str | bytes) -> Any:
     """
     import yaml
 
+    # The parser in C takes a tenth of the time, but deep nesting crashes it, and not every build
+    # of PyYAML has it. Each level of nesting needs one of these signs.
+    signs = "[{-:?" if isinstance(text, str) else (b"[", b"{", b"-", b":", b"?")
+    shallow = sum(text.count(sign) for sign in signs) < _MOST_SIGNS_NESTED
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if shallow else yaml.SafeLoader
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=loader)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except yaml.YAMLError as error:

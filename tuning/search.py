@@ -268,8 +268,7 @@ def check_data(config: TrainConfig, feature_set: FeatureSet, protocol: Protocol)
         LeakageError: the audit of protocol and data found a leak.
     """
     check_spec(config, feature_set)
-    rows = feature_set.rows
-    audit.enforce([*audit.audit_audio(rows), *audit.audit_protocol(protocol, rows)])
+    audit.enforce(audit.audit_rows(protocol, feature_set.rows))
 
 
 def default_folds(protocol: Protocol, count: int) -> tuple[str, ...]:

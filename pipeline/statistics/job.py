@@ -23,10 +23,6 @@ from ser_keras.data.feature_set import FeatureSet
 from ser_keras.errors import ConfigError, SchemaError, SerError
 from ser_keras.files import parse_json, replacing
 
-# Near copies are searched in at most this many recordings, because comparing all pairs takes
-# quadratic time, half a minute for these. In larger sets only exact copies are found.
-MAX_NEAR_COPY_ROWS = 20_000
-
 _DONE_SUFFIX = ".done"
 _SUMS = "sums.json"
 
@@ -161,8 +157,6 @@ def _file_content(
             f"expected {len(feature_set.rows)}. Nothing was published. Run the job again, with "
             "another runner if this persists."
         )
-    near = len(feature_set.rows) <= MAX_NEAR_COPY_ROWS
-    copies = duplicate_groups(feature_set.rows, near=near)
     return {
         "format": FORMAT,
         "data": {
@@ -176,7 +170,6 @@ def _file_content(
         },
         "listened": measured,
         "dead": dict(Counter(letter["kind"] for letter in feature_set.dead_letters)),
-        "copies": [list(group) for group in copies],
-        "copies_found_by": "ear" if near else "content",
+        "copies": [list(group) for group in duplicate_groups(feature_set.rows)],
         **sums,
     }

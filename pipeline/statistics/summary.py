@@ -125,20 +125,22 @@ def summarize_shard(shard: Shard) -> DataSummary:
         SchemaError: the shard is damaged, or its records are not those of the index.
     """
     rows = {row.key: row for row in shard.rows}
-    summaries = []
+    summary: DataSummary | None = None
     for key, features in map(decode_example, read_framed(Path(shard.path))):
         if key not in rows:
             raise SchemaError(
                 f"{shard.path}: found a record {key!r}, expected those of its index. Make the "
                 "features again with `ser features`."
             )
-        summaries.append(summarize_utterance(rows.pop(key), features, shard.recordings))
-    if rows:
+        # Added at once: kept until the end, they would take kilobytes for each recording.
+        utterance = summarize_utterance(rows.pop(key), features, shard.recordings)
+        summary = utterance if summary is None else summary + utterance
+    if summary is None or rows:
         raise SchemaError(
-            f"{shard.path}: found no record {min(rows)!r}, expected those of its index. Make the "
-            "features again with `ser features`."
+            f"{shard.path}: found no record {min(rows, default='')!r}, expected those of its "
+            "index. Make the features again with `ser features`."
         )
-    return total(summaries)
+    return summary
 
 
 def summarize_utterance(

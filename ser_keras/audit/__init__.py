@@ -5,8 +5,8 @@ looks for one person or class under two names, for classes that nothing trains, 
 normaliser was fitted on and what chose the epoch. `enforce` stops a run that would leak.
 """
 
-from ser_keras.audit.checks import audit_audio, audit_labels, audit_protocol
-from ser_keras.audit.duplicates import AudioRow, duplicate_groups, row_of
+from ser_keras.audit.checks import audit_audio, audit_labels, audit_protocol, audit_rows
+from ser_keras.audit.duplicates import AudioRow, duplicate_groups, row_of, rows_of
 from ser_keras.audit.findings import Finding, enforce
 from ser_keras.audit.fingerprint import fingerprint
 from ser_keras.audit.lookalikes import audit_names
@@ -24,6 +24,7 @@ __all__ = [
     "audit_labels",
     "audit_names",
     "audit_protocol",
+    "audit_rows",
     "audit_settings",
     "audit_track",
     "audit_training",
@@ -32,4 +33,5 @@ __all__ = [
     "enforce",
     "fingerprint",
     "row_of",
+    "rows_of",
 ]

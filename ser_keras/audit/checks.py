@@ -16,7 +16,20 @@ from ser_keras.protocols import PARTS, Fold, Protocol
 TOLERATED_COPIES = 0.01
 
 
-def audit_audio(rows: Sequence[Any]) -> list[Finding]:
+def audit_rows(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
+    """Returns the findings of `audit_audio` and `audit_protocol`, searching copies only once.
+
+    Args:
+        protocol: the folds.
+        rows: as for `audit_protocol`.
+    """
+    groups = duplicate_groups(rows)
+    return [*audit_audio(rows, groups), *audit_protocol(protocol, rows, groups)]
+
+
+def audit_audio(
+    rows: Sequence[Any], groups: Sequence[tuple[str, ...]] | None = None
+) -> list[Finding]:
     """Returns a warning for each recording that occurs more than once.
 
     What recordings of noise or room tone have in common is no sign of a copy; it is only mentioned
@@ -24,7 +37,9 @@ def audit_audio(rows: Sequence[Any]) -> list[Finding]:
 
     Args:
         rows: objects with `key`, `audio_sha256` and `fingerprint`.
+        groups: their `duplicate_groups`, where these are known.
     """
+    groups = duplicate_groups(rows) if groups is None else groups
     hash_of = {row.key: row.audio_sha256 for row in rows}
     copies = [
         Finding(
@@ -34,7 +49,7 @@ def audit_audio(rows: Sequence[Any]) -> list[Finding]:
             "Remove all but one.",
             group,
         )
-        for group in duplicate_groups(rows)
+        for group in groups
     ]
     return [*copies, *_shapeless(rows)]
 
@@ -54,14 +69,18 @@ def audit_labels(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
     ]
 
 
-def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
+def audit_protocol(
+    protocol: Protocol, rows: Sequence[Any], groups: Sequence[tuple[str, ...]] | None = None
+) -> list[Finding]:
     """Returns what the parts of a protocol's folds share, and whether its name promises otherwise.
 
-    Speakers are compared by the rows, whatever the protocol states.
+    Speakers are compared by the rows, whatever the protocol states. Two utterances also count as
+    copies if both are near one that no fold uses.
 
     Args:
         protocol: the folds.
         rows: objects with `key`, `label`, `speaker`, `sentence`, `audio_sha256` and `fingerprint`.
+        groups: the `duplicate_groups` of the rows, where these are known.
     """
     row_of = {row.key: row for row in rows}
     used = {key for fold in protocol.folds for part in PARTS for key in getattr(fold, part)}
@@ -81,7 +100,7 @@ def audit_protocol(protocol: Protocol, rows: Sequence[Any]) -> list[Finding]:
         *_speakers(protocol, row_of),
         *audit_labels(protocol, [row_of[key] for key in sorted(used)]),
         *_sentences(protocol, row_of),
-        *_duplicates(protocol, row_of, used),
+        *_duplicates(protocol, duplicate_groups(rows) if groups is None else groups, used),
         *_coverage(protocol, row_of),
     ]
 
@@ -136,10 +155,10 @@ def _sentences(protocol: Protocol, row_of: Mapping[str, Any]) -> Iterator[Findin
 
 
 def _duplicates(
-    protocol: Protocol, row_of: Mapping[str, Any], used: Collection[str]
+    protocol: Protocol, groups: Iterable[tuple[str, ...]], used: Collection[str]
 ) -> Iterator[Finding]:
-    groups = duplicate_groups([row_of[key] for key in sorted(used)])
-    group_of = {key: group for group in groups for key in group}
+    used_groups = (tuple(key for key in group if key in used) for group in groups)
+    group_of = {key: group for group in used_groups if len(group) > 1 for key in group}
     across: set[str] = set()
     copied = 0
     for fold in protocol.folds:

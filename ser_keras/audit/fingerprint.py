@@ -1,6 +1,6 @@
 """128 bytes that copies of one recording nearly share and different recordings do not.
 
-Distances in dB (`duplicates.near_distances`), measured on real speech. Nearest pair of different
+Distances in dB (`near_copies.distances_db`), measured on real speech. Nearest pair of different
 recordings: RAVDESS (1440) 2.67, EmoDB (339) 3.41, EmoDB cut to 2 s (535) 3.63; the one doubled
 recording of RAVDESS: 0.00. Copies of 250 of them, 95th percentile and share found at `NEAR_DB`:
 other gain 0.2 (100 %), Vorbis 0.9 (99 %), MP3 0.6 (100 %), Opus 1.7 (98 %), mu-law 1.1 (99 %),

@@ -260,6 +260,7 @@ def audit(
         bool, typer.Option(help="Accept rows of a manifest that lead out of its folder.")
     ] = False,
     seed: Seed = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read the recordings.")] = 1,
     corpora: OwnCorpora = None,
 ) -> None:
     """Look for leaks: duplicate recordings, shared speakers and sentences, names that look alike.
@@ -276,13 +277,14 @@ def audit(
     utterances = read_corpus(
         corpus, data_dir, allow_partial=allow_partial, allow_outside=allow_outside
     )
-    rows = [leakage.row_of(utterance) for utterance in track(utterances, "listening", **_bar())]
-    findings = leakage.audit_audio(rows)
+    listening = track(
+        leakage.rows_of(utterances, workers), "listening", total=len(utterances), **_bar()
+    )
+    rows = list(listening)
     if protocol:
-        findings += leakage.audit_protocol(
-            build_protocol(protocol, utterances, class_set=class_set, seed=seed), rows
-        )
+        folds = build_protocol(protocol, utterances, class_set=class_set, seed=seed)
+        findings = leakage.audit_rows(folds, rows)
     else:
-        findings += leakage.audit_names(rows)
+        findings = [*leakage.audit_audio(rows), *leakage.audit_names(rows)]
     print_findings(findings)
     leakage.enforce(findings)

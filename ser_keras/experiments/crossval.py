@@ -93,8 +93,7 @@ def run_crossval(
     provenance.git_commit()
     chosen = choose_folds(protocol, folds)
     findings = [
-        *audit.audit_audio(feature_set.rows),
-        *audit.audit_protocol(protocol, feature_set.rows),
+        *audit.audit_rows(protocol, feature_set.rows),
         *audit.audit_settings(chosen, searched, feature_set.rows),
     ]
     audit.enforce(findings)

@@ -40,9 +40,28 @@ def save_figure(figure: Any, path: Path) -> None:
     from matplotlib import rc_context
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    _lay_out(figure, path)
     with replacing(path) as stream, rc_context({"svg.hashsalt": "ser_keras"}):
         metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
         figure.savefig(stream, format=path.suffix.removeprefix("."), metadata=metadata)
+
+
+def _lay_out(figure: Any, path: Path) -> None:
+    """Lays the figure out now and for good.
+
+    Left to matplotlib, it draws everything twice for each file, and lays it out each time.
+    """
+    from matplotlib.backend_bases import get_registered_canvas_class
+
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    # Texts are as wide as those of the file's own format.
+    canvas = get_registered_canvas_class(path.suffix.removeprefix("."))
+    if canvas is not None:
+        canvas(figure)
+    engine.execute(figure)
+    figure.set_layout_engine(None)
 
 
 @contextmanager

@@ -7,11 +7,12 @@ import pytest
 from ser_keras import audit
 from ser_keras.audio import content_hash, write_wav
 from ser_keras.audit import AudioRow, checks
-from ser_keras.audit.duplicates import levels_of, near_distances
+from ser_keras.audit.duplicates import values_of
 from ser_keras.audit.fingerprint import NEAR_DB
+from ser_keras.audit.near_copies import distances_db
 from ser_keras.corpora import get_corpus
 from ser_keras.corpora.base import Utterance
-from ser_keras.errors import ConfigError, LeakageError, SchemaError
+from ser_keras.errors import AudioError, ConfigError, LeakageError, SchemaError
 from ser_keras.labels import CLASS_SETS
 from ser_keras.protocols import Fold, Protocol, build_protocol
 
@@ -36,8 +37,8 @@ def voice(seed, seconds=1.8):
 
 
 def distance(first, second):
-    levels = levels_of([audit.fingerprint(first), audit.fingerprint(second)])
-    return float(near_distances(levels[:1], levels[1:])[0, 0])
+    values = values_of([audit.fingerprint(first), audit.fingerprint(second)])
+    return float(distances_db(values[:1], values[1:])[0])
 
 
 def through_mu_law(x):
@@ -102,18 +103,22 @@ def test_groups_hold_exact_and_near_copies():
         audio_row("a3", a * 0.5),
     ]
     assert audit.duplicate_groups(rows) == [("a1", "a2", "a3"), ("b1", "b2")]
-    assert audit.duplicate_groups(rows, near=False) == [("a1", "a2")]
     assert audit.duplicate_groups([]) == []
 
 
 def test_all_recordings_of_a_doubled_copy_are_found_beyond_one_block(monkeypatch):
-    from ser_keras.audit import duplicates
+    from ser_keras.audit import duplicates, near_copies
 
     rows = [audio_row(f"k{seed:02}", voice(seed)) for seed in range(20)]
     copies = [replace(r, key=f"{r.key}#2", audio_sha256=f"other {r.key}") for r in rows]
     whole = audit.duplicate_groups(rows + copies)
     assert whole == [(r.key, f"{r.key}#2") for r in rows]
-    monkeypatch.setattr(duplicates, "_BLOCK_ROWS", 7)
+    for module, name in (
+        (duplicates, "_BLOCK_ROWS"),
+        (near_copies, "_BLOCK_ROWS"),
+        (near_copies, "_BLOCK_PAIRS"),
+    ):
+        monkeypatch.setattr(module, name, 7)
     assert audit.duplicate_groups(rows + copies) == whole
 
 
@@ -151,6 +156,19 @@ def test_a_row_of_an_utterance_hears_its_file(tmp_path):
     assert audit.duplicate_groups([row, audio_row("y", waveform)]) == [("x/a", "y")]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_are_in_the_order_of_the_utterances_whoever_reads_them(tmp_path, workers):
+    utterances = []
+    for seed in range(3):
+        write_wav(tmp_path / f"{seed}.wav", voice(seed))
+        utterances.append(Utterance(f"x/{seed}", tmp_path / f"{seed}.wav", "sad", "ann", "x"))
+    rows = list(audit.rows_of(utterances, workers))
+    assert rows == [audit.row_of(utterance) for utterance in utterances]
+    (tmp_path / "1.wav").write_bytes(b"no recording")
+    with pytest.raises(AudioError, match=r"x/1|1\.wav"):
+        list(audit.rows_of(utterances, workers))
+
+
 def protocol(*folds, name="synthetic-loso"):
     folds = [Fold(f"f{i}", *(tuple(part) for part in parts)) for i, parts in enumerate(folds)]
     dependent = "speaker-dependent" in name
@@ -172,6 +190,23 @@ def results(findings):
 def test_a_clean_protocol_has_no_findings():
     folds = ["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]
     assert audit.audit_protocol(protocol(*folds), [bare("a"), bare("b"), bare("c")]) == []
+
+
+def test_one_search_serves_the_audit_of_recordings_and_folds(monkeypatch):
+    searches = []
+
+    def counted(rows):
+        searches.append(len(rows))
+        return duplicate_groups(rows)
+
+    duplicate_groups = checks.duplicate_groups
+    monkeypatch.setattr(checks, "duplicate_groups", counted)
+    rows = [bare("a", audio="same"), bare("b", audio="same"), bare("c"), bare("d", audio="same")]
+    apart = audit.audit_audio(rows) + audit.audit_protocol(protocol("abc"), rows)
+    assert ("duplicates", "fail") in results(apart)
+    assert searches == [4, 4]
+    assert audit.audit_rows(protocol("abc"), rows) == apart
+    assert searches == [4, 4, 4]
 
 
 @pytest.mark.parametrize("parts", [(0, 1), (0, 2), (1, 2)])

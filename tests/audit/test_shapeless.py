@@ -6,7 +6,7 @@ import pytest
 from ser_keras import audit
 from ser_keras.audio import content_hash
 from ser_keras.audit import AudioRow
-from ser_keras.audit.duplicates import has_shape, levels_of
+from ser_keras.audit.duplicates import has_shape, values_of
 from tests.audit.test_audit import protocol, voice
 
 RATE = 16000
@@ -87,7 +87,7 @@ def test_copies_of_speech_are_found_among_noise():
 def test_noise_that_comes_and_goes_has_a_shape():
     rng = np.random.default_rng(4)
     bursts = rng.normal(0, 0.1, RATE) * np.repeat(rng.random(20) < 0.5, RATE // 20)
-    assert has_shape(levels_of([audit.fingerprint(bursts.astype(np.float32))])).tolist() == [True]
+    assert has_shape(values_of([audit.fingerprint(bursts.astype(np.float32))])).tolist() == [True]
 
 
 @pytest.mark.realdata
@@ -98,4 +98,4 @@ def test_speech_has_a_shape(real_data, corpus):
 
     files = audio_files(real_data / corpus)[::5]
     prints = [audit.fingerprint(read_audio(path)) for path in files]
-    assert has_shape(levels_of(prints)).all()
+    assert has_shape(values_of(prints)).all()

@@ -39,7 +39,7 @@ def audit_data(protocol: Protocol, feature_sets: Sequence[FeatureSet]) -> list[a
                 f"recording than in {first.path}, or in one of them alone, such as {different[0]}; "
                 "expected other features of the same utterances. Make both from one corpus."
             )
-    findings = [*audit.audit_audio(first.rows), *audit.audit_protocol(protocol, first.rows)]
+    findings = audit.audit_rows(protocol, first.rows)
     audit.enforce(findings)
     return findings
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from pipeline.publishing import staged_output
-from pipeline.statistics import job as statistics_job
 from pipeline.statistics.file import load_statistics
 from pipeline.statistics.job import run_statistics
 from ser_keras.data.example import decode_example
@@ -89,16 +88,6 @@ def test_losses_and_copies_are_listed(build, corpus, tmp_path):
     assert statistics["dead"] == {"empty": 1}
     # Different noise also sounds alike; the audit decides what counts as a copy.
     assert any({"manifest/bert/sad1", "manifest/bert/sad2"} <= set(g) for g in statistics["copies"])
-
-
-def test_in_large_sets_only_copies_of_the_same_content_are_listed(
-    build, corpus, tmp_path, monkeypatch
-):
-    (corpus / "bert/sad1.wav").write_bytes((corpus / "bert/sad2.wav").read_bytes())
-    monkeypatch.setattr(statistics_job, "MAX_NEAR_COPY_ROWS", 23)
-    statistics = load_statistics(run_statistics(build(), tmp_path / "out"))
-    assert statistics["copies"] == [["manifest/bert/sad1", "manifest/bert/sad2"]]
-    assert statistics["copies_found_by"] == "content"
 
 
 def test_a_shard_that_was_damaged_stops_the_job_and_leaves_nothing(build, tmp_path):

@@ -13,10 +13,11 @@ from pipeline.statistics.summary import (
     summarize_utterance,
 )
 from ser_keras.audio import read_audio, write_wav
-from ser_keras.data.example import decode_example
+from ser_keras.data.example import decode_example, encode_example
 from ser_keras.data.feature_set import FeatureSet
-from ser_keras.data.record_files import read_framed
+from ser_keras.data.record_files import frame_record, read_framed
 from ser_keras.errors import SchemaError
+from tests.memory import growth
 
 
 @pytest.fixture
@@ -118,3 +119,20 @@ def test_a_shard_that_does_not_fit_its_index_is_refused(shard):
     more = dataclasses.replace(first.rows[0], key="manifest/other")
     with pytest.raises(SchemaError, match="found no record 'manifest/other'"):
         summarize_shard(dataclasses.replace(first, rows=(*first.rows, more)))
+
+
+def test_memory_of_a_summary_hardly_grows_with_the_records(shard, tmp_path):
+    row = shard[0].rows[0]
+    rows = tuple(dataclasses.replace(row, key=f"manifest/{number}") for number in range(300))
+    frames = np.ones((3, 40), np.float32)
+
+    def summarize(count):
+        path = tmp_path / f"{count}.tfrecord"
+        if not path.exists():
+            records = [frame_record(encode_example(row, frames)) for row in rows[:count]]
+            path.write_bytes(b"".join(map(b"".join, records)))
+        return summarize_shard(Shard(0, str(path), rows[:count], {}))
+
+    peak, held = growth(summarize, 100, 300)
+    assert peak < 500
+    assert held < 100
