@@ -11,7 +11,8 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
     version = ".".join(map(str, sys.version_info[:2]))
     sys.exit(
         "ser-keras: found Python " + version + ", expected 3.11, 3.12 or 3.13, for which "
-        "there is a tested TensorFlow. Install one of them and name it: make venv PYTHON=/path/to/python3.11"
+        "there is a tested TensorFlow. Install one of them and name it: "
+        "make venv PYTHON=/path/to/python3.11"
     )
 
 setup()
