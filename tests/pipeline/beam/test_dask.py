@@ -87,10 +87,10 @@ def test_the_printed_command_and_the_statistics_are_those_of_the_local_runner(
 @pytest.mark.slow
 def test_a_lost_worker_costs_nothing_but_time(cluster, long, tmp_path):
     watched = Watched(tmp_path / "features", cluster.kill_worker)
-    made = features(long, tmp_path / "features", cluster, watched)
+    on_dask = features(long, tmp_path / "features", cluster, watched)
     assert watched.done
     assert cluster.workers[0].poll() is not None
-    assert snapshot(made) == snapshot(features(long, tmp_path / "local"))
+    assert snapshot(on_dask) == snapshot(features(long, tmp_path / "local"))
 
 
 @pytest.mark.slow
