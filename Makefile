@@ -3,8 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Empty: the first of python3.11, python3.12, python3.13, python3 that runs and is 3.11 to 3.13. On
-# 3.13 the TensorFlow is the newest, with the versions of constraints-newest.txt.
+# Empty: the first of python3.11, python3.12, python3 that runs and is 3.11 or 3.12.
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,11 +14,7 @@ DOCS_INSTALLED := $(VENV)/.docs
 WEB_INSTALLED := $(VENV)/.web
 # The newest TensorFlow, NumPy 2 and JAX, without tensorflow-io.
 NEWEST := .venv-newest
-# Where it does not run, the Python of .venv takes its place.
-NEWEST_PYTHON ?= python3.13
 NEWEST_INSTALLED := $(NEWEST)/.installed
-# Prints the file of versions for a Python.
-VERSIONS := -c 'import sys; print("constraints-newest.txt" if sys.version_info >= (3, 13) else "constraints.txt")'
 # Beam's portable runner, of the version of the SDK.
 PRISM := build/bin/prism
 CHECKED := $(PACKAGES) $(wildcard tests benchmarks examples docs) conftest.py
@@ -84,7 +79,7 @@ test-web: $(WEB_INSTALLED) ## The page in a real browser; needs Chromium (Debian
 prism-test: $(INSTALLED) $(PRISM) ## The Beam jobs on Beam's portable runner; needs Go
 	SER_KERAS_PRISM="$(CURDIR)/$(PRISM)" $(BIN)/$(PYTEST) -m prism tests/pipeline
 
-test-newest: $(NEWEST_INSTALLED) ## The same tests on the newest TensorFlow, and Python 3.13 if it is there
+test-newest: $(NEWEST_INSTALLED) ## The same tests on the newest TensorFlow, without tensorflow-io
 	$(NEWEST)/bin/$(PYTEST)
 
 test-jax: $(NEWEST_INSTALLED) ## Layers and models on JAX
@@ -110,16 +105,16 @@ clean: ## Remove the environments, caches and what the demo wrote
 
 # A `python3.12` on the path may be a version manager's stub, so each candidate has to run.
 # An environment without its stamp is the rest of an interrupted installation.
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt constraints-newest.txt
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@set -euo pipefail; \
-	for name in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3); do \
+	for name in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3); do \
 	  for found in $$(type -ap "$$name"); do \
-	    if "$$found" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	    if "$$found" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; \
 	    then python="$$found"; break 2; fi; \
 	  done; \
 	done; \
 	if [ -z "$${python:-}" ]; then \
-	  echo "make: found $$($(or $(PYTHON),python3) --version 2>/dev/null || echo no $(or $(PYTHON),python3)), expected Python 3.11, 3.12 or 3.13 with venv." >&2; \
+	  echo "make: found $$($(or $(PYTHON),python3) --version 2>/dev/null || echo no $(or $(PYTHON),python3)), expected Python 3.11 or 3.12 with venv." >&2; \
 	  echo "Install one (Debian 12: apt-get install python3.11-venv; Ubuntu 24.04: apt-get install python3.12-venv)," >&2; \
 	  echo "or name one that is not on the path: make venv PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
@@ -132,29 +127,26 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt constraints-newest.txt
 	  "$$python" -m venv $(VENV); \
 	fi; \
 	rm -f $(INSTALLED); \
-	versions=$$($(BIN)/python $(VERSIONS)); \
-	echo "Installing the packages of $$versions into $(VENV): 3 GB, a few minutes"; \
-	$(BIN)/pip install --constraint "$$versions" --editable '.[plot,test,lint,serve,opensmile,dask]'; \
+	echo "Installing the packages of constraints.txt into $(VENV): 3 GB, a few minutes"; \
+	$(BIN)/pip install --constraint constraints.txt --editable '.[plot,test,lint,serve,opensmile,dask]'; \
 	touch $(INSTALLED)
 
 $(PRISM):
 	GOBIN="$(CURDIR)/$(dir $(PRISM))" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
 
 $(DOCS_INSTALLED): $(INSTALLED)
-	$(BIN)/pip install --constraint "$$($(BIN)/python $(VERSIONS))" --editable '.[docs]'
+	$(BIN)/pip install --constraint constraints.txt --editable '.[docs]'
 	@touch $(DOCS_INSTALLED)
 
 $(WEB_INSTALLED): $(INSTALLED)
-	$(BIN)/pip install --constraint "$$($(BIN)/python $(VERSIONS))" --editable '.[web,test-web]'
+	$(BIN)/pip install --constraint constraints.txt --editable '.[web,test-web]'
 	@touch $(WEB_INSTALLED)
 
 # The project's own requirements name TensorFlow 2.16, hence --no-deps.
 $(NEWEST_INSTALLED): setup.cfg pyproject.toml constraints-newest.txt | $(INSTALLED)
 	@if [ -e $(NEWEST_INSTALLED) ]; then echo "Updating $(NEWEST)"; else rm -rf $(NEWEST); fi
 	@rm -f $(NEWEST_INSTALLED)
-	@if "$(NEWEST_PYTHON)" -c 'import venv, ensurepip' 2>/dev/null; \
-	then "$(NEWEST_PYTHON)" -m venv $(NEWEST); else $(BIN)/python -m venv $(NEWEST); fi
-	$(NEWEST)/bin/python --version
+	$(BIN)/python -m venv $(NEWEST)
 	$(NEWEST)/bin/pip install --requirement constraints-newest.txt
 	$(NEWEST)/bin/pip install --no-deps --editable .
 	@touch $(NEWEST_INSTALLED)
