@@ -140,8 +140,8 @@ def parse_yaml(text: str | bytes) -> Any:
 
     # The parser in C takes a tenth of the time, but deep nesting crashes it, and not every build
     # of PyYAML has it. Each level of nesting needs one of these signs.
-    signs = "[{-:?" if isinstance(text, str) else (b"[", b"{", b"-", b":", b"?")
-    shallow = sum(text.count(sign) for sign in signs) < _MOST_SIGNS_NESTED
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    shallow = sum(map(data.count, (b"[", b"{", b"-", b":", b"?"))) < _MOST_SIGNS_NESTED
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if shallow else yaml.SafeLoader
     try:
         return yaml.load(text, Loader=loader)
